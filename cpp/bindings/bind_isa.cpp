@@ -1,0 +1,20 @@
+#include <pybind11/stl.h>
+
+#include "bindings/arrays.hpp"
+#include "isa/features.hpp"
+#include "isa/select.hpp"
+
+namespace slimvec {
+
+void bind_isa(py::module_& module) {
+  py::class_<Kernels>(module, "Isa", "One instruction set and its kernels.")
+      .def_property_readonly("name", [](const Kernels& isa) { return isa.name; })
+      .def_property_readonly("required", [](const Kernels& isa) { return feature_names(isa.required); })
+      .def("__repr__", [](const Kernels& isa) { return "<slimvec._core.Isa " + std::string(isa.name) + ">"; });
+
+  module.def("built_isas", &built_isas, py::return_value_policy::reference);
+  module.def("available_isas", &available_isas, py::return_value_policy::reference);
+  module.def("cpu_features", [] { return feature_names(cpu_features()); });
+}
+
+}  // namespace slimvec

@@ -1,0 +1,20 @@
+// Table of contents of slimvec._core: each bind_*.cpp owns one concept.
+#include <pybind11/pybind11.h>
+
+namespace slimvec {
+
+void bind_isa(pybind11::module_& module);
+void bind_codes(pybind11::module_& module);
+void bind_lookup(pybind11::module_& module);
+void bind_hamming(pybind11::module_& module);
+
+}  // namespace slimvec
+
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
+  module.doc() = "Compiled core of slimvec; python/slimvec is its public face.";
+  module.attr("__version__") = SLIMVEC_VERSION;
+  slimvec::bind_isa(module);
+  slimvec::bind_codes(module);
+  slimvec::bind_lookup(module);
+  slimvec::bind_hamming(module);
+}

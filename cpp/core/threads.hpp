@@ -1,0 +1,14 @@
+// Running one function on several threads. Threads live for one call: nothing is shared between calls, so forking
+// and unloading are safe, and starting a thread (about 20 us) is paid only by work that is worth it.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace slimvec {
+
+// Calls work(0) ... work(n_threads - 1), work(0) on the calling thread, and returns when all are done. The exception
+// of the lowest-numbered part that threw is rethrown.
+void run_parallel(std::size_t n_threads, const std::function<void(std::size_t)>& work);
+
+}  // namespace slimvec

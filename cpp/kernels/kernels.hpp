@@ -1,0 +1,60 @@
+// Contracts of the compiled kernels: the only header that a kernel file includes besides intrinsics.
+//
+// A *code* is one row of bits. Bit j is `value_j >= 0`, least significant bit first, so that the bytes equal
+// numpy.packbits(x >= 0, axis=1, bitorder="little"); bits past n_bits are zero.
+//
+//   row layout      code_size = ceil(n_bits / 8) bytes per code, codes one after the other.
+//   blocked layout  blocks of 16 codes, word-major: word 0 of the 16 codes as 16 uint32, then word 1, ...;
+//                   n_words = ceil(n_bits / 32) words per code, the last block padded with zero codes.
+//                   One vector register holds the same word of 16 (AVX-512), 8 (AVX2) or 4 (NEON) codes, so
+//                   distances build up lane by lane and no horizontal sum is ever needed.
+//
+// Every kernel reads and writes exactly what its contract names, at any alignment, and integer results are the same
+// bits on every instruction set. python/slimvec/reference.py states each kernel in NumPy.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace slimvec {
+
+constexpr std::size_t kBlockCodes = 16;  // codes per block of the blocked layout
+constexpr std::size_t kWordBits = 32;    // bits per word of the blocked layout
+
+constexpr std::size_t code_size(std::size_t n_bits) { return (n_bits + 7) / 8; }
+constexpr std::size_t words_per_code(std::size_t n_bits) { return (n_bits + kWordBits - 1) / kWordBits; }
+constexpr std::size_t block_count(std::size_t n_codes) { return (n_codes + kBlockCodes - 1) / kBlockCodes; }
+
+// codes[i] bit j = rows[i * n_bits + j] >= 0; a NaN gives 0.        numpy: packbits(rows >= 0, 1, "little")
+using PackSigns = void(const float* rows, std::size_t n_rows, std::size_t n_bits, std::uint8_t* codes);
+
+// out[i * n_bits + j] = bit ? +scales[i] : -scales[i]; null scales mean 1.    numpy: where(bit, s, -s)
+using Unpack = void(const std::uint8_t* codes, std::size_t n_rows, std::size_t n_bits, const float* scales, float* out);
+
+// counts[j] += how many of the n_rows codes have bit j set.         numpy: counts += unpackbits(codes).sum(0)
+using CountBits = void(const std::uint8_t* codes, std::size_t n_rows, std::size_t n_bits, std::uint32_t* counts);
+
+// Distances of one query to whole blocks, keeping those below `limit`: appends (distance, position) in rising
+// position, position counted from the first code given, and returns how many. Both outputs need room for
+// 16 * n_blocks entries; entries past the returned count are scratch. The padding codes of a last block count like
+// any other: the caller drops their positions.        numpy: d = popcount(codes ^ query).sum(1); nonzero(d < limit)
+using HammingBelow = std::size_t(const std::uint32_t* blocks, std::size_t n_blocks, std::size_t n_words,
+                                 const std::uint32_t* query, std::uint32_t limit, std::uint32_t* distances,
+                                 std::uint32_t* positions);
+
+// One instruction set: its name, the CPU features it needs (isa/features.hpp) and its kernels.
+struct Kernels {
+  const char* name;
+  std::uint32_t required;
+  PackSigns* pack_signs;
+  Unpack* unpack;
+  CountBits* count_bits;
+  HammingBelow* hamming_below;
+};
+
+PackSigns pack_signs_scalar, pack_signs_avx2, pack_signs_avx512, pack_signs_neon;
+Unpack unpack_scalar, unpack_avx2, unpack_avx512, unpack_neon;
+CountBits count_bits_scalar, count_bits_avx2, count_bits_avx512, count_bits_neon;
+HammingBelow hamming_below_scalar, hamming_below_avx2, hamming_below_avx512, hamming_below_neon;
+
+}  // namespace slimvec

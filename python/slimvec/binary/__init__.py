@@ -1,0 +1,1 @@
+"""The binary wing: one bit per kept direction."""

@@ -1,0 +1,160 @@
+"""Packed binary codes: the one place that states bit order and layout.
+
+**Row layout.** A code of ``n_bits`` bits is ``ceil(n_bits / 8)`` bytes. Bit j is ``value_j >= 0`` (so sgn(0) = +1), least
+significant bit first, and the padding bits of the last byte are zero. These are the bytes of
+``numpy.packbits(values >= 0, axis=1, bitorder="little")``: they load into faiss ``IndexBinaryFlat`` and usearch as they are.
+
+**Blocked layout.** What the kernels scan and what files store: blocks of 16 codes, word-major (word 0 of the 16 codes as
+16 uint32, then word 1, ...), ``ceil(n_bits / 32)`` words per code, the last block padded with zero codes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slimvec import _core, isa
+from slimvec.validation import as_codes, as_integer, as_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+BLOCK_CODES = 16
+WORD_BITS = 32
+
+
+def pack(values: ArrayLike) -> NDArray[np.uint8]:
+    """Pack the signs of the rows of a matrix into codes.
+
+    Parameters
+    ----------
+    values : array_like, shape (n, n_bits)
+        Real numbers; ``n_bits >= 1``. A NaN packs to 0.
+
+    Returns
+    -------
+    ndarray, shape (n, ceil(n_bits / 8)), uint8
+        Bit j of a code is ``value_j >= 0``, least significant bit first, padded with zeros.
+
+    Raises
+    ------
+    ValueError
+        If ``values`` is not two-dimensional or has no columns.
+    TypeError
+        If ``values`` does not hold real numbers.
+
+    Examples
+    --------
+    >>> import slimvec as sv
+    >>> sv.pack([[0.5, -1.0, 0.0]])  # bits 1, 0, 1
+    array([[5]], dtype=uint8)
+    """
+    rows = as_matrix(values, "values")
+    if rows.shape[1] == 0:
+        raise ValueError(f"values has shape {rows.shape}; expected at least one column, because a code has n_bits >= 1")
+    # A cast would round a tiny negative float64 to -0.0, whose sign counts as +: signs are cast instead.
+    wide = rows.dtype.kind == "f" and rows.dtype.itemsize > 4
+    signs = np.where(rows >= 0, np.float32(1), np.float32(-1)) if wide else rows
+    return _core.pack_signs(isa.current(), np.ascontiguousarray(signs, np.float32))
+
+
+def unpack(codes: ArrayLike, n_bits: int, scale: ArrayLike | None = None) -> NDArray[np.float32]:
+    """Unpack codes into rows of -1 and +1.
+
+    Parameters
+    ----------
+    codes : array_like, shape (n, ceil(n_bits / 8)), uint8
+        Packed codes.
+    n_bits : int
+        Bits per code.
+    scale : float or array_like, shape (n,), optional
+        What a set bit becomes, for all codes or for each; a clear bit becomes its negative. Default 1.
+
+    Returns
+    -------
+    ndarray, shape (n, n_bits), float32
+
+    Raises
+    ------
+    TypeError
+        If ``codes`` is not uint8.
+    ValueError
+        If a shape does not fit, or padding bits are set.
+
+    Examples
+    --------
+    >>> import slimvec as sv
+    >>> sv.unpack(sv.pack([[0.5, -1.0, 0.0]]), n_bits=3, scale=0.25)
+    array([[ 0.25, -0.25,  0.25]], dtype=float32)
+    """
+    n_bits = as_integer(n_bits, "n_bits", 1)
+    packed = as_codes(codes, "codes", n_bits)
+    if scale is None:
+        return _core.unpack(isa.current(), packed, n_bits)
+    scales = np.asarray(scale, np.float32)
+    if scales.shape not in {(), (len(packed),)}:
+        raise ValueError(f"scale has shape {scales.shape}; expected one number, or one per code: ({len(packed)},)")
+    return _core.unpack(isa.current(), packed, n_bits, np.ascontiguousarray(np.broadcast_to(scales, len(packed))))
+
+
+@dataclass(frozen=True, eq=False)
+class BlockedCodes:
+    """Codes in the blocked layout: what tables and indexes hold, in memory or mapped from a file.
+
+    Attributes
+    ----------
+    blocks : ndarray, shape (ceil(n_codes / 16), ceil(n_bits / 32), 16), uint32
+    n_codes : int
+    n_bits : int
+    """
+
+    blocks: NDArray[np.uint32]
+    n_codes: int
+    n_bits: int
+
+    @classmethod
+    def empty(cls, n_codes: int, n_bits: int) -> BlockedCodes:
+        """Return room for ``n_codes`` codes, all bits clear."""
+        return cls(np.zeros(cls.shape(n_codes, n_bits), np.uint32), n_codes, n_bits)
+
+    @classmethod
+    def from_rows(cls, codes: NDArray[np.uint8], n_bits: int) -> BlockedCodes:
+        """Return the blocked form of packed codes ``(n, ceil(n_bits / 8))``."""
+        blocked = cls.empty(len(codes), n_bits)
+        blocked.write(0, codes)
+        return blocked
+
+    @staticmethod
+    def shape(n_codes: int, n_bits: int) -> tuple[int, int, int]:
+        """Return the shape of ``blocks``."""
+        return -(-n_codes // BLOCK_CODES), -(-n_bits // WORD_BITS), BLOCK_CODES
+
+    def write(self, first_row: int, codes: NDArray[np.uint8]) -> None:
+        """Overwrite the codes from ``first_row`` on with packed codes."""
+        _core.write_blocks(codes, self.n_bits, first_row, self.blocks, self.n_codes)
+
+    def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return the packed codes of ``rows``, ``(len(rows), ceil(n_bits / 8))``."""
+        return _core.read_blocks(self.blocks, self.n_codes, self.n_bits, rows)
+
+    def lookup(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the codes of ``rows`` as -1 / +1, ``(len(rows), n_bits)``."""
+        return _core.lookup(isa.current(), self.blocks, self.n_codes, self.n_bits, rows)
+
+    def bag_mean(self, rows: NDArray[np.int64], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the mean -1 / +1 code of each bag ``rows[offsets[b]:offsets[b + 1]]``, ``(n_bags, n_bits)``."""
+        return _core.bag_mean(isa.current(), self.blocks, self.n_codes, self.n_bits, rows, offsets)
+
+    def search(
+        self, queries: NDArray[np.uint8], k: int, n_threads: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return distances and rows of the k nearest codes of each packed query, both ``(n_queries, k)``."""
+        return _core.hamming_search(
+            isa.current(), self.blocks, self.n_codes, self.n_bits, queries, k, n_threads
+        )
+
+    def distances_to(self, query: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """Return the Hamming distance of one packed query ``(1, ceil(n_bits / 8))`` to every code, ``(n_codes,)``."""
+        return _core.hamming_distances(isa.current(), self.blocks, self.n_codes, self.n_bits, query)

@@ -1,0 +1,52 @@
+"""From float vectors to codes: centre, project, take signs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.binary.codes import pack
+from slimvec.validation import as_matrix, check_finite
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.vectors import Vectors
+
+BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """What turns vectors into codes; stored with a table, so that new vectors meet old codes.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (d,), float32
+        Subtracted first.
+    projection : ndarray, shape (d, n_bits), float32
+        Multiplied next; the codes are the signs.
+    """
+
+    mean: NDArray[np.float32]
+    projection: NDArray[np.float32]
+
+    def project(self, block: NDArray[Any]) -> NDArray[np.float32]:
+        """Return (x - mean)ᵀ projection for each row x of a block, ``(m, n_bits)`` float32."""
+        centred = np.subtract(block, self.mean, dtype=np.result_type(block, np.float32))
+        return centred.astype(np.float32, copy=False) @ self.projection
+
+    def encode(self, vectors: ArrayLike | Vectors) -> NDArray[np.uint8]:
+        """Return the packed codes of ``vectors (n, d)``."""
+        rows = as_matrix(vectors, "X", len(self.mean))
+        codes = [self.encode_block(rows[first : first + BLOCK_ROWS], first) for first in range(0, len(rows), BLOCK_ROWS)]
+        return np.concatenate(codes) if codes else pack(np.empty((0, self.projection.shape[1]), np.float32))
+
+    def encode_block(self, block: NDArray[Any], first_row: int) -> NDArray[np.uint8]:
+        """Return the packed codes of one block; ``first_row`` numbers its rows in an error."""
+        with np.errstate(over="ignore", invalid="ignore"):  # reported just below
+            values = self.project(block)
+        check_finite(values, "X", first_row)
+        return pack(values)

@@ -1,0 +1,273 @@
+"""Isotropic Iterative Quantization, and ITQ, which is IIQ with no direction removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from slimvec.binary.codes import BlockedCodes
+from slimvec.binary.encoder import BLOCK_ROWS, Encoder
+from slimvec.binary.rotation import learn_rotation, random_frame
+from slimvec.binary.table import BinaryTable
+from slimvec.estimator import Estimator
+from slimvec.moments import Moments
+from slimvec.progress import Progress, ignore
+from slimvec.validation import as_integer, as_matrix, as_training_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.vectors import Vectors
+
+DEFAULT_TRAIN_ROWS = 10_000
+
+
+class IIQ(Estimator):
+    r"""Binary codes by Isotropic Iterative Quantization.
+
+    The rows are centred, the strongest ``n_remove`` singular directions are removed, the next ones are kept, and a
+    rotation is learnt whose outputs lose least when only their signs are stored.
+
+    Parameters
+    ----------
+    n_bits : int, optional
+        Bits per code, from 1 on; may exceed the dimension. By default the dimension d of the data: 32 times smaller
+        than float32.
+    n_remove : int, optional
+        D, how many of the strongest directions to remove, below d. By default ``d // 100``, the rule of [2]_: 3 for
+        300 dimensions. Word vectors gain from it; for embeddings trained with cosine similarity (sentences, images)
+        0 keeps more neighbours.
+    n_iter : int
+        Iterations of the rotation. The paper runs 50.
+    max_train_rows : int, optional
+        The rotation is learnt on at most this many rows, drawn at random; mean and directions always come from all.
+        ``None`` uses all rows. The default keeps recall within the spread between seeds of what all rows give, at a
+        fraction of the time: see ``benchmarks/results/fit.md``.
+    random_state : int, numpy.random.Generator or None
+        Seed of the sample and of the first rotation.
+
+    Attributes
+    ----------
+    mean_ : ndarray, shape (d,), float32
+        The mean u of the rows.
+    projection_ : ndarray, shape (d, n_bits), float32
+        P = V W: kept directions V times learnt rotation W. A code is the signs of (x - u)ᵀP.
+    quantization_loss_ : ndarray, shape (n_iter,), float64
+        ‖B - X̂R‖² / (n n_bits) after each iteration, eq. 2 per bit, over the rows that the rotation was learnt on.
+    singular_values_ : ndarray, shape (d,), float64
+        Singular values of the centred rows, largest first: where they drop shows how many directions are common.
+    n_features_in_ : int
+        d.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``: an empty matrix, NaN or infinity, ``n_bits < 1``, ``n_remove`` not below d.
+    TypeError
+        From ``fit``: values that are not real numbers, parameters that are not integers.
+
+    Notes
+    -----
+    Algorithm 1 of [1]_, with one correction. Line 13 as printed takes the SVD of BᵀU with U = X̂R and then *replaces* R,
+    which drops the rotation found so far and makes the loss rise. The Procrustes solution is the SVD of BᵀX̂ with the
+    un-rotated X̂ (or, equally, composing R with the new rotation); that is what runs here, and the loss never rises.
+
+    Everything happens in the r = min(n_bits, d - n_remove) kept directions: the removed ones only add zero singular
+    values, and the loss is the same. With ``n_bits`` > r the rotation is an r × n_bits matrix with orthonormal rows.
+    sgn(0) is +1. Codes are unique only up to the order and sign of bits, so compare distances, not bits, between runs.
+
+    Time is dominated by 4 r n_bits multiply-adds per trained row and iteration; memory by
+    ``max_train_rows`` × r float32 and the codes.
+
+    References
+    ----------
+    .. [1] S. Liao, J. Chen, Y. Wang, Q. Qiu, B. Yuan, "Embedding Compression with Isotropic Iterative Quantization",
+       AAAI 2020.
+    .. [2] J. Mu, P. Viswanath, "All-but-the-Top: Simple and Effective Postprocessing for Word Representations",
+       ICLR 2018.
+    .. [3] Y. Gong, S. Lazebnik, A. Gordo, F. Perronnin, "Iterative Quantization: A Procrustean Approach to Learning
+       Binary Codes for Large-Scale Image Retrieval", PAMI 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import slimvec as sv
+    >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+    >>> codes = sv.IIQ(n_bits=32, n_remove=2).fit_transform(X)
+    >>> codes.shape, codes.dtype
+    ((500, 4), dtype('uint8'))
+    """
+
+    def __init__(
+        self,
+        n_bits: int | None = None,
+        n_remove: int | None = None,
+        n_iter: int = 50,
+        max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
+        random_state: int | np.random.Generator | None = 0,
+    ) -> None:
+        self.n_bits = n_bits
+        self.n_remove = n_remove
+        self.n_iter = n_iter
+        self.max_train_rows = max_train_rows
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike | Vectors, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
+        """Learn mean, directions and rotation.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+            Rows of real numbers, in any memory order, possibly mapped from a file. Read block by block, never copied
+            whole.
+        y : None
+            Ignored, for scikit-learn's pipelines.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+        """
+        rows = as_training_matrix(X)
+        n, d = rows.shape
+        n_bits = d if self.n_bits is None else as_integer(self.n_bits, "n_bits", 1)
+        n_remove = d // 100 if self.n_remove is None else self.n_remove
+        n_remove = as_integer(n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions")
+        n_iter = as_integer(self.n_iter, "n_iter", 0)
+        n_train = n if self.max_train_rows is None else min(n, as_integer(self.max_train_rows, "max_train_rows", 1))
+        generator = np.random.default_rng(self.random_state)
+
+        moments = Moments(d)
+        for first in range(0, n, BLOCK_ROWS):
+            moments.update(rows[first : first + BLOCK_ROWS])
+            progress("finding directions", moments.count, n)
+        mean, scatter = moments.finalize()
+        self.mean_ = mean.astype(np.float32)
+        eigenvalues, directions = _principal_directions(scatter)
+        self.singular_values_ = np.sqrt(np.maximum(eigenvalues, 0.0))
+        if self.singular_values_[0] + np.linalg.norm(mean) > np.finfo(np.float32).max:
+            raise ValueError("X holds values too large for float32; divide it by a constant first")
+
+        kept = directions[:, n_remove : n_remove + min(n_bits, d - n_remove)].astype(np.float32)
+        sample = slice(None) if n_train == n else np.sort(generator.choice(n, n_train, replace=False))
+        projected = _project(rows, sample, Encoder(self.mean_, kept))
+        frame = random_frame(kept.shape[1], n_bits, generator)
+        rotation, self.quantization_loss_ = learn_rotation(projected, frame, n_iter, progress)
+        self.projection_ = kept @ rotation
+        self.n_features_in_ = d
+        return self
+
+    def transform(self, X: ArrayLike | Vectors) -> NDArray[np.uint8]:
+        """Encode vectors.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+
+        Returns
+        -------
+        ndarray, shape (n, ceil(n_bits / 8)), uint8
+            Packed codes: bit j is ``(x - mean_) @ projection_[:, j] >= 0``, least significant bit first.
+
+        Raises
+        ------
+        ValueError
+            If not fitted, of the wrong width, or not finite.
+        """
+        self._require_fitted("projection_")
+        return Encoder(self.mean_, self.projection_).encode(X)
+
+    def fit_transform(self, X: ArrayLike | Vectors, y: None = None) -> NDArray[np.uint8]:
+        """Fit and encode the same vectors; see :meth:`fit` and :meth:`transform`."""
+        return self.fit(X, y).transform(X)
+
+    def compress(self, vectors: Vectors | ArrayLike, *, progress: Progress = ignore) -> BinaryTable:
+        """Fit on vectors and return them as a table of codes.
+
+        Parameters
+        ----------
+        vectors : Vectors or array_like, shape (n, d)
+            With words, the table answers by word; a bare matrix gives a table whose rows are numbers.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        BinaryTable
+        """
+        self.fit(vectors, progress=progress)
+        rows = as_matrix(vectors, "vectors")
+        encoder = Encoder(self.mean_, self.projection_)
+        codes = BlockedCodes.empty(len(rows), self.projection_.shape[1])
+        for first in range(0, len(rows), BLOCK_ROWS):
+            block = rows[first : first + BLOCK_ROWS]
+            codes.write(first, encoder.encode_block(block, first))
+            progress("encoding", first + len(block), len(rows))
+        return BinaryTable.from_parts(
+            codes, words=getattr(vectors, "vocabulary", None), encoder=encoder, made_by=self._description()
+        )
+
+    def _description(self) -> dict[str, Any]:
+        seed = self.random_state if isinstance(self.random_state, int) else None
+        parameters = self.get_params() | {"random_state": seed}
+        return {"method": type(self).__name__, "parameters": parameters, "loss": self._final_loss()}
+
+    def _final_loss(self) -> float | None:
+        return float(self.quantization_loss_[-1]) if len(self.quantization_loss_) else None
+
+
+class ITQ(IIQ):
+    """Binary codes by Iterative Quantization: :class:`IIQ` with no direction removed.
+
+    Parameters
+    ----------
+    n_bits, n_iter, max_train_rows, random_state
+        See :class:`IIQ`.
+
+    Notes
+    -----
+    The method of Gong et al. (PAMI 2013). faiss's ``ITQMatrix`` (1.15.1) multiplies by V where Vᵀ is needed, so its
+    rotation hardly learns; ``benchmarks/results/quality.md`` shows the losses side by side.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import slimvec as sv
+    >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+    >>> itq = sv.ITQ(n_bits=16).fit(X)
+    >>> bool(np.all(np.diff(itq.quantization_loss_) <= 1e-7))
+    True
+    """
+
+    def __init__(
+        self,
+        n_bits: int | None = None,
+        n_iter: int = 50,
+        max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
+        random_state: int | np.random.Generator | None = 0,
+    ) -> None:
+        super().__init__(n_bits, 0, n_iter, max_train_rows, random_state)
+
+
+def _principal_directions(scatter: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return eigenvalues, largest first, and eigenvectors as columns, each with its largest entry positive.
+
+    LAPACK leaves the signs open; fixing them makes a run repeatable across builds of it.
+    """
+    eigenvalues, vectors = np.linalg.eigh(scatter)
+    eigenvalues, vectors = eigenvalues[::-1], vectors[:, ::-1]
+    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
+    return eigenvalues, vectors * np.where(largest >= 0, 1.0, -1.0)
+
+
+def _project(rows: NDArray[Any], sample: slice | NDArray[np.intp], encoder: Encoder) -> NDArray[np.float32]:
+    """Return the sampled rows, centred, in the kept directions: Y, ``(n_train, r)`` float32."""
+    picked = range(len(rows)) if isinstance(sample, slice) else sample
+    projected = np.empty((len(picked), encoder.projection.shape[1]), np.float32)
+    for first in range(0, len(picked), BLOCK_ROWS):
+        last = first + BLOCK_ROWS
+        block = rows[first:last] if isinstance(sample, slice) else rows[sample[first:last]]
+        projected[first:last] = encoder.project(block)
+    return projected

@@ -1,0 +1,87 @@
+"""Mean and scatter matrix of rows, gathered block by block and mergeable across streams, threads or machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from slimvec.validation import check_finite
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Moments:
+    """Count, sum and second moments of the rows seen so far.
+
+    Blocks are multiplied in their own precision (float16 and float32 as float32, float64 as float64) and added up in
+    float64. Rows are taken relative to the mean of the first block, so that a mean that is large against the spread
+    costs no digits.
+
+    Parameters
+    ----------
+    n_columns : int
+        Width d of the rows.
+
+    Attributes
+    ----------
+    count : int
+        Rows seen.
+    """
+
+    def __init__(self, n_columns: int) -> None:
+        self.count = 0
+        self._shift = np.zeros(n_columns)
+        self._sum = np.zeros(n_columns)
+        self._products = np.zeros((n_columns, n_columns))
+
+    def update(self, block: NDArray[Any]) -> Self:
+        """Add the rows of ``block (m, d)``.
+
+        Raises
+        ------
+        ValueError
+            If the block holds NaN or infinity; the message counts rows from the first one ever added.
+        """
+        if len(block) == 0:
+            return self
+        rows = block.astype(np.result_type(block, np.float32))
+        with np.errstate(over="ignore", invalid="ignore"):  # told apart below
+            if self.count == 0:
+                self._shift = rows.mean(axis=0, dtype=np.float64)
+            rows -= self._shift.astype(rows.dtype)
+            total = rows.sum(axis=0, dtype=np.float64)
+            products = rows.T @ rows
+        if not (np.isfinite(total).all() and np.isfinite(products).all()):
+            check_finite(block, "X", self.count)
+            raise ValueError("X holds values too large to square; divide it by a constant first")
+        self.count += len(block)
+        self._sum += total
+        self._products += products
+        return self
+
+    def merge(self, other: Moments) -> Self:
+        """Add the rows that ``other`` has seen."""
+        if self.count == 0:
+            self._shift = other._shift.copy()
+        # Re-base the other's sums from its shift to ours: x - ours = (x - theirs) + offset.
+        offset = other._shift - self._shift
+        cross = np.outer(other._sum, offset)
+        self._products += other._products + cross + cross.T + other.count * np.outer(offset, offset)
+        self._sum += other._sum + other.count * offset
+        self.count += other.count
+        return self
+
+    def finalize(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mean ``(d,)`` and the scatter matrix of the centred rows, ``(d, d)``: sum of (x - mean)(x - mean)ᵀ.
+
+        Raises
+        ------
+        ValueError
+            If no row has been added.
+        """
+        if self.count == 0:
+            raise ValueError("no rows were added")
+        mean = self._sum / self.count
+        return mean + self._shift, self._products - self.count * np.outer(mean, mean)

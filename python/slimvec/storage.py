@@ -1,0 +1,287 @@
+"""Table files: valid ``.safetensors``, written atomically, opened by mapping.
+
+A file is an 8-byte little-endian length, a JSON header of that length, and the tensors. The header is padded with spaces
+and small ``u8`` tensors fill the gaps (the format allows no holes), so that every tensor starts on a 64-byte boundary.
+``__metadata__`` carries ``format``, ``format_version`` and ``facts``, a JSON object: the kind of table, its sizes, how
+it was made, and a CRC-32 per tensor. Everything in a header is checked before it is believed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+import secrets
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from slimvec.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import DTypeLike, NDArray
+
+    from slimvec.binary.table import BinaryTable
+
+FORMAT_VERSION = 1
+ALIGNMENT = 64
+MAX_HEADER_BYTES = 1 << 20  # ours are a few hundred; anything near this is not a table
+
+_DTYPES = {"U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "I64": np.int64, "F16": np.float16, "F32": np.float32}
+_CODES = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
+
+
+class _TableClass(Protocol):
+    kind: str
+
+    def from_content(self, content: Content) -> BinaryTable: ...
+
+
+_TABLES: dict[str, Any] = {}
+
+
+def register(table_class: _TableClass) -> None:
+    """Let :func:`open_table` make tables of ``table_class.kind``."""
+    _TABLES[table_class.kind] = table_class
+
+
+def open_table(path: str | os.PathLike[str], verify: bool = False) -> BinaryTable:
+    """Open a saved table by mapping its file: in milliseconds, whatever its size.
+
+    Parameters
+    ----------
+    path : str or path
+        A file written by ``table.save``.
+    verify : bool
+        Read the whole file and compare checksums. Without it, structure is checked but not the content of the tensors.
+
+    Returns
+    -------
+    BinaryTable
+        Its codes are read-only and come from the file as they are needed.
+
+    Raises
+    ------
+    FormatError
+        If the file is damaged, truncated, or no table of slimvec.
+    OSError
+        If the file does not exist or may not be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import slimvec as sv
+    >>> path = os.path.join(tempfile.mkdtemp(), "small.slim")
+    >>> sv.BinaryTable(sv.pack([[1, -1], [1, 1]]), 2, words=["cat", "dog"]).save(path)
+    >>> sv.open(path)
+    <slimvec.BinaryTable: 2 codes of 2 bits, with words>
+    """
+    content = read_content(path)
+    if verify:
+        content.verify()
+    kind = content.facts.get("kind")
+    if not isinstance(kind, str) or kind not in _TABLES:
+        raise FormatError(f"{content.name}: unknown kind of table {kind!r}; expected one of {sorted(_TABLES)}")
+    try:
+        table: BinaryTable = _TABLES[kind].from_content(content)
+    except FormatError as error:
+        raise FormatError(f"{content.name}: {error}") from None
+    return table
+
+
+def save_table(
+    path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
+) -> None:
+    """Write a table file atomically: beside its place, flushed to disk, then renamed."""
+    header = _header(facts, tensors)
+    target = Path(os.path.realpath(path))  # a link stays a link
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a directory; expected the name of a file")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            if target.exists():
+                temporary.chmod(target.stat().st_mode & 0o777)
+            file.write(header)
+            for tensor in tensors.values():
+                file.write(np.ascontiguousarray(tensor).data)
+                file.write(bytes(-tensor.nbytes % ALIGNMENT))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_directory(target.parent)
+
+
+def _header(facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    checksums = {name: zlib.crc32(np.ascontiguousarray(tensor).data) for name, tensor in tensors.items()}
+    entries: dict[str, Any] = {
+        "__metadata__": {
+            "format": "slimvec",
+            "format_version": str(FORMAT_VERSION),
+            "facts": json.dumps({**facts, "crc32": checksums}),
+        }
+    }
+    offset = 0
+    for number, (name, tensor) in enumerate(tensors.items()):
+        end = offset + tensor.nbytes
+        entries[name] = {"dtype": _CODES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [offset, end]}
+        gap = -end % ALIGNMENT
+        if gap:
+            entries[f"_padding{number}"] = {"dtype": "U8", "shape": [gap], "data_offsets": [end, end + gap]}
+        offset = end + gap
+    text = json.dumps(entries, separators=(",", ":")).encode()
+    text += b" " * (-(8 + len(text)) % ALIGNMENT)
+    return len(text).to_bytes(8, "little") + text
+
+
+def _flush_directory(directory: Path) -> None:
+    """Make the rename durable; not every system lets a directory be opened."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Content:
+    """The checked content of a table file.
+
+    Attributes
+    ----------
+    name : str
+        The file's name, for messages.
+    facts : dict
+        What the header says of the table.
+    tensors : dict of str to ndarray
+        Read-only views into the mapped file.
+    """
+
+    name: str
+    facts: dict[str, Any]
+    tensors: dict[str, NDArray[Any]]
+
+    def integer(self, name: str, minimum: int) -> int:
+        """Return an integer fact."""
+        value = self.facts.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+            raise FormatError(f"{name} is {value!r}; expected an integer of at least {minimum}")
+        return value
+
+    def made_by(self) -> dict[str, Any]:
+        """Return how the table was made."""
+        value = self.facts.get("made_by")
+        if not isinstance(value, dict):
+            raise FormatError(f"made_by is {value!r}; expected an object")
+        return value
+
+    def tensor(self, name: str, dtype: DTypeLike, shape: tuple[int | None, ...]) -> NDArray[Any]:
+        """Return a tensor of the given dtype and shape, where None stands for any length."""
+        tensor = self.tensors.get(name)
+        if tensor is None:
+            raise FormatError(f"tensor {name!r} is missing")
+        fits = tensor.ndim == len(shape) and all(
+            want in (None, have) for want, have in zip(shape, tensor.shape, strict=True)
+        )
+        if tensor.dtype != dtype or not fits:
+            raise FormatError(
+                f"tensor {name!r} is {tensor.dtype} {tensor.shape}; expected {np.dtype(dtype)} {shape}"
+            )
+        return tensor
+
+    def verify(self) -> None:
+        """Compare every tensor with its checksum."""
+        checksums = self.facts.get("crc32")
+        if not isinstance(checksums, dict) or checksums.keys() != self.tensors.keys():
+            raise FormatError(f"{self.name}: checksums are missing")
+        for name, tensor in self.tensors.items():
+            if zlib.crc32(tensor.data) != checksums[name]:
+                raise FormatError(f"{self.name}: tensor {name!r} does not match its checksum; the file is damaged")
+
+
+def read_content(path: str | os.PathLike[str]) -> Content:
+    """Map a table file and check everything that its header says."""
+    name = os.fspath(path)
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < 8:
+            raise FormatError(f"{name}: {size} bytes are too few for a table")
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    try:
+        header_bytes = int.from_bytes(mapped[:8], "little")
+        if header_bytes > min(size - 8, MAX_HEADER_BYTES):
+            raise FormatError(f"its header of {header_bytes} bytes does not fit: not a table, or truncated")  # noqa: TRY301
+        entries = _parse_json(mapped[8 : 8 + header_bytes])
+        facts = _read_facts(entries.pop("__metadata__", None))
+        return Content(name, facts, _map_tensors(mapped, 8 + header_bytes, entries))
+    except FormatError as error:
+        raise FormatError(f"{name}: {error}") from None
+
+
+def _parse_json(text: bytes | str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"its header is not JSON ({error}): not a table, or damaged") from None
+    if not isinstance(value, dict):
+        raise FormatError("its header is not a JSON object: not a table, or damaged")
+    return value
+
+
+def _read_facts(metadata: Any) -> dict[str, Any]:
+    if not isinstance(metadata, dict) or metadata.get("format") != "slimvec":
+        raise FormatError("it is no table of slimvec (its metadata does not say format=slimvec)")
+    version = metadata.get("format_version")
+    if version != str(FORMAT_VERSION):
+        raise FormatError(f"its format version is {version!r}; this slimvec reads {FORMAT_VERSION}: update slimvec")
+    facts = metadata.get("facts")
+    if not isinstance(facts, str):
+        raise FormatError("its metadata holds no facts")
+    return _parse_json(facts)
+
+
+def _map_tensors(mapped: mmap.mmap, start: int, entries: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """Return views of the tensors, which must follow each other without holes to the end of the file."""
+    checked = sorted((_check_entry(name, entry) for name, entry in entries.items()), key=lambda item: item[3])
+    tensors = {}
+    offset = 0
+    for name, dtype, shape, (begin, end) in checked:
+        if begin != offset or start + end > len(mapped):
+            raise FormatError(f"tensor {name!r} lies at {begin} ... {end}: damaged or truncated")
+        offset = end
+        if name.startswith("_padding"):
+            continue
+        if (start + begin) % dtype.itemsize:
+            raise FormatError(f"tensor {name!r} is not aligned")
+        tensors[name] = np.frombuffer(mapped, dtype, math.prod(shape), start + begin).reshape(shape)
+    if start + offset != len(mapped):
+        raise FormatError("the file is longer than its tensors: damaged")
+    return tensors
+
+
+def _check_entry(name: str, entry: Any) -> tuple[str, np.dtype[Any], tuple[int, ...], tuple[int, int]]:
+    """Return name, dtype, shape and bounds of one header entry."""
+    if not isinstance(entry, dict) or entry.get("dtype") not in _DTYPES:
+        raise FormatError(f"tensor {name!r} has an unknown type")
+    shape, bounds = entry.get("shape"), entry.get("data_offsets")
+    if not (_are_sizes(shape) and _are_sizes(bounds) and len(bounds) == 2):
+        raise FormatError(f"tensor {name!r} has a malformed shape or place")
+    dtype = np.dtype(_DTYPES[entry["dtype"]])
+    if bounds[1] - bounds[0] != math.prod(shape) * dtype.itemsize:
+        raise FormatError(f"tensor {name!r} has a place that does not fit its shape")
+    return name, dtype, tuple(shape), (bounds[0], bounds[1])
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(type(number) is int and 0 <= number < 1 << 62 for number in value)

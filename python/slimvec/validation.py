@@ -1,0 +1,80 @@
+"""Coercing what users pass, or saying what is wrong with it: the argument, what came, what was expected, the remedy."""
+
+from __future__ import annotations
+
+import operator
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def as_matrix(values: Any, name: str, n_columns: int | None = None) -> NDArray[Any]:
+    """Return ``values`` as a two-dimensional array of real numbers without copying big arrays or changing the dtype.
+
+    ``values`` may be anything NumPy understands, or a :class:`slimvec.Vectors`.
+    """
+    array = np.asanyarray(getattr(values, "matrix", values))
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers (float16, float32 or float64)")
+    if array.ndim != 2:
+        hint = f"; for a single vector pass {name}[None]" if array.ndim == 1 else ""
+        raise ValueError(f"{name} has shape {array.shape}; expected two dimensions, one row per vector{hint}")
+    if n_columns is not None and array.shape[1] != n_columns:
+        raise ValueError(f"{name} has {array.shape[1]} columns; expected {n_columns}, the width of the fitted vectors")
+    return array
+
+
+def as_training_matrix(values: Any, name: str = "X") -> NDArray[Any]:
+    """Return :func:`as_matrix`, refusing a matrix without rows or columns."""
+    array = as_matrix(values, name)
+    if array.size == 0:
+        raise ValueError(f"{name} is empty: shape {array.shape}; expected at least one row and one column")
+    return array
+
+
+def check_finite(block: NDArray[Any], name: str, first_row: int) -> None:
+    """Raise ValueError naming the first row of ``block`` that holds NaN, infinity, or overflows float32."""
+    good = np.isfinite(block).all(axis=1)
+    if not good.all():
+        row = first_row + int(np.argmin(good))
+        raise ValueError(f"{name} holds NaN or infinity in row {row} (or a value too large for float32)")
+
+
+def as_codes(codes: Any, name: str, n_bits: int) -> NDArray[np.uint8]:
+    """Return packed codes as C-contiguous ``(n, ceil(n_bits / 8)) uint8`` whose padding bits are zero."""
+    array = np.asarray(codes)
+    if array.dtype != np.uint8:
+        raise TypeError(f"{name} has dtype {array.dtype}; expected packed codes of dtype uint8 (see slimvec.pack)")
+    size = -(-n_bits // 8)
+    if array.ndim != 2 or array.shape[1] != size:
+        raise ValueError(f"{name} has shape {array.shape}; expected (n, {size}), the bytes of {n_bits} bits")
+    if n_bits % 8 and (array[:, -1] >> (n_bits % 8)).any():
+        raise ValueError(f"{name} has bits set past bit {n_bits - 1}; the padding of the last byte must be zero")
+    return np.ascontiguousarray(array)
+
+
+def as_integer(value: Any, name: str, minimum: int, maximum: int | None = None, why: str = "") -> int:
+    """Return ``value`` as an int within bounds; a float or bool is refused."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}={value!r} is not an integer") from None
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}={value!r} is not an integer")
+    if number < minimum or (maximum is not None and number > maximum):
+        bound = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
+        raise ValueError(f"{name}={number}; expected {bound}{why}")
+    return number
+
+
+def as_threads(threads: int | None) -> int:
+    """Return the number of threads: that asked for, or the CPUs that this process may use."""
+    if threads is not None:
+        return as_integer(threads, "threads", 1)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

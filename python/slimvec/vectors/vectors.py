@@ -1,0 +1,75 @@
+"""Words and their float vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.validation import as_matrix
+from slimvec.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import ArrayLike, NDArray
+
+
+class Vectors:
+    """Words and one float vector for each.
+
+    Parameters
+    ----------
+    words : iterable of str
+        Distinct words.
+    matrix : array_like, shape (n, d)
+        Their vectors, in row order. Kept as it is, dtype and memory map included.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (n, d)
+    vocabulary : Vocabulary
+
+    Raises
+    ------
+    TypeError
+        If a word is no string, or the matrix does not hold real numbers.
+    ValueError
+        If a word appears twice, or the numbers of words and rows differ.
+
+    Examples
+    --------
+    >>> import slimvec as sv
+    >>> vectors = sv.Vectors(["cat", "dog"], [[1.0, 2.0], [3.0, 4.0]])
+    >>> vectors["dog"], len(vectors), "cow" in vectors
+    (array([3., 4.], dtype=float32), 2, False)
+    """
+
+    def __init__(self, words: Iterable[str], matrix: ArrayLike) -> None:
+        self.matrix: NDArray[Any] = as_matrix(matrix, "matrix")
+        self.vocabulary = Vocabulary(words)
+        if len(self.vocabulary) != len(self.matrix):
+            raise ValueError(f"there are {len(self.vocabulary)} words for {len(self.matrix)} rows; expected one each")
+
+    @property
+    def words(self) -> list[str]:
+        """The words in row order."""
+        return list(self.vocabulary)
+
+    @property
+    def dim(self) -> int:
+        """Width d of the vectors."""
+        return int(self.matrix.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.vocabulary
+
+    def __getitem__(self, word: str) -> NDArray[np.float32]:
+        """Return the vector of a word, ``(d,)`` float32; KeyError, naming near spellings, if it is unknown."""
+        return np.asarray(self.matrix[self.vocabulary.row(word)], np.float32)
+
+    def __repr__(self) -> str:
+        return f"<slimvec.Vectors: {len(self)} words, {self.dim} dimensions, {self.matrix.dtype}>"

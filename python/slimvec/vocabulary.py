@@ -1,0 +1,175 @@
+"""Words and their row numbers."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.errors import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+SPELLING_CANDIDATES = 50_000  # words compared when one is not found: word lists begin with the frequent ones
+
+
+class Vocabulary:
+    """A sequence of distinct words; a word's position is its row number.
+
+    Stored as one UTF-8 text and the offsets of the words in it, so that opening a file makes no strings; they are made
+    when first asked for.
+
+    Parameters
+    ----------
+    words : iterable of str
+
+    Raises
+    ------
+    TypeError
+        If an element is not a string.
+    ValueError
+        If a word appears twice.
+    """
+
+    def __init__(self, words: Iterable[str]) -> None:
+        listed = list(words)
+        for row, word in enumerate(listed):
+            if not isinstance(word, str):
+                raise TypeError(f"words[{row}] is {type(word).__name__} {word!r}; expected str")
+        self._n = len(listed)
+        self._stored: tuple[NDArray[np.uint8], NDArray[np.int64]] | None = None
+        self._words = listed
+        if len(self._rows) < self._n:
+            seen: set[str] = set()
+            twice = next(word for word in listed if word in seen or seen.add(word))  # type: ignore[func-returns-value]
+            raise ValueError(f"words holds {twice!r} twice; every row needs a word of its own")
+
+    @classmethod
+    def from_text(cls, text: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Vocabulary:
+        """Return the vocabulary whose word i is ``text[offsets[i]:offsets[i + 1]]``; strings are made on first use.
+
+        Raises
+        ------
+        FormatError
+            If the offsets do not span the text. What lies between is checked on first use.
+        """
+        if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(text):
+            raise FormatError("the offsets of the words do not span their text")
+        vocabulary = cls.__new__(cls)
+        vocabulary._n = len(offsets) - 1
+        vocabulary._stored = (text, offsets)
+        return vocabulary
+
+    def to_text(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return the UTF-8 text of all words and their ``len + 1`` offsets."""
+        if self._stored is not None:
+            return self._stored
+        encoded = [word.encode() for word in self._words]
+        offsets = np.zeros(self._n + 1, np.int64)
+        np.cumsum([len(word) for word in encoded], out=offsets[1:])
+        return np.frombuffer(b"".join(encoded), np.uint8), offsets
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the text and the offsets as stored."""
+        return sum(part.nbytes for part in self.to_text())
+
+    @cached_property
+    def _words(self) -> list[str]:
+        text, offsets = self.to_text()
+        if (np.diff(offsets) < 0).any():
+            raise FormatError("the offsets of the words fall")
+        blob = text.tobytes()
+        bounds = offsets.tolist()
+        try:
+            words = [blob[begin:end].decode() for begin, end in zip(bounds[:-1], bounds[1:], strict=True)]
+        except UnicodeDecodeError as error:
+            raise FormatError(f"the words are not UTF-8: {error}") from None
+        if len(set(words)) < len(words):
+            raise FormatError("a word appears twice")
+        return words
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {word: row for row, word in enumerate(self._words)}
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._words)
+
+    def __getitem__(self, row: int) -> str:
+        return self._words[row]
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._rows
+
+    def get(self, word: str) -> int | None:
+        """Return the row of a word, or None."""
+        return self._rows.get(word)
+
+    def row(self, word: str) -> int:
+        """Return the row of a word.
+
+        Raises
+        ------
+        KeyError
+            If the word is unknown; the message names near spellings.
+        """
+        row = self._rows.get(word)
+        if row is None:
+            raise KeyError(self._unknown(word))
+        return row
+
+    def _unknown(self, word: str) -> str:
+        from difflib import get_close_matches  # noqa: PLC0415 - only errors pay for it
+
+        near = get_close_matches(word, islice(self._words, SPELLING_CANDIDATES), n=3, cutoff=0.75)
+        hint = f"; near spellings: {', '.join(map(repr, near))}" if near else ""
+        return f"unknown word {word!r}{hint}"
+
+
+def resolve_rows(keys: Sequence[Any], name: str, n_rows: int, vocabulary: Vocabulary | None) -> NDArray[np.int64]:
+    """Return the row numbers of words and row numbers, mixed as they come.
+
+    Raises
+    ------
+    KeyError
+        For a word that is unknown, or any word where there is no vocabulary.
+    IndexError
+        For a row number outside ``0 ... n_rows - 1``.
+    TypeError
+        For a lone string, and for anything that is neither a word nor an integer.
+    """
+    if isinstance(keys, str | bytes):
+        raise TypeError(f"{name}={keys!r} is a string; expected a list of words or row numbers, such as [{keys!r}]")
+    if isinstance(keys, np.ndarray) and keys.dtype.kind in "iu" and keys.ndim == 1:
+        rows = keys.astype(np.int64)
+        outside = (rows < 0) | (rows >= n_rows)
+        if outside.any():
+            raise _outside(int(rows[outside.argmax()]), n_rows)
+        return rows
+    return np.array([_resolve(key, name, n_rows, vocabulary) for key in keys], np.int64)
+
+
+def _resolve(key: Any, name: str, n_rows: int, vocabulary: Vocabulary | None) -> int:
+    if isinstance(key, str):
+        if vocabulary is None:
+            raise KeyError(f"unknown word {key!r}: this table has no words, only row numbers 0 ... {n_rows - 1}")
+        return vocabulary.row(key)
+    if isinstance(key, int | np.integer) and not isinstance(key, bool):
+        row = int(key)
+        if not 0 <= row < n_rows:
+            raise _outside(row, n_rows)
+        return row
+    raise TypeError(f"{name} holds {key!r} of type {type(key).__name__}; expected words (str) or row numbers (int)")
+
+
+def _outside(row: int, n_rows: int) -> IndexError:
+    return IndexError(f"row {row} is outside the table's rows 0 ... {n_rows - 1}")

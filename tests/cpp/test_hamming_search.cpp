@@ -1,0 +1,70 @@
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "check.hpp"
+#include "core/hamming_search.hpp"
+
+using namespace slimvec;
+
+namespace {
+
+// Few distinct codes make ties certain; 3000 codes are three chunks and, at the widths tried, several threads' work.
+void test_search(const Kernels& isa, std::size_t n_codes, std::size_t n_bits, std::size_t n_queries) {
+  std::vector<std::uint8_t> codes = random_codes(n_codes, n_bits, 10);
+  const std::size_t size = code_size(n_bits);
+  for (std::size_t i = n_codes / 2; i < n_codes; ++i) {
+    std::copy_n(codes.begin() + static_cast<std::ptrdiff_t>((i % 7) * size), size,
+                codes.begin() + static_cast<std::ptrdiff_t>(i * size));
+  }
+  const std::vector<std::uint8_t> queries = random_codes(n_queries, n_bits, 11);
+  Guarded<std::uint32_t> blocks(block_count(n_codes) * words_per_code(n_bits) * kBlockCodes);
+  write_codes(codes.data(), n_codes, n_bits, 0, blocks.data());
+  const BlockedCodes table = {blocks.data(), n_codes, words_per_code(n_bits)};
+
+  std::vector<std::vector<std::pair<std::int32_t, std::int64_t>>> ranked(n_queries);
+  for (std::size_t q = 0; q < n_queries; ++q) {
+    std::vector<std::int32_t> all(n_codes);
+    hamming_distances(isa, table, n_bits, queries.data() + q * size, all.data());
+    for (std::size_t i = 0; i < n_codes; ++i) {
+      const std::uint32_t slow = slow_distance(codes.data() + i * size, queries.data() + q * size, n_bits);
+      CHECK(all[i] == static_cast<std::int32_t>(slow));
+      ranked[q].emplace_back(all[i], static_cast<std::int64_t>(i));
+    }
+    std::sort(ranked[q].begin(), ranked[q].end());
+  }
+  for (std::size_t k : {std::size_t{1}, std::size_t{10}, n_codes / 2, n_codes}) {
+    if (k < 1 || k > n_codes) continue;
+    for (std::size_t n_threads : {1u, 2u, 3u, 7u}) {
+      Guarded<std::int32_t> distances(n_queries * k);
+      Guarded<std::int64_t> indices(n_queries * k);
+      hamming_search(isa, table, n_bits, queries.data(), n_queries, k, n_threads, distances.data(), indices.data());
+      for (std::size_t q = 0; q < n_queries; ++q) {
+        for (std::size_t i = 0; i < k; ++i) {
+          CHECK(distances[q * k + i] == ranked[q][i].first && indices[q * k + i] == ranked[q][i].second);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  for (const Kernels* isa : available_isas()) {
+    for (std::size_t n_codes : {1u, 15u, 16u, 17u, 1023u, 1025u, 3000u}) test_search(*isa, n_codes, 75, 3);
+    test_search(*isa, 300, 1, 2);        // every distance is 0 or 1: nothing but ties
+    test_search(*isa, 3000, 2049, 10);   // wide enough for threads over queries
+    test_search(*isa, 40000, 1023, 1);   // and over codes
+    test_search(*isa, 50, 300, 70);      // more queries than one tile
+    test_search(*isa, 50, 300, 0);
+    std::int32_t distance;
+    std::int64_t index;
+    const std::uint32_t block[16] = {};
+    const std::uint8_t query = 0;
+    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, &query, 1, 2, 1, &distance, &index), std::invalid_argument);
+    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, &query, 1, 0, 1, &distance, &index), std::invalid_argument);
+    CHECK_THROWS(hamming_search(*isa, {block, 0, 1}, 8, &query, 1, 1, 1, &distance, &index), std::invalid_argument);
+    std::printf("%s: search agrees with sorting all distances\n", isa->name);
+  }
+}

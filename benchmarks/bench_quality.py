@@ -51,7 +51,7 @@ def similarity_section(data, name):
 def faiss_section(data, name):
     import faiss
 
-    X = load_vectors(data, name).matrix.astype(np.float32)
+    X = np.load(data / "vectors" / name / "vectors.npy").astype(np.float32)
     X -= X.mean(axis=0)
     d = X.shape[1]
 

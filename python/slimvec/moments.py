@@ -46,7 +46,7 @@ class Moments:
         """
         if len(block) == 0:
             return self
-        rows = block.astype(np.result_type(block, np.float32))
+        rows = block.astype(np.result_type(block, np.float32), order="C")  # one order, one rounding
         with np.errstate(over="ignore", invalid="ignore"):  # told apart below
             if self.count == 0:
                 self._shift = rows.mean(axis=0, dtype=np.float64)

@@ -48,7 +48,7 @@ def read_blocks(
     """Return the codes ``ids``, ``(len(ids), ceil(n_bits / 8))``."""
     assert ((ids >= 0) & (ids < n_codes)).all()  # noqa: S101
     words = np.ascontiguousarray(blocks[ids // BLOCK_CODES, :, ids % BLOCK_CODES], "<u4")
-    return words.view(np.uint8).reshape(len(ids), -1)[:, : -(-n_bits // 8)]
+    return words.view(np.uint8)[:, : -(-n_bits // 8)]
 
 
 def lookup(

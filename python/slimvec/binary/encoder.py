@@ -35,7 +35,7 @@ class Encoder:
 
     def project(self, block: NDArray[Any]) -> NDArray[np.float32]:
         """Return (x - mean)ᵀ projection for each row x of a block, ``(m, n_bits)`` float32."""
-        centred = np.subtract(block, self.mean, dtype=np.result_type(block, np.float32))
+        centred = np.subtract(block, self.mean, dtype=np.result_type(block, np.float32), order="C")
         return centred.astype(np.float32, copy=False) @ self.projection
 
     def encode(self, vectors: ArrayLike | Vectors) -> NDArray[np.uint8]:

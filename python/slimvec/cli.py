@@ -1,0 +1,170 @@
+"""The command line: ``slimvec compress | info | neighbors | demo``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import slimvec as sv
+from slimvec.progress import Progress, ignore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BAD_INPUT = 2
+INTERRUPTED = 130  # as shells report a program stopped by Ctrl-C
+METHODS = ("iiq", "itq")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 2 for bad input, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("slimvec: interrupted; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, TypeError, LookupError, OSError, ImportError) as error:
+        print(f"slimvec: {_message(error)}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error.args[0]) if error.args else type(error).__name__
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="slimvec", description="Embedding tables small enough to carry and fast enough to search."
+    )
+    parser.add_argument("--version", action="version", version=f"slimvec {sv.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    compress = commands.add_parser("compress", help="turn an embedding file into a table of binary codes")
+    compress.add_argument("input", metavar="IN", help="word2vec, GloVe, fastText .vec (also .gz), .npy or a folder")
+    compress.add_argument("-o", "--output", metavar="OUT", required=True, help="the table to write")
+    compress.add_argument("--words", metavar="FILE", help="word list of an .npy file, one per line (default: words.txt)")
+    compress.add_argument("--method", choices=METHODS, default="iiq", help="default: %(default)s")
+    compress.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
+    compress.add_argument("--remove", type=int, metavar="D", help="directions removed (default: dimension // 100)")
+    compress.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
+    compress.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    compress.set_defaults(run=_compress)
+
+    info = commands.add_parser("info", help="describe a table")
+    info.add_argument("table", metavar="TABLE")
+    info.add_argument("--verify", action="store_true", help="read the whole file and compare checksums")
+    info.set_defaults(run=_info)
+
+    neighbors = commands.add_parser("neighbors", help="print the words most similar to each word")
+    neighbors.add_argument("table", metavar="TABLE")
+    neighbors.add_argument("words", metavar="WORD", nargs="+")
+    neighbors.add_argument("-k", type=int, default=10, help="how many (default: %(default)s)")
+    neighbors.set_defaults(run=_neighbors)
+
+    demo = commands.add_parser("demo", help="make embeddings from Python's own library, compress and query them")
+    demo.add_argument("-o", "--output", metavar="OUT", help="keep the table in this file")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _compress(options: argparse.Namespace) -> None:
+    output = Path(options.output)
+    if not output.resolve().parent.is_dir():  # better said now than after an hour
+        raise FileNotFoundError(f"{output.resolve().parent} is not a directory to write {output.name} to")
+    if options.method == "itq":
+        if options.remove:
+            raise ValueError(f"--remove {options.remove}: ITQ removes nothing; use --method iiq")
+        method: sv.IIQ = sv.ITQ(options.bits, random_state=options.seed)
+    else:
+        method = sv.IIQ(options.bits, options.remove, random_state=options.seed)
+    source = (options.input, options.words) if options.words else options.input
+    with _Bars() as progress:
+        vectors = sv.read_vectors(source, limit=options.limit, progress=progress)
+        table = method.compress(vectors, progress=progress)
+    table.save(output)
+    print(f"{output}:")
+    _describe(table, output)
+
+
+def _info(options: argparse.Namespace) -> None:
+    _describe(sv.open(options.table, verify=options.verify), Path(options.table))
+    if options.verify:
+        print("checksums   all match")
+
+
+def _describe(table: sv.BinaryTable, path: Path) -> None:
+    info = table.info()
+    sizes = info["bytes"]
+    made_by = info["made_by"]
+    parameters = ", ".join(f"{name}={value}" for name, value in made_by.get("parameters", {}).items())
+    print(f"kind        {info['kind']}, {made_by.get('method', 'unknown')}({parameters})" if made_by else f"kind        {info['kind']}")
+    print(f"rows        {info['rows']:,}")
+    print(f"bits        {info['bits']} per row" + (f", from {info['dimension']} floats" if info["dimension"] else ""))
+    print(f"on disk     {_megabytes(path.stat().st_size)}: " + ", ".join(f"{k} {_megabytes(v)}" for k, v in sizes.items()))
+    if info["dimension"] and info["stored_ratio"]:
+        floats = 4 * info["rows"] * info["dimension"]
+        print(f"as float32  {_megabytes(floats)}")
+        print(f"smaller     {info['compression_ratio']:.1f} times (bits), {info['stored_ratio']:.1f} times as stored")
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _neighbors(options: argparse.Namespace) -> None:
+    table = sv.open(options.table)
+    lists = [table.most_similar(word, options.k) for word in options.words]  # an unknown word stops all, first
+    for word, neighbours in zip(options.words, lists, strict=True):
+        print(word)
+        for neighbour, similarity in neighbours:
+            print(f"  {similarity:6.3f}  {neighbour}")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from slimvec.demo import run  # noqa: PLC0415 - needs SciPy
+
+    with _Bars() as progress:
+        run(options.output, progress)
+
+
+class _Bars:
+    """Progress bars on standard error if that is a terminal and tqdm is installed; otherwise nothing."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._stage = ""
+
+    def __enter__(self) -> Progress:
+        if not sys.stderr.isatty():
+            return ignore
+        try:
+            import tqdm  # noqa: F401, PLC0415 - optional
+        except ImportError:
+            return ignore
+        return self._show
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _show(self, stage: str, done: int, total: int) -> None:
+        from tqdm import tqdm  # noqa: PLC0415
+
+        if stage != self._stage:
+            self._close()
+            self._bar, self._stage = tqdm(total=total, desc=stage, unit="", unit_scale=True, leave=False), stage
+        self._bar.update(done - self._bar.n)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()

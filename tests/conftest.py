@@ -1,0 +1,42 @@
+"""Shared by all tests: every instruction set as a fixture, and random codes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import slimvec as sv
+from slimvec import _core
+
+ALL_ISAS = ["avx512", "avx2", "neon", "scalar"]
+
+
+@pytest.fixture(params=ALL_ISAS)
+def isa(request):
+    """Run a test on one instruction set, and make sure that it is the one in use."""
+    if request.param not in sv.available_isas():
+        built = request.param in [isa.name for isa in _core.built_isas()]
+        pytest.skip(f"{request.param}: {'this CPU cannot run it' if built else 'not built for this architecture'}")
+    with sv.use_isa(request.param):
+        assert sv.active_isa() == request.param
+        yield request.param
+
+
+def random_codes(n, n_bits, seed=0):
+    values = np.random.default_rng(seed).standard_normal((n, n_bits))
+    return np.packbits(values >= 0, axis=1, bitorder="little")
+
+
+@pytest.fixture(scope="session")
+def animals():
+    """A small table with words and an encoder, from vectors with two obvious groups."""
+    generator = np.random.default_rng(3)
+    centres = np.repeat(generator.standard_normal((2, 40)), 20, axis=0)
+    matrix = (centres + 0.5 * generator.standard_normal((40, 40))).astype(np.float32)
+    words = [f"cat{i}" for i in range(20)] + [f"boat{i}" for i in range(20)]
+    return sv.Vectors(words, matrix)
+
+
+@pytest.fixture(scope="session")
+def table(animals):
+    return sv.IIQ(n_bits=75, n_remove=0).compress(animals)

@@ -107,7 +107,12 @@ def word_similarity(words: dict[str, int], rows: np.ndarray, pairs: list, scores
     from scipy.stats import spearmanr
 
     mean = rows.mean(axis=0)
-    first = np.array([rows[words[a]] if a in words else mean for a, _ in pairs])
-    second = np.array([rows[words[b]] if b in words else mean for _, b in pairs])
+
+    def vector(word):
+        row = words.get(word, words.get(word.lower()))  # "Jerusalem" in a lower-case table
+        return mean if row is None else rows[row]
+
+    first = np.array([vector(a) for a, _ in pairs])
+    second = np.array([vector(b) for _, b in pairs])
     cosines = (_unit(first) * _unit(second)).sum(axis=1)
     return 100 * float(spearmanr(cosines, scores).statistic)

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     compress.add_argument("--words", metavar="FILE", help="word list of an .npy file, one per line (default: words.txt)")
     compress.add_argument("--method", choices=METHODS, default="iiq", help="default: %(default)s")
     compress.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
-    compress.add_argument("--remove", type=int, metavar="D", help="directions removed (default: dimension // 100)")
+    compress.add_argument("--remove", type=int, metavar="D", help="directions removed (default: 1, ITQ: 0)")
     compress.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
     compress.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     compress.set_defaults(run=_compress)
@@ -82,12 +82,11 @@ def _compress(options: argparse.Namespace) -> None:
     output = Path(options.output)
     if not output.resolve().parent.is_dir():  # better said now than after an hour
         raise FileNotFoundError(f"{output.resolve().parent} is not a directory to write {output.name} to")
-    if options.method == "itq":
-        if options.remove:
-            raise ValueError(f"--remove {options.remove}: ITQ removes nothing; use --method iiq")
-        method: sv.IIQ = sv.ITQ(options.bits, random_state=options.seed)
-    else:
-        method = sv.IIQ(options.bits, options.remove, random_state=options.seed)
+    if options.method == "itq" and options.remove:
+        raise ValueError(f"--remove {options.remove}: ITQ removes nothing; use --method iiq")
+    parameters = {"n_bits": options.bits, "n_remove": options.remove, "random_state": options.seed}
+    given = {name: value for name, value in parameters.items() if value is not None}
+    method = sv.ITQ(**given) if options.method == "itq" else sv.IIQ(**given)
     source = (options.input, options.words) if options.words else options.input
     with _Bars() as progress:
         vectors = sv.read_vectors(source, limit=options.limit, progress=progress)

@@ -34,10 +34,11 @@ class IIQ(Estimator):
     n_bits : int, optional
         Bits per code, from 1 on; may exceed the dimension. By default the dimension d of the data: 32 times smaller
         than float32.
-    n_remove : int, optional
-        D, how many of the strongest directions to remove, below d. By default ``d // 100``, the rule of [2]_: 3 for
-        300 dimensions. Word vectors gain from it; for embeddings trained with cosine similarity (sentences, images)
-        0 keeps more neighbours.
+    n_remove : int
+        D, how many of the strongest directions to remove, below d. The default of 1 gives word vectors most of what
+        removal has to give and costs few neighbours; 0 keeps the most float neighbours (use it for sentence
+        embeddings and retrieval), the paper takes 2 and 14, and [2]_ about d / 100. Measured in
+        ``benchmarks/results/quality.md``.
     n_iter : int
         Iterations of the rotation. The paper runs 50.
     max_train_rows : int, optional
@@ -102,7 +103,7 @@ class IIQ(Estimator):
     def __init__(
         self,
         n_bits: int | None = None,
-        n_remove: int | None = None,
+        n_remove: int = 1,
         n_iter: int = 50,
         max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
         random_state: int | np.random.Generator | None = 0,
@@ -133,8 +134,7 @@ class IIQ(Estimator):
         rows = as_training_matrix(X)
         n, d = rows.shape
         n_bits = d if self.n_bits is None else as_integer(self.n_bits, "n_bits", 1)
-        n_remove = d // 100 if self.n_remove is None else self.n_remove
-        n_remove = as_integer(n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions")
+        n_remove = as_integer(self.n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions")
         n_iter = as_integer(self.n_iter, "n_iter", 0)
         n_train = n if self.max_train_rows is None else min(n, as_integer(self.max_train_rows, "max_train_rows", 1))
         generator = np.random.default_rng(self.random_state)

@@ -1,0 +1,191 @@
+"""BinaryTable: lookup, means, search, neighbours, encoding, sizes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import random_codes
+
+import slimvec as sv
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """Codes without words or encoder."""
+    return sv.BinaryTable(random_codes(30, 40), 40)
+
+
+class TestRows:
+    def test_lookup_mixes_words_and_rows(self, table, isa):
+        rows = table.lookup(["boat3", 0, np.int32(5)])
+        assert rows.dtype == np.float32
+        assert np.array_equal(rows, sv.unpack(table.codes([23, 0, 5]), 75))
+        assert np.array_equal(table["cat5"], rows[2])
+        assert np.array_equal(table[0], rows[1])
+
+    def test_lookup_by_integer_array(self, table):
+        ids = np.array([3, 3, 39], np.uint16)
+        assert np.array_equal(table.lookup(ids), table.lookup([3, 3, 39]))
+        assert table.lookup([]).shape == (0, 75)
+
+    def test_mean(self, table, isa):
+        bags = [["cat1", "cat2", "unknown", 7], ["unknown"], [], ["boat1", "boat1"]]
+        means = table.mean(bags)
+        assert np.array_equal(means[0], table.lookup(["cat1", "cat2", 7]).mean(axis=0, dtype=np.float64).astype("f"))
+        assert not means[1:3].any()
+        assert np.array_equal(means[3], table["boat1"])
+        assert table.mean([]).shape == (0, 75)
+        assert np.array_equal(table.mean([np.array([1, 2])]), table.mean([[1, 2]]))
+
+    def test_words(self, table, plain):
+        assert len(table) == 40
+        assert "cat3" in table
+        assert "cow" not in table
+        assert 3 not in table
+        assert table.words[:2] == ["cat0", "cat1"]
+        assert plain.words is None
+        assert "cat3" not in plain
+
+    def test_encode_repeats_the_codes(self, table, animals):
+        assert np.array_equal(table.encode(animals), table.codes())
+        assert np.array_equal(table.encode(animals.matrix[3:5]), table.codes(["cat3", "cat4"]))
+
+    def test_repr(self, table, plain):
+        assert repr(table) == "<slimvec.BinaryTable: 40 codes of 75 bits, with words>"
+        assert repr(plain) == "<slimvec.BinaryTable: 30 codes of 40 bits>"
+
+
+class TestSearch:
+    def test_codes_and_floats(self, table, animals, isa):
+        by_code = table.search(table.codes(), k=5)
+        by_float = table.search(animals.matrix, k=5)
+        assert np.array_equal(by_code.indices, by_float.indices)
+        assert np.array_equal(by_code.distances, by_float.distances)
+        assert np.array_equal(table.search(animals, k=5).indices, by_code.indices)
+
+    def test_most_similar_to_a_word(self, table, isa):
+        neighbours = table.most_similar("cat0", k=19)
+        assert {word[:3] for word, _ in neighbours} == {"cat"}
+        assert "cat0" not in dict(neighbours)
+        distance = int(np.bitwise_count(table.codes(["cat0"]) ^ table.codes([neighbours[0][0]])).sum())
+        assert neighbours[0][1] == pytest.approx(1 - 2 * distance / 75)
+        similarities = [similarity for _, similarity in neighbours]
+        assert similarities == sorted(similarities, reverse=True)
+
+    def test_most_similar_to_several_words(self, table):
+        neighbours = dict(table.most_similar(["cat0", "boat0"], k=38))
+        assert not {"cat0", "boat0"} & neighbours.keys()
+        rows = table.lookup(np.arange(40))
+        query = rows[0] + rows[20]
+        cosines = rows @ query / np.linalg.norm(rows, axis=1) / np.linalg.norm(query)
+        for word, similarity in neighbours.items():
+            assert similarity == pytest.approx(cosines[table.words.index(word)], abs=1e-6)
+
+    def test_most_similar_to_a_vector(self, table, animals):
+        word, similarity = table.most_similar(animals["boat7"], k=1)[0]
+        assert (word, similarity) == ("boat7", 1.0)
+
+    def test_ties_are_broken_by_row(self):
+        codes = np.array([[1], [3], [0], [3], [1]], np.uint8)
+        table = sv.BinaryTable(codes, 8)
+        assert [row for row, _ in table.most_similar(0, k=4)] == [4, 1, 2, 3]
+        assert [row for row, _ in table.most_similar(0, k=2)] == [4, 1]
+
+    def test_opposite_words_have_no_direction(self):
+        table = sv.BinaryTable(sv.pack([[1, 1], [-1, -1], [1, -1]]), 2)
+        assert table.most_similar([0, 1], k=1) == [(2, 0.0)]
+
+
+class TestSizes:
+    def test_info(self, table):
+        info = table.info()
+        assert (info["rows"], info["bits"], info["dimension"]) == (40, 75, 40)
+        assert info["bytes"]["codes"] == 3 * 3 * 16 * 4
+        assert info["bytes"]["encoder"] == 4 * (40 + 40 * 75)
+        assert info["bytes"]["words"] == len("".join(table.words)) + 8 * 41
+        assert info["compression_ratio"] == table.compression_ratio == 32 * 40 / 75
+        assert info["made_by"]["method"] == "IIQ"
+        assert info["made_by"]["parameters"]["n_bits"] == 75
+
+    def test_without_an_encoder_the_ratio_is_unknown(self, plain):
+        assert plain.compression_ratio is None
+        assert plain.info()["stored_ratio"] is None
+
+
+class TestBadInput:
+    def test_unknown_word(self, table, plain):
+        with pytest.raises(KeyError, match=r"unknown word 'boatt3'; near spellings: 'boat3'"):
+            table.lookup(["boatt3"])
+        with pytest.raises(KeyError, match="unknown word 'qqqqqq'\""):
+            table.most_similar("qqqqqq")
+        with pytest.raises(KeyError, match="has no words, only row numbers 0 ... 29"):
+            plain.lookup(["cat"])
+
+    @pytest.mark.parametrize("row", [40, -1, 2**70])
+    def test_row_outside(self, table, row):
+        with pytest.raises(IndexError, match=f"row {row} is outside the table's rows 0 ... 39"):
+            table.lookup([row])
+
+    def test_row_outside_in_an_array(self, table):
+        with pytest.raises(IndexError, match="row 40 is outside"):
+            table.lookup(np.array([1, 40]))
+        with pytest.raises(IndexError, match="row -1 is outside"):
+            table.mean([[-1]])
+
+    def test_keys_of_a_wrong_type(self, table):
+        with pytest.raises(TypeError, match=r"keys='cat1' is a string; expected a list.*\['cat1'\]"):
+            table.lookup("cat1")
+        with pytest.raises(TypeError, match=r"keys holds 1\.5 of type float"):
+            table.lookup([1.5])
+        with pytest.raises(TypeError, match="keys holds True of type bool"):
+            table.lookup([True])
+        with pytest.raises(TypeError, match=r"bags\[0\]='a good film' is a string.*\['a', 'good', 'film'\]"):
+            table.mean(["a good film"])
+        with pytest.raises(TypeError, match="bags='a film' is a string"):
+            table.mean("a film")
+
+    @pytest.mark.parametrize("k", [0, -1, 40, 100])
+    def test_k(self, table, k):
+        with pytest.raises(ValueError, match=f"k={k}; expected between 1 and 39"):
+            table.most_similar("cat0", k=k)
+        if k != 40:
+            with pytest.raises(ValueError, match=f"k={k}; expected between 1 and 40, the number of codes"):
+                table.search(table.codes(), k=k)
+
+    def test_queries(self, table, plain):
+        with pytest.raises(ValueError, match="X has 41 columns; expected 40"):
+            table.search(np.zeros((1, 41)))
+        with pytest.raises(ValueError, match="NaN or infinity in row 0"):
+            table.search(np.full((1, 40), np.nan))
+        with pytest.raises(ValueError, match="has no encoder"):
+            plain.search(np.zeros((1, 40)))
+        with pytest.raises(ValueError, match=r"codes has shape \(1, 5\); expected \(n, 10\)"):
+            table.search(np.zeros((1, 5), np.uint8))
+        with pytest.raises(ValueError, match="query is empty"):
+            table.most_similar([])
+        with pytest.raises(ValueError, match="expected one vector"):
+            table.most_similar(np.zeros((2, 40)))
+
+    def test_construction(self):
+        codes = random_codes(3, 12)
+        with pytest.raises(ValueError, match="2 words for 3 codes"):
+            sv.BinaryTable(codes, 12, words=["a", "b"])
+        with pytest.raises(ValueError, match="words holds 'a' twice"):
+            sv.BinaryTable(codes, 12, words=["a", "b", "a"])
+        with pytest.raises(TypeError, match=r"words\[1\] is int 2; expected str"):
+            sv.BinaryTable(codes, 12, words=["a", 2, "c"])
+        with pytest.raises(ValueError, match="expected both or neither"):
+            sv.BinaryTable(codes, 12, mean=np.zeros(4))
+        with pytest.raises(ValueError, match=r"projection \(4, 11\); expected \(d,\) and \(d, 12\)"):
+            sv.BinaryTable(codes, 12, mean=np.zeros(4), projection=np.zeros((4, 11)))
+        with pytest.raises(TypeError, match="codes has dtype int64"):
+            sv.BinaryTable(codes.astype(int), 12)
+        with pytest.raises(ValueError, match="n_bits=0"):
+            sv.BinaryTable(codes, 0)
+
+
+def test_spelling_help_is_quick_for_big_vocabularies():
+    words = [f"word{i}" for i in range(300_000)]
+    table = sv.BinaryTable(np.zeros((300_000, 1), np.uint8), 8, words=words)
+    with pytest.raises(KeyError, match="near spellings: 'word"):
+        table.lookup(["wword1"])

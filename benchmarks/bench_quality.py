@@ -1,12 +1,14 @@
 """Do the codes keep what the vectors know? Word similarity over seeds, and the loss beside faiss's ITQ.
 
-Word similarity as in the IIQ paper: 100 × Spearman, a word missing from the table (also in lower case) is the mean of all
-vectors, codes are -1 / +1. The loss is ‖B - XR‖² per entry on the same centred rows, with each library's own rotation.
+Word similarity as in the IIQ paper: 100 × Spearman, a word missing from the table (also in lower case) is the mean of
+all vectors, codes are -1 / +1. The loss is ‖B - XR‖² per entry on the same centred rows, each library's own rotation.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
+import slimvec as sv
 from common import (
     cosine_neighbours,
     data_or_skip,
@@ -19,8 +21,6 @@ from common import (
     word_similarity,
     write_result,
 )
-
-import slimvec as sv
 
 SETS = ["MEN", "MTurk", "RG65", "RW", "SimLex999", "WS353"]
 SEEDS = range(5)
@@ -71,7 +71,9 @@ def recall_section(data):
             found = [recall(table.search(queries, 10).indices, truth) for table in tables]
             cells.append(f"{np.mean(found):.3f} ± {np.std(found):.3f}")
         rows.append([f"{name}, {base.shape[1]} bits", *cells])
-    text = "## Recall@10 of the float cosine neighbours, 1,000 held-out queries, by the number of directions removed\n\n"
+    text = (
+        "## Recall@10 of the float cosine neighbours, 1,000 held-out queries, by the number of directions removed\n\n"
+    )
     return text + table(rows, ["", "sign bits", *(f"IIQ, D={d}" for d in (0, 1, 2, 3, 14))])
 
 

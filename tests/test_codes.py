@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import random_codes
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import slimvec as sv
+from conftest import random_codes
 from slimvec import _core, reference
 from slimvec.binary.codes import BlockedCodes
 from slimvec.isa import current

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from literal_iiq import isotropic, rotate, signs
 
 import slimvec as sv
+from literal_iiq import isotropic, rotate, signs
 from slimvec.binary.rotation import SignCorrelation, learn_rotation, random_frame
 
 
@@ -78,7 +78,7 @@ class TestAlgorithm:
         assert iiq.singular_values_ == pytest.approx(s, abs=1e-4 * s[0])
         P = iiq.projection_
         assert P.shape == (25, 10)
-        assert P.T @ P == pytest.approx(np.eye(10), abs=1e-5)
+        assert pytest.approx(np.eye(10), abs=1e-5) == P.T @ P
         assert np.abs(vt[:4] @ P).max() < 1e-4  # nothing of the removed directions 0-3
         assert np.abs(vt[14:] @ P).max() < 1e-4  # removal first, then the next ten: 4-13
 
@@ -123,7 +123,7 @@ class TestAlgorithm:
 
     def test_the_frame_is_orthonormal_and_haar(self):
         W = random_frame(5, 9, np.random.default_rng(0))
-        assert W @ W.T == pytest.approx(np.eye(5), abs=1e-6)
+        assert pytest.approx(np.eye(5), abs=1e-6) == W @ W.T
         firsts = [random_frame(1, 2, np.random.default_rng(seed))[0, 0] for seed in range(400)]
         assert abs(np.mean(np.array(firsts) > 0) - 0.5) < 0.1  # a bare QR would fix the signs
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import random_codes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import slimvec as sv
+from conftest import random_codes
 from slimvec import storage
 
 FROZEN = Path(__file__).parent / "data" / "v1"

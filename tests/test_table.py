@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import random_codes
 
 import slimvec as sv
+from conftest import random_codes
 
 
 @pytest.fixture(scope="module")

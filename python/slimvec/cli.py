@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     compress = commands.add_parser("compress", help="turn an embedding file into a table of binary codes")
     compress.add_argument("input", metavar="IN", help="word2vec, GloVe, fastText .vec (also .gz), .npy or a folder")
     compress.add_argument("-o", "--output", metavar="OUT", required=True, help="the table to write")
-    compress.add_argument("--words", metavar="FILE", help="word list of an .npy file, one per line (default: words.txt)")
+    compress.add_argument(
+        "--words", metavar="FILE", help="word list of an .npy file, one per line (default: words.txt)"
+    )
     compress.add_argument("--method", choices=METHODS, default="iiq", help="default: %(default)s")
     compress.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
     compress.add_argument("--remove", type=int, metavar="D", help="directions removed (default: 1, ITQ: 0)")
@@ -107,10 +109,16 @@ def _describe(table: sv.BinaryTable, path: Path) -> None:
     sizes = info["bytes"]
     made_by = info["made_by"]
     parameters = ", ".join(f"{name}={value}" for name, value in made_by.get("parameters", {}).items())
-    print(f"kind        {info['kind']}, {made_by.get('method', 'unknown')}({parameters})" if made_by else f"kind        {info['kind']}")
+    print(
+        f"kind        {info['kind']}, {made_by.get('method', 'unknown')}({parameters})"
+        if made_by
+        else f"kind        {info['kind']}"
+    )
     print(f"rows        {info['rows']:,}")
     print(f"bits        {info['bits']} per row" + (f", from {info['dimension']} floats" if info["dimension"] else ""))
-    print(f"on disk     {_megabytes(path.stat().st_size)}: " + ", ".join(f"{k} {_megabytes(v)}" for k, v in sizes.items()))
+    print(
+        f"on disk     {_megabytes(path.stat().st_size)}: " + ", ".join(f"{k} {_megabytes(v)}" for k, v in sizes.items())
+    )
     if info["dimension"] and info["stored_ratio"]:
         floats = 4 * info["rows"] * info["dimension"]
         print(f"as float32  {_megabytes(floats)}")
@@ -131,7 +139,7 @@ def _neighbors(options: argparse.Namespace) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from slimvec.demo import run  # noqa: PLC0415 - needs SciPy
+    from slimvec.demo import run
 
     with _Bars() as progress:
         run(options.output, progress)
@@ -148,7 +156,7 @@ class _Bars:
         if not sys.stderr.isatty():
             return ignore
         try:
-            import tqdm  # noqa: F401, PLC0415 - optional
+            import tqdm  # noqa: F401 - optional
         except ImportError:
             return ignore
         return self._show
@@ -157,7 +165,7 @@ class _Bars:
         self._close()
 
     def _show(self, stage: str, done: int, total: int) -> None:
-        from tqdm import tqdm  # noqa: PLC0415
+        from tqdm import tqdm
 
         if stage != self._stage:
             self._close()

@@ -1,6 +1,6 @@
-"""The demo: word vectors from a text that every Python carries, its own standard library; then all of slimvec's main job.
+"""The demo: word vectors from a text that every Python carries, its own standard library; then slimvec's main job.
 
-Vectors as in Levy & Goldberg (2014): windowed co-occurrence counts, positive pointwise mutual information, truncated SVD.
+Vectors as in Levy & Goldberg (2014): windowed co-occurrence counts, positive pointwise mutual information, SVD.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def embed(texts: list[list[str]], progress: Progress = ignore) -> sv.Vectors:
         If the texts hold too few words.
     """
     try:
-        from scipy.sparse.linalg import svds  # noqa: PLC0415 - extra
+        from scipy.sparse.linalg import svds
     except ImportError:
         raise missing_extra("SciPy", "train") from None
 
@@ -71,19 +71,19 @@ def embed(texts: list[list[str]], progress: Progress = ignore) -> sv.Vectors:
 
 def _count_pairs(texts: list[list[str]], words: list[str], progress: Progress) -> Any:
     """Return how often two words stand within WINDOW of each other, as a symmetric sparse matrix."""
-    from scipy.sparse import coo_array  # noqa: PLC0415 - extra
+    from scipy.sparse import coo_array
 
     rows = {word: row for row, word in enumerate(words)}
     gap = [-1] * WINDOW  # no pairs across files
-    stream = np.array([rows.get(word, -1) for text in texts for word in (*text, *gap)], np.int32)
-    total = None
+    stream = np.array([row for text in texts for row in [*(rows.get(word, -1) for word in text), *gap]], np.int32)
+    total: Any = 0
     for distance in range(1, WINDOW + 1):
         left, right = stream[:-distance], stream[distance:]
         known = (left >= 0) & (right >= 0)
         pairs = (left[known], right[known])
         weight = np.full(len(pairs[0]), 1.0 / distance, np.float32)  # nearer words count more
         counted = coo_array((weight, pairs), shape=(len(words), len(words))).tocsr()
-        total = counted if total is None else total + counted
+        total = counted + total
         progress("counting pairs", distance, WINDOW)
     return total + total.T
 

@@ -74,7 +74,7 @@ class Moments:
         return self
 
     def finalize(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the mean ``(d,)`` and the scatter matrix of the centred rows, ``(d, d)``: sum of (x - mean)(x - mean)ᵀ.
+        """Return the mean ``(d,)`` and the scatter matrix of the centred rows, Σ (x - mean)(x - mean)ᵀ, ``(d, d)``.
 
         Raises
         ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,9 +24,7 @@ def unpack_bits(codes: NDArray[np.uint8], n_bits: int) -> NDArray[np.uint8]:
     return np.unpackbits(codes, axis=1, count=n_bits, bitorder="little")
 
 
-def unpack(
-    codes: NDArray[np.uint8], n_bits: int, scales: NDArray[np.float32] | None = None
-) -> NDArray[np.float32]:
+def unpack(codes: NDArray[np.uint8], n_bits: int, scales: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
     """Codes -> ``+scales[i]`` where the bit is set and ``-scales[i]`` where it is not, ``(n, n_bits)``."""
     scale = np.ones(len(codes), np.float32) if scales is None else scales
     return np.where(unpack_bits(codes, n_bits), scale[:, None], -scale[:, None])
@@ -35,25 +34,23 @@ def write_blocks(
     codes: NDArray[np.uint8], n_bits: int, first_row: int, blocks: NDArray[np.uint32], n_codes: int
 ) -> None:
     """Put codes into places ``first_row ...`` of ``blocks (ceil(n_codes / 16), ceil(n_bits / 32), 16)``, in place."""
-    assert first_row + len(codes) <= n_codes  # noqa: S101 - a specification may state its domain
+    # A specification may state its domain.
+    assert first_row + len(codes) <= n_codes  # noqa: S101
+    assert blocks.shape[1] == -(-n_bits // WORD_BITS)  # noqa: S101
     padded = np.zeros((len(codes), blocks.shape[1] * 4), np.uint8)
     padded[:, : codes.shape[1]] = codes
     rows = first_row + np.arange(len(codes))
     blocks[rows // BLOCK_CODES, :, rows % BLOCK_CODES] = padded.view("<u4")
 
 
-def read_blocks(
-    blocks: NDArray[np.uint32], n_codes: int, n_bits: int, ids: NDArray[np.int64]
-) -> NDArray[np.uint8]:
+def read_blocks(blocks: NDArray[np.uint32], n_codes: int, n_bits: int, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return the codes ``ids``, ``(len(ids), ceil(n_bits / 8))``."""
     assert ((ids >= 0) & (ids < n_codes)).all()  # noqa: S101
     words = np.ascontiguousarray(blocks[ids // BLOCK_CODES, :, ids % BLOCK_CODES], "<u4")
     return words.view(np.uint8)[:, : -(-n_bits // 8)]
 
 
-def lookup(
-    blocks: NDArray[np.uint32], n_codes: int, n_bits: int, ids: NDArray[np.int64]
-) -> NDArray[np.float32]:
+def lookup(blocks: NDArray[np.uint32], n_codes: int, n_bits: int, ids: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the codes ``ids`` as -1 / +1 floats, ``(len(ids), n_bits)``."""
     return unpack(read_blocks(blocks, n_codes, n_bits, ids), n_bits)
 
@@ -63,7 +60,7 @@ def bag_mean(
 ) -> NDArray[np.float32]:
     """Return the mean of the -1 / +1 codes of each bag ``ids[offsets[b]:offsets[b + 1]]``; zeros for an empty bag."""
     means = np.zeros((len(offsets) - 1, n_bits), np.float32)
-    for bag, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+    for bag, (begin, end) in enumerate(pairwise(offsets)):
         if end > begin:
             rows = lookup(blocks, n_codes, n_bits, ids[begin:end])
             means[bag] = rows.sum(axis=0, dtype=np.float64) / (end - begin)
@@ -75,7 +72,9 @@ def hamming_distances(
 ) -> NDArray[np.int32]:
     """Return how many bits differ between ``query (1, code_size)`` and every code, ``(n_codes,)``."""
     codes = read_blocks(blocks, n_codes, n_bits, np.arange(n_codes))
-    return np.bitwise_count(codes ^ query).sum(axis=1, dtype=np.int32)
+    differing: NDArray[np.uint8] = np.bitwise_count(codes ^ query)
+    distances: NDArray[np.int32] = differing.sum(axis=1, dtype=np.int32)
+    return distances
 
 
 def hamming_search(

@@ -1,7 +1,7 @@
 """Table files: valid ``.safetensors``, written atomically, opened by mapping.
 
-A file is an 8-byte little-endian length, a JSON header of that length, and the tensors. The header is padded with spaces
-and small ``u8`` tensors fill the gaps (the format allows no holes), so that every tensor starts on a 64-byte boundary.
+A file is an 8-byte little-endian length, a JSON header of that length, and the tensors. The header is padded with
+spaces and small ``u8`` tensors fill the gaps (the format allows no holes), so that every tensor starts on 64 bytes.
 ``__metadata__`` carries ``format``, ``format_version`` and ``facts``, a JSON object: the kind of table, its sizes, how
 it was made, and a CRC-32 per tensor. Everything in a header is checked before it is believed.
 """
@@ -17,7 +17,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
 
@@ -96,9 +96,7 @@ def open_table(path: str | os.PathLike[str], verify: bool = False) -> BinaryTabl
     return table
 
 
-def save_table(
-    path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]
-) -> None:
+def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
     """Write a table file atomically: beside its place, flushed to disk, then renamed."""
     header = _header(facts, tensors)
     target = Path(os.path.realpath(path))  # a link stays a link
@@ -195,9 +193,7 @@ class Content:
             want in (None, have) for want, have in zip(shape, tensor.shape, strict=True)
         )
         if tensor.dtype != dtype or not fits:
-            raise FormatError(
-                f"tensor {name!r} is {tensor.dtype} {tensor.shape}; expected {np.dtype(dtype)} {shape}"
-            )
+            raise FormatError(f"tensor {name!r} is {tensor.dtype} {tensor.shape}; expected {np.dtype(dtype)} {shape}")
         return tensor
 
     def verify(self) -> None:
@@ -275,7 +271,7 @@ def _check_entry(name: str, entry: Any) -> tuple[str, np.dtype[Any], tuple[int, 
     if not isinstance(entry, dict) or entry.get("dtype") not in _DTYPES:
         raise FormatError(f"tensor {name!r} has an unknown type")
     shape, bounds = entry.get("shape"), entry.get("data_offsets")
-    if not (_are_sizes(shape) and _are_sizes(bounds) and len(bounds) == 2):
+    if not _are_sizes(shape) or not _are_sizes(bounds) or len(bounds) != 2:
         raise FormatError(f"tensor {name!r} has a malformed shape or place")
     dtype = np.dtype(_DTYPES[entry["dtype"]])
     if bounds[1] - bounds[0] != math.prod(shape) * dtype.itemsize:
@@ -283,5 +279,5 @@ def _check_entry(name: str, entry: Any) -> tuple[str, np.dtype[Any], tuple[int, 
     return name, dtype, tuple(shape), (bounds[0], bounds[1])
 
 
-def _are_sizes(value: Any) -> bool:
+def _are_sizes(value: Any) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(type(number) is int and 0 <= number < 1 << 62 for number in value)

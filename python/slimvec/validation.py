@@ -17,7 +17,7 @@ def as_matrix(values: Any, name: str, n_columns: int | None = None) -> NDArray[A
 
     ``values`` may be anything NumPy understands, or a :class:`slimvec.Vectors`.
     """
-    array = np.asanyarray(getattr(values, "matrix", values))
+    array: NDArray[Any] = np.asanyarray(getattr(values, "matrix", values))
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers (float16, float32 or float64)")
     if array.ndim != 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,7 +87,7 @@ class Vocabulary:
         blob = text.tobytes()
         bounds = offsets.tolist()
         try:
-            words = [blob[begin:end].decode() for begin, end in zip(bounds[:-1], bounds[1:], strict=True)]
+            words = [blob[begin:end].decode() for begin, end in pairwise(bounds)]
         except UnicodeDecodeError as error:
             raise FormatError(f"the words are not UTF-8: {error}") from None
         if len(set(words)) < len(words):
@@ -128,14 +128,16 @@ class Vocabulary:
         return row
 
     def _unknown(self, word: str) -> str:
-        from difflib import get_close_matches  # noqa: PLC0415 - only errors pay for it
+        from difflib import get_close_matches
 
         near = get_close_matches(word, islice(self._words, SPELLING_CANDIDATES), n=3, cutoff=0.75)
         hint = f"; near spellings: {', '.join(map(repr, near))}" if near else ""
         return f"unknown word {word!r}{hint}"
 
 
-def resolve_rows(keys: Sequence[Any], name: str, n_rows: int, vocabulary: Vocabulary | None) -> NDArray[np.int64]:
+def resolve_rows(
+    keys: Sequence[Any] | NDArray[Any], name: str, n_rows: int, vocabulary: Vocabulary | None
+) -> NDArray[np.int64]:
     """Return the row numbers of words and row numbers, mixed as they come.
 
     Raises

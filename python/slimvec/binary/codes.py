@@ -1,11 +1,11 @@
 """Packed binary codes: the one place that states bit order and layout.
 
-**Row layout.** A code of ``n_bits`` bits is ``ceil(n_bits / 8)`` bytes. Bit j is ``value_j >= 0`` (so sgn(0) = +1), least
-significant bit first, and the padding bits of the last byte are zero. These are the bytes of
-``numpy.packbits(values >= 0, axis=1, bitorder="little")``: they load into faiss ``IndexBinaryFlat`` and usearch as they are.
+**Row layout.** A code of ``n_bits`` bits is ``ceil(n_bits / 8)`` bytes. Bit j is ``value_j >= 0`` (so sgn(0) = +1),
+least significant bit first, and the padding bits of the last byte are zero. These are the bytes of
+``numpy.packbits(values >= 0, axis=1, bitorder="little")``: faiss ``IndexBinaryFlat`` and usearch take them as they are.
 
-**Blocked layout.** What the kernels scan and what files store: blocks of 16 codes, word-major (word 0 of the 16 codes as
-16 uint32, then word 1, ...), ``ceil(n_bits / 32)`` words per code, the last block padded with zero codes.
+**Blocked layout.** What the kernels scan and what files store: blocks of 16 codes, word-major (word 0 of the 16 codes
+as 16 uint32, then word 1, ...), ``ceil(n_bits / 32)`` words per code, the last block padded with zero codes.
 """
 
 from __future__ import annotations
@@ -147,13 +147,9 @@ class BlockedCodes:
         """Return the mean -1 / +1 code of each bag ``rows[offsets[b]:offsets[b + 1]]``, ``(n_bags, n_bits)``."""
         return _core.bag_mean(isa.current(), self.blocks, self.n_codes, self.n_bits, rows, offsets)
 
-    def search(
-        self, queries: NDArray[np.uint8], k: int, n_threads: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    def search(self, queries: NDArray[np.uint8], k: int, n_threads: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return distances and rows of the k nearest codes of each packed query, both ``(n_queries, k)``."""
-        return _core.hamming_search(
-            isa.current(), self.blocks, self.n_codes, self.n_bits, queries, k, n_threads
-        )
+        return _core.hamming_search(isa.current(), self.blocks, self.n_codes, self.n_bits, queries, k, n_threads)
 
     def distances_to(self, query: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Return the Hamming distance of one packed query ``(1, ceil(n_bits / 8))`` to every code, ``(n_codes,)``."""

@@ -36,12 +36,15 @@ class Encoder:
     def project(self, block: NDArray[Any]) -> NDArray[np.float32]:
         """Return (x - mean)ᵀ projection for each row x of a block, ``(m, n_bits)`` float32."""
         centred = np.subtract(block, self.mean, dtype=np.result_type(block, np.float32), order="C")
-        return centred.astype(np.float32, copy=False) @ self.projection
+        projected: NDArray[np.float32] = centred.astype(np.float32, copy=False) @ self.projection
+        return projected
 
     def encode(self, vectors: ArrayLike | Vectors) -> NDArray[np.uint8]:
         """Return the packed codes of ``vectors (n, d)``."""
         rows = as_matrix(vectors, "X", len(self.mean))
-        codes = [self.encode_block(rows[first : first + BLOCK_ROWS], first) for first in range(0, len(rows), BLOCK_ROWS)]
+        codes = [
+            self.encode_block(rows[first : first + BLOCK_ROWS], first) for first in range(0, len(rows), BLOCK_ROWS)
+        ]
         return np.concatenate(codes) if codes else pack(np.empty((0, self.projection.shape[1]), np.float32))
 
     def encode_block(self, block: NDArray[Any], first_row: int) -> NDArray[np.uint8]:

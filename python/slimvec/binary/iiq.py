@@ -180,7 +180,19 @@ class IIQ(Estimator):
         return Encoder(self.mean_, self.projection_).encode(X)
 
     def fit_transform(self, X: ArrayLike | Vectors, y: None = None) -> NDArray[np.uint8]:
-        """Fit and encode the same vectors; see :meth:`fit` and :meth:`transform`."""
+        """Fit and encode the same vectors.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray, shape (n, ceil(n_bits / 8)), uint8
+            As :meth:`transform` gives them.
+        """
         return self.fit(X, y).transform(X)
 
     def compress(self, vectors: Vectors | ArrayLike, *, progress: Progress = ignore) -> BinaryTable:

@@ -192,7 +192,8 @@ class BinaryTable:
 
     def __getitem__(self, key: str | int) -> NDArray[np.float32]:
         """Return the code of one word or row as a vector of -1 and +1, ``(n_bits,)``."""
-        return self.lookup([key])[0]
+        row: NDArray[np.float32] = self.lookup([key])[0]
+        return row
 
     def codes(self, keys: Sequence[str | int] | NDArray[np.integer] | None = None) -> NDArray[np.uint8]:
         """Return packed codes, of all rows or of some.
@@ -356,8 +357,8 @@ class BinaryTable:
         similarities = self._similarities(codes)
         similarities[rows] = -np.inf
         best = _largest(similarities, k)
-        names: Sequence[Any] = range(len(self)) if self.vocabulary is None else self.vocabulary
-        return [(names[row], float(similarities[row])) for row in best.tolist()]
+        name = self.vocabulary.__getitem__ if self.vocabulary is not None else int
+        return [(name(row), float(similarities[row])) for row in best.tolist()]
 
     def _similarities(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return the cosine of every code with the mean of ``codes``, ``(n,)``.

@@ -53,7 +53,9 @@ def _read_word(stream: BinaryIO, number: int, promised: int) -> str:
         if not byte:
             raise FormatError(f"word {number} of {promised}: the file ends: truncated")
         if len(word) == MAX_WORD_BYTES:
-            raise FormatError(f"word {number} of {promised}: no space within {MAX_WORD_BYTES} bytes: not word2vec binary")
+            raise FormatError(
+                f"word {number} of {promised}: no space within {MAX_WORD_BYTES} bytes: not word2vec binary"
+            )
         word += byte
     try:
         return word.lstrip(b"\n").decode()

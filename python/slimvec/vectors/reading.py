@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import warnings
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -32,11 +33,11 @@ Source = str | os.PathLike[str]
 
 def read_vectors(
     path: Source | tuple[Source, Source],
-    format: str | None = None,  # noqa: A002 - the word users expect
+    format: str | None = None,
     limit: int | None = None,
     progress: Progress = ignore,
 ) -> Vectors:
-    """Read an embedding file.
+    r"""Read an embedding file.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def read_vectors(
     >>> import slimvec as sv
     >>> path = os.path.join(tempfile.mkdtemp(), "tiny.txt")
     >>> with open(path, "w") as file:
-    ...     _ = file.write("cat 0.5 -1\\ndog 0.25 2\\n")
+    ...     _ = file.write("cat 0.5 -1\ndog 0.25 2\n")
     >>> sv.read_vectors(path)["dog"]
     array([0.25, 2.  ], dtype=float32)
     """
@@ -97,7 +98,10 @@ def read_vectors(
 
 
 def _read_file(
-    path: Path, format: str | None, limit: int | None, progress: Progress  # noqa: A002
+    path: Path,
+    format: str | None,
+    limit: int | None,
+    progress: Progress,
 ) -> tuple[list[str], NDArray[Any]]:
     size = path.stat().st_size
     with open(path, "rb", buffering=SAMPLE_BYTES) as raw:
@@ -105,7 +109,9 @@ def _read_file(
         raw.seek(0)
         if format == "npy" or (format is None and magic == _NPY_MAGIC):
             return _read_npy(path, path.with_name("words.txt"), limit)
-        stream: BinaryIO = io.BufferedReader(gzip.GzipFile(fileobj=raw), SAMPLE_BYTES) if magic[:2] == _GZIP_MAGIC else raw  # type: ignore[arg-type, assignment]
+        stream: BinaryIO = (
+            io.BufferedReader(gzip.GzipFile(fileobj=raw), SAMPLE_BYTES) if magic[:2] == _GZIP_MAGIC else raw
+        )
         report = _ByteReport(raw, size, progress)
         try:
             sample = stream.peek(SAMPLE_BYTES)[:SAMPLE_BYTES]  # type: ignore[attr-defined]
@@ -115,7 +121,7 @@ def _read_file(
             if kind == "word2vec-binary":
                 return read_word2vec_binary(stream, limit, report)
             return read_text(stream, kind != "glove", limit, report)
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise FormatError(f"{path}: damaged gzip data ({error})") from None
         except FormatError as error:
             raise FormatError(f"{path}: {error}") from None

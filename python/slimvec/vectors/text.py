@@ -102,8 +102,8 @@ def _without_last_blanks(lines: Iterable[Line]) -> Iterator[Line]:
 def _guess_width(lines: list[bytes]) -> int:
     """Return the dimension of a file without a header: the most common count of trailing numbers of its first lines.
 
-    The first field is never counted, because it is the word. Words that hold spaces and numbers ("at 5"), and lines with
-    a bad number, are outvoted by ordinary ones; between equally common counts the larger is taken.
+    The first field is never counted, because it is the word. Words that hold spaces and numbers ("at 5"), and lines
+    with a bad number, are outvoted by ordinary ones; between equally common counts the larger is taken.
     """
     counts: Counter[int] = Counter()
     for line in lines:

@@ -1,0 +1,159 @@
+"""The command line as a user runs it: in a process of its own, in a pipe and on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import termios
+
+import numpy as np
+import pytest
+
+import slimvec as sv
+
+SLIMVEC = [sys.executable, "-m", "slimvec"]
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [*SLIMVEC, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120, **options
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, animals):
+    np.save(tmp_path / "vectors.npy", animals.matrix)
+    (tmp_path / "words.txt").write_text("\n".join(animals.words) + "\n")
+    return tmp_path
+
+
+def test_compress_info_neighbors(folder, animals):
+    done = run("compress", folder, "-o", folder / "a.slim", "--bits", 75, "--remove", 0, "--seed", 3)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "bits        75 per row, from 40 floats" in done.stdout
+    expected = sv.IIQ(75, 0, random_state=3).compress(animals)
+    assert np.array_equal(sv.open(folder / "a.slim").codes(), expected.codes())
+
+    info = run("info", folder / "a.slim", "--verify")
+    assert info.returncode == 0
+    assert "IIQ(n_bits=75, n_remove=0, n_iter=50, max_train_rows=10000, random_state=3)" in info.stdout
+    assert "rows        40" in info.stdout
+    assert "17.1 times (bits)" in info.stdout
+    assert "checksums   all match" in info.stdout
+
+    neighbors = run("neighbors", folder / "a.slim", "cat0", "boat1", "-k", 3)
+    assert neighbors.returncode == 0
+    shown = re.findall(r"^  +(-?[\d.]+)  (\w+)$", neighbors.stdout, re.MULTILINE)
+    expected = [*expected.most_similar("cat0", 3), *expected.most_similar("boat1", 3)]
+    assert shown == [(f"{similarity:.3f}", word) for word, similarity in expected]
+
+
+def test_defaults_are_those_of_the_library(folder, animals):
+    for method, estimator in (("iiq", sv.IIQ()), ("itq", sv.ITQ())):
+        assert run("compress", folder, "-o", folder / "t", "--method", method).returncode == 0
+        assert np.array_equal(sv.open(folder / "t").codes(), estimator.compress(animals).codes())
+
+
+def test_limit_and_words(folder):
+    (folder / "words.txt").rename(folder / "list.txt")
+    done = run("compress", folder / "vectors.npy", "--words", folder / "list.txt", "-o", folder / "t", "--limit", 30)
+    assert done.returncode == 0
+    assert len(sv.open(folder / "t")) == 30
+
+
+@pytest.mark.parametrize("arguments", [[], ["compress"], ["info"], ["neighbors"], ["demo"]])
+def test_help(arguments):
+    done = run(*arguments, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: slimvec")
+
+
+def test_version():
+    assert run("--version").stdout == f"slimvec {sv.__version__}\n"
+
+
+class TestBadInput:
+    """Exit code 2, one line that says what is wrong, nothing written."""
+
+    def refused(self, *arguments, message):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert done.stderr.count("\n") == 1
+        assert re.search(message, done.stderr), done.stderr
+
+    def test_compress(self, folder):
+        out = ("-o", folder / "out.slim")
+        self.refused("compress", folder / "none.txt", *out, message=r"slimvec: .*none\.txt: No such file or directory")
+        self.refused("compress", folder, *out, "--bits", 0, message="slimvec: n_bits=0; expected at least 1")
+        self.refused("compress", folder, *out, "--remove", 40, message="n_remove=40; expected between 0 and 39")
+        self.refused("compress", folder, *out, "--method", "itq", "--remove", 2, message="ITQ removes nothing")
+        self.refused("compress", folder, "-o", folder / "no" / "x", message="no is not a directory to write x to")
+        self.refused("compress", folder, "-o", folder, message="is a directory; expected the name of a file")
+        (folder / "bad.txt").write_text("a 1 2\nb 1 x\n")
+        self.refused("compress", folder / "bad.txt", *out, message=r"bad\.txt: line 2: 'x' is not a number")
+        assert sorted(path.name for path in folder.iterdir()) == ["bad.txt", "vectors.npy", "words.txt"]
+
+    def test_tables(self, folder, table):
+        table.save(folder / "t.slim")
+        self.refused("info", folder / "none", message="No such file")
+        self.refused("info", folder / "vectors.npy", message=r"vectors\.npy: .*not a table")
+        self.refused("neighbors", folder / "t.slim", "catt0", message="unknown word 'catt0'; near spellings: 'cat0'")
+        self.refused("neighbors", folder / "t.slim", "cat0", "-k", 40, message="k=40; expected between 1 and 39")
+
+    @pytest.mark.parametrize("arguments", [[], ["squash"], ["compress", "x"], ["neighbors", "x", "y", "-k", "many"]])
+    def test_usage(self, arguments):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert "usage: slimvec" in done.stderr
+
+    def test_forced_isa(self, folder):
+        done = run("compress", folder, "-o", folder / "t", env={**os.environ, "SLIMVEC_ISA": "mmx"})
+        assert done.returncode == 2
+        assert "SLIMVEC_ISA='mmx': no such instruction set; available:" in done.stderr
+
+
+def test_a_closed_pipe_is_no_error(folder, table):
+    table.save(folder / "t.slim")
+    command = f"{sys.executable} -m slimvec neighbors {folder / 't.slim'} {'cat0 ' * 3000} | head -n 1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "cat0\n", "")
+
+
+def test_ctrl_c_while_the_bar_moves(tmp_path):
+    """Interrupted in the middle of learning: exit code 130, no half file, the old one intact."""
+    generator = np.random.default_rng(0)
+    np.save(tmp_path / "vectors.npy", generator.standard_normal((20_000, 512), dtype=np.float32))
+    (tmp_path / "words.txt").write_text("".join(f"w{i}\n" for i in range(20_000)))
+    (tmp_path / "old.slim").write_bytes(b"old")
+    before = sorted(tmp_path.iterdir())
+    terminal, stderr = pty.openpty()
+    termios.tcsetwinsize(stderr, (24, 100))
+    process = subprocess.Popen(
+        [*SLIMVEC, "compress", str(tmp_path), "-o", str(tmp_path / "old.slim"), "--bits", "700"],
+        stdout=subprocess.PIPE, stderr=stderr, text=True,
+    )  # fmt: skip
+    os.close(stderr)
+    shown = b""
+    while b"learning rotation" not in shown:
+        shown += os.read(terminal, 1000)
+    process.send_signal(signal.SIGINT)
+    stdout, _ = process.communicate(timeout=60)
+    while True:
+        try:
+            more = os.read(terminal, 1000)
+        except OSError:  # the other end is closed
+            break
+        if not more:
+            break
+        shown += more
+    assert process.returncode == 130
+    assert stdout == ""
+    assert b"slimvec: interrupted; nothing was written" in shown
+    assert b"Traceback" not in shown
+    assert sorted(tmp_path.iterdir()) == before
+    assert (tmp_path / "old.slim").read_bytes() == b"old"

@@ -1,0 +1,135 @@
+"""Policy as tests: types, lazy imports, documented names, one story per instruction set."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import slimvec as sv
+from slimvec import _core, reference
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ["scipy", "numba", "torch", "sklearn", "matplotlib", "tqdm"]
+
+
+def python(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_loads_nothing_heavy():
+    code = f"import sys, slimvec; print([m for m in {HEAVY} if m in sys.modules])"
+    assert python(code).strip() == "[]"
+
+
+def test_a_table_is_made_and_used_with_numpy_alone(tmp_path):
+    """Every optional package is made impossible to import."""
+    code = f"""
+import sys
+for module in {HEAVY}: sys.modules[module] = None
+import numpy as np, slimvec as sv
+X = np.random.default_rng(0).standard_normal((50, 8))
+table = sv.IIQ(n_bits=5).compress(sv.Vectors(map(str, range(50)), X))
+table.save({str(tmp_path / "t")!r})
+print(sv.open({str(tmp_path / "t")!r}).most_similar("3", k=1)[0][0] != "3", sv.isotropy(X).exact < 1)
+"""
+    assert python(code).split() == ["True", "True"]
+
+
+def test_types():
+    pytest.importorskip("mypy")
+    done = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_stub_describes_the_module():
+    pytest.importorskip("mypy")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "slimvec._core", "--allowlist", str(ROOT / "tests" / "stubtest_allowlist.txt")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_compiled_function_has_a_twin():
+    compiled = {name for name, value in vars(_core).items() if callable(value) and not name.startswith("_")}
+    management = {"Isa", "built_isas", "available_isas", "cpu_features"}
+    for name in compiled - management:
+        arguments = re.findall(r"(\w+): ", vars(_core)[name].__doc__.split("->")[0])
+        twin = list(inspect.signature(getattr(reference, name)).parameters)
+        assert [a for a in arguments if a not in ("isa", "n_threads")] == twin, name
+
+
+def test_versions_agree():
+    assert sv.__version__ == _core.__version__ == metadata.version("slimvec")
+    assert f"## {sv.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def public():
+    for name in sv.__all__:
+        value = getattr(sv, name)
+        if name == "__version__":
+            continue
+        yield name, value
+        if inspect.isclass(value) and value.__module__.startswith("slimvec"):
+            for method, function in vars(value).items():
+                if inspect.isfunction(function) and not method.startswith("_"):
+                    yield f"{name}.{method}", function
+
+
+@pytest.mark.parametrize(("name", "value"), list(public()), ids=[name for name, _ in public()])
+def test_public_names_are_documented(name, value):
+    text = inspect.getdoc(value)
+    assert text, name
+    if getattr(value, "__name__", "").startswith("from_"):
+        return  # named constructors for the package's own use
+    if inspect.isfunction(value):
+        parameters = [p for p in inspect.signature(value).parameters if p != "self"]
+        if parameters:
+            assert "Parameters\n----------" in text, name
+            documented = text.split("Parameters\n----------")[1].split("\n\n")[0]
+            for parameter in parameters:
+                assert re.search(rf"\b{parameter}\b", text.split("Parameters")[1]), f"{name}: {parameter}"
+            assert documented
+        if value.__name__ not in {"save", "use_isa"}:
+            assert "Returns\n-------" in text or "see :meth" in text, name
+
+
+def test_the_isa_table_of_cmake_is_that_of_the_code():
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    flags = dict(re.findall(r"set\(FLAGS_(\w+) (.*)\)", cmake))
+    for isa in _core.built_isas():
+        if isa.name == "neon":
+            continue  # part of the AArch64 baseline: no flag
+        assert set(re.findall(r"-m(\w+)", flags[isa.name])) == set(isa.required), isa.name
+    kernels = re.search(r"set\(KERNELS (.*)\)", cmake).group(1).split()
+    for kernel in kernels:
+        found = {path.stem for path in (ROOT / "cpp" / "kernels" / kernel).glob("*.cpp")}
+        assert found == set(flags), kernel
+
+
+def test_kernels_include_only_what_they_may():
+    allowed = {"immintrin.h", "arm_neon.h", "cstddef", "cstdint", "cstring", "kernels/kernels.hpp"}
+    for path in (ROOT / "cpp" / "kernels").rglob("*.cpp"):
+        includes = set(re.findall(r'#include [<"](.*)[>"]', path.read_text()))
+        assert includes <= allowed, path
+
+
+def test_files_stay_short():
+    for folder in ("cpp", "python", "tests/cpp"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in {".py", ".cpp", ".hpp"}:
+                assert len(path.read_text().splitlines()) <= 450, path
+
+
+def test_the_library_does_not_print():
+    for path in (ROOT / "python" / "slimvec").rglob("*.py"):
+        if path.name not in {"cli.py", "demo.py"}:
+            assert not re.search(r"^\s*print\(", path.read_text(), re.MULTILINE), path

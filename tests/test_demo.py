@@ -1,0 +1,66 @@
+"""The demo on the whole standard library: the vectors are real, and so are the neighbours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import slimvec as sv
+from slimvec import demo
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    path = tmp_path_factory.mktemp("demo") / "demo.slim"
+    done = subprocess.run(
+        [sys.executable, "-m", "slimvec", "demo", "-o", str(path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return path, done.stdout
+
+
+def test_it_shows_the_main_job(output):
+    path, text = output
+    for shown in ("words of Python's standard library", "compressed to", "opened in", "nearest by 300 bits", "us ("):
+        assert shown in text
+    table = sv.open(path, verify=True)
+    assert len(table) > 3000
+    assert table.compression_ratio == 32
+
+
+def test_neighbours_make_sense(output):
+    table = sv.open(output[0])
+    assert {word for word, _ in table.most_similar("month", k=5)} & {"year", "day", "weekday", "days"}
+    assert {word for word, _ in table.most_similar("error", k=10)} & {"raise", "except", "invalid", "exception"}
+    assert {word for word, _ in table.most_similar("red", k=5)} & {"blue", "green", "yellow"}
+
+
+def test_identifiers_are_split():
+    words = [word.lower() for word in demo._WORD.findall("readLine snake_case MAX_SIZE parseHTTP x2y")]
+    assert words == ["read", "line", "snake", "case", "max", "size", "parse", "http", "x", "y"]
+
+
+def test_ppmi_is_positive_where_words_meet_more_than_by_chance():
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    pairs = scipy_sparse.csr_array(np.array([[0, 9, 1], [9, 0, 1], [1, 1, 0]], np.float32))
+    information = demo._ppmi(pairs).toarray()
+    assert information[0, 1] > information[0, 2] >= 0
+
+
+def test_pairs_are_weighted_by_distance_and_do_not_cross_texts():
+    counted = demo._count_pairs([["a", "b", "a"], ["b"]], ["a", "b"], lambda *_: None).toarray()
+    assert counted == pytest.approx(np.array([[1.0, 2.0], [2.0, 0.0]]))
+
+
+def test_too_little_text():
+    with pytest.raises(ValueError, match="only 0 frequent words found"):
+        demo.embed([["a", "few", "words"]])
+
+
+def test_without_scipy_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.sparse.linalg", None)
+    with pytest.raises(ImportError, match=r"needs SciPy, which is not installed; .*pip install 'slimvec\[train\]'"):
+        demo.embed([["a"]])

@@ -1,0 +1,26 @@
+"""Every example in a docstring runs and prints what it says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import slimvec
+
+MODULES = [module.name for module in pkgutil.walk_packages(slimvec.__path__, "slimvec.")]
+MODULES = ["slimvec", *(name for name in MODULES if name not in {"slimvec.__main__", "slimvec._core"})]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    result = doctest.testmod(importlib.import_module(name), verbose=False)
+    assert result.failed == 0
+
+
+def test_there_are_examples():
+    finder = doctest.DocTestFinder()
+    examples = [test for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples]
+    assert len(examples) >= 15

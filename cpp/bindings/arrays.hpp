@@ -40,9 +40,9 @@ inline void check_n_bits(std::size_t n_bits) { require(n_bits >= 1, "n_bits must
 // Row-layout codes: (n, code_size(n_bits)) uint8.
 inline void check_codes(const ByteArray& codes, std::size_t n_bits) {
   check_n_bits(n_bits);
-  require(codes.ndim() == 2 && size_of(codes, 1) == code_size(n_bits),
-          "codes must have shape (n, " + std::to_string(code_size(n_bits)) + ") for " + std::to_string(n_bits) +
-              " bits");
+  require(
+      codes.ndim() == 2 && size_of(codes, 1) == code_size(n_bits),
+      "codes must have shape (n, " + std::to_string(code_size(n_bits)) + ") for " + std::to_string(n_bits) + " bits");
 }
 
 // Blocked codes: (block_count(n_codes), words_per_code(n_bits), 16) uint32, aligned.

@@ -1,6 +1,6 @@
-#include <optional>
-
 #include <pybind11/stl.h>
+
+#include <optional>
 
 #include "bindings/arrays.hpp"
 

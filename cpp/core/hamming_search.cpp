@@ -85,9 +85,8 @@ void search_by_queries(const Kernels& isa, const BlockedCodes& table, const std:
 }
 
 // Few queries: each thread takes its share of the codes; the shares' best are merged.
-void search_by_codes(const Kernels& isa, const BlockedCodes& table, const std::uint32_t* queries,
-                     std::size_t n_queries, std::size_t k, std::size_t n_threads, std::int32_t* distances,
-                     std::int64_t* indices) {
+void search_by_codes(const Kernels& isa, const BlockedCodes& table, const std::uint32_t* queries, std::size_t n_queries,
+                     std::size_t k, std::size_t n_threads, std::int32_t* distances, std::int64_t* indices) {
   std::vector<TopK> tops(n_threads * n_queries, TopK(k));
   run_parallel(n_threads, [&](std::size_t part) {
     scan_tile(isa, table, slice(table.n_blocks(), part, n_threads), queries, n_queries, tops.data() + part * n_queries);

@@ -51,8 +51,8 @@ std::uint32_t cpu_features() { return 0; }
 #endif
 
 std::vector<std::string> feature_names(std::uint32_t bits) {
-  static constexpr const char* kNames[] = {"popcnt",   "avx2",     "avx512f", "avx512bw",
-                                           "avx512vl", "avx512vpopcntdq", "neon"};
+  static constexpr const char* kNames[] = {"popcnt",          "avx2", "avx512f", "avx512bw", "avx512vl",
+                                           "avx512vpopcntdq", "neon"};
   std::vector<std::string> names;
   for (std::uint32_t i = 0; i < sizeof(kNames) / sizeof(kNames[0]); ++i) {
     if (bits & (1u << i)) names.emplace_back(kNames[i]);

@@ -11,16 +11,15 @@ namespace {
 #if defined(__x86_64__) || defined(__i386__)
 constexpr std::uint32_t kNeedsAvx2 = kPopcnt | kAvx2;
 constexpr std::uint32_t kNeedsAvx512 = kNeedsAvx2 | kAvx512f | kAvx512bw | kAvx512vl | kAvx512vpopcntdq;
-constexpr Kernels kAvx512Kernels = {"avx512",       kNeedsAvx512,      pack_signs_avx512,
+constexpr Kernels kAvx512Kernels = {"avx512",      kNeedsAvx512,      pack_signs_avx512,
                                     unpack_avx512, count_bits_avx512, hamming_below_avx512};
-constexpr Kernels kAvx2Kernels = {"avx2",       kNeedsAvx2,      pack_signs_avx2,
+constexpr Kernels kAvx2Kernels = {"avx2",      kNeedsAvx2,      pack_signs_avx2,
                                   unpack_avx2, count_bits_avx2, hamming_below_avx2};
 #elif defined(__aarch64__)
-constexpr Kernels kNeonKernels = {"neon",       kNeon,           pack_signs_neon,
-                                  unpack_neon, count_bits_neon, hamming_below_neon};
+constexpr Kernels kNeonKernels = {"neon", kNeon, pack_signs_neon, unpack_neon, count_bits_neon, hamming_below_neon};
 #endif
-constexpr Kernels kScalarKernels = {"scalar",       0,                 pack_signs_scalar,
-                                    unpack_scalar, count_bits_scalar, hamming_below_scalar};
+constexpr Kernels kScalarKernels = {
+    "scalar", 0, pack_signs_scalar, unpack_scalar, count_bits_scalar, hamming_below_scalar};
 
 }  // namespace
 

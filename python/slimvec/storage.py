@@ -12,7 +12,6 @@ import json
 import math
 import mmap
 import os
-import secrets
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -102,7 +101,7 @@ def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: 
     target = Path(os.path.realpath(path))  # a link stays a link
     if target.is_dir():
         raise IsADirectoryError(f"{target} is a directory; expected the name of a file")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
             if target.exists():

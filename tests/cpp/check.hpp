@@ -13,26 +13,26 @@
 
 #include "isa/select.hpp"
 
-#define CHECK(condition)                                                            \
-  do {                                                                              \
-    if (!(condition)) {                                                             \
-      std::fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition);  \
-      std::exit(1);                                                                 \
-    }                                                                               \
+#define CHECK(condition)                                                           \
+  do {                                                                             \
+    if (!(condition)) {                                                            \
+      std::fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #condition); \
+      std::exit(1);                                                                \
+    }                                                                              \
   } while (false)
 
-#define CHECK_THROWS(expression, exception)                                                        \
-  do {                                                                                             \
-    bool thrown = false;                                                                           \
-    try {                                                                                          \
-      expression;                                                                                  \
-    } catch (const exception&) {                                                                   \
-      thrown = true;                                                                               \
-    }                                                                                              \
-    if (!thrown) {                                                                                 \
-      std::fprintf(stderr, "%s:%d: no %s: %s\n", __FILE__, __LINE__, #exception, #expression);     \
-      std::exit(1);                                                                                \
-    }                                                                                              \
+#define CHECK_THROWS(expression, exception)                                                    \
+  do {                                                                                         \
+    bool thrown = false;                                                                       \
+    try {                                                                                      \
+      expression;                                                                              \
+    } catch (const exception&) {                                                               \
+      thrown = true;                                                                           \
+    }                                                                                          \
+    if (!thrown) {                                                                             \
+      std::fprintf(stderr, "%s:%d: no %s: %s\n", __FILE__, __LINE__, #exception, #expression); \
+      std::exit(1);                                                                            \
+    }                                                                                          \
   } while (false)
 
 // `size` elements whose last byte is the last before an unreadable page: reading or writing one further is a crash.
@@ -72,7 +72,8 @@ inline std::vector<std::uint8_t> random_codes(std::size_t n_codes, std::size_t n
   std::vector<std::uint8_t> codes(n_codes * size);
   for (std::uint8_t& byte : codes) byte = static_cast<std::uint8_t>(random());
   if (n_bits % 8) {
-    for (std::size_t i = 0; i < n_codes; ++i) codes[(i + 1) * size - 1] &= static_cast<std::uint8_t>((1u << n_bits % 8) - 1);
+    for (std::size_t i = 0; i < n_codes; ++i)
+      codes[(i + 1) * size - 1] &= static_cast<std::uint8_t>((1u << n_bits % 8) - 1);
   }
   return codes;
 }
@@ -87,7 +88,7 @@ inline std::uint32_t slow_distance(const std::uint8_t* a, const std::uint8_t* b,
 
 // Widths that hit every tail of every kernel: bytes, words, registers, and the 31-word folds of AVX2 and NEON.
 inline const std::vector<std::size_t>& widths() {
-  static const std::vector<std::size_t> all = {1,  2,  7,  8,  9,   15,  16,  17,  31,  32,   33,   63,   64,
-                                               65, 75, 96, 127, 150, 255, 256, 300, 511, 991, 992, 993, 1023, 2049};
+  static const std::vector<std::size_t> all = {1,  2,  7,   8,   9,   15,  16,  17,  31,  32,  33,  63,   64,  65,
+                                               75, 96, 127, 150, 255, 256, 300, 511, 991, 992, 993, 1023, 2049};
   return all;
 }

@@ -53,10 +53,10 @@ void test_search(const Kernels& isa, std::size_t n_codes, std::size_t n_bits, st
 int main() {
   for (const Kernels* isa : available_isas()) {
     for (std::size_t n_codes : {1u, 15u, 16u, 17u, 1023u, 1025u, 3000u}) test_search(*isa, n_codes, 75, 3);
-    test_search(*isa, 300, 1, 2);        // every distance is 0 or 1: nothing but ties
-    test_search(*isa, 3000, 2049, 10);   // wide enough for threads over queries
-    test_search(*isa, 40000, 1023, 1);   // and over codes
-    test_search(*isa, 50, 300, 70);      // more queries than one tile
+    test_search(*isa, 300, 1, 2);       // every distance is 0 or 1: nothing but ties
+    test_search(*isa, 3000, 2049, 10);  // wide enough for threads over queries
+    test_search(*isa, 40000, 1023, 1);  // and over codes
+    test_search(*isa, 50, 300, 70);     // more queries than one tile
     test_search(*isa, 50, 300, 0);
     std::int32_t distance;
     std::int64_t index;

@@ -12,8 +12,14 @@ namespace {
 const std::vector<std::size_t> kRowCounts = {0, 1, 2, 3, 17};
 
 void test_pack(const Kernels& isa) {
-  const float special[] = {0.0f, -0.0f, 1e-45f, -1e-45f, std::nanf(""), -std::nanf(""),
-                           std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()};
+  const float special[] = {0.0f,
+                           -0.0f,
+                           1e-45f,
+                           -1e-45f,
+                           std::nanf(""),
+                           -std::nanf(""),
+                           std::numeric_limits<float>::infinity(),
+                           -std::numeric_limits<float>::infinity()};
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
   for (std::size_t n_bits : widths()) {
@@ -71,7 +77,8 @@ void test_hamming_below(const Kernels& isa) {
     for (std::size_t n_blocks : {0u, 1u, 2u, 3u, 4u, 5u, 9u}) {
       const std::size_t n_codes = n_blocks * kBlockCodes, n_words = words_per_code(n_bits);
       std::vector<std::uint8_t> codes = random_codes(n_codes, n_bits, 4);
-      if (n_codes) std::fill(codes.begin(), codes.begin() + static_cast<std::ptrdiff_t>(code_size(n_bits)), std::uint8_t{0});
+      if (n_codes)
+        std::fill(codes.begin(), codes.begin() + static_cast<std::ptrdiff_t>(code_size(n_bits)), std::uint8_t{0});
       const std::vector<std::uint8_t> query = random_codes(1, n_bits, 5);
       Guarded<std::uint32_t> blocks(n_blocks * n_words * kBlockCodes), words(n_words);
       write_codes(codes.data(), n_codes, n_bits, 0, blocks.data());

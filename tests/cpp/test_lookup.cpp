@@ -31,7 +31,8 @@ int main() {
       for (std::size_t bag = 0; bag + 1 < offsets.size(); ++bag) {
         for (std::size_t j = 0; j < n_bits; ++j) {
           double sum = 0;
-          for (std::int64_t i = offsets[bag]; i < offsets[bag + 1]; ++i) sum += rows[static_cast<std::size_t>(i) * n_bits + j];
+          for (std::int64_t i = offsets[bag]; i < offsets[bag + 1]; ++i)
+            sum += rows[static_cast<std::size_t>(i) * n_bits + j];
           const std::int64_t bag_size = offsets[bag + 1] - offsets[bag];
           CHECK(means[bag * n_bits + j] == (bag_size ? static_cast<float>(sum / static_cast<double>(bag_size)) : 0.0f));
         }
@@ -39,7 +40,8 @@ int main() {
 
       const std::int64_t bad_id = kCodes;
       CHECK_THROWS(lookup(*isa, table, n_bits, &bad_id, 1, rows.data()), std::out_of_range);
-      for (const std::vector<std::int64_t>& bad : {std::vector<std::int64_t>{-1, 1}, {3, 2}, {0, 151}, {0, INT64_MAX}}) {
+      for (const std::vector<std::int64_t>& bad :
+           {std::vector<std::int64_t>{-1, 1}, {3, 2}, {0, 151}, {0, INT64_MAX}}) {
         CHECK_THROWS(bag_mean(*isa, table, n_bits, ids.data(), ids.size(), bad.data(), 1, means.data()),
                      std::invalid_argument);
       }

@@ -60,7 +60,8 @@ std::size_t slimvec::hamming_below_avx512(const std::uint32_t* blocks, std::size
   for (; block < n_blocks; ++block, blocks += block_words) {
     __m512i sums_u32x16 = _mm512_setzero_si512();
     for (std::size_t word = 0; word < n_words; ++word) {
-      sums_u32x16 = add_word(sums_u32x16, blocks + word * kBlockCodes, _mm512_set1_epi32(static_cast<int>(query[word])));
+      sums_u32x16 =
+          add_word(sums_u32x16, blocks + word * kBlockCodes, _mm512_set1_epi32(static_cast<int>(query[word])));
     }
     survivors.keep_below(sums_u32x16, limit_u32x16, block);
   }

@@ -1,0 +1,75 @@
+"""How fast slimvec is there: importing it, opening a table, the first answers.
+
+Each import is timed in a fresh interpreter; the figure is what `import slimvec` adds to `import numpy`.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from common import parser, table, write_result
+
+import slimvec as sv
+
+IMPORT = """
+import time
+start = time.perf_counter()
+import numpy
+middle = time.perf_counter()
+import slimvec, sys
+print(1e3 * (middle - start), 1e3 * (time.perf_counter() - middle))
+assert not {"numba", "scipy", "torch"} & sys.modules.keys()
+"""
+OPEN = """
+import sys, time
+import slimvec as sv
+start = time.perf_counter()
+table = sv.open(sys.argv[1])
+opened = time.perf_counter()
+table.lookup([0])
+row = time.perf_counter()
+table.most_similar(sys.argv[2])
+word = time.perf_counter()
+table.most_similar(sys.argv[2])
+print(*(1e3 * t for t in (opened - start, row - opened, word - row, time.perf_counter() - word)))
+"""
+
+
+def medians(code: str, *arguments: str, repeats: int = 21) -> list[float]:
+    runs = []
+    for _ in range(repeats):
+        output = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+        runs.append([float(value) for value in output.stdout.split()])
+    return [statistics.median(column) for column in zip(*runs, strict=True)]
+
+
+def make_vectors(data: Path | None) -> sv.Vectors:
+    if data is not None:
+        return sv.read_vectors(data / "vectors" / "numberbatch")
+    matrix = np.random.default_rng(0).standard_normal((41_353, 300), dtype=np.float32)
+    return sv.Vectors((f"word{i}" for i in range(len(matrix))), matrix)
+
+
+def main():
+    options = parser(__doc__).parse_args()
+    numpy_ms, slimvec_ms = medians(IMPORT)
+    vectors = make_vectors(Path(options.data) if options.data else None)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.slim"
+        sv.IIQ().compress(vectors).save(path)
+        steps = medians(OPEN, str(path), vectors.words[1234])
+    names = [f"open a table of {len(vectors):,} words", "first lookup of a row", "first most_similar", "the next one"]
+    rows = [["import numpy", f"{numpy_ms:.1f}"], ["import slimvec, beyond that", f"{slimvec_ms:.1f}"]]
+    rows += [[name, f"{ms:.2f}"] for name, ms in zip(names, steps, strict=True)]
+    assert slimvec_ms < 50
+    assert steps[0] < 10
+    write_result("startup.md", "Start-up", "bench_startup.py", [table(rows, ["", "milliseconds, median of 21"])])
+
+
+if __name__ == "__main__":
+    main()

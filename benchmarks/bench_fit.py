@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from common import cosine_neighbours, held_out, interleaved, parser, recall, table, write_result
 
 import slimvec as sv
+from common import cosine_neighbours, held_out, interleaved, parser, recall, table, write_result
 
 ROWS, DIM, N_ITER = 200_000, 300, 50
 
@@ -78,13 +79,14 @@ def sample_section(data: Path) -> str:
             found, losses, seconds = [], [], []
             for seed in range(5):
                 itq = sv.ITQ(max_train_rows=n_train, random_state=seed)
-                seconds.append(seconds_of(lambda itq=itq: itq.fit(base)))
+                seconds.append(seconds_of(partial(itq.fit, base)))
                 values = (base - itq.mean_) @ itq.projection_
                 losses.append(float(((np.where(values >= 0, 1, -1) - values) ** 2).mean()))
                 index = sv.HammingIndex(itq.transform(base), base.shape[1])
                 found.append(recall(index.search(itq.transform(queries), 10).indices, truth))
-            cells = [f"{np.mean(losses):.5f}", f"{np.mean(found):.4f} ± {np.std(found):.4f}", f"{np.median(seconds):.2f}"]
-            rows.append([name, f"{len(base):,} (all)" if n_train is None else f"{n_train:,}", *cells])
+            spread = f"{np.mean(found):.4f} ± {np.std(found):.4f}"
+            label = f"{len(base):,} (all)" if n_train is None else f"{n_train:,}"
+            rows.append([name, label, f"{np.mean(losses):.5f}", spread, f"{np.median(seconds):.2f}"])
     header = ["", "max_train_rows", "loss over all rows", "recall@10 ± spread of 5 seeds", "seconds to fit"]
     return "## Rows that the rotation is learnt on (ITQ, 300 bits)\n\n" + table(rows, header)
 
@@ -127,8 +129,9 @@ def memory_section(n: int) -> str:
     extra, interpreter, codes = map(float, output.split())
     assert extra < 300
     return (
-        f"## Memory: a mapped {n:,} × {DIM} float16 file, fitted and encoded\n\nPeak private memory {extra:.0f} MB above "
-        f"the {interpreter:.0f} MB of an interpreter with NumPy and slimvec; {codes:.0f} MB of it are the codes."
+        f"## Memory: a mapped {n:,} × {DIM} float16 file, fitted and encoded\n\n"
+        f"Peak private memory {extra:.0f} MB above the {interpreter:.0f} MB of an interpreter with NumPy and slimvec; "
+        f"{codes:.0f} MB of it are the codes."
     )
 
 

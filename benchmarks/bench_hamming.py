@@ -10,9 +10,9 @@ import argparse
 from functools import partial
 
 import numpy as np
-from common import interleaved, table, write_result
 
 import slimvec as sv
+from common import interleaved, table, write_result
 
 K = 10
 BATCH = 64

@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from common import parser, table, write_result
 
 import slimvec as sv
+from common import parser, table, write_result
 
 IMPORT = """
 import time

@@ -51,10 +51,9 @@ def test_types():
 
 def test_the_stub_describes_the_module():
     pytest.importorskip("mypy")
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy.stubtest", "slimvec._core", "--allowlist", str(ROOT / "tests" / "stubtest_allowlist.txt")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    allowlist = ROOT / "tests" / "stubtest_allowlist.txt"
+    command = [sys.executable, "-m", "mypy.stubtest", "slimvec._core", "--allowlist", allowlist]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 

@@ -155,17 +155,40 @@ class TestBadInput:
             _core.read_blocks(blocks.blocks, 20, 33, ids)
         with pytest.raises(ValueError, match="blocks must have shape"):
             _core.lookup(current(), blocks.blocks, 33, 12, ids)
-        for bad in (-1, 20, 2**62):
+        nothing = np.empty((0, 1, 16), np.uint32)
+        for huge in (2**64 - 1, 2**64 - 16, 2**40):
+            with pytest.raises(ValueError, match="blocks must have shape"):
+                _core.read_blocks(nothing, huge, 32, ids)
+        for n_bits in (0, 2**24, 2**64 - 1):
+            with pytest.raises(ValueError, match="n_bits must lie between 1 and 16777215"):
+                _core.unpack(current(), codes, n_bits)
+        with pytest.raises(TypeError):
+            _core.read_blocks(blocks.blocks, -1, 12, ids)
+        for bad in (-1, 20, 2**32, 2**62):
             with pytest.raises(IndexError, match=f"row {bad} is outside the table's rows 0 ... 19"):
                 _core.lookup(current(), blocks.blocks, 20, 12, np.array([bad]))
         for offsets in ([0, 4], [2, 1], [-1, 2]):
-            with pytest.raises(ValueError, match="offsets must rise"):
+            with pytest.raises(ValueError, match="offsets must not fall"):
                 _core.bag_mean(current(), blocks.blocks, 20, 12, ids, np.array(offsets))
         with pytest.raises(ValueError, match="n_bags"):
             _core.bag_mean(current(), blocks.blocks, 20, 12, ids, np.array([], np.int64))
         misaligned = np.frombuffer(bytes(2 * 16 * 4 + 1), np.uint8)[1:].view(np.uint32).reshape(2, 1, 16)
         with pytest.raises(ValueError, match="aligned"):
             _core.read_blocks(misaligned, 20, 12, ids)
+        shifted = np.frombuffer(bytes(8 * 3 + 1), np.uint8)[1:]
+        with pytest.raises(ValueError, match="aligned"):
+            _core.read_blocks(blocks.blocks, 20, 12, shifted.view(np.int64))
+        with pytest.raises(ValueError, match="aligned"):
+            _core.pack_signs(current(), shifted.view(np.float32).reshape(2, 3))
+        assert sv.pack(shifted.view(np.float32).reshape(2, 3)).tolist() == [[7], [7]]
+
+    def test_instruction_sets_cannot_be_forged(self):
+        with pytest.raises(TypeError, match="come from available_isas"):
+            _core.Isa()
+        forged = _core.Isa.__new__(_core.Isa)
+        for use in (lambda: forged.name, lambda: repr(forged), lambda: _core.pack_signs(forged, np.ones((1, 1), "f"))):
+            with pytest.raises((ValueError, TypeError)):
+                use()
 
     def test_read_only_blocks_are_not_written(self):
         blocks = BlockedCodes.from_rows(random_codes(20, 12), 12)

@@ -11,6 +11,8 @@
 #include <string>
 
 #include "core/blocked_codes.hpp"
+#include "core/top_k.hpp"
+#include "isa/select.hpp"
 
 namespace slimvec {
 
@@ -35,7 +37,24 @@ Array new_array(std::size_t rows, std::size_t columns) {
   return Array({static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(columns)});
 }
 
-inline void check_n_bits(std::size_t n_bits) { require(n_bits >= 1, "n_bits must be at least 1"); }
+// Elements for C++ to read: NumPy lets an array lie at any address, C++ does not.
+template <typename T>
+const T* elements(const py::array_t<T, py::array::c_style>& array) {
+  require(reinterpret_cast<std::uintptr_t>(array.data()) % alignof(T) == 0, "arrays must be aligned");
+  return array.data();
+}
+
+// Only an instruction set that this CPU runs gets through: Python can get hold of others, and even of an empty one.
+inline const Kernels& check_isa(const Kernels& isa) {
+  for (const Kernels* available : available_isas()) {
+    if (available == &isa) return isa;
+  }
+  throw std::invalid_argument("isa must be one of available_isas()");
+}
+
+inline void check_n_bits(std::size_t n_bits) {
+  require(n_bits >= 1 && n_bits <= kMaxDistance, "n_bits must lie between 1 and " + std::to_string(kMaxDistance));
+}
 
 // Row-layout codes: (n, code_size(n_bits)) uint8.
 inline void check_codes(const ByteArray& codes, std::size_t n_bits) {
@@ -52,8 +71,7 @@ inline BlockedCodes check_blocks(const WordArray& blocks, std::size_t n_codes, s
               size_of(blocks, 1) == words_per_code(n_bits) && size_of(blocks, 2) == kBlockCodes,
           "blocks must have shape (" + std::to_string(block_count(n_codes)) + ", " +
               std::to_string(words_per_code(n_bits)) + ", 16)");
-  require(reinterpret_cast<std::uintptr_t>(blocks.data()) % alignof(std::uint32_t) == 0, "blocks must be aligned");
-  return {blocks.data(), n_codes, words_per_code(n_bits)};
+  return {elements(blocks), n_codes, words_per_code(n_bits)};
 }
 
 }  // namespace slimvec

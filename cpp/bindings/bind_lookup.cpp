@@ -7,11 +7,12 @@ namespace {
 
 FloatArray lookup_rows(const Kernels& isa, const WordArray& blocks, std::size_t n_codes, std::size_t n_bits,
                        const IdArray& ids) {
+  check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
   require(ids.ndim() == 1, "ids must be one-dimensional");
   const std::size_t n_ids = size_of(ids, 0);
   FloatArray rows = new_array<FloatArray>(n_ids, n_bits);
-  const std::int64_t* in = ids.data();
+  const std::int64_t* in = elements(ids);
   float* out = rows.mutable_data();
   py::gil_scoped_release unlocked;
   lookup(isa, table, n_bits, in, n_ids, out);
@@ -20,12 +21,13 @@ FloatArray lookup_rows(const Kernels& isa, const WordArray& blocks, std::size_t 
 
 FloatArray mean_of_bags(const Kernels& isa, const WordArray& blocks, std::size_t n_codes, std::size_t n_bits,
                         const IdArray& ids, const IdArray& offsets) {
+  check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
   require(ids.ndim() == 1, "ids must be one-dimensional");
   require(offsets.ndim() == 1 && offsets.shape(0) >= 1, "offsets must be one-dimensional with n_bags + 1 entries");
   const std::size_t n_bags = size_of(offsets, 0) - 1, n_ids = size_of(ids, 0);
   FloatArray means = new_array<FloatArray>(n_bags, n_bits);
-  const std::int64_t *in = ids.data(), *bounds = offsets.data();
+  const std::int64_t *in = elements(ids), *bounds = elements(offsets);
   float* out = means.mutable_data();
   py::gil_scoped_release unlocked;
   bag_mean(isa, table, n_bits, in, n_ids, bounds, n_bags, out);

@@ -36,14 +36,14 @@ void read_codes(const BlockedCodes& table, const std::int64_t* ids, std::size_t 
   const std::size_t size = code_size(n_bits);
   for (std::size_t i = 0; i < n_ids; ++i, codes += size) {
     const std::int64_t id = ids[i];
-    if (id < 0 || static_cast<std::size_t>(id) >= table.n_codes) {
+    if (static_cast<std::uint64_t>(id) >= table.n_codes) {  // a negative id is a huge unsigned one
       throw std::out_of_range("row " + std::to_string(id) + " is outside the table's rows 0 ... " +
                               std::to_string(static_cast<std::int64_t>(table.n_codes) - 1));
     }
     const std::size_t row = static_cast<std::size_t>(id);
     const std::uint32_t* place = table.blocks + row / kBlockCodes * table.block_words() + row % kBlockCodes;
-    for (std::size_t at = 0; at < size; at += 4, place += kBlockCodes) {
-      std::memcpy(codes + at, place, size - at < 4 ? size - at : 4);
+    for (std::size_t at = 0; at < size; at += 4) {
+      std::memcpy(codes + at, place + at / 4 * kBlockCodes, size - at < 4 ? size - at : 4);
     }
   }
 }

@@ -29,7 +29,7 @@ void bag_mean(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits,
   for (std::size_t bag = 0; bag < n_bags; ++bag, out += n_bits) {
     const std::int64_t begin = offsets[bag], end = offsets[bag + 1];
     if (begin < 0 || end < begin || static_cast<std::uint64_t>(end) > n_ids) {
-      throw std::invalid_argument("offsets must rise from 0 to the number of ids");
+      throw std::invalid_argument("offsets must not fall and must stay within the ids");
     }
     std::fill(counts.begin(), counts.end(), 0u);
     for (std::int64_t first = begin; first < end; first += kRowsAtOnce) {

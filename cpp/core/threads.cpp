@@ -1,7 +1,6 @@
 #include "core/threads.hpp"
 
 #include <exception>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -21,8 +20,8 @@ void run_parallel(std::size_t n_threads, const std::function<void(std::size_t)>&
   std::size_t started = 1;
   try {
     for (; started < n_threads; ++started) threads.emplace_back(guarded, started);
-  } catch (const std::system_error&) {
-    // The system gives no more threads: the parts left over run here, with the same result.
+  } catch (...) {
+    // The system gives no more threads, or no memory for one: the parts left over run here, with the same result.
   }
   guarded(0);
   for (std::size_t part = started; part < n_threads; ++part) guarded(part);

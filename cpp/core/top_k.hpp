@@ -9,18 +9,19 @@
 namespace slimvec {
 
 // Distance and index in one integer, so that comparing keys compares distances and breaks ties by the lower index.
-// 24 bits of distance (codes up to 16 M bits), 40 bits of index (10^12 codes).
 using Key = std::uint64_t;
 constexpr unsigned kIndexBits = 40;
+constexpr std::uint64_t kMaxDistance = (Key{1} << (64 - kIndexBits)) - 1;  // bits per code: 16,777,215
+constexpr std::uint64_t kMaxIndex = (Key{1} << kIndexBits) - 1;            // codes: 10^12
 constexpr Key make_key(std::uint64_t distance, std::uint64_t index) { return (distance << kIndexBits) | index; }
 constexpr std::int32_t key_distance(Key key) { return static_cast<std::int32_t>(key >> kIndexBits); }
-constexpr std::int64_t key_index(Key key) { return static_cast<std::int64_t>(key & ((Key{1} << kIndexBits) - 1)); }
+constexpr std::int64_t key_index(Key key) { return static_cast<std::int64_t>(key & kMaxIndex); }
 
 // Keys gather in a buffer of at least twice k; a full buffer is cut to its k smallest. Each cut costs O(k) and needs
 // k new keys, so a key costs O(1); which k survive does not depend on when cuts happen, because keys are unique.
 class TopK {
  public:
-  explicit TopK(std::size_t k) : k_(k), capacity_(2 * k + 16) { keys_.reserve(capacity_); }
+  explicit TopK(std::size_t k) : k_(k), capacity_(2 * k + 16) {}  // memory grows with what comes in
 
   // A distance at or above this cannot enter, as long as indices are pushed in rising order.
   std::uint32_t limit() const { return limit_; }

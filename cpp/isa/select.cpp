@@ -8,14 +8,17 @@ namespace {
 
 // One row per instruction set. `required` repeats the compile flags of CMakeLists.txt; tests compare the two.
 // A CPU with AVX-512 but without VPOPCNTDQ (Skylake-X, Cascade Lake) runs the avx2 row.
-#if defined(__x86_64__) || defined(__i386__)
-constexpr std::uint32_t kNeedsAvx2 = kPopcnt | kAvx2;
-constexpr std::uint32_t kNeedsAvx512 = kNeedsAvx2 | kAvx512f | kAvx512bw | kAvx512vl | kAvx512vpopcntdq;
+#ifdef SLIMVEC_AVX512
+constexpr std::uint32_t kNeedsAvx512 = kPopcnt | kAvx2 | kAvx512f | kAvx512bw | kAvx512vl | kAvx512vpopcntdq;
 constexpr Kernels kAvx512Kernels = {"avx512",      kNeedsAvx512,      pack_signs_avx512,
                                     unpack_avx512, count_bits_avx512, hamming_below_avx512};
+#endif
+#ifdef SLIMVEC_AVX2
+constexpr std::uint32_t kNeedsAvx2 = kPopcnt | kAvx2;
 constexpr Kernels kAvx2Kernels = {"avx2",      kNeedsAvx2,      pack_signs_avx2,
                                   unpack_avx2, count_bits_avx2, hamming_below_avx2};
-#elif defined(__aarch64__)
+#endif
+#ifdef SLIMVEC_NEON
 constexpr Kernels kNeonKernels = {"neon", kNeon, pack_signs_neon, unpack_neon, count_bits_neon, hamming_below_neon};
 #endif
 constexpr Kernels kScalarKernels = {
@@ -25,9 +28,13 @@ constexpr Kernels kScalarKernels = {
 
 const std::vector<const Kernels*>& built_isas() {
   static const std::vector<const Kernels*> by_priority = {
-#if defined(__x86_64__) || defined(__i386__)
-      &kAvx512Kernels, &kAvx2Kernels,
-#elif defined(__aarch64__)
+#ifdef SLIMVEC_AVX512
+      &kAvx512Kernels,
+#endif
+#ifdef SLIMVEC_AVX2
+      &kAvx2Kernels,
+#endif
+#ifdef SLIMVEC_NEON
       &kNeonKernels,
 #endif
       &kScalarKernels};

@@ -9,8 +9,8 @@
 //                   One vector register holds the same word of 16 (AVX-512), 8 (AVX2) or 4 (NEON) codes, so
 //                   distances build up lane by lane and no horizontal sum is ever needed.
 //
-// Every kernel reads and writes exactly what its contract names, at any alignment, and integer results are the same
-// bits on every instruction set. python/slimvec/reference.py states each kernel in NumPy.
+// Every kernel reads and writes exactly what its contract names, asks for no alignment beyond that of the element type,
+// and gives the same bits on every instruction set. python/slimvec/reference.py states each kernel in NumPy.
 #pragma once
 
 #include <cstddef>
@@ -21,9 +21,10 @@ namespace slimvec {
 constexpr std::size_t kBlockCodes = 16;  // codes per block of the blocked layout
 constexpr std::size_t kWordBits = 32;    // bits per word of the blocked layout
 
-constexpr std::size_t code_size(std::size_t n_bits) { return (n_bits + 7) / 8; }
-constexpr std::size_t words_per_code(std::size_t n_bits) { return (n_bits + kWordBits - 1) / kWordBits; }
-constexpr std::size_t block_count(std::size_t n_codes) { return (n_codes + kBlockCodes - 1) / kBlockCodes; }
+constexpr std::size_t ceil_divide(std::size_t n, std::size_t by) { return n / by + (n % by != 0); }  // cannot overflow
+constexpr std::size_t code_size(std::size_t n_bits) { return ceil_divide(n_bits, 8); }
+constexpr std::size_t words_per_code(std::size_t n_bits) { return ceil_divide(n_bits, kWordBits); }
+constexpr std::size_t block_count(std::size_t n_codes) { return ceil_divide(n_codes, kBlockCodes); }
 
 // codes[i] bit j = rows[i * n_bits + j] >= 0; a NaN gives 0.        numpy: packbits(rows >= 0, 1, "little")
 using PackSigns = void(const float* rows, std::size_t n_rows, std::size_t n_bits, std::uint8_t* codes);

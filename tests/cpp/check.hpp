@@ -47,6 +47,7 @@ class Guarded {
     CHECK(base_ != MAP_FAILED);
     CHECK(mprotect(base_ + pages * page, page, PROT_NONE) == 0);
     data_ = reinterpret_cast<T*>(base_ + pages * page - size * sizeof(T));
+    std::memset(base_, 0xA5, pages * page);  // what a kernel fails to write must not look right by chance
   }
   explicit Guarded(const std::vector<T>& values) : Guarded(values.size()) {
     if (size_) std::memcpy(data_, values.data(), size_ * sizeof(T));

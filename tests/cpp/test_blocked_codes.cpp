@@ -30,7 +30,8 @@ int main() {
       for (std::size_t i = 0; i < n_codes; ++i) {
         CHECK(std::memcmp(back.data() + i * size, codes.data() + (n_codes - 1 - i) * size, size) == 0);
       }
-      for (std::int64_t bad : {std::int64_t{-1}, static_cast<std::int64_t>(n_codes), INT64_MIN, INT64_MAX}) {
+      for (std::int64_t bad :
+           {std::int64_t{-1}, std::int64_t{1} << 32, static_cast<std::int64_t>(n_codes), INT64_MIN, INT64_MAX}) {
         CHECK_THROWS(read_codes(table, &bad, 1, n_bits, back.data()), std::out_of_range);
       }
     }

@@ -4,12 +4,13 @@
 
 #include "check.hpp"
 #include "core/hamming_search.hpp"
+#include "core/top_k.hpp"
 
 using namespace slimvec;
 
 namespace {
 
-// Few distinct codes make ties certain; 3000 codes are three chunks and, at the widths tried, several threads' work.
+// Few distinct codes make ties certain; 3000 codes are three chunks. Threads are started however small the work.
 void test_search(const Kernels& isa, std::size_t n_codes, std::size_t n_bits, std::size_t n_queries) {
   std::vector<std::uint8_t> codes = random_codes(n_codes, n_bits, 10);
   const std::size_t size = code_size(n_bits);
@@ -48,16 +49,25 @@ void test_search(const Kernels& isa, std::size_t n_codes, std::size_t n_bits, st
   }
 }
 
+void test_worthwhile_threads() {
+  const BlockedCodes small = {nullptr, 1000, 10}, big = {nullptr, 1000000, 10};
+  CHECK(worthwhile_threads(small, 1, 8) == 1);
+  CHECK(worthwhile_threads(big, 1, 2) == 2);
+  CHECK(worthwhile_threads(big, 1, 100) == 4);
+  CHECK(worthwhile_threads(big, 1000, 1) == 1);
+  CHECK(worthwhile_threads(big, 1000000, 1000000) == 256);
+}
+
 }  // namespace
 
 int main() {
   for (const Kernels* isa : available_isas()) {
     for (std::size_t n_codes : {1u, 15u, 16u, 17u, 1023u, 1025u, 3000u}) test_search(*isa, n_codes, 75, 3);
     test_search(*isa, 300, 1, 2);       // every distance is 0 or 1: nothing but ties
-    test_search(*isa, 3000, 2049, 10);  // wide enough for threads over queries
-    test_search(*isa, 40000, 1023, 1);  // and over codes
-    test_search(*isa, 50, 300, 70);     // more queries than one tile
+    test_search(*isa, 3000, 2049, 10);  // 10 queries: two threads share the queries, three share the codes
+    test_search(*isa, 50, 300, 200);    // several tiles of queries
     test_search(*isa, 50, 300, 0);
+    test_worthwhile_threads();
     std::int32_t distance;
     std::int64_t index;
     const std::uint32_t block[16] = {};
@@ -65,6 +75,8 @@ int main() {
     CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, &query, 1, 2, 1, &distance, &index), std::invalid_argument);
     CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, &query, 1, 0, 1, &distance, &index), std::invalid_argument);
     CHECK_THROWS(hamming_search(*isa, {block, 0, 1}, 8, &query, 1, 1, 1, &distance, &index), std::invalid_argument);
+    const std::size_t wide = kMaxDistance + 1;  // a distance would not fit its key
+    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, wide, &query, 0, 1, 1, &distance, &index), std::invalid_argument);
     std::printf("%s: search agrees with sorting all distances\n", isa->name);
   }
 }

@@ -80,6 +80,12 @@ void test_hamming_below(const Kernels& isa) {
       if (n_codes)
         std::fill(codes.begin(), codes.begin() + static_cast<std::ptrdiff_t>(code_size(n_bits)), std::uint8_t{0});
       const std::vector<std::uint8_t> query = random_codes(1, n_bits, 5);
+      const std::size_t size = code_size(n_bits);
+      if (n_codes) {  // the last code differs in every bit: byte counters that were folded too late would overflow
+        std::uint8_t* opposite = codes.data() + (n_codes - 1) * size;
+        for (std::size_t j = 0; j < size; ++j) opposite[j] = static_cast<std::uint8_t>(~query[j]);
+        if (n_bits % 8) opposite[size - 1] &= static_cast<std::uint8_t>((1u << n_bits % 8) - 1);
+      }
       Guarded<std::uint32_t> blocks(n_blocks * n_words * kBlockCodes), words(n_words);
       write_codes(codes.data(), n_codes, n_bits, 0, blocks.data());
       codes_to_words(query.data(), 1, n_bits, words.data());

@@ -14,9 +14,8 @@ void slimvec::count_bits_avx2(const std::uint8_t* codes, std::size_t n_rows, std
     const __m256i live = _mm256_cmpgt_epi32(_mm256_set1_epi32(live_lanes), lanes_i32x8);
     int* const counts_here = reinterpret_cast<int*>(counts + bit);
     __m256i counts_i32x8 = _mm256_maskload_epi32(counts_here, live);
-    const std::uint8_t* byte = codes + bit / 8;
-    for (std::size_t row = 0; row < n_rows; ++row, byte += stride) {
-      const __m256i byte_i32x8 = _mm256_and_si256(_mm256_set1_epi32(*byte), bit_of_lane_i32x8);
+    for (std::size_t row = 0; row < n_rows; ++row) {
+      const __m256i byte_i32x8 = _mm256_and_si256(_mm256_set1_epi32(codes[row * stride + bit / 8]), bit_of_lane_i32x8);
       counts_i32x8 = _mm256_sub_epi32(counts_i32x8, _mm256_cmpeq_epi32(byte_i32x8, bit_of_lane_i32x8));
     }
     _mm256_maskstore_epi32(counts_here, live, counts_i32x8);

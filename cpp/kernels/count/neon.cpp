@@ -12,9 +12,8 @@ void slimvec::count_bits_neon(const std::uint8_t* codes, std::size_t n_rows, std
   std::size_t bit = 0;
   for (; bit + 8 <= n_bits; bit += 8) {
     uint32x4_t low_counts_u32x4 = vld1q_u32(counts + bit), high_counts_u32x4 = vld1q_u32(counts + bit + 4);
-    const std::uint8_t* byte = codes + bit / 8;
-    for (std::size_t row = 0; row < n_rows; ++row, byte += stride) {
-      const uint32x4_t byte_u32x4 = vdupq_n_u32(*byte);
+    for (std::size_t row = 0; row < n_rows; ++row) {
+      const uint32x4_t byte_u32x4 = vdupq_n_u32(codes[row * stride + bit / 8]);
       low_counts_u32x4 = vsubq_u32(low_counts_u32x4, vtstq_u32(byte_u32x4, low_u32x4));
       high_counts_u32x4 = vsubq_u32(high_counts_u32x4, vtstq_u32(byte_u32x4, high_u32x4));
     }

@@ -57,7 +57,7 @@ def pack(values: ArrayLike) -> NDArray[np.uint8]:
     # A cast would round a tiny negative float64 to -0.0, whose sign counts as +: signs are cast instead.
     wide = rows.dtype.kind == "f" and rows.dtype.itemsize > 4
     signs = np.where(rows >= 0, np.float32(1), np.float32(-1)) if wide else rows
-    return _core.pack_signs(isa.current(), np.ascontiguousarray(signs, np.float32))
+    return _core.pack_signs(isa.current(), np.require(signs, np.float32, ["C", "A"]))
 
 
 def unpack(codes: ArrayLike, n_bits: int, scale: ArrayLike | None = None) -> NDArray[np.float32]:
@@ -96,7 +96,9 @@ def unpack(codes: ArrayLike, n_bits: int, scale: ArrayLike | None = None) -> NDA
     scales = np.asarray(scale, np.float32)
     if scales.shape not in {(), (len(packed),)}:
         raise ValueError(f"scale has shape {scales.shape}; expected one number, or one per code: ({len(packed)},)")
-    return _core.unpack(isa.current(), packed, n_bits, np.ascontiguousarray(np.broadcast_to(scales, len(packed))))
+    return _core.unpack(
+        isa.current(), packed, n_bits, np.require(np.broadcast_to(scales, len(packed)), None, ["C", "A"])
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,6 +58,39 @@ def test_defaults_are_those_of_the_library(folder, animals):
         assert np.array_equal(sv.open(folder / "t").codes(), estimator.compress(animals).codes())
 
 
+def test_itq_may_be_told_to_remove_nothing(folder):
+    assert run("compress", folder, "-o", folder / "t", "--method", "itq", "--remove", 0).returncode == 0
+
+
+def test_a_matrix_without_words(folder):
+    (folder / "words.txt").unlink()
+    assert run("compress", folder / "vectors.npy", "-o", folder / "t", "--limit", 25).returncode == 0
+    shown = run("neighbors", folder / "t", 3, "-k", 2).stdout.split()
+    best = sv.open(folder / "t").most_similar(3, k=2)
+    assert shown == ["3", *(text for row, similarity in best for text in (f"{similarity:.3f}", str(row)))]
+    assert "'cat' is not a row number" in run("neighbors", folder / "t", "cat").stderr
+
+
+def test_small_tables_show_what_they_have(folder):
+    run("compress", folder, "-o", folder / "t", "--limit", 4)
+    assert len(run("neighbors", folder / "t", "cat0").stdout.splitlines()) == 4
+
+
+def test_repeated_words_are_a_warning_of_one_line(folder):
+    (folder / "w.txt").write_text("a 1 2\nb 3 4\na 5 6\n")
+    for environment in ({}, {"PYTHONWARNINGS": "error"}):
+        done = run("compress", folder / "w.txt", "-o", folder / "t", env={**os.environ, **environment})
+        assert done.returncode == 0
+        assert re.fullmatch(r"slimvec: warning: .*w\.txt: 1 words appear again.*\n", done.stderr)
+
+
+def test_words_that_the_terminal_cannot_show(tmp_path):
+    sv.BinaryTable(np.eye(3, dtype=np.uint8), 17, words=["a", "é", "b"]).save(tmp_path / "t")
+    done = run("neighbors", tmp_path / "t", "a", env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0
+    assert "\\xe9" in done.stdout
+
+
 def test_limit_and_words(folder):
     (folder / "words.txt").rename(folder / "list.txt")
     done = run("compress", folder / "vectors.npy", "--words", folder / "list.txt", "-o", folder / "t", "--limit", 30)
@@ -92,8 +125,10 @@ class TestBadInput:
         self.refused("compress", folder, *out, "--bits", 0, message="slimvec: n_bits=0; expected at least 1")
         self.refused("compress", folder, *out, "--remove", 40, message="n_remove=40; expected between 0 and 39")
         self.refused("compress", folder, *out, "--method", "itq", "--remove", 2, message="ITQ removes nothing")
-        self.refused("compress", folder, "-o", folder / "no" / "x", message="no is not a directory to write x to")
+        self.refused("compress", folder, "-o", folder / "no" / "x", message="no is not a folder to write x to")
         self.refused("compress", folder, "-o", folder, message="is a directory; expected the name of a file")
+        self.refused("compress", folder / "vectors.npy", "-o", folder / "vectors.npy", message="is the input itself")
+        self.refused("compress", folder, *out, "--seed", -1, message="random_state=-1; expected at least 0")
         (folder / "bad.txt").write_text("a 1 2\nb 1 x\n")
         self.refused("compress", folder / "bad.txt", *out, message=r"bad\.txt: line 2: 'x' is not a number")
         assert sorted(path.name for path in folder.iterdir()) == ["bad.txt", "vectors.npy", "words.txt"]

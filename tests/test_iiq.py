@@ -159,6 +159,32 @@ class TestInput:
     def test_one_row(self):
         assert sv.IIQ(n_bits=9).fit_transform(np.ones((1, 4))).shape == (1, 2)
 
+    def test_numpy_parameters_are_saved(self, tmp_path):
+        iiq = sv.IIQ(np.int64(8), n_iter=np.int32(2), random_state=np.int64(7))
+        iiq.compress(correlated(50, 12)).save(tmp_path / "t")
+        parameters = sv.open(tmp_path / "t").info()["made_by"]["parameters"]
+        assert (parameters["n_bits"], parameters["n_iter"], parameters["random_state"]) == (8, 2, 7)
+        sv.IIQ(random_state=np.random.default_rng(0)).compress(correlated(50, 12)).save(tmp_path / "t")
+        assert sv.open(tmp_path / "t").info()["made_by"]["parameters"]["random_state"] is None
+
+    def test_an_interrupted_fit_leaves_the_earlier_one_whole(self):
+        X = correlated(50, 12)
+        iiq = sv.IIQ().fit(X)
+        codes = iiq.transform(X)
+
+        def stop(stage, done, total):
+            if stage == "learning rotation":
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            iiq.fit(X + 100, progress=stop)
+        assert np.array_equal(iiq.transform(X), codes)
+
+    @pytest.mark.parametrize("scale", [1e-30, 1e-20, 1e20])
+    def test_scale_does_not_matter(self, scale):
+        X = correlated(500, 16)
+        assert mismatch(sv.IIQ().fit_transform(X * np.float32(scale)), sv.IIQ().fit_transform(X), 16) < 0.01
+
     def test_large_offset(self):
         """A mean that dwarfs the spread must not eat the digits of the directions."""
         X = correlated(2000, 16)
@@ -205,8 +231,9 @@ class TestInput:
         sklearn_base = pytest.importorskip("sklearn.base")
         pipeline = pytest.importorskip("sklearn.pipeline")
         assert sklearn_base.clone(sv.IIQ(n_bits=8)).n_bits == 8
-        codes = pipeline.make_pipeline(sv.IIQ(n_bits=8)).fit_transform(correlated(50, 12))
-        assert codes.shape == (50, 1)
+        scaler = pytest.importorskip("sklearn.preprocessing").StandardScaler()
+        piped = pipeline.make_pipeline(scaler, sv.IIQ(n_bits=8)).fit(correlated(50, 12))
+        assert piped.transform(correlated(50, 12)).shape == (50, 1)
 
 
 class TestBadInput:
@@ -226,6 +253,8 @@ class TestBadInput:
             (np.array([[1.0], [2.0], [-np.inf]]), ValueError, "NaN or infinity in row 2"),
             (np.array([[1e300], [-1e300]]), ValueError, "too large"),
             (np.array([[1e100], [-1e100]]), ValueError, "too large"),
+            (np.array([[1e9], [1e9 + 1]]), ValueError, "float32 cannot tell the rows apart; subtract it from X first"),
+            (np.ma.masked_array([[1.0]]), TypeError, "X is a masked array"),
         ],
     )
     def test_matrix(self, X, error, message):
@@ -248,6 +277,8 @@ class TestBadInput:
             ({"n_remove": -1}, ValueError, "n_remove=-1"),
             ({"n_iter": -1}, ValueError, "n_iter=-1"),
             ({"max_train_rows": 0}, ValueError, "max_train_rows=0"),
+            ({"random_state": -1}, ValueError, "random_state=-1; expected at least 0"),
+            ({"random_state": "a"}, TypeError, "random_state='a' is not an integer"),
         ],
     )
     def test_parameters(self, parameters, error, message):

@@ -67,7 +67,23 @@ def test_bad_rows_are_named():
 
 def test_overflow_is_not_called_nan():
     with pytest.raises(ValueError, match="too large to square"):
-        Moments(1).update(np.array([[1e30], [-1e30]], np.float32))
+        Moments(1).update(np.array([[1e300], [-1e300]]))
+
+
+@pytest.mark.parametrize("scale", [1e-37, 1e-30, 1e-18, 1e18, 1e37])
+def test_squares_beyond_float32_are_taken_in_float64(scale):
+    rows = (scale * np.random.default_rng(0).standard_normal((500, 4))).astype(np.float32)
+    _, scatter = Moments(4).update(rows[:100]).update(rows[100:]).finalize()
+    assert scatter == pytest.approx(exact(rows)[1], rel=1e-4, abs=1e-4 * 500 * scale**2)
+
+
+def test_mean_and_merge_keep_every_digit():
+    """The shift is subtracted as float32; what is remembered must be the same number."""
+    rows = (1e6 + np.random.default_rng(0).standard_normal((2000, 3))).astype(np.float32)
+    merged = Moments(3).update(rows[:700]).merge(Moments(3).update(rows[700:]))
+    mean, scatter = merged.finalize()
+    assert np.abs(mean - rows.mean(axis=0, dtype=np.float64)).max() < 1e-6
+    assert scatter == pytest.approx(exact(rows)[1], rel=1e-5, abs=1e-2)
 
 
 def test_nothing_seen():

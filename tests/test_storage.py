@@ -68,7 +68,7 @@ class TestRoundTrip:
 
     def test_the_frozen_file_of_version_1_still_opens(self):
         opened = sv.open(FROZEN / "binary.slim", verify=True)
-        assert opened.words == ["cat", "dog", "größe", "new york", "sea"]
+        assert opened.words == ("cat", "dog", "größe", "new york", "sea")
         assert opened.codes().tolist() == json.loads((FROZEN / "binary.json").read_text())["codes"]
         assert opened.encode(np.eye(3)).tolist() == json.loads((FROZEN / "binary.json").read_text())["encoded"]
 
@@ -153,6 +153,8 @@ class TestDamage:
         [
             (lambda h: h.pop("codes"), "missing|lies at"),
             (lambda h: h["codes"].update(dtype="F64"), "unknown type"),
+            (lambda h: h["codes"].update(dtype=[]), "unknown type"),
+            (lambda h: h["codes"].update(dtype={}), "unknown type"),
             (lambda h: h["codes"].update(dtype="F32"), "expected uint32"),
             (lambda h: h["codes"].update(shape=[1, 2]), "place that does not fit its shape"),
             (lambda h: h["codes"].update(shape=[-3, 3, 16]), "malformed"),
@@ -177,6 +179,7 @@ class TestDamage:
             (lambda h: set_fact(h, bits=76), "expected float32"),
             (lambda h: set_fact(h, bits="75"), "bits is '75'"),
             (lambda h: set_fact(h, made_by=None), "made_by is None"),
+            (lambda h: set_fact(h, made_by={"parameters": 3}), "made_by is"),
         ],
     )
     def test_lying_headers(self, saved, change, message):
@@ -249,6 +252,17 @@ class TestPlaces:
         with pytest.raises(FileNotFoundError):
             table.save(tmp_path / "none" / "t.slim")
         assert list(tmp_path.iterdir()) == []
+
+    def test_what_is_no_file_is_not_replaced(self, tmp_path, table):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(FileExistsError, match="is no ordinary file; it is not replaced"):
+            table.save(tmp_path / "pipe")
+        assert (tmp_path / "pipe").is_fifo()
+
+    def test_long_names_and_bytes(self, tmp_path, table):
+        path = tmp_path / ("n" * 255)
+        table.save(os.fsencode(path))
+        assert same(sv.open(os.fsencode(path)), table)
 
     def test_permissions_of_the_old_file_are_kept(self, saved, table):
         saved.chmod(0o640)

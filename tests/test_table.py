@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import difflib
+
 import numpy as np
 import pytest
 
@@ -37,12 +40,22 @@ class TestRows:
         assert table.mean([]).shape == (0, 75)
         assert np.array_equal(table.mean([np.array([1, 2])]), table.mean([[1, 2]]))
 
+    def test_words_in_numpy_arrays(self, table):
+        assert np.array_equal(table.lookup(np.array(["cat1", "cat2"])), table.lookup([1, 2]))
+        assert np.array_equal(table.mean([np.array(["cat1", "nope"])]), table.lookup([1]))
+        named = sv.BinaryTable(table.codes(), 75, words=np.array(table.words))
+        assert type(named.most_similar(0, k=1)[0][0]) is str
+
+    def test_iteration_gives_the_keys(self, table, plain, animals):
+        assert list(table) == list(table.words) == list(animals)
+        assert list(plain) == list(range(30))
+
     def test_words(self, table, plain):
         assert len(table) == 40
         assert "cat3" in table
         assert "cow" not in table
         assert 3 not in table
-        assert table.words[:2] == ["cat0", "cat1"]
+        assert table.words[:2] == ("cat0", "cat1")
         assert plain.words is None
         assert "cat3" not in plain
 
@@ -116,7 +129,7 @@ class TestBadInput:
     def test_unknown_word(self, table, plain):
         with pytest.raises(KeyError, match=r"unknown word 'boatt3'; near spellings: 'boat3'"):
             table.lookup(["boatt3"])
-        with pytest.raises(KeyError, match="unknown word 'qqqqqq'\""):
+        with pytest.raises(KeyError, match="unknown word 'qqqqqq'$"):
             table.most_similar("qqqqqq")
         with pytest.raises(KeyError, match="has no words, only row numbers 0 ... 29"):
             plain.lookup(["cat"])
@@ -131,6 +144,21 @@ class TestBadInput:
             table.lookup(np.array([1, 40]))
         with pytest.raises(IndexError, match="row -1 is outside"):
             table.mean([[-1]])
+
+    def test_huge_unsigned_row(self, table):
+        with pytest.raises(IndexError, match="row 18446744073709551615 is outside"):
+            table.lookup(np.array([2**64 - 1], np.uint64))
+
+    def test_row_of_an_empty_table(self):
+        with pytest.raises(IndexError, match="row 0 is outside the table, which is empty"):
+            sv.BinaryTable(np.empty((0, 1), np.uint8), 8).lookup([0])
+
+    def test_keys_that_are_no_lists(self, table):
+        for keys in (0, None, b"ab", bytearray(b"ab")):
+            with pytest.raises(TypeError, match="keys=.*expected a list of words or row numbers"):
+                table.lookup(keys)
+            with pytest.raises(TypeError, match=r"bags\[1\]=.*expected a list of words or row numbers"):
+                table.mean([["cat1"], keys])
 
     def test_keys_of_a_wrong_type(self, table):
         with pytest.raises(TypeError, match=r"keys='cat1' is a string; expected a list.*\['cat1'\]"):
@@ -153,11 +181,11 @@ class TestBadInput:
                 table.search(table.codes(), k=k)
 
     def test_queries(self, table, plain):
-        with pytest.raises(ValueError, match="X has 41 columns; expected 40"):
+        with pytest.raises(ValueError, match="queries has 41 columns; expected 40"):
             table.search(np.zeros((1, 41)))
-        with pytest.raises(ValueError, match="NaN or infinity in row 0"):
+        with pytest.raises(ValueError, match="queries holds NaN or infinity in row 0"):
             table.search(np.full((1, 40), np.nan))
-        with pytest.raises(ValueError, match="has no encoder"):
+        with pytest.raises(ValueError, match="queries: this table has no encoder"):
             plain.search(np.zeros((1, 40)))
         with pytest.raises(ValueError, match=r"codes has shape \(1, 5\); expected \(n, 10\)"):
             table.search(np.zeros((1, 5), np.uint8))
@@ -172,6 +200,10 @@ class TestBadInput:
             sv.BinaryTable(codes, 12, words=["a", "b"])
         with pytest.raises(ValueError, match="words holds 'a' twice"):
             sv.BinaryTable(codes, 12, words=["a", "b", "a"])
+        with pytest.raises(ValueError, match="words holds a character that UTF-8 cannot write"):
+            sv.BinaryTable(codes, 12, words=["a", "\ud800", "c"])
+        with pytest.raises(TypeError, match="codes is a masked array"):
+            sv.BinaryTable(np.ma.masked_array(codes), 12)
         with pytest.raises(TypeError, match=r"words\[1\] is int 2; expected str"):
             sv.BinaryTable(codes, 12, words=["a", 2, "c"])
         with pytest.raises(ValueError, match="expected both or neither"):
@@ -184,8 +216,14 @@ class TestBadInput:
             sv.BinaryTable(codes, 0)
 
 
-def test_spelling_help_is_quick_for_big_vocabularies():
+def test_spelling_help_costs_nothing_until_it_is_read(monkeypatch):
+    """A loop that catches KeyError for thousands of unknown words must not search for spellings each time."""
     words = [f"word{i}" for i in range(300_000)]
     table = sv.BinaryTable(np.zeros((300_000, 1), np.uint8), 8, words=words)
-    with pytest.raises(KeyError, match="near spellings: 'word"):
+    with pytest.raises(KeyError) as caught:
         table.lookup(["wword1"])
+    assert "near spellings: 'word" in str(caught.value)
+    monkeypatch.setattr(difflib, "get_close_matches", None)
+    for _ in range(10_000):
+        with contextlib.suppress(KeyError):
+            table.lookup(["wword1"])

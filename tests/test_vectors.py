@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ def word2vec_binary(words, matrix, newline=b"\n"):
 
 
 def check(vectors, words=WORDS, matrix=MATRIX):
-    assert vectors.words == list(words)
+    assert vectors.words == tuple(words)
     assert vectors.matrix.dtype == np.float32
     assert np.array_equal(vectors.matrix, matrix)
 
@@ -79,12 +81,12 @@ class TestFormats:
         write(tmp_path / "words.txt", WORDS)
         for source in (tmp_path, tmp_path / "vectors.npy", (tmp_path / "vectors.npy", tmp_path / "words.txt")):
             vectors = sv.read_vectors(source)
-            assert vectors.words == WORDS
-            assert isinstance(vectors.matrix, np.memmap)
+            assert vectors.words == tuple(WORDS)
+            assert isinstance(vectors.matrix.base, np.memmap)
             assert vectors.matrix.dtype == dtype
             assert vectors["the"].dtype == np.float32
             assert np.array_equal(vectors.matrix, MATRIX.astype(dtype))
-        assert sv.read_vectors(tmp_path, limit=2).words == WORDS[:2]
+        assert sv.read_vectors(tmp_path, limit=2).words == tuple(WORDS[:2])
 
     @pytest.mark.parametrize("ending", ["\n", "\r\n"])
     @pytest.mark.parametrize("last", ["", "\n", "\n\n\n"])
@@ -92,6 +94,20 @@ class TestFormats:
     def test_line_ends(self, tmp_path, ending, last, header):
         text = (["7 5"] if header else []) + lines(WORDS, MATRIX)
         check(sv.read_vectors(write(tmp_path / "w.txt", text, ending, last)))
+
+    def test_pipes(self, glove, tmp_path):
+        for content in (glove.read_bytes(), gzip.compress(glove.read_bytes())):
+            path = tmp_path / f"pipe{len(content)}"
+            os.mkfifo(path)
+            writer = threading.Thread(target=path.write_bytes, args=(content,))
+            writer.start()
+            check(sv.read_vectors(path))
+            writer.join()
+
+    def test_byte_order_mark_of_a_word_list(self, tmp_path):
+        np.save(tmp_path / "vectors.npy", MATRIX[:2])
+        write(tmp_path / "words.txt", ["\ufeffa", "b"])
+        assert sv.read_vectors(tmp_path).words == ("a", "b")
 
     def test_byte_order_mark(self, tmp_path):
         check(sv.read_vectors(write(tmp_path / "w.txt", ["\ufeff7 5", *lines(WORDS, MATRIX)])))
@@ -185,6 +201,18 @@ class TestDamage:
         text = (["3 5"] if header else []) + ["a 1 2 three 4 5", *lines(["b", "c"], MATRIX[:2])]
         with pytest.raises(sv.FormatError, match=f"line {2 if header else 1}: 'three' is not a number"):
             sv.read_vectors(write(tmp_path / "w.txt", text))
+
+    def test_a_header_with_too_few_dimensions(self, tmp_path):
+        """Taken at its word it would make numbers part of the words."""
+        path = write(tmp_path / "w.txt", ["7 4", *lines(["a", "b", "c", "d", "e", "f", "g"], MATRIX)])
+        with pytest.raises(sv.FormatError, match="line 1: the header says 4 dimensions, but the lines have 5 numbers"):
+            sv.read_vectors(path)
+
+    @pytest.mark.parametrize("header", ["2 99999999", "2 0", "2 9999999999999999999999", "9" * 5000 + " 2"])
+    def test_impossible_headers(self, tmp_path, header):
+        for kind in ("word2vec", "word2vec-binary"):
+            with pytest.raises(sv.FormatError, match="w.txt: line 1: expected a header"):
+                sv.read_vectors(write(tmp_path / "w.txt", [header, "a 1 2"]), format=kind)
 
     def test_counts(self, tmp_path):
         path = write(tmp_path / "w.txt", ["8 5", *lines(WORDS, MATRIX)])
@@ -287,6 +315,12 @@ class TestDamage:
             sv.read_vectors(glove, format="csv")
         with pytest.raises(ValueError, match="limit=0; expected at least 1"):
             sv.read_vectors(glove, limit=0)
+        with pytest.raises(ValueError, match="format='glove' does not fit"):
+            sv.read_vectors(tmp_path, format="glove")
+        with pytest.raises(ValueError, match=r"path has 3 parts; expected a pair"):
+            sv.read_vectors((glove, glove, glove))
+        with pytest.raises(sv.FormatError, match=r"not a usable \.npy file"):
+            sv.read_vectors((glove, glove))
 
 
 class TestVectors:
@@ -302,6 +336,8 @@ class TestVectors:
     def test_bad_input(self):
         with pytest.raises(KeyError, match="unknown word 'größ'; near spellings: 'größe'"):
             sv.Vectors(WORDS, MATRIX)["größ"]
+        with pytest.raises(TypeError, match="0 is int; expected a word"):
+            sv.Vectors(WORDS, MATRIX)[0]
         with pytest.raises(ValueError, match="2 words for 7 rows"):
             sv.Vectors(["a", "b"], MATRIX)
         with pytest.raises(ValueError, match="'a' twice"):

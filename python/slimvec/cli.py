@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimvec as sv
 from slimvec.progress import Progress, ignore
+from slimvec.storage import checked_target
+from slimvec.vectors.reading import load_npy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,30 +20,41 @@ if TYPE_CHECKING:
 BAD_INPUT = 2
 INTERRUPTED = 130  # as shells report a program stopped by Ctrl-C
 METHODS = ("iiq", "itq")
+DEFAULT_K = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, 2 for bad input, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # words that a terminal cannot show must not stop the rest
     try:
-        options.run(options)
-        sys.stdout.flush()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.showwarning = _show_warning
+            options.run(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("slimvec: interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, TypeError, LookupError, OSError, ImportError) as error:
+    except (ValueError, TypeError, LookupError, OSError, ImportError, MemoryError) as error:
         print(f"slimvec: {_message(error)}", file=sys.stderr)
         return BAD_INPUT
     return 0
 
 
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"slimvec: warning: {message}", file=sys.stderr)
+
+
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error.args[0]) if error.args else type(error).__name__
+    return str(error) or type(error).__name__
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
 
     neighbors = commands.add_parser("neighbors", help="print the words most similar to each word")
     neighbors.add_argument("table", metavar="TABLE")
-    neighbors.add_argument("words", metavar="WORD", nargs="+")
-    neighbors.add_argument("-k", type=int, default=10, help="how many (default: %(default)s)")
+    neighbors.add_argument("words", metavar="WORD", nargs="+", help="row numbers, if the table has no words")
+    neighbors.add_argument("-k", type=int, help=f"how many (default: {DEFAULT_K})")
     neighbors.set_defaults(run=_neighbors)
 
     demo = commands.add_parser("demo", help="make embeddings from Python's own library, compress and query them")
@@ -81,21 +95,30 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _compress(options: argparse.Namespace) -> None:
-    output = Path(options.output)
-    if not output.resolve().parent.is_dir():  # better said now than after an hour
-        raise FileNotFoundError(f"{output.resolve().parent} is not a directory to write {output.name} to")
+    output = checked_target(options.output)  # better said now than after an hour
+    if output.exists() and Path(options.input).exists() and output.samefile(options.input):
+        raise ValueError(f"-o {options.output} is the input itself; choose another name")
     if options.method == "itq" and options.remove:
         raise ValueError(f"--remove {options.remove}: ITQ removes nothing; use --method iiq")
     parameters = {"n_bits": options.bits, "n_remove": options.remove, "random_state": options.seed}
+    if options.method == "itq":
+        parameters.pop("n_remove")
     given = {name: value for name, value in parameters.items() if value is not None}
     method = sv.ITQ(**given) if options.method == "itq" else sv.IIQ(**given)
-    source = (options.input, options.words) if options.words else options.input
     with _Bars() as progress:
-        vectors = sv.read_vectors(source, limit=options.limit, progress=progress)
-        table = method.compress(vectors, progress=progress)
-    table.save(output)
-    print(f"{output}:")
+        table = method.compress(_read(options, progress), progress=progress)
+    table.save(options.output)
+    print(f"{options.output}:")
     _describe(table, output)
+
+
+def _read(options: argparse.Namespace, progress: Progress) -> Any:
+    """Return the vectors, or the bare matrix of an .npy file that comes without words."""
+    path = Path(options.input)
+    if options.words is None and path.suffix == ".npy" and not path.with_name("words.txt").exists():
+        return load_npy(path)[: options.limit]
+    source = options.input if options.words is None else (options.input, options.words)
+    return sv.read_vectors(source, limit=options.limit, progress=progress)
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -131,11 +154,19 @@ def _megabytes(size: float) -> str:
 
 def _neighbors(options: argparse.Namespace) -> None:
     table = sv.open(options.table)
-    lists = [table.most_similar(word, options.k) for word in options.words]  # an unknown word stops all, first
-    for word, neighbours in zip(options.words, lists, strict=True):
-        print(word)
+    k = min(DEFAULT_K, len(table) - 1) if options.k is None else options.k
+    keys = options.words if table.words is not None else [_row(word) for word in options.words]
+    lists = [table.most_similar(key, k) for key in keys]  # an unknown word stops all, first
+    for key, neighbours in zip(keys, lists, strict=True):
+        print(key)
         for neighbour, similarity in neighbours:
             print(f"  {similarity:6.3f}  {neighbour}")
+
+
+def _row(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"{text!r} is not a row number, and this table has no words")
+    return int(text)
 
 
 def _demo(options: argparse.Namespace) -> None:

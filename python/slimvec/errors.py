@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SPELLING_CANDIDATES = 50_000  # words compared when one is not found: word lists begin with the frequent ones
+
 
 class FormatError(ValueError):
     """A file's content is damaged, truncated, or not of the format it claims.
@@ -9,6 +17,24 @@ class FormatError(ValueError):
     Raised by :func:`slimvec.open` and :func:`slimvec.read_vectors`; the message names the file and, where there is one,
     the line. A file that is missing or may not be read raises :class:`OSError` instead.
     """
+
+
+class UnknownWordError(KeyError):
+    """A word that is not in a vocabulary. Near spellings are looked for only when the message is read."""
+
+    def __init__(self, word: str, known: Sequence[str]) -> None:
+        super().__init__(word)
+        self._known = known
+
+    def __str__(self) -> str:
+        from difflib import get_close_matches
+
+        near = get_close_matches(self.args[0], islice(self._known, SPELLING_CANDIDATES), n=3, cutoff=0.75)
+        hint = f"; near spellings: {', '.join(map(repr, near))}" if near else ""
+        return f"unknown word {self.args[0]!r}{hint}"
+
+    def __reduce__(self) -> tuple[type[KeyError], tuple[str]]:
+        return KeyError, (str(self),)  # sent to another process, it need not carry the vocabulary
 
 
 def missing_extra(module: str, extra: str) -> ImportError:

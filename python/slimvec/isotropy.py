@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from slimvec.blocks import row_blocks
 from slimvec.moments import Moments
 from slimvec.validation import as_training_matrix
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.vectors import Vectors
-
-BLOCK_ROWS = 4096
 
 
 class Isotropy(NamedTuple):
@@ -70,8 +69,8 @@ def isotropy(X: ArrayLike | Vectors) -> Isotropy:
     rows = as_training_matrix(X)
     n, d = rows.shape
     moments = Moments(d)
-    for first in range(0, n, BLOCK_ROWS):
-        moments.update(rows[first : first + BLOCK_ROWS])
+    for _, block in row_blocks(rows):
+        moments.update(block)
     mean, scatter = moments.finalize()
     eigenvalues, eigenvectors = np.linalg.eigh(scatter + n * np.outer(mean, mean))
     mean_norm = n * float(np.linalg.norm(mean))
@@ -80,8 +79,8 @@ def isotropy(X: ArrayLike | Vectors) -> Isotropy:
 
     # Logarithms, because exp overflows for long vectors; each block is scaled by its own largest exponent.
     log_z = np.full(2 * d, -np.inf)
-    for first in range(0, n, BLOCK_ROWS):
-        products = rows[first : first + BLOCK_ROWS].astype(np.float64) @ eigenvectors
+    for _, block in row_blocks(rows):
+        products = block.astype(np.float64) @ eigenvectors
         log_z = np.logaddexp(log_z, _log_sum_exp(np.hstack([products, -products])))
     return Isotropy(float(np.exp(log_z.min() - log_z.max())), second_order)
 

@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+SQUARABLE = (1e-15, 1e15)  # largest entries whose squares a sum of float32 products can hold; others need float64
+
+
 class Moments:
     """Count, sum and second moments of the rows seen so far.
 
     Blocks are multiplied in their own precision (float16 and float32 as float32, float64 as float64) and added up in
-    float64. Rows are taken relative to the mean of the first block, so that a mean that is large against the spread
-    costs no digits.
+    float64. Rows are taken relative to the rounded mean of the first block, so that a mean that is large against the
+    spread costs no digits.
 
     Parameters
     ----------
@@ -49,8 +52,10 @@ class Moments:
         rows = block.astype(np.result_type(block, np.float32), order="C")  # one order, one rounding
         with np.errstate(over="ignore", invalid="ignore"):  # told apart below
             if self.count == 0:
-                self._shift = rows.mean(axis=0, dtype=np.float64)
+                self._shift = rows.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
             rows -= self._shift.astype(rows.dtype)
+            if not SQUARABLE[0] < np.abs(rows).max() < SQUARABLE[1]:
+                rows = rows.astype(np.float64)
             total = rows.sum(axis=0, dtype=np.float64)
             products = rows.T @ rows
         if not (np.isfinite(total).all() and np.isfinite(products).all()):

@@ -98,10 +98,8 @@ def open_table(path: str | os.PathLike[str], verify: bool = False) -> BinaryTabl
 def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
     """Write a table file atomically: beside its place, flushed to disk, then renamed."""
     header = _header(facts, tensors)
-    target = Path(os.path.realpath(path))  # a link stays a link
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a directory; expected the name of a file")
-    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    target = checked_target(path)
+    temporary = target.with_name(f".slimvec-{os.urandom(6).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
             if target.exists():
@@ -117,6 +115,24 @@ def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: 
         temporary.unlink(missing_ok=True)
         raise
     _flush_directory(target.parent)
+
+
+def checked_target(path: str | os.PathLike[str]) -> Path:
+    """Return where a table for ``path`` is to be written, after making sure that a file can be there.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist, or something other than a file has that name.
+    """
+    target = Path(os.path.realpath(os.fsdecode(path)))  # a link stays a link
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{target.parent} is not a folder to write {target.name} to")
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a directory; expected the name of a file")
+    if target.exists() and not target.is_file():
+        raise FileExistsError(f"{target} is no ordinary file; it is not replaced")
+    return target
 
 
 def _header(facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> bytes:
@@ -179,7 +195,7 @@ class Content:
     def made_by(self) -> dict[str, Any]:
         """Return how the table was made."""
         value = self.facts.get("made_by")
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or not isinstance(value.get("parameters", {}), dict):
             raise FormatError(f"made_by is {value!r}; expected an object")
         return value
 
@@ -267,7 +283,7 @@ def _map_tensors(mapped: mmap.mmap, start: int, entries: dict[str, Any]) -> dict
 
 def _check_entry(name: str, entry: Any) -> tuple[str, np.dtype[Any], tuple[int, ...], tuple[int, int]]:
     """Return name, dtype, shape and bounds of one header entry."""
-    if not isinstance(entry, dict) or entry.get("dtype") not in _DTYPES:
+    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str) or entry["dtype"] not in _DTYPES:
         raise FormatError(f"tensor {name!r} has an unknown type")
     shape, bounds = entry.get("shape"), entry.get("data_offsets")
     if not _are_sizes(shape) or not _are_sizes(bounds) or len(bounds) != 2:

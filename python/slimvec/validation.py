@@ -17,7 +17,7 @@ def as_matrix(values: Any, name: str, n_columns: int | None = None) -> NDArray[A
 
     ``values`` may be anything NumPy understands, or a :class:`slimvec.Vectors`.
     """
-    array: NDArray[Any] = np.asanyarray(getattr(values, "matrix", values))
+    array = _as_array(values, name)
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers (float16, float32 or float64)")
     if array.ndim != 2:
@@ -26,6 +26,12 @@ def as_matrix(values: Any, name: str, n_columns: int | None = None) -> NDArray[A
     if n_columns is not None and array.shape[1] != n_columns:
         raise ValueError(f"{name} has {array.shape[1]} columns; expected {n_columns}, the width of the fitted vectors")
     return array
+
+
+def _as_array(values: Any, name: str) -> NDArray[Any]:
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array, and codes have no place for a mask; fill or drop the masked rows")
+    return np.asarray(getattr(values, "matrix", values))
 
 
 def as_training_matrix(values: Any, name: str = "X") -> NDArray[Any]:
@@ -46,7 +52,7 @@ def check_finite(block: NDArray[Any], name: str, first_row: int) -> None:
 
 def as_codes(codes: Any, name: str, n_bits: int) -> NDArray[np.uint8]:
     """Return packed codes as C-contiguous ``(n, ceil(n_bits / 8)) uint8`` whose padding bits are zero."""
-    array = np.asarray(codes)
+    array = _as_array(codes, name)
     if array.dtype != np.uint8:
         raise TypeError(f"{name} has dtype {array.dtype}; expected packed codes of dtype uint8 (see slimvec.pack)")
     size = -(-n_bits // 8)
@@ -69,6 +75,13 @@ def as_integer(value: Any, name: str, minimum: int, maximum: int | None = None, 
         bound = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
         raise ValueError(f"{name}={number}; expected {bound}{why}")
     return number
+
+
+def as_generator(random_state: Any) -> np.random.Generator:
+    """Return the random generator that ``random_state`` stands for: a seed, a generator, or None for a fresh one."""
+    if random_state is None or isinstance(random_state, np.random.Generator):
+        return np.random.default_rng(random_state)
+    return np.random.default_rng(as_integer(random_state, "random_state", 0))
 
 
 def as_threads(threads: int | None) -> int:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.errors import FormatError
+from slimvec.errors import FormatError, UnknownWordError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
-
-SPELLING_CANDIDATES = 50_000  # words compared when one is not found: word lists begin with the frequent ones
 
 
 class Vocabulary:
@@ -37,13 +36,18 @@ class Vocabulary:
     """
 
     def __init__(self, words: Iterable[str]) -> None:
-        listed = list(words)
-        for row, word in enumerate(listed):
+        listed = []
+        for row, word in enumerate(words):
             if not isinstance(word, str):
                 raise TypeError(f"words[{row}] is {type(word).__name__} {word!r}; expected str")
+            listed.append(str(word))  # a NumPy string becomes a plain one
+        try:
+            "".join(listed).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"words holds a character that UTF-8 cannot write: {error}") from None
         self._n = len(listed)
         self._stored: tuple[NDArray[np.uint8], NDArray[np.int64]] | None = None
-        self._words = listed
+        self._words = tuple(listed)
         if len(self._rows) < self._n:
             seen: set[str] = set()
             twice = next(word for word in listed if word in seen or seen.add(word))  # type: ignore[func-returns-value]
@@ -80,14 +84,14 @@ class Vocabulary:
         return sum(part.nbytes for part in self.to_text())
 
     @cached_property
-    def _words(self) -> list[str]:
+    def _words(self) -> tuple[str, ...]:
         text, offsets = self.to_text()
         if (np.diff(offsets) < 0).any():
             raise FormatError("the offsets of the words fall")
         blob = text.tobytes()
         bounds = offsets.tolist()
         try:
-            words = [blob[begin:end].decode() for begin, end in pairwise(bounds)]
+            words = tuple(blob[begin:end].decode() for begin, end in pairwise(bounds))
         except UnicodeDecodeError as error:
             raise FormatError(f"the words are not UTF-8: {error}") from None
         if len(set(words)) < len(words):
@@ -97,6 +101,11 @@ class Vocabulary:
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {word: row for row, word in enumerate(self._words)}
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words, in row order."""
+        return self._words
 
     def __len__(self) -> int:
         return self._n
@@ -122,17 +131,12 @@ class Vocabulary:
         KeyError
             If the word is unknown; the message names near spellings.
         """
+        if not isinstance(word, str):
+            raise TypeError(f"{word!r} is {type(word).__name__}; expected a word (str)")
         row = self._rows.get(word)
         if row is None:
-            raise KeyError(self._unknown(word))
+            raise UnknownWordError(word, self._words)
         return row
-
-    def _unknown(self, word: str) -> str:
-        from difflib import get_close_matches
-
-        near = get_close_matches(word, islice(self._words, SPELLING_CANDIDATES), n=3, cutoff=0.75)
-        hint = f"; near spellings: {', '.join(map(repr, near))}" if near else ""
-        return f"unknown word {word!r}{hint}"
 
 
 def resolve_rows(
@@ -149,14 +153,15 @@ def resolve_rows(
     TypeError
         For a lone string, and for anything that is neither a word nor an integer.
     """
-    if isinstance(keys, str | bytes):
+    if isinstance(keys, str):
         raise TypeError(f"{name}={keys!r} is a string; expected a list of words or row numbers, such as [{keys!r}]")
     if isinstance(keys, np.ndarray) and keys.dtype.kind in "iu" and keys.ndim == 1:
-        rows = keys.astype(np.int64)
-        outside = (rows < 0) | (rows >= n_rows)
+        outside = (keys < 0) | (keys >= n_rows)
         if outside.any():
-            raise _outside(int(rows[outside.argmax()]), n_rows)
-        return rows
+            raise _outside(int(keys[outside.argmax()]), n_rows)
+        return keys.astype(np.int64)
+    if isinstance(keys, bytes | bytearray) or not isinstance(keys, Iterable):
+        raise TypeError(f"{name}={keys!r} is {type(keys).__name__}; expected a list of words or row numbers")
     return np.array([_resolve(key, name, n_rows, vocabulary) for key in keys], np.int64)
 
 
@@ -174,4 +179,5 @@ def _resolve(key: Any, name: str, n_rows: int, vocabulary: Vocabulary | None) ->
 
 
 def _outside(row: int, n_rows: int) -> IndexError:
-    return IndexError(f"row {row} is outside the table's rows 0 ... {n_rows - 1}")
+    rows = f"the table's rows 0 ... {n_rows - 1}" if n_rows else "the table, which is empty"
+    return IndexError(f"row {row} is outside {rows}")

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import pack
+from slimvec.blocks import row_blocks
 from slimvec.validation import as_matrix, check_finite
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.vectors import Vectors
-
-BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +38,15 @@ class Encoder:
         projected: NDArray[np.float32] = centred.astype(np.float32, copy=False) @ self.projection
         return projected
 
-    def encode(self, vectors: ArrayLike | Vectors) -> NDArray[np.uint8]:
-        """Return the packed codes of ``vectors (n, d)``."""
-        rows = as_matrix(vectors, "X", len(self.mean))
-        codes = [
-            self.encode_block(rows[first : first + BLOCK_ROWS], first) for first in range(0, len(rows), BLOCK_ROWS)
-        ]
+    def encode(self, vectors: ArrayLike | Vectors, name: str) -> NDArray[np.uint8]:
+        """Return the packed codes of ``vectors (n, d)``, which errors call ``name``."""
+        rows = as_matrix(vectors, name, len(self.mean))
+        codes = [self.encode_block(block, name, first) for first, block in row_blocks(rows)]
         return np.concatenate(codes) if codes else pack(np.empty((0, self.projection.shape[1]), np.float32))
 
-    def encode_block(self, block: NDArray[Any], first_row: int) -> NDArray[np.uint8]:
-        """Return the packed codes of one block; ``first_row`` numbers its rows in an error."""
+    def encode_block(self, block: NDArray[Any], name: str, first_row: int) -> NDArray[np.uint8]:
+        """Return the packed codes of one block of ``name``, whose first row has the number ``first_row``."""
         with np.errstate(over="ignore", invalid="ignore"):  # reported just below
             values = self.project(block)
-        check_finite(values, "X", first_row)
+        check_finite(values, name, first_row)
         return pack(values)

@@ -64,9 +64,8 @@ class HammingIndex:
 
     def __init__(self, codes: ArrayLike, n_bits: int | None = None) -> None:
         array = np.asarray(codes)
-        if n_bits is None:
-            n_bits = 8 * array.shape[-1] if array.ndim else 0
-        n_bits = as_integer(n_bits, "n_bits", 1)
+        whole_bytes = 8 * max(array.shape[1], 1) if array.ndim == 2 else 8
+        n_bits = whole_bytes if n_bits is None else as_integer(n_bits, "n_bits", 1)
         self._codes = BlockedCodes.from_rows(as_codes(array, "codes", n_bits), n_bits)
 
     @classmethod

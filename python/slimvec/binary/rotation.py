@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slimvec.blocks import row_blocks
 from slimvec.progress import Progress, ignore
 
 if TYPE_CHECKING:
@@ -18,9 +19,12 @@ _PLUS_ONE = np.uint32(0x3F800000)  # the bits of 1.0
 
 
 def random_frame(n_rows: int, n_bits: int, generator: np.random.Generator) -> NDArray[np.float32]:
-    """Return the first ``n_rows`` rows of a Haar-random orthogonal ``n_bits × n_bits`` matrix: W with WWᵀ = I."""
-    q, r = np.linalg.qr(generator.standard_normal((n_bits, n_bits)))
-    return (q * np.where(np.diag(r) >= 0, 1.0, -1.0))[:n_rows].astype(np.float32)
+    """Return ``n_rows`` rows of a Haar-random orthogonal ``n_bits × n_bits`` matrix: W with WWᵀ = I.
+
+    QR of a Gaussian is Haar once the signs that LAPACK leaves open are fixed.
+    """
+    q, r = np.linalg.qr(generator.standard_normal((n_bits, n_rows)))
+    return np.ascontiguousarray((q * np.where(np.diag(r) >= 0, 1.0, -1.0)).T, np.float32)
 
 
 class SignCorrelation:
@@ -82,17 +86,13 @@ def learn_rotation(
         ‖YW‖² = ‖Y‖², ⟨B, YW⟩ = tr(WᵀM).
     """
     n_entries = len(projected) * rotation.shape[1]
-    energy = sum(float(np.vdot(block, block)) for block in _blocks(projected))
+    energy = sum(float(np.vdot(block, block)) for _, block in row_blocks(projected, BLOCK_ROWS))
     losses = np.empty(n_iter)
     for iteration in range(n_iter):
         correlation = SignCorrelation(rotation)
-        for block in _blocks(projected):
+        for _, block in row_blocks(projected, BLOCK_ROWS):
             correlation.update(block)
         rotation, trace = correlation.finalize()
         losses[iteration] = 1.0 + (energy - 2.0 * trace) / n_entries
         progress("learning rotation", iteration + 1, n_iter)
     return rotation, losses
-
-
-def _blocks(rows: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    return [rows[first : first + BLOCK_ROWS] for first in range(0, len(rows), BLOCK_ROWS)]

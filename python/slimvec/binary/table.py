@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +11,12 @@ from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.hamming import HammingIndex, SearchResult
 from slimvec.storage import register, save_table
-from slimvec.validation import as_codes, as_integer, as_matrix
+from slimvec.validation import as_codes, as_integer
 from slimvec.vocabulary import Vocabulary, resolve_rows
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -112,9 +113,13 @@ class BinaryTable:
         return self._codes.n_bits
 
     @property
-    def words(self) -> list[str] | None:
+    def words(self) -> tuple[str, ...] | None:
         """The words in row order, or None."""
-        return None if self.vocabulary is None else list(self.vocabulary)
+        return None if self.vocabulary is None else self.vocabulary.words
+
+    def __iter__(self) -> Iterator[str | int]:
+        """Iterate over the keys: words, or row numbers where there are no words."""
+        return iter(range(len(self)) if self.vocabulary is None else self.vocabulary)
 
     def __contains__(self, word: object) -> bool:
         return self.vocabulary is not None and word in self.vocabulary
@@ -148,7 +153,7 @@ class BinaryTable:
             "rows": len(self),
             "bits": self.n_bits,
             "dimension": dimension,
-            "made_by": self._made_by,
+            "made_by": dict(self._made_by),
             "bytes": {
                 "codes": self._codes.blocks.nbytes,
                 "encoder": encoder_bytes,
@@ -255,8 +260,10 @@ class BinaryTable:
     def _known(self, bag: Sequence[str | int], i: int) -> Sequence[str | int] | NDArray[np.integer]:
         if isinstance(bag, str):
             raise TypeError(f"bags[{i}]={bag!r} is a string; expected a list of words, such as {bag.split()!r}")
-        if isinstance(bag, np.ndarray):
+        if isinstance(bag, np.ndarray) and bag.dtype.kind in "iu":
             return bag
+        if isinstance(bag, bytes | bytearray) or not isinstance(bag, Iterable):
+            raise TypeError(f"bags[{i}]={bag!r} is {type(bag).__name__}; expected a list of words or row numbers")
         return [key for key in bag if not isinstance(key, str) or key in self]
 
     def encode(self, vectors: ArrayLike | Vectors) -> NDArray[np.uint8]:
@@ -276,9 +283,12 @@ class BinaryTable:
         ValueError
             If the table has no encoder, the width is wrong, or a value is not finite.
         """
+        return self._encode(vectors, "vectors")
+
+    def _encode(self, vectors: ArrayLike | Vectors, name: str) -> NDArray[np.uint8]:
         if self._encoder is None:
-            raise ValueError("this table has no encoder (mean and projection): it takes packed codes, not floats")
-        return self._encoder.encode(vectors)
+            raise ValueError(f"{name}: this table has no encoder (mean and projection), so it takes packed codes only")
+        return self._encoder.encode(vectors, name)
 
     # ---- search
 
@@ -313,9 +323,9 @@ class BinaryTable:
         >>> table.search(sv.pack([[1, -1, 1]]), k=1)
         SearchResult(distances=array([[1]], dtype=int32), indices=array([[1]]))
         """
-        array = np.asanyarray(getattr(queries, "matrix", queries))
-        packed = array if array.dtype == np.uint8 else self.encode(array)
-        return self._index.search(packed, k, threads)
+        if isinstance(queries, np.ndarray) and queries.dtype == np.uint8:
+            return self._index.search(queries, k, threads)
+        return self._index.search(self._encode(queries, "queries"), k, threads)
 
     def most_similar(
         self, query: str | int | Sequence[str | int] | NDArray[Any], k: int = 10
@@ -344,7 +354,7 @@ class BinaryTable:
         """
         if isinstance(query, np.ndarray) and query.dtype.kind == "f":
             rows = np.empty(0, np.int64)
-            codes = self.encode(as_matrix(query[None] if query.ndim == 1 else query, "query"))
+            codes = self._encode(query[None] if query.ndim == 1 else query, "query")
             if len(codes) != 1:
                 raise ValueError(f"query has shape {query.shape}; expected one vector, (d,)")
         else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from slimvec.errors import FormatError
-from slimvec.vectors.text import parse_header
+from slimvec.vectors.text import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,13 +23,10 @@ def read_word2vec_binary(
     stream: BinaryIO, limit: int | None, report: Callable[[], None]
 ) -> tuple[list[str], NDArray[np.float32]]:
     """Read words and vectors; every error is a FormatError naming the word's number."""
-    header = parse_header(stream.readline(100))
-    if header is None or header[1] < 1:
-        raise FormatError("line 1: expected a header of two numbers (words, dimension)")
-    promised, dim = header
+    promised, dim = read_header(stream.readline(100))
     n_words = promised if limit is None else min(limit, promised)
     words: list[str] = []
-    chunks = []
+    values = array("f")
     for number in range(1, n_words + 1):
         words.append(_read_word(stream, number, promised))
         raw = stream.read(4 * dim)
@@ -37,13 +35,13 @@ def read_word2vec_binary(
         row = np.frombuffer(raw, "<f4")
         if not np.isfinite(row).all():
             raise FormatError(f"word {number} ({words[-1]!r}): NaN or infinity among its numbers")
-        chunks.append(row)
+        values.frombytes(raw)
         if number % WORDS_PER_REPORT == 0:
             report()
     if n_words == promised and stream.read(64).strip():
         raise FormatError(f"the header promised {promised} words, but there are more bytes after them")
     report()
-    return words, np.array(chunks, np.float32).reshape(n_words, dim)
+    return words, np.frombuffer(values, "<f4").reshape(n_words, dim)
 
 
 def _read_word(stream: BinaryIO, number: int, promised: int) -> str:

@@ -8,7 +8,7 @@ import os
 import warnings
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from slimvec.errors import FormatError
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_integer
 from slimvec.vectors.binary import read_word2vec_binary
-from slimvec.vectors.text import looks_like_text, parse_header, read_text
+from slimvec.vectors.text import BYTE_ORDER_MARK, looks_like_text, parse_header, read_text
 from slimvec.vectors.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -56,13 +56,14 @@ def read_vectors(
     Returns
     -------
     Vectors
-        ``.matrix`` is float32, or, from an ``.npy`` file, that file's own array, memory-mapped.
+        ``.matrix`` is float32, or, from an ``.npy`` file, that file's own array, memory-mapped (copied only to leave
+        out rows of repeated words).
 
     Raises
     ------
     FormatError
-        If the content is damaged: a bad number, NaN or infinity, a wrong count, a truncated file, text that is not
-        UTF-8. The message names the file and the line.
+        If the content is damaged: a bad number, NaN or infinity (in an ``.npy`` file only compressing finds those), a
+        wrong count, a truncated file, text that is not UTF-8. The message names the file and the line.
     OSError
         If the file does not exist or may not be read.
 
@@ -85,36 +86,31 @@ def read_vectors(
         raise ValueError(f"format={format!r}; expected one of {', '.join(FORMATS)}, or None to recognise it")
     if limit is not None:
         limit = as_integer(limit, "limit", 1)
-    if isinstance(path, tuple):
-        name = os.fspath(path[0])
-        words, matrix = _read_npy(Path(path[0]), Path(path[1]), limit)
-    elif (source := Path(path)).is_dir():
-        name = os.fspath(path)
-        words, matrix = _read_npy(source / "vectors.npy", source / "words.txt", limit)
+    parts = path if isinstance(path, tuple) else (path,)
+    if isinstance(path, tuple) and len(path) != 2:
+        raise ValueError(f"path has {len(path)} parts; expected a pair (.npy file, word list)")
+    name = os.fsdecode(parts[0])
+    if len(parts) == 1 and Path(name).is_dir():
+        parts = (Path(name) / "vectors.npy", Path(name) / "words.txt")
+    if len(parts) == 1:
+        words, matrix = _read_file(Path(name), format, limit, progress)
+    elif format in (None, "npy"):
+        words, matrix = _read_npy(Path(parts[0]), Path(parts[1]), limit)
     else:
-        name = os.fspath(path)
-        words, matrix = _read_file(source, format, limit, progress)
+        raise ValueError(f"format={format!r} does not fit {name}: a folder or a pair holds an .npy file and words")
     return _without_duplicates(words, matrix, name)
 
 
-def _read_file(
-    path: Path,
-    format: str | None,
-    limit: int | None,
-    progress: Progress,
-) -> tuple[list[str], NDArray[Any]]:
-    size = path.stat().st_size
-    with open(path, "rb", buffering=SAMPLE_BYTES) as raw:
-        magic = raw.read(len(_NPY_MAGIC))
-        raw.seek(0)
-        if format == "npy" or (format is None and magic == _NPY_MAGIC):
+def _read_file(path: Path, format: str | None, limit: int | None, progress: Progress) -> tuple[list[str], NDArray[Any]]:
+    with io.BufferedReader(io.FileIO(path), SAMPLE_BYTES) as raw:
+        magic = raw.peek(len(_NPY_MAGIC))  # peeking, not seeking: pipes are read too
+        if format == "npy" or (format is None and magic.startswith(_NPY_MAGIC)):
             return _read_npy(path, path.with_name("words.txt"), limit)
-        stream: BinaryIO = (
-            io.BufferedReader(gzip.GzipFile(fileobj=raw), SAMPLE_BYTES) if magic[:2] == _GZIP_MAGIC else raw
-        )
-        report = _ByteReport(raw, size, progress)
         try:
-            sample = stream.peek(SAMPLE_BYTES)[:SAMPLE_BYTES]  # type: ignore[attr-defined]
+            compressed = magic.startswith(_GZIP_MAGIC)
+            stream = io.BufferedReader(gzip.GzipFile(fileobj=raw), SAMPLE_BYTES) if compressed else raw
+            report = _ByteReport(raw, progress)
+            sample = stream.peek(SAMPLE_BYTES)[:SAMPLE_BYTES]
             if not sample.strip():
                 raise FormatError("the file is empty")  # noqa: TRY301
             kind = format or _recognise(sample)
@@ -137,20 +133,38 @@ def _recognise(sample: bytes) -> str:
 
 
 class _ByteReport:
-    """Reports the position in the file on disk: compressed bytes, for a compressed one."""
+    """Reports the position in the file on disk: compressed bytes, for a compressed one. Silent for pipes."""
 
-    def __init__(self, raw: BinaryIO, size: int, progress: Progress) -> None:
-        self._raw, self._size, self._progress = raw, size, progress
+    def __init__(self, raw: io.BufferedReader[io.FileIO], progress: Progress) -> None:
+        self._raw = raw
+        self._size = os.fstat(raw.fileno()).st_size if raw.seekable() else 0
+        self._progress = progress
 
     def __call__(self) -> None:
-        self._progress("reading vectors", min(self._raw.tell(), self._size), self._size)
+        if self._size:
+            self._progress("reading vectors", min(self._raw.tell(), self._size), self._size)
+
+
+def load_npy(path: Path) -> NDArray[Any]:
+    """Return the array of an ``.npy`` file, memory-mapped.
+
+    Raises
+    ------
+    FormatError
+        If it is no ``.npy`` file, is damaged, or holds Python objects.
+    """
+    with open(path, "rb") as file:
+        if file.read(len(_NPY_MAGIC)) != _NPY_MAGIC:
+            raise FormatError(f"{path}: not a usable .npy file (it does not begin like one)")
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise FormatError(f"{path}: not a usable .npy file ({error})") from None
+    return array
 
 
 def _read_npy(matrix_path: Path, words_path: Path, limit: int | None) -> tuple[list[str], NDArray[Any]]:
-    try:
-        matrix: NDArray[Any] = np.load(matrix_path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise FormatError(f"{matrix_path}: not a usable .npy file ({error})") from None
+    matrix = load_npy(matrix_path)
     if matrix.ndim != 2:
         raise FormatError(f"{matrix_path}: its array has shape {matrix.shape}; expected two dimensions")
     if not words_path.exists():
@@ -158,7 +172,7 @@ def _read_npy(matrix_path: Path, words_path: Path, limit: int | None) -> tuple[l
             f"{words_path} does not exist; an .npy file needs its words beside it: one per line in words.txt, or pass "
             "a pair (vectors.npy, words.txt)"
         )
-    lines = words_path.read_bytes().split(b"\n")
+    lines = words_path.read_bytes().removeprefix(BYTE_ORDER_MARK).split(b"\n")
     if lines and not lines[-1]:
         lines.pop()
     words = [_decode(line.rstrip(b"\r"), words_path, number) for number, line in enumerate(lines, 1)]

@@ -18,16 +18,18 @@ if TYPE_CHECKING:
 
 LINES_PER_REPORT = 1000
 LINES_TO_GUESS_WIDTH = 10
+MAX_DIGITS = 12  # of a number in a header
+MAX_DIM = 1 << 20
 
 Line = tuple[int, bytes]  # number from 1, content
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def parse_header(line: bytes) -> tuple[int, int] | None:
     """Return (number of words, dimension) if the line is a header: two positive integers."""
-    fields = line.removeprefix(_BYTE_ORDER_MARK).split()
-    if len(fields) != 2 or not all(field.isdigit() for field in fields):
+    fields = line.removeprefix(BYTE_ORDER_MARK).split()
+    if len(fields) != 2 or not all(field.isdigit() and len(field) <= MAX_DIGITS for field in fields):
         return None
     return int(fields[0]), int(fields[1])
 
@@ -46,13 +48,13 @@ def read_text(
 ) -> tuple[list[str], NDArray[np.float32]]:
     """Read words and vectors; every error is a FormatError naming the line."""
     lines = _lines(stream)
-    promised = None
-    if has_header:
-        promised, dim = _read_header(lines)
-    else:
-        head = list(islice(lines, LINES_TO_GUESS_WIDTH))
+    promised, dim = read_header(next(lines)[1]) if has_header else (None, 0)
+    head = list(islice(lines, LINES_TO_GUESS_WIDTH))
+    if promised is None:
         dim = _guess_width([line for _, line in head])
-        lines = chain(head, lines)
+    else:
+        _check_header(dim, [line for _, line in head if line])
+    lines = chain(head, lines)
     wanted = min((count for count in (limit, promised) if count is not None), default=None)
 
     words: list[str] = []
@@ -73,18 +75,28 @@ def read_text(
     return words, np.frombuffer(values, np.float32).reshape(len(words), dim)
 
 
-def _read_header(lines: Iterator[Line]) -> tuple[int, int]:
-    number, line = next(lines)
+def read_header(line: bytes) -> tuple[int, int]:
+    """Return (number of words, dimension) of a header line; FormatError if it is none."""
     header = parse_header(line)
-    if header is None or header[1] < 1:
-        raise FormatError(f"line {number}: expected a header of two numbers (words, dimension), found {_show(line)}")
+    if header is None or not 1 <= header[1] <= MAX_DIM:
+        raise FormatError(f"line 1: expected a header of two numbers (words, dimension), found {_show(line)}")
     return header
+
+
+def _check_header(dim: int, lines: list[bytes]) -> None:
+    """Refuse a header with too small a dimension: the numbers left over would be taken for parts of words.
+
+    One word may well end in a number ("at 5"); all of the first ones do not.
+    """
+    widths = {_numbers_at_end(line) for line in lines}
+    if len(lines) > 2 and len(widths) == 1 and min(widths) > dim:
+        raise FormatError(f"line 1: the header says {dim} dimensions, but the lines have {min(widths)} numbers")
 
 
 def _lines(stream: BinaryIO) -> Iterator[Line]:
     """Yield (line number from 1, line without surrounding blanks); lines end at a newline byte and nowhere else."""
     for number, line in enumerate(stream, 1):
-        yield number, (line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line).rstrip(b" \t\r\n")
+        yield number, (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).rstrip(b" \t\r\n")
 
 
 def _without_last_blanks(lines: Iterable[Line]) -> Iterator[Line]:
@@ -105,15 +117,17 @@ def _guess_width(lines: list[bytes]) -> int:
     The first field is never counted, because it is the word. Words that hold spaces and numbers ("at 5"), and lines
     with a bad number, are outvoted by ordinary ones; between equally common counts the larger is taken.
     """
-    counts: Counter[int] = Counter()
-    for line in lines:
-        fields = line.split()[1:]
-        width = next((i for i, field in enumerate(reversed(fields)) if not _is_number(field)), len(fields))
-        counts[width] += 1
+    counts = Counter(map(_numbers_at_end, lines))
     width = max(counts, key=lambda width: (counts[width], width))
     if width == 0:
         raise FormatError(f"line 1: expected a word and its numbers, found {_show(lines[0])}")
     return width
+
+
+def _numbers_at_end(line: bytes) -> int:
+    """Count the numbers at the end of a line; its first field is the word."""
+    fields = line.split()[1:]
+    return next((i for i, field in enumerate(reversed(fields)) if not _is_number(field)), len(fields))
 
 
 def _is_number(field: bytes) -> bool:

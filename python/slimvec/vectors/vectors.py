@@ -10,7 +10,7 @@ from slimvec.validation import as_matrix
 from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -23,7 +23,7 @@ class Vectors:
     words : iterable of str
         Distinct words.
     matrix : array_like, shape (n, d)
-        Their vectors, in row order. Kept as it is, dtype and memory map included.
+        Their vectors, in row order. Not copied: the dtype stays, and a memory map stays mapped.
 
     Attributes
     ----------
@@ -52,9 +52,13 @@ class Vectors:
             raise ValueError(f"there are {len(self.vocabulary)} words for {len(self.matrix)} rows; expected one each")
 
     @property
-    def words(self) -> list[str]:
+    def words(self) -> tuple[str, ...]:
         """The words in row order."""
-        return list(self.vocabulary)
+        return self.vocabulary.words
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the words."""
+        return iter(self.vocabulary)
 
     @property
     def dim(self) -> int:

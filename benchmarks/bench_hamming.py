@@ -1,7 +1,7 @@
 """Exact Hamming top-10: slimvec on every ISA beside faiss IndexBinaryFlat, usearch and NumPy, one thread and two.
 
 Random codes: the time of an exact scan does not depend on what the bits mean. faiss and usearch take whole bytes, so
-they get the same codes padded with zero bits, which changes no distance.
+they get the same codes padded with zero bits, which changes no distance. Caches are emptied before every run.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ def make(n: int, n_bits: int):
     if n_bits % 8:
         codes[:, -1] &= (1 << n_bits % 8) - 1
     return codes, codes[generator.integers(0, n, BATCH)] ^ generator.integers(0, 2, (BATCH, codes.shape[1]), np.uint8)
+
+
+ELSEWHERE = np.ones(1 << 25, np.int64)
+
+
+def evict() -> None:
+    """Read 256 MB of something else, so that every contestant starts from memory and none from another's cache."""
+    ELSEWHERE.sum()
 
 
 def check(answers: dict, expected: np.ndarray) -> None:
@@ -67,7 +75,7 @@ def section(n: int, n_bits: int, repeats: int) -> str:
             if len(q) == 1 and threads == 1:
                 contestants["NumPy bitwise_count"] = partial(numpy_search, codes, q)
             check({name: run() for name, run in contestants.items()}, ours("scalar", 1, q))
-            times = interleaved(contestants, repeats)
+            times = interleaved(contestants, repeats, before=evict)
             base = times["faiss IndexBinaryFlat"]
             for name, seconds in times.items():
                 per_query = 1e3 * seconds / len(q)

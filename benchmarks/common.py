@@ -48,13 +48,17 @@ def machine() -> str:
     )
 
 
-def interleaved(contestants: dict, repeats: int = 7) -> dict[str, float]:
-    """Median seconds of each callable; they take turns, so that a noisy minute hits all alike."""
+def interleaved(contestants: dict, repeats: int = 7, before=lambda: None) -> dict[str, float]:
+    """Median seconds of each callable; they take turns, so that a noisy minute hits all alike.
+
+    ``before`` runs, untimed, before each: contestants that share data would otherwise find it in cache.
+    """
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for run in contestants.values():
         run()
     for _ in range(repeats):
         for name, run in contestants.items():
+            before()
             start = time.perf_counter()
             run()
             times[name].append(time.perf_counter() - start)

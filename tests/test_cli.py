@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
@@ -161,6 +162,7 @@ def test_a_closed_pipe_is_no_error(folder, table):
 
 def test_ctrl_c_while_the_bar_moves(tmp_path):
     """Interrupted in the middle of learning: exit code 130, no half file, the old one intact."""
+    pytest.importorskip("tqdm")
     generator = np.random.default_rng(0)
     np.save(tmp_path / "vectors.npy", generator.standard_normal((20_000, 512), dtype=np.float32))
     (tmp_path / "words.txt").write_text("".join(f"w{i}\n" for i in range(20_000)))
@@ -168,24 +170,20 @@ def test_ctrl_c_while_the_bar_moves(tmp_path):
     before = sorted(tmp_path.iterdir())
     terminal, stderr = pty.openpty()
     termios.tcsetwinsize(stderr, (24, 100))
-    process = subprocess.Popen(
-        [*SLIMVEC, "compress", str(tmp_path), "-o", str(tmp_path / "old.slim"), "--bits", "700"],
-        stdout=subprocess.PIPE, stderr=stderr, text=True,
-    )  # fmt: skip
-    os.close(stderr)
-    shown = b""
-    while b"learning rotation" not in shown:
-        shown += os.read(terminal, 1000)
-    process.send_signal(signal.SIGINT)
-    stdout, _ = process.communicate(timeout=60)
-    while True:
-        try:
-            more = os.read(terminal, 1000)
-        except OSError:  # the other end is closed
-            break
-        if not more:
-            break
-        shown += more
+    command = [*SLIMVEC, "compress", str(tmp_path), "-o", str(tmp_path / "old.slim"), "--bits", "700"]
+    with (
+        open(terminal, "rb", buffering=0) as shown_there,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
+    ):
+        os.close(stderr)
+        shown = b""
+        while b"learning rotation" not in shown:
+            shown += shown_there.read(1000)
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=60)
+        with contextlib.suppress(OSError):  # the other end is closed
+            while more := shown_there.read(1000):
+                shown += more
     assert process.returncode == 130
     assert stdout == ""
     assert b"slimvec: interrupted; nothing was written" in shown

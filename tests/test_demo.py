@@ -11,6 +11,8 @@ import pytest
 import slimvec as sv
 from slimvec import demo
 
+pytest.importorskip("scipy")
+
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory):

@@ -1,7 +1,7 @@
 """Exact search: every ISA against the NumPy twin, over sizes that hit every tail, ties, threads and bad input.
 
 Ties are certain, not possible: a third of the codes repeat, and at few bits most distances coincide. A search that
-broke them by anything but the lower index, or dropped one at the edge of a chunk (1,024 codes), could not pass.
+broke them by anything but the lower index, or dropped one at the edge of a chunk of codes, could not pass.
 """
 
 from __future__ import annotations

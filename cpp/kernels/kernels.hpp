@@ -39,8 +39,9 @@ using CountBits = void(const std::uint8_t* codes, std::size_t n_rows, std::size_
 // position, position counted from the first code given, and returns how many. Both outputs need room for
 // 16 * n_blocks entries; entries past the returned count are scratch. The padding codes of a last block count like
 // any other: the caller drops their positions.        numpy: d = popcount(codes ^ query).sum(1); nonzero(d < limit)
+// `cold` says that the blocks come from memory rather than cache; it changes the speed, never the answer.
 using HammingBelow = std::size_t(const std::uint32_t* blocks, std::size_t n_blocks, std::size_t n_words,
-                                 const std::uint32_t* query, std::uint32_t limit, std::uint32_t* distances,
+                                 const std::uint32_t* query, std::uint32_t limit, bool cold, std::uint32_t* distances,
                                  std::uint32_t* positions);
 
 // One instruction set: its name, the CPU features it needs (isa/features.hpp) and its kernels.

@@ -10,7 +10,7 @@ using namespace slimvec;
 
 namespace {
 
-// Few distinct codes make ties certain; 3000 codes are three chunks. Threads are started however small the work.
+// Few distinct codes make ties certain; 3000 codes are several chunks. Threads are started however small the work.
 void test_search(const Kernels& isa, std::size_t n_codes, std::size_t n_bits, std::size_t n_queries) {
   std::vector<std::uint8_t> codes = random_codes(n_codes, n_bits, 10);
   const std::size_t size = code_size(n_bits);

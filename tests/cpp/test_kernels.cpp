@@ -91,17 +91,19 @@ void test_hamming_below(const Kernels& isa) {
       codes_to_words(query.data(), 1, n_bits, words.data());
       const std::uint32_t half = static_cast<std::uint32_t>(n_bits / 2);
       for (std::uint32_t limit : {0u, 1u, half, half + 1, static_cast<std::uint32_t>(n_bits), UINT32_MAX}) {
-        Guarded<std::uint32_t> distances(n_codes), positions(n_codes);
-        const std::size_t count = isa.hamming_below(blocks.data(), n_blocks, n_words, words.data(), limit,
-                                                    distances.data(), positions.data());
-        std::size_t expected = 0;
-        for (std::size_t i = 0; i < n_codes; ++i) {
-          const std::uint32_t distance = slow_distance(codes.data() + i * code_size(n_bits), query.data(), n_bits);
-          if (distance >= limit) continue;
-          CHECK(expected < count && distances[expected] == distance && positions[expected] == i);
-          ++expected;
+        for (const bool cold : {false, true}) {
+          Guarded<std::uint32_t> distances(n_codes), positions(n_codes);
+          const std::size_t count = isa.hamming_below(blocks.data(), n_blocks, n_words, words.data(), limit, cold,
+                                                      distances.data(), positions.data());
+          std::size_t expected = 0;
+          for (std::size_t i = 0; i < n_codes; ++i) {
+            const std::uint32_t distance = slow_distance(codes.data() + i * code_size(n_bits), query.data(), n_bits);
+            if (distance >= limit) continue;
+            CHECK(expected < count && distances[expected] == distance && positions[expected] == i);
+            ++expected;
+          }
+          CHECK(count == expected);
         }
-        CHECK(count == expected);
       }
     }
   }

@@ -9,6 +9,7 @@ namespace {
 using slimvec::kBlockCodes;
 
 constexpr std::size_t kWordsPerFold = 31;
+constexpr std::size_t kPrefetchAhead = 8192;  // bytes; see avx512.cpp
 
 inline __m256i popcount_bytes(__m256i x_u8x32) {
   const __m256i count_of_nibble = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
@@ -34,8 +35,8 @@ inline __m256i different_bytes(const std::uint32_t* half_word, __m256i query_u32
 }  // namespace
 
 std::size_t slimvec::hamming_below_avx2(const std::uint32_t* blocks, std::size_t n_blocks, std::size_t n_words,
-                                        const std::uint32_t* query, std::uint32_t limit, std::uint32_t* distances,
-                                        std::uint32_t* positions) {
+                                        const std::uint32_t* query, std::uint32_t limit, bool cold,
+                                        std::uint32_t* distances, std::uint32_t* positions) {
   // Distances and limits stay below 2^31, so a signed compare serves once the limit is clipped.
   const std::uint32_t signed_limit = limit < 0x7FFFFFFFu ? limit : 0x7FFFFFFFu;
   const __m256i limit_i32x8 = _mm256_set1_epi32(static_cast<int>(signed_limit));
@@ -46,6 +47,7 @@ std::size_t slimvec::hamming_below_avx2(const std::uint32_t* blocks, std::size_t
       const std::size_t last = first + kWordsPerFold < n_words ? first + kWordsPerFold : n_words;
       __m256i low_counts_u8x32 = _mm256_setzero_si256(), high_counts_u8x32 = low_counts_u8x32;
       for (std::size_t word = first; word < last; ++word, blocks += kBlockCodes) {
+        if (cold) _mm_prefetch(reinterpret_cast<const char*>(blocks) + kPrefetchAhead, _MM_HINT_T0);
         const __m256i query_u32x8 = _mm256_set1_epi32(static_cast<int>(query[word]));
         low_counts_u8x32 = _mm256_add_epi8(low_counts_u8x32, different_bytes(blocks, query_u32x8));
         high_counts_u8x32 = _mm256_add_epi8(high_counts_u8x32, different_bytes(blocks + 8, query_u32x8));

@@ -33,8 +33,8 @@ inline void add_words(const std::uint32_t* words, std::size_t n_words, const std
 }  // namespace
 
 std::size_t slimvec::hamming_below_neon(const std::uint32_t* blocks, std::size_t n_blocks, std::size_t n_words,
-                                        const std::uint32_t* query, std::uint32_t limit, std::uint32_t* distances,
-                                        std::uint32_t* positions) {
+                                        const std::uint32_t* query, std::uint32_t limit, bool /*cold*/,
+                                        std::uint32_t* distances, std::uint32_t* positions) {
   std::size_t count = 0;
   for (std::size_t block = 0; block < n_blocks; ++block, blocks += n_words * kBlockCodes) {
     uint32x4_t sums_u32x4[kQuarters] = {vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0), vdupq_n_u32(0)};

@@ -16,8 +16,8 @@ inline std::uint32_t popcount(std::uint32_t x) {
 }  // namespace
 
 std::size_t slimvec::hamming_below_scalar(const std::uint32_t* blocks, std::size_t n_blocks, std::size_t n_words,
-                                          const std::uint32_t* query, std::uint32_t limit, std::uint32_t* distances,
-                                          std::uint32_t* positions) {
+                                          const std::uint32_t* query, std::uint32_t limit, bool /*cold*/,
+                                          std::uint32_t* distances, std::uint32_t* positions) {
   std::size_t count = 0;
   for (std::size_t block = 0; block < n_blocks; ++block) {
     std::uint32_t sums[kBlockCodes] = {};

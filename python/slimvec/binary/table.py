@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,13 +9,15 @@ import numpy as np
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.hamming import HammingIndex, SearchResult
+from slimvec.binary.similarity import largest, similarities
+from slimvec.keyed import Keyed
 from slimvec.storage import register, save_table
 from slimvec.validation import as_codes, as_integer
-from slimvec.vocabulary import Vocabulary, resolve_rows
+from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from slimvec.vectors import Vectors
 
 
-class BinaryTable:
+class BinaryTable(Keyed):
     """Binary codes with, optionally, the words they stand for and the encoder that made them.
 
     Made by :meth:`slimvec.IIQ.compress`, opened by :func:`slimvec.open`, or built by hand from codes.
@@ -96,33 +97,17 @@ class BinaryTable:
     def _set_parts(
         self, codes: BlockedCodes, words: Vocabulary | None, encoder: Encoder | None, made_by: dict[str, Any]
     ) -> None:
+        super().__init__(codes.n_codes, words)
         self._codes = codes
-        self._index = HammingIndex.from_blocks(codes)
         self._encoder = encoder
         self._made_by = made_by
-        self.vocabulary = words
 
     # ---- what it holds
-
-    def __len__(self) -> int:
-        return self._codes.n_codes
 
     @property
     def n_bits(self) -> int:
         """Bits per code, and the width of the rows that :meth:`lookup` returns."""
         return self._codes.n_bits
-
-    @property
-    def words(self) -> tuple[str, ...] | None:
-        """The words in row order, or None."""
-        return None if self.vocabulary is None else self.vocabulary.words
-
-    def __iter__(self) -> Iterator[str | int]:
-        """Iterate over the keys: words, or row numbers where there are no words."""
-        return iter(range(len(self)) if self.vocabulary is None else self.vocabulary)
-
-    def __contains__(self, word: object) -> bool:
-        return self.vocabulary is not None and word in self.vocabulary
 
     def __repr__(self) -> str:
         words = "" if self.vocabulary is None else ", with words"
@@ -250,21 +235,7 @@ class BinaryTable:
         array([[1., 0.],
                [0., 0.]], dtype=float32)
         """
-        if isinstance(bags, str):
-            raise TypeError(f"bags={bags!r} is a string; expected a list of lists of words, such as [{bags.split()!r}]")
-        known = [self._rows(self._known(bag, i), "bags") for i, bag in enumerate(bags)]
-        offsets = np.zeros(len(known) + 1, np.int64)
-        np.cumsum([len(rows) for rows in known], out=offsets[1:])
-        return self._codes.bag_mean(np.concatenate([np.empty(0, np.int64), *known]), offsets)
-
-    def _known(self, bag: Sequence[str | int], i: int) -> Sequence[str | int] | NDArray[np.integer]:
-        if isinstance(bag, str):
-            raise TypeError(f"bags[{i}]={bag!r} is a string; expected a list of words, such as {bag.split()!r}")
-        if isinstance(bag, np.ndarray) and bag.dtype.kind in "iu":
-            return bag
-        if isinstance(bag, bytes | bytearray) or not isinstance(bag, Iterable):
-            raise TypeError(f"bags[{i}]={bag!r} is {type(bag).__name__}; expected a list of words or row numbers")
-        return [key for key in bag if not isinstance(key, str) or key in self]
+        return self._codes.bag_mean(*self._bags(bags))
 
     def encode(self, vectors: ArrayLike | Vectors) -> NDArray[np.uint8]:
         """Return the packed codes of new float vectors, made as the table's own were.
@@ -324,8 +295,8 @@ class BinaryTable:
         SearchResult(distances=array([[1]], dtype=int32), indices=array([[1]]))
         """
         if isinstance(queries, np.ndarray) and queries.dtype == np.uint8:
-            return self._index.search(queries, k, threads)
-        return self._index.search(self._encode(queries, "queries"), k, threads)
+            return HammingIndex.from_blocks(self._codes).search(queries, k, threads)
+        return HammingIndex.from_blocks(self._codes).search(self._encode(queries, "queries"), k, threads)
 
     def most_similar(
         self, query: str | int | Sequence[str | int] | NDArray[Any], k: int = 10
@@ -364,27 +335,9 @@ class BinaryTable:
                 raise ValueError("query is empty; expected at least one word, row or vector")
             codes = self._codes.read(rows)
         k = as_integer(k, "k", 1, len(self) - len(rows), why=", the number of rows that are not in the query")
-        similarities = self._similarities(codes)
-        similarities[rows] = -np.inf
-        best = _largest(similarities, k)
-        name = self.vocabulary.__getitem__ if self.vocabulary is not None else int
-        return [(name(row), float(similarities[row])) for row in best.tolist()]
-
-    def _similarities(self, codes: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return the cosine of every code with the mean of ``codes``, ``(n,)``.
-
-        The inner product of two codes is n_bits - 2 · Hamming distance, so distances are all that is needed.
-        """
-        distances = np.zeros(len(self), np.int64)
-        for code in codes:
-            distances += self._codes.distances_to(code[None])
-        products = self.n_bits - 2.0 * distances / len(codes)
-        mean = BlockedCodes.from_rows(codes, self.n_bits).bag_mean(np.arange(len(codes)), np.array([0, len(codes)]))
-        norm = (float(np.square(mean, dtype=np.float64).sum()) * self.n_bits) ** 0.5
-        return products / norm if norm else np.zeros(len(self))
-
-    def _rows(self, keys: Sequence[str | int] | NDArray[np.integer], name: str) -> NDArray[np.int64]:
-        return resolve_rows(keys, name, len(self), self.vocabulary)
+        cosines = similarities(self._codes, codes)
+        cosines[rows] = -np.inf
+        return [(self._name(row), float(cosines[row])) for row in largest(cosines, k).tolist()]
 
     # ---- files
 
@@ -429,12 +382,3 @@ class BinaryTable:
 
 
 register(BinaryTable)
-
-
-def _largest(values: NDArray[np.float64], k: int) -> NDArray[np.intp]:
-    """Return the positions of the k largest values, largest first, ties by the lower position."""
-    kth = np.partition(values, -k)[-k]
-    above = np.flatnonzero(values > kth)
-    level = np.flatnonzero(values == kth)[: k - len(above)]
-    candidates = np.concatenate([above, level])
-    return candidates[np.lexsort((candidates, -values[candidates]))]

@@ -1,0 +1,75 @@
+"""What all tables share: rows reached by word or by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.vocabulary import Vocabulary, resolve_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+Key = str | int
+
+
+class Keyed:
+    """Rows with, optionally, a word for each.
+
+    Parameters
+    ----------
+    n_rows : int
+    vocabulary : Vocabulary or None
+        As many words as rows.
+    """
+
+    def __init__(self, n_rows: int, vocabulary: Vocabulary | None) -> None:
+        self._n_rows = n_rows
+        self.vocabulary = vocabulary
+
+    def __len__(self) -> int:
+        return self._n_rows
+
+    @property
+    def words(self) -> tuple[str, ...] | None:
+        """The words in row order, or None."""
+        return None if self.vocabulary is None else self.vocabulary.words
+
+    def __iter__(self) -> Iterator[Key]:
+        """Iterate over the keys: words, or row numbers where there are no words."""
+        return iter(range(len(self)) if self.vocabulary is None else self.vocabulary)
+
+    def __contains__(self, word: object) -> bool:
+        return self.vocabulary is not None and word in self.vocabulary
+
+    def _name(self, row: int) -> Key:
+        return row if self.vocabulary is None else self.vocabulary[row]
+
+    def _rows(self, keys: Any, name: str) -> NDArray[np.int64]:
+        """Return the row numbers of words and row numbers; errors call them ``name``."""
+        return resolve_rows(keys, name, len(self), self.vocabulary)
+
+    def _bags(self, bags: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows of all bags, one after the other, and the ``n_bags + 1`` offsets of the bags in them.
+
+        Words that are unknown are skipped.
+        """
+        if isinstance(bags, str):
+            raise TypeError(f"bags={bags!r} is a string; expected a list of lists of words, such as [{bags.split()!r}]")
+        known = [self._rows(self._known(bag, i), "bags") for i, bag in enumerate(bags)]
+        offsets = np.zeros(len(known) + 1, np.int64)
+        np.cumsum([len(rows) for rows in known], out=offsets[1:])
+        return np.concatenate([np.empty(0, np.int64), *known]), offsets
+
+    def _known(self, bag: Any, i: int) -> Any:
+        if isinstance(bag, str):
+            raise TypeError(f"bags[{i}]={bag!r} is a string; expected a list of words, such as {bag.split()!r}")
+        if isinstance(bag, np.ndarray) and bag.dtype.kind in "iu":
+            return bag
+        if isinstance(bag, bytes | bytearray) or not isinstance(bag, Iterable):
+            raise TypeError(f"bags[{i}]={bag!r} is {type(bag).__name__}; expected a list of words or row numbers")
+        return [key for key in bag if not isinstance(key, str) or key in self]

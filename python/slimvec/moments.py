@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-SQUARABLE = (1e-15, 1e15)  # largest entries whose squares a sum of float32 products can hold; others need float64
+SAFE_SQUARES = (1e-25, 1e30)  # largest sum of squares of a column that float32 is trusted with; others need float64
 
 
 class Moments:
@@ -54,10 +54,11 @@ class Moments:
             if self.count == 0:
                 self._shift = rows.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
             rows -= self._shift.astype(rows.dtype)
-            if not SQUARABLE[0] < np.abs(rows).max() < SQUARABLE[1]:
-                rows = rows.astype(np.float64)
             total = rows.sum(axis=0, dtype=np.float64)
             products = rows.T @ rows
+            if not SAFE_SQUARES[0] < products.diagonal().max() < SAFE_SQUARES[1]:
+                rows = rows.astype(np.float64)
+                products = rows.T @ rows
         if not (np.isfinite(total).all() and np.isfinite(products).all()):
             check_finite(block, "X", self.count)
             raise ValueError("X holds values too large to square; divide it by a constant first")

@@ -330,7 +330,7 @@ class BinaryTable(Keyed):
                 raise ValueError(f"query has shape {query.shape}; expected one vector, (d,)")
         else:
             one = isinstance(query, str) or np.ndim(query) == 0
-            rows = np.unique(self._rows([query] if one else query, "query"))  # type: ignore[list-item, arg-type]
+            rows = np.unique(self._rows([query] if one else query, "query"))
             if len(rows) == 0:
                 raise ValueError("query is empty; expected at least one word, row or vector")
             codes = self._codes.read(rows)

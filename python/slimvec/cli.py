@@ -202,7 +202,10 @@ class _Bars:
             self._close()
             self._bar, self._stage = tqdm(total=total, desc=stage, unit="", unit_scale=True, leave=False), stage
         self._bar.update(done - self._bar.n)
+        if done >= total:  # a bar left standing would stand in the way of what is printed next
+            self._close()
 
     def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+        self._bar, self._stage = None, ""

@@ -36,7 +36,7 @@ class TestAlgorithm:
         iiq = sv.IIQ(n_bits, n_remove, n_iter=15, random_state=seed).fit(correlated(n, d, seed, rank))
         loss = iiq.quantization_loss_
         assert loss.shape == (15,)
-        assert (np.diff(loss) <= 1e-5 * loss[:-1]).all()
+        assert (np.diff(loss) <= 1e-5 * loss[:-1] + 1e-6).all()  # float32 rounding
 
     def test_the_loss_is_that_of_the_residual(self):
         Y = correlated(500, 20)

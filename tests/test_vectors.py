@@ -104,6 +104,11 @@ class TestFormats:
             check(sv.read_vectors(path))
             writer.join()
 
+    @pytest.mark.parametrize("header", [True, False])
+    def test_one_line_and_many_blank_ones(self, tmp_path, header):
+        text = (["1 5"] if header else []) + lines(["a"], MATRIX[:1])
+        check(sv.read_vectors(write(tmp_path / "w.txt", text, last="\n" * 30)), ["a"], MATRIX[:1])
+
     def test_byte_order_mark_of_a_word_list(self, tmp_path):
         np.save(tmp_path / "vectors.npy", MATRIX[:2])
         write(tmp_path / "words.txt", ["\ufeffa", "b"])
@@ -242,6 +247,8 @@ class TestDamage:
             sv.read_vectors(tmp_path / "w")
 
     def test_no_vectors_at_all(self, tmp_path):
+        with pytest.raises(sv.FormatError, match="line 1: expected a word and its numbers, found ''"):
+            sv.read_vectors(write(tmp_path / "w", [*([""] * 20), "a 1 2"]))
         with pytest.raises(sv.FormatError, match="line 1: expected a word and its numbers, found 'hello world'"):
             sv.read_vectors(write(tmp_path / "w", ["hello world", "good bye"]))
         with pytest.raises(sv.FormatError, match="line 1: expected a header of two numbers"):

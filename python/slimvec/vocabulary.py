@@ -119,10 +119,6 @@ class Vocabulary:
     def __contains__(self, word: object) -> bool:
         return word in self._rows
 
-    def get(self, word: str) -> int | None:
-        """Return the row of a word, or None."""
-        return self._rows.get(word)
-
     def row(self, word: str) -> int:
         """Return the row of a word.
 

@@ -50,10 +50,11 @@ def read_text(
     lines = _lines(stream)
     promised, dim = read_header(next(lines)[1]) if has_header else (None, 0)
     head = list(islice(lines, LINES_TO_GUESS_WIDTH))
+    filled = [line for _, line in head if line]
     if promised is None:
-        dim = _guess_width([line for _, line in head])
+        dim = _guess_width(filled)
     else:
-        _check_header(dim, [line for _, line in head if line])
+        _check_header(dim, filled)
     lines = chain(head, lines)
     wanted = min((count for count in (limit, promised) if count is not None), default=None)
 
@@ -118,9 +119,9 @@ def _guess_width(lines: list[bytes]) -> int:
     with a bad number, are outvoted by ordinary ones; between equally common counts the larger is taken.
     """
     counts = Counter(map(_numbers_at_end, lines))
-    width = max(counts, key=lambda width: (counts[width], width))
+    width = max(counts, key=lambda width: (counts[width], width), default=0)
     if width == 0:
-        raise FormatError(f"line 1: expected a word and its numbers, found {_show(lines[0])}")
+        raise FormatError(f"line 1: expected a word and its numbers, found {_show(lines[0] if lines else b'')}")
     return width
 
 

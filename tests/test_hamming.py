@@ -34,12 +34,81 @@ def test_search_equals_its_twin(isa, n, n_bits):
     blocks = BlockedCodes.from_rows(codes_with_ties(n, n_bits), n_bits)
     queries = random_codes(3, n_bits, seed=9)
     for k in {1, min(10, n), n}:
-        distances, indices = blocks.search(queries, k, 2)
-        expected_distances, expected_indices = reference.hamming_search(blocks.blocks, n, n_bits, queries, k)
+        distances, indices = blocks.search(queries, k, None, 2)
+        expected_distances, expected_indices = reference.hamming_search(blocks.blocks, n, n_bits, queries, k, None)
         assert np.array_equal(distances, expected_distances)
         assert np.array_equal(indices, expected_indices)
     all_distances = blocks.distances_to(queries[:1])
     assert np.array_equal(all_distances, reference.hamming_distances(blocks.blocks, n, n_bits, queries[:1]))
+
+
+def some_masks(n):
+    generator = np.random.default_rng(n)
+    yield np.zeros(n, bool)
+    yield generator.random(n) < 0.3
+    yield generator.random(n) < 0.01  # most blocks of 16 are skipped
+    yield (np.arange(n) >= n // 3) & (np.arange(n) < n // 2)
+
+
+def same(ours, theirs):
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("n_bits", [1, 33, 300, 1024])
+@pytest.mark.parametrize("n", [1, 16, 17, 1025, 2500])
+def test_masked_search_equals_its_twin(isa, n, n_bits):
+    blocks = BlockedCodes.from_rows(codes_with_ties(n, n_bits), n_bits)
+    queries = random_codes(3, n_bits, seed=9)
+    for mask in some_masks(n):
+        packed = blocks.pack_mask(mask)
+        for k in {1, min(10, n)}:
+            twin = reference.hamming_search(blocks.blocks, n, n_bits, queries, k, packed)
+            assert same(blocks.search(queries, k, packed, 2), twin)
+
+
+@pytest.mark.parametrize("n_bits", [1, 33, 300, 1024])
+@pytest.mark.parametrize("n", [1, 16, 17, 2500])
+def test_range_search_equals_its_twin(isa, n, n_bits):
+    blocks = BlockedCodes.from_rows(codes_with_ties(n, n_bits), n_bits)
+    queries = random_codes(3, n_bits, seed=9)
+    for mask in (None, *some_masks(n)):
+        packed = None if mask is None else blocks.pack_mask(mask)
+        for radius in (0, n_bits // 2, n_bits):
+            twin = reference.hamming_range_search(blocks.blocks, n, n_bits, queries, radius, packed)
+            assert same(blocks.range_search(queries, radius, packed, 2), twin)
+
+
+def test_masks_as_bools_and_as_rows_agree():
+    index = sv.HammingIndex(codes_with_ties(1000, 75), n_bits=75)
+    queries = random_codes(4, 75, seed=3)
+    for mask in some_masks(1000):
+        rows = np.flatnonzero(mask)
+        found = index.search(queries, 5, mask=mask)
+        assert np.isin(found.indices, [-1, *rows]).all()
+        for other in (rows, rows[::-1].copy(), rows.tolist(), np.repeat(rows, 2)):
+            assert same(found, index.search(queries, 5, mask=other))
+    alone = index.search(queries, 3, mask=[7])
+    assert alone.indices.tolist() == [[7, -1, -1]] * 4
+    assert (alone.distances[:, 1:] == 2**31 - 1).all()
+
+
+def test_range_and_nearest_tell_the_same_distances():
+    index = sv.HammingIndex(codes_with_ties(30_000, 300), n_bits=300)
+    queries = random_codes(5, 300, seed=5)
+    nearest = index.search(queries, k=50)
+    radius = int(nearest.distances[:, -1].max())
+    found = index.range_search(queries, radius)
+    assert found.offsets[0] == 0
+    for q in range(5):
+        mine = slice(found.offsets[q], found.offsets[q + 1])
+        assert np.array_equal(found.indices[mine][:50], nearest.indices[q])
+        assert np.array_equal(found.distances[mine][:50], nearest.distances[q])
+        assert (found.distances[mine] <= radius).all()
+    for threads in (1, 3, 8):
+        assert same(found, index.range_search(queries, radius, threads))
+    assert index.range_search(queries, radius=10**30).offsets[-1] == 5 * 30_000
+    empty = index.range_search(np.empty((0, 38), np.uint8), radius=3)
+    assert [part.tolist() for part in empty] == [[0], [], []]
 
 
 @pytest.mark.parametrize("n_queries", [1, 2, 7, 64, 65])
@@ -119,6 +188,31 @@ class TestBadInput:
         with pytest.raises(TypeError, match=r"k=2\.5 is not an integer"):
             self.index.search(self.query, k=2.5)
 
+    @pytest.mark.parametrize(
+        ("mask", "error", "message"),
+        [
+            ([True] * 19, ValueError, r"mask has shape \(19,\); expected \(20,\), one bool per code"),
+            (np.ones((20, 1), bool), ValueError, r"mask has shape \(20, 1\)"),
+            ([20], IndexError, "row 20 is outside the table's rows 0 ... 19"),
+            ([-1], IndexError, "row -1 is outside"),
+            ([1.5], TypeError, "mask holds"),
+            (["a"], KeyError, "has no words"),
+        ],
+    )
+    def test_mask(self, mask, error, message):
+        for search in (self.index.search, self.index.range_search):
+            with pytest.raises(error, match=message):
+                search(self.query, 1, mask=mask)
+
+    @pytest.mark.parametrize(("radius", "error"), [(-1, ValueError), (1.5, TypeError), (None, TypeError)])
+    def test_radius(self, radius, error):
+        with pytest.raises(error, match=f"radius={radius}"):
+            self.index.range_search(self.query, radius)
+
+    def test_range_search_of_an_empty_index(self):
+        empty = sv.HammingIndex(np.empty((0, 4), np.uint8))
+        assert empty.range_search(np.zeros((1, 4), np.uint8), 3).offsets.tolist() == [0, 0]
+
     def test_empty_index(self):
         with pytest.raises(ValueError, match="k=1; expected between 1 and 0, the number of codes"):
             sv.HammingIndex(np.empty((0, 4), np.uint8)).search(np.zeros((1, 4), np.uint8), k=1)
@@ -147,6 +241,11 @@ class TestBadInput:
         blocks = BlockedCodes.from_rows(random_codes(20, 75), 75)
         for k, threads in ((0, 1), (21, 1), (1, 0)):
             with pytest.raises(ValueError, match="must"):
-                _core.hamming_search(current(), blocks.blocks, 20, 75, self.query, k, threads)
+                _core.hamming_search(current(), blocks.blocks, 20, 75, self.query, k, None, threads)
+        for bad in (np.zeros(3, np.uint8), np.zeros((2, 2), np.uint8), np.full(4, 255, np.uint8)):
+            with pytest.raises(ValueError, match="mask must"):
+                _core.hamming_search(current(), blocks.blocks, 20, 75, self.query, 1, bad, 1)
+            with pytest.raises(ValueError, match="mask must"):
+                _core.hamming_range_search(current(), blocks.blocks, 20, 75, self.query, 1, bad, 1)
         with pytest.raises(ValueError, match="single code"):
             _core.hamming_distances(current(), blocks.blocks, 20, 75, random_codes(2, 75))

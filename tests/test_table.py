@@ -76,6 +76,12 @@ class TestSearch:
         assert np.array_equal(by_code.distances, by_float.distances)
         assert np.array_equal(table.search(animals, k=5).indices, by_code.indices)
 
+    def test_mask(self, table, animals):
+        boats = np.arange(40) >= 20
+        found = table.search(animals.matrix[:3], k=20, mask=boats)
+        assert (found.indices >= 20).all()
+        assert np.array_equal(table.search(table.codes([0, 1, 2]), k=20, mask=range(20, 40)).indices, found.indices)
+
     def test_most_similar_to_a_word(self, table, isa):
         neighbours = table.most_similar("cat0", k=19)
         assert {word[:3] for word, _ in neighbours} == {"cat"}

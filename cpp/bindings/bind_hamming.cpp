@@ -1,4 +1,10 @@
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <optional>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "bindings/arrays.hpp"
 #include "core/hamming_search.hpp"
@@ -7,14 +13,27 @@ namespace slimvec {
 
 namespace {
 
+using OptionalMask = std::optional<ByteArray>;
+
+// Two bytes per block; bits of padding codes must be clear, because nothing else keeps those codes out.
+Mask check_mask(const OptionalMask& mask, const BlockedCodes& table) {
+  if (!mask) return nullptr;
+  require(mask->ndim() == 1 && size_of(*mask, 0) == 2 * table.n_blocks(), "mask must have two bytes per block");
+  for (std::size_t i = table.n_codes; i < table.n_blocks() * kBlockCodes; ++i) {
+    require(!((mask->data()[i / 8] >> (i % 8)) & 1), "mask must not allow codes past the last one");
+  }
+  return elements(*mask);
+}
+
 std::pair<DistanceArray, IdArray> search(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
                                          std::size_t n_bits, const ByteArray& queries, std::size_t k,
-                                         std::size_t n_threads) {
+                                         const OptionalMask& mask, std::size_t n_threads) {
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
   check_codes(queries, n_bits);
   require(k >= 1 && k <= n_codes, "k must lie between 1 and the number of codes");
   require(n_threads >= 1, "n_threads must be at least 1");
+  const Mask allowed = check_mask(mask, table);
   const std::size_t n_queries = size_of(queries, 0);
   DistanceArray distances = new_array<DistanceArray>(n_queries, k);
   IdArray indices = new_array<IdArray>(n_queries, k);
@@ -24,9 +43,44 @@ std::pair<DistanceArray, IdArray> search(const Kernels& isa, const WordArray& bl
   {
     py::gil_scoped_release unlocked;
     n_threads = worthwhile_threads(table, n_queries, n_threads);
-    hamming_search(isa, table, n_bits, in, n_queries, k, n_threads, distances_out, indices_out);
+    hamming_search(isa, table, n_bits, allowed, in, n_queries, k, n_threads, distances_out, indices_out);
   }
   return {std::move(distances), std::move(indices)};
+}
+
+std::tuple<IdArray, DistanceArray, IdArray> range_search(const Kernels& isa, const WordArray& blocks,
+                                                         std::size_t n_codes, std::size_t n_bits,
+                                                         const ByteArray& queries, std::uint32_t radius,
+                                                         const OptionalMask& mask, std::size_t n_threads) {
+  check_isa(isa);
+  const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
+  check_codes(queries, n_bits);
+  require(n_threads >= 1, "n_threads must be at least 1");
+  const Mask allowed = check_mask(mask, table);
+  const std::size_t n_queries = size_of(queries, 0);
+  const std::uint8_t* in = elements(queries);
+  std::vector<std::vector<Key>> found;
+  {
+    py::gil_scoped_release unlocked;
+    n_threads = worthwhile_threads(table, n_queries, n_threads);
+    found = hamming_range_search(isa, table, n_bits, allowed, in, n_queries, radius, n_threads);
+  }
+  IdArray offsets({static_cast<py::ssize_t>(n_queries + 1)});
+  std::int64_t* bound = offsets.mutable_data();
+  *bound = 0;
+  for (const std::vector<Key>& keys : found) {
+    bound[1] = bound[0] + static_cast<std::int64_t>(keys.size());
+    ++bound;
+  }
+  DistanceArray distances({static_cast<py::ssize_t>(*bound)});
+  IdArray indices({static_cast<py::ssize_t>(*bound)});
+  std::int32_t* distance = distances.mutable_data();
+  std::int64_t* index = indices.mutable_data();
+  for (const std::vector<Key>& keys : found) {
+    distance = std::transform(keys.begin(), keys.end(), distance, key_distance);
+    index = std::transform(keys.begin(), keys.end(), index, key_index);
+  }
+  return {std::move(offsets), std::move(distances), std::move(indices)};
 }
 
 DistanceArray distances_to_all(const Kernels& isa, const WordArray& blocks, std::size_t n_codes, std::size_t n_bits,
@@ -48,7 +102,9 @@ DistanceArray distances_to_all(const Kernels& isa, const WordArray& blocks, std:
 void bind_hamming(py::module_& module) {
   using py::arg;
   module.def("hamming_search", &search, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
-             arg("queries").noconvert(), arg("k"), arg("n_threads"));
+             arg("queries").noconvert(), arg("k"), arg("mask").noconvert(), arg("n_threads"));
+  module.def("hamming_range_search", &range_search, arg("isa"), arg("blocks").noconvert(), arg("n_codes"),
+             arg("n_bits"), arg("queries").noconvert(), arg("radius"), arg("mask").noconvert(), arg("n_threads"));
   module.def("hamming_distances", &distances_to_all, arg("isa"), arg("blocks").noconvert(), arg("n_codes"),
              arg("n_bits"), arg("query").noconvert());
 }

@@ -2,7 +2,7 @@
 
 from slimvec._core import __version__
 from slimvec.binary.codes import pack, unpack
-from slimvec.binary.hamming import HammingIndex, SearchResult
+from slimvec.binary.hamming import HammingIndex, RangeResult, SearchResult
 from slimvec.binary.iiq import IIQ, ITQ
 from slimvec.binary.table import BinaryTable
 from slimvec.errors import FormatError
@@ -18,6 +18,7 @@ __all__ = [
     "FormatError",
     "HammingIndex",
     "Isotropy",
+    "RangeResult",
     "SearchResult",
     "Vectors",
     "__version__",

@@ -22,8 +22,25 @@ def lookup(isa: Isa, blocks: NDArray[uint32], n_codes: int, n_bits: int, ids: ND
 def bag_mean(
     isa: Isa, blocks: NDArray[uint32], n_codes: int, n_bits: int, ids: NDArray[int64], offsets: NDArray[int64]
 ) -> NDArray[float32]: ...
+def hamming_range_search(
+    isa: Isa,
+    blocks: NDArray[uint32],
+    n_codes: int,
+    n_bits: int,
+    queries: NDArray[uint8],
+    radius: int,
+    mask: NDArray[uint8] | None,
+    n_threads: int,
+) -> tuple[NDArray[int64], NDArray[int32], NDArray[int64]]: ...
 def hamming_search(
-    isa: Isa, blocks: NDArray[uint32], n_codes: int, n_bits: int, queries: NDArray[uint8], k: int, n_threads: int
+    isa: Isa,
+    blocks: NDArray[uint32],
+    n_codes: int,
+    n_bits: int,
+    queries: NDArray[uint8],
+    k: int,
+    mask: NDArray[uint8] | None,
+    n_threads: int,
 ) -> tuple[NDArray[int32], NDArray[int64]]: ...
 def hamming_distances(
     isa: Isa, blocks: NDArray[uint32], n_codes: int, n_bits: int, query: NDArray[uint8]

@@ -77,14 +77,51 @@ def hamming_distances(
     return distances
 
 
+def allowed_codes(n_codes: int, mask: NDArray[np.uint8] | None) -> NDArray[np.intp]:
+    """Return which codes a packed mask allows: bit i for code i, least significant first; None allows all."""
+    if mask is None:
+        return np.arange(n_codes)
+    return np.flatnonzero(np.unpackbits(mask, count=n_codes, bitorder="little"))
+
+
 def hamming_search(
-    blocks: NDArray[np.uint32], n_codes: int, n_bits: int, queries: NDArray[np.uint8], k: int
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    queries: NDArray[np.uint8],
+    k: int,
+    mask: NDArray[np.uint8] | None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return distances and indices of the k nearest codes of each query, nearest first, ties by the lower index."""
-    distances = np.empty((len(queries), k), np.int32)
-    indices = np.empty((len(queries), k), np.int64)
+    """Return distances and indices of the k nearest allowed codes of each query, nearest first, then by lower index.
+
+    Where the mask allows fewer than k codes, the rest is distance 2**31 - 1 and index -1.
+    """
+    distances = np.full((len(queries), k), np.iinfo(np.int32).max, np.int32)
+    indices = np.full((len(queries), k), -1, np.int64)
+    allowed = allowed_codes(n_codes, mask)
     for q, query in enumerate(queries):
         all_distances = hamming_distances(blocks, n_codes, n_bits, query[None])
-        indices[q] = np.argsort(all_distances, kind="stable")[:k]
-        distances[q] = all_distances[indices[q]]
+        nearest = allowed[np.argsort(all_distances[allowed], kind="stable")[:k]]
+        indices[q, : len(nearest)] = nearest
+        distances[q, : len(nearest)] = all_distances[nearest]
     return distances, indices
+
+
+def hamming_range_search(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    queries: NDArray[np.uint8],
+    radius: int,
+    mask: NDArray[np.uint8] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+    """Return offsets, distances and indices of all allowed codes within ``radius`` of each query, nearest first."""
+    found_distances, found_indices = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
+    allowed = allowed_codes(n_codes, mask)
+    for query in queries:
+        all_distances = hamming_distances(blocks, n_codes, n_bits, query[None])[allowed]
+        order = np.argsort(all_distances, kind="stable")[: int((all_distances <= radius).sum())]
+        found_distances.append(all_distances[order])
+        found_indices.append(allowed[order].astype(np.int64))
+    offsets = np.cumsum([len(found) for found in found_indices], dtype=np.int64)
+    return offsets, np.concatenate(found_distances), np.concatenate(found_indices)

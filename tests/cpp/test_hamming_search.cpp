@@ -10,6 +10,47 @@ using namespace slimvec;
 
 namespace {
 
+using Expected = std::vector<std::vector<Key>>;  // per query, in rising order
+
+void check_top(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, Mask mask,
+               const std::vector<std::uint8_t>& queries, std::size_t k, std::size_t n_threads,
+               const Expected& expected) {
+  Guarded<std::int32_t> distances(expected.size() * k);
+  Guarded<std::int64_t> indices(expected.size() * k);
+  hamming_search(isa, table, n_bits, mask, queries.data(), expected.size(), k, n_threads, distances.data(),
+                 indices.data());
+  for (std::size_t q = 0; q < expected.size(); ++q) {
+    for (std::size_t i = 0; i < k; ++i) {
+      const bool found = i < expected[q].size();
+      CHECK(distances[q * k + i] == (found ? key_distance(expected[q][i]) : INT32_MAX));
+      CHECK(indices[q * k + i] == (found ? key_index(expected[q][i]) : -1));
+    }
+  }
+}
+
+void check_range(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, Mask mask,
+                 const std::vector<std::uint8_t>& queries, std::size_t radius, std::size_t n_threads,
+                 Expected expected) {
+  for (std::vector<Key>& keys : expected) {
+    const Key beyond = make_key(radius + 1, 0);
+    keys.erase(std::lower_bound(keys.begin(), keys.end(), beyond), keys.end());
+  }
+  CHECK(hamming_range_search(isa, table, n_bits, mask, queries.data(), expected.size(),
+                             static_cast<std::uint32_t>(radius), n_threads) == expected);
+}
+
+// No code, about every third code, and one run of codes with nothing around it.
+std::vector<std::vector<std::uint8_t>> make_masks(std::size_t n_codes) {
+  std::vector<std::vector<std::uint8_t>> masks(3, std::vector<std::uint8_t>(2 * block_count(n_codes)));
+  std::mt19937 random(13);
+  for (std::size_t i = 0; i < n_codes; ++i) {
+    const auto bit = static_cast<std::uint8_t>(1u << i % 8);
+    if (random() % 3 == 0) masks[1][i / 8] |= bit;
+    if (i >= n_codes / 3 && i < n_codes / 2) masks[2][i / 8] |= bit;
+  }
+  return masks;
+}
+
 // Few distinct codes make ties certain; 3000 codes are several chunks. Threads are started however small the work.
 void test_search(const Kernels& isa, std::size_t n_codes, std::size_t n_bits, std::size_t n_queries) {
   std::vector<std::uint8_t> codes = random_codes(n_codes, n_bits, 10);
@@ -23,27 +64,32 @@ void test_search(const Kernels& isa, std::size_t n_codes, std::size_t n_bits, st
   write_codes(codes.data(), n_codes, n_bits, 0, blocks.data());
   const BlockedCodes table = {blocks.data(), n_codes, words_per_code(n_bits)};
 
-  std::vector<std::vector<std::pair<std::int32_t, std::int64_t>>> ranked(n_queries);
+  const std::vector<std::vector<std::uint8_t>> masks = make_masks(n_codes);
+  std::vector<std::vector<Key>> ranked(n_queries);
   for (std::size_t q = 0; q < n_queries; ++q) {
     std::vector<std::int32_t> all(n_codes);
     hamming_distances(isa, table, n_bits, queries.data() + q * size, all.data());
     for (std::size_t i = 0; i < n_codes; ++i) {
       const std::uint32_t slow = slow_distance(codes.data() + i * size, queries.data() + q * size, n_bits);
       CHECK(all[i] == static_cast<std::int32_t>(slow));
-      ranked[q].emplace_back(all[i], static_cast<std::int64_t>(i));
+      ranked[q].push_back(make_key(slow, i));
     }
     std::sort(ranked[q].begin(), ranked[q].end());
   }
-  for (std::size_t k : {std::size_t{1}, std::size_t{10}, n_codes / 2, n_codes}) {
-    if (k < 1 || k > n_codes) continue;
+  for (const Mask mask : {Mask{nullptr}, Mask{masks[0].data()}, Mask{masks[1].data()}, Mask{masks[2].data()}}) {
+    std::vector<std::vector<Key>> allowed(n_queries);
+    for (std::size_t q = 0; q < n_queries; ++q) {
+      for (const Key key : ranked[q]) {
+        const std::size_t i = static_cast<std::size_t>(key_index(key));
+        if (!mask || bit_of(mask, i)) allowed[q].push_back(key);
+      }
+    }
     for (std::size_t n_threads : {1u, 2u, 3u, 7u}) {
-      Guarded<std::int32_t> distances(n_queries * k);
-      Guarded<std::int64_t> indices(n_queries * k);
-      hamming_search(isa, table, n_bits, queries.data(), n_queries, k, n_threads, distances.data(), indices.data());
-      for (std::size_t q = 0; q < n_queries; ++q) {
-        for (std::size_t i = 0; i < k; ++i) {
-          CHECK(distances[q * k + i] == ranked[q][i].first && indices[q * k + i] == ranked[q][i].second);
-        }
+      for (std::size_t k : {std::size_t{1}, std::size_t{10}, n_codes / 2, n_codes}) {
+        if (k >= 1 && k <= n_codes) check_top(isa, table, n_bits, mask, queries, k, n_threads, allowed);
+      }
+      for (std::size_t radius : {std::size_t{0}, n_bits / 2, n_bits, n_bits + 5}) {
+        check_range(isa, table, n_bits, mask, queries, radius, n_threads, allowed);
       }
     }
   }
@@ -72,11 +118,15 @@ int main() {
     std::int64_t index;
     const std::uint32_t block[16] = {};
     const std::uint8_t query = 0;
-    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, &query, 1, 2, 1, &distance, &index), std::invalid_argument);
-    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, &query, 1, 0, 1, &distance, &index), std::invalid_argument);
-    CHECK_THROWS(hamming_search(*isa, {block, 0, 1}, 8, &query, 1, 1, 1, &distance, &index), std::invalid_argument);
+    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, nullptr, &query, 1, 2, 1, &distance, &index),
+                 std::invalid_argument);
+    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, nullptr, &query, 1, 0, 1, &distance, &index),
+                 std::invalid_argument);
+    CHECK_THROWS(hamming_search(*isa, {block, 0, 1}, 8, nullptr, &query, 1, 1, 1, &distance, &index),
+                 std::invalid_argument);
     const std::size_t wide = kMaxDistance + 1;  // a distance would not fit its key
-    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, wide, &query, 0, 1, 1, &distance, &index), std::invalid_argument);
+    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, wide, nullptr, &query, 0, 1, 1, &distance, &index),
+                 std::invalid_argument);
     std::printf("%s: search agrees with sorting all distances\n", isa->name);
   }
 }

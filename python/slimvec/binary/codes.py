@@ -17,6 +17,7 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.validation import as_codes, as_integer, as_matrix
+from slimvec.vocabulary import resolve_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -149,9 +150,40 @@ class BlockedCodes:
         """Return the mean -1 / +1 code of each bag ``rows[offsets[b]:offsets[b + 1]]``, ``(n_bags, n_bits)``."""
         return _core.bag_mean(isa.current(), self.blocks, self.n_codes, self.n_bits, rows, offsets)
 
-    def search(self, queries: NDArray[np.uint8], k: int, n_threads: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Return distances and rows of the k nearest codes of each packed query, both ``(n_queries, k)``."""
-        return _core.hamming_search(isa.current(), self.blocks, self.n_codes, self.n_bits, queries, k, n_threads)
+    def search(
+        self, queries: NDArray[np.uint8], k: int, mask: NDArray[np.uint8] | None, n_threads: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Return distances and rows of the k nearest allowed codes of each packed query, both ``(n_queries, k)``."""
+        return _core.hamming_search(isa.current(), self.blocks, self.n_codes, self.n_bits, queries, k, mask, n_threads)
+
+    def range_search(
+        self, queries: NDArray[np.uint8], radius: int, mask: NDArray[np.uint8] | None, n_threads: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
+        """Return offsets, distances and rows of all allowed codes within ``radius`` of each packed query."""
+        return _core.hamming_range_search(
+            isa.current(), self.blocks, self.n_codes, self.n_bits, queries, radius, mask, n_threads
+        )
+
+    def pack_mask(self, mask: ArrayLike) -> NDArray[np.uint8]:
+        """Return a mask as the kernels take it: one bit per code, two bytes per block.
+
+        Parameters
+        ----------
+        mask : array_like, shape (n_codes,), bool, or integer row numbers
+            Rows that may be found.
+        """
+        array = np.asarray(mask)
+        if array.dtype == bool:
+            if array.shape != (self.n_codes,):
+                raise ValueError(f"mask has shape {array.shape}; expected ({self.n_codes},), one bool per code")
+            allowed = array
+        else:
+            allowed = np.zeros(self.n_codes, bool)
+            allowed[resolve_rows(array.ravel() if array.size else [], "mask", self.n_codes, None)] = True
+        packed = np.zeros(2 * len(self.blocks), np.uint8)
+        bits = np.packbits(allowed, bitorder="little")
+        packed[: len(bits)] = bits
+        return packed
 
     def distances_to(self, query: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Return the Hamming distance of one packed query ``(1, ceil(n_bits / 8))`` to every code, ``(n_codes,)``."""

@@ -28,6 +28,25 @@ class SearchResult(NamedTuple):
     indices: NDArray[np.int64]
 
 
+class RangeResult(NamedTuple):
+    """All rows within a radius of each query, nearest first, one query after the other.
+
+    Those of query q are ``distances[offsets[q]:offsets[q + 1]]`` and ``indices[offsets[q]:offsets[q + 1]]``.
+
+    Attributes
+    ----------
+    offsets : ndarray, shape (n_queries + 1,), int64
+    distances : ndarray, shape (offsets[-1],), int32
+        Number of bits that differ.
+    indices : ndarray, shape (offsets[-1],), int64
+        Row numbers. Equal distances are ordered by row number.
+    """
+
+    offsets: NDArray[np.int64]
+    distances: NDArray[np.int32]
+    indices: NDArray[np.int64]
+
+
 class HammingIndex:
     """Packed codes without a vocabulary, searched exactly.
 
@@ -86,7 +105,9 @@ class HammingIndex:
     def __repr__(self) -> str:
         return f"<slimvec.HammingIndex: {len(self)} codes of {self.n_bits} bits>"
 
-    def search(self, codes: ArrayLike, k: int = 10, threads: int | None = None) -> SearchResult:
+    def search(
+        self, codes: ArrayLike, k: int = 10, threads: int | None = None, mask: ArrayLike | None = None
+    ) -> SearchResult:
         """Find the ``k`` nearest codes of each query.
 
         Parameters
@@ -97,18 +118,24 @@ class HammingIndex:
             Neighbours per query, from 1 to the number of codes.
         threads : int, optional
             At most this many threads; by default as many as the process may use. Small searches use fewer.
+        mask : array_like, optional
+            Which codes may be found: a bool per code, or row numbers. Blocks of 16 codes of which none may be found
+            are not read.
 
         Returns
         -------
         SearchResult
-            The same for any number of threads and on any instruction set.
+            The same for any number of threads and on any instruction set. Where ``mask`` allows fewer than ``k``
+            codes, the rest is index -1 and distance 2**31 - 1.
 
         Raises
         ------
         TypeError
-            If ``codes`` is not uint8.
+            If ``codes`` is not uint8, or ``mask`` holds neither bools nor integers.
         ValueError
-            If the width of ``codes`` does not fit, or ``k`` or ``threads`` is out of range.
+            If the width of ``codes`` or the length of ``mask`` does not fit, or ``k`` or ``threads`` is out of range.
+        IndexError
+            If ``mask`` holds a row number outside the index.
 
         Examples
         --------
@@ -116,7 +143,50 @@ class HammingIndex:
         >>> index = sv.HammingIndex(sv.pack([[1, 1, -1], [1, -1, -1]]), n_bits=3)
         >>> index.search(sv.pack([[1, -1, 1]]), k=2).distances
         array([[1, 2]], dtype=int32)
+        >>> index.search(sv.pack([[1, -1, 1]]), k=1, mask=[True, False]).indices
+        array([[0]])
         """
         queries = as_codes(codes, "codes", self.n_bits)
         k = as_integer(k, "k", 1, len(self), why=", the number of codes")
-        return SearchResult(*self._codes.search(queries, k, as_threads(threads)))
+        return SearchResult(*self._codes.search(queries, k, self._mask(mask), as_threads(threads)))
+
+    def range_search(
+        self, codes: ArrayLike, radius: int, threads: int | None = None, mask: ArrayLike | None = None
+    ) -> RangeResult:
+        """Find all codes within a Hamming distance of each query.
+
+        Parameters
+        ----------
+        codes : array_like, shape (n_queries, ceil(n_bits / 8)), uint8
+            Packed queries.
+        radius : int
+            Greatest distance, in bits; 0 finds equal codes. The same distance as :meth:`search` returns.
+        threads : int, optional
+            See :meth:`search`.
+        mask : array_like, optional
+            See :meth:`search`.
+
+        Returns
+        -------
+        RangeResult
+            The same for any number of threads and on any instruction set.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            As :meth:`search`, and if ``radius`` is negative or no integer.
+
+        Examples
+        --------
+        >>> import slimvec as sv
+        >>> index = sv.HammingIndex(sv.pack([[1, 1, -1], [1, -1, -1], [-1, -1, 1]]), n_bits=3)
+        >>> found = index.range_search(sv.pack([[1, -1, 1], [1, 1, 1]]), radius=1)
+        >>> found.indices[found.offsets[0] : found.offsets[1]]
+        array([1, 2])
+        """
+        queries = as_codes(codes, "codes", self.n_bits)
+        radius = min(as_integer(radius, "radius", 0), self.n_bits)
+        return RangeResult(*self._codes.range_search(queries, radius, self._mask(mask), as_threads(threads)))
+
+    def _mask(self, mask: ArrayLike | None) -> NDArray[np.uint8] | None:
+        return None if mask is None else self._codes.pack_mask(mask)

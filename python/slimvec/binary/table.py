@@ -263,7 +263,13 @@ class BinaryTable(Keyed):
 
     # ---- search
 
-    def search(self, queries: ArrayLike | Vectors, k: int = 10, threads: int | None = None) -> SearchResult:
+    def search(
+        self,
+        queries: ArrayLike | Vectors,
+        k: int = 10,
+        threads: int | None = None,
+        mask: ArrayLike | None = None,
+    ) -> SearchResult:
         """Find the ``k`` rows whose codes are nearest to each query by Hamming distance.
 
         Parameters
@@ -275,6 +281,8 @@ class BinaryTable(Keyed):
             Neighbours per query, from 1 to the number of rows.
         threads : int, optional
             At most this many threads; by default as many as the process may use.
+        mask : array_like, optional
+            Which rows may be found: a bool per row, or row numbers; see :meth:`HammingIndex.search`.
 
         Returns
         -------
@@ -294,9 +302,9 @@ class BinaryTable(Keyed):
         >>> table.search(sv.pack([[1, -1, 1]]), k=1)
         SearchResult(distances=array([[1]], dtype=int32), indices=array([[1]]))
         """
-        if isinstance(queries, np.ndarray) and queries.dtype == np.uint8:
-            return HammingIndex.from_blocks(self._codes).search(queries, k, threads)
-        return HammingIndex.from_blocks(self._codes).search(self._encode(queries, "queries"), k, threads)
+        packed = isinstance(queries, np.ndarray) and queries.dtype == np.uint8
+        codes = np.asarray(queries) if packed else self._encode(queries, "queries")
+        return HammingIndex.from_blocks(self._codes).search(codes, k, threads, mask)
 
     def most_similar(
         self, query: str | int | Sequence[str | int] | NDArray[Any], k: int = 10

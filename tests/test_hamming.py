@@ -234,6 +234,8 @@ class TestBadInput:
             sv.HammingIndex(random_codes(2, 8), n_bits=0)
         with pytest.raises(ValueError, match=r"codes has shape \(2, 1\)"):
             sv.HammingIndex(random_codes(2, 8), n_bits=9)
+        with pytest.raises(TypeError, match="codes is a masked array"):
+            sv.HammingIndex(np.ma.masked_array(random_codes(2, 8)))
         with pytest.raises(ValueError, match="bits set past bit 2"):
             sv.HammingIndex(np.full((2, 1), 255, np.uint8), n_bits=3)
 

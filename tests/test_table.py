@@ -195,6 +195,8 @@ class TestBadInput:
             plain.search(np.zeros((1, 40)))
         with pytest.raises(ValueError, match=r"codes has shape \(1, 5\); expected \(n, 10\)"):
             table.search(np.zeros((1, 5), np.uint8))
+        with pytest.raises(TypeError, match="codes is a masked array"):
+            table.search(np.ma.masked_array(table.codes()), k=1)
         with pytest.raises(ValueError, match="query is empty"):
             table.most_similar([])
         with pytest.raises(ValueError, match="expected one vector"):

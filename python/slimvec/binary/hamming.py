@@ -82,10 +82,10 @@ class HammingIndex:
     """
 
     def __init__(self, codes: ArrayLike, n_bits: int | None = None) -> None:
-        array = np.asarray(codes)
-        whole_bytes = 8 * max(array.shape[1], 1) if array.ndim == 2 else 8
+        shape = np.shape(codes)
+        whole_bytes = 8 * max(shape[1], 1) if len(shape) == 2 else 8
         n_bits = whole_bytes if n_bits is None else as_integer(n_bits, "n_bits", 1)
-        self._codes = BlockedCodes.from_rows(as_codes(array, "codes", n_bits), n_bits)
+        self._codes = BlockedCodes.from_rows(as_codes(codes, "codes", n_bits), n_bits)
 
     @classmethod
     def from_blocks(cls, codes: BlockedCodes) -> HammingIndex:

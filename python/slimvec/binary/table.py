@@ -302,8 +302,8 @@ class BinaryTable(Keyed):
         >>> table.search(sv.pack([[1, -1, 1]]), k=1)
         SearchResult(distances=array([[1]], dtype=int32), indices=array([[1]]))
         """
-        packed = isinstance(queries, np.ndarray) and queries.dtype == np.uint8
-        codes = np.asarray(queries) if packed else self._encode(queries, "queries")
+        is_packed = isinstance(queries, np.ndarray) and queries.dtype == np.uint8
+        codes: Any = queries if is_packed else self._encode(queries, "queries")
         return HammingIndex.from_blocks(self._codes).search(codes, k, threads, mask)
 
     def most_similar(

@@ -6,9 +6,11 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "core/blocked_codes.hpp"
 #include "core/top_k.hpp"
@@ -45,11 +47,9 @@ const T* elements(const py::array_t<T, py::array::c_style>& array) {
 }
 
 // Only an instruction set that this CPU runs gets through: Python can get hold of others, and even of an empty one.
-inline const Kernels& check_isa(const Kernels& isa) {
-  for (const Kernels* available : available_isas()) {
-    if (available == &isa) return isa;
-  }
-  throw std::invalid_argument("isa must be one of available_isas()");
+inline const Kernels& check_isa(const Kernels& isa, const std::vector<const Kernels*>& among = available_isas()) {
+  require(std::find(among.begin(), among.end(), &isa) != among.end(), "isa must be one of available_isas()");
+  return isa;
 }
 
 inline void check_n_bits(std::size_t n_bits) {

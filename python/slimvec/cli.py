@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # as shells report a program stopped by Ctrl-C
-METHODS = ("iiq", "itq")
+METHODS: dict[str, type[sv.IIQ]] = {"iiq": sv.IIQ, "itq": sv.ITQ}
 DEFAULT_K = 10
 
 
@@ -100,11 +100,9 @@ def _compress(options: argparse.Namespace) -> None:
         raise ValueError(f"-o {options.output} is the input itself; choose another name")
     if options.method == "itq" and options.remove:
         raise ValueError(f"--remove {options.remove}: ITQ removes nothing; use --method iiq")
-    parameters = {"n_bits": options.bits, "n_remove": options.remove, "random_state": options.seed}
-    if options.method == "itq":
-        parameters.pop("n_remove")
-    given = {name: value for name, value in parameters.items() if value is not None}
-    method = sv.ITQ(**given) if options.method == "itq" else sv.IIQ(**given)
+    method = METHODS[options.method](options.bits, random_state=options.seed)
+    if options.method == "iiq" and options.remove is not None:
+        method.set_params(n_remove=options.remove)
     with _Bars() as progress:
         table = method.compress(_read(options, progress), progress=progress)
     table.save(options.output)

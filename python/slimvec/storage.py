@@ -82,23 +82,23 @@ def open_table(path: str | os.PathLike[str], verify: bool = False) -> BinaryTabl
     >>> sv.open(path)
     <slimvec.BinaryTable: 2 codes of 2 bits, with words>
     """
-    content = read_content(path)
-    if verify:
-        content.verify()
-    kind = content.facts.get("kind")
-    if not isinstance(kind, str) or kind not in _TABLES:
-        raise FormatError(f"{content.name}: unknown kind of table {kind!r}; expected one of {sorted(_TABLES)}")
     try:
+        content = read_content(path)
+        if verify:
+            content.verify()
+        kind = content.facts.get("kind")
+        if not isinstance(kind, str) or kind not in _TABLES:
+            raise FormatError(f"unknown kind of table {kind!r}; expected one of {sorted(_TABLES)}")  # noqa: TRY301
         table: BinaryTable = _TABLES[kind].from_content(content)
     except FormatError as error:
-        raise FormatError(f"{content.name}: {error}") from None
+        raise FormatError(f"{os.fsdecode(path)}: {error}") from None
     return table
 
 
 def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
     """Write a table file atomically: beside its place, flushed to disk, then renamed."""
-    header = _header(facts, tensors)
     target = checked_target(path)
+    header = _header(facts, tensors)
     temporary = target.with_name(f".slimvec-{os.urandom(6).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
@@ -173,15 +173,12 @@ class Content:
 
     Attributes
     ----------
-    name : str
-        The file's name, for messages.
     facts : dict
         What the header says of the table.
     tensors : dict of str to ndarray
         Read-only views into the mapped file.
     """
 
-    name: str
     facts: dict[str, Any]
     tensors: dict[str, NDArray[Any]]
 
@@ -215,29 +212,25 @@ class Content:
         """Compare every tensor with its checksum."""
         checksums = self.facts.get("crc32")
         if not isinstance(checksums, dict) or checksums.keys() != self.tensors.keys():
-            raise FormatError(f"{self.name}: checksums are missing")
+            raise FormatError("checksums are missing")
         for name, tensor in self.tensors.items():
             if zlib.crc32(tensor.data) != checksums[name]:
-                raise FormatError(f"{self.name}: tensor {name!r} does not match its checksum; the file is damaged")
+                raise FormatError(f"tensor {name!r} does not match its checksum; the file is damaged")
 
 
 def read_content(path: str | os.PathLike[str]) -> Content:
     """Map a table file and check everything that its header says."""
-    name = os.fspath(path)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size < 8:
-            raise FormatError(f"{name}: {size} bytes are too few for a table")
+            raise FormatError(f"{size} bytes are too few for a table")
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    try:
-        header_bytes = int.from_bytes(mapped[:8], "little")
-        if header_bytes > min(size - 8, MAX_HEADER_BYTES):
-            raise FormatError(f"its header of {header_bytes} bytes does not fit: not a table, or truncated")  # noqa: TRY301
-        entries = _parse_json(mapped[8 : 8 + header_bytes])
-        facts = _read_facts(entries.pop("__metadata__", None))
-        return Content(name, facts, _map_tensors(mapped, 8 + header_bytes, entries))
-    except FormatError as error:
-        raise FormatError(f"{name}: {error}") from None
+    header_bytes = int.from_bytes(mapped[:8], "little")
+    if header_bytes > min(size - 8, MAX_HEADER_BYTES):
+        raise FormatError(f"its header of {header_bytes} bytes does not fit: not a table, or truncated")
+    entries = _parse_json(mapped[8 : 8 + header_bytes])
+    facts = _read_facts(entries.pop("__metadata__", None))
+    return Content(facts, _map_tensors(mapped, 8 + header_bytes, entries))
 
 
 def _parse_json(text: bytes | str) -> dict[str, Any]:

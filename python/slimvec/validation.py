@@ -34,11 +34,11 @@ def _as_array(values: Any, name: str) -> NDArray[Any]:
     return np.asarray(getattr(values, "matrix", values))
 
 
-def as_training_matrix(values: Any, name: str = "X") -> NDArray[Any]:
-    """Return :func:`as_matrix`, refusing a matrix without rows or columns."""
-    array = as_matrix(values, name)
+def as_training_matrix(values: Any) -> NDArray[Any]:
+    """Return :func:`as_matrix` of X, refusing a matrix without rows or columns."""
+    array = as_matrix(values, "X")
     if array.size == 0:
-        raise ValueError(f"{name} is empty: shape {array.shape}; expected at least one row and one column")
+        raise ValueError(f"X is empty: shape {array.shape}; expected at least one row and one column")
     return array
 
 

@@ -42,13 +42,14 @@ class Vocabulary:
                 raise TypeError(f"words[{row}] is {type(word).__name__} {word!r}; expected str")
             listed.append(str(word))  # a NumPy string becomes a plain one
         try:
-            "".join(listed).encode()
+            encoded = [word.encode() for word in listed]
         except UnicodeEncodeError as error:
             raise ValueError(f"words holds a character that UTF-8 cannot write: {error}") from None
-        self._n = len(listed)
-        self._stored: tuple[NDArray[np.uint8], NDArray[np.int64]] | None = None
+        offsets = np.zeros(len(listed) + 1, np.int64)
+        np.cumsum([len(word) for word in encoded], out=offsets[1:])
+        self._stored = np.frombuffer(b"".join(encoded), np.uint8), offsets
         self._words = tuple(listed)
-        if len(self._rows) < self._n:
+        if len(self._rows) < len(self):
             seen: set[str] = set()
             twice = next(word for word in listed if word in seen or seen.add(word))  # type: ignore[func-returns-value]
             raise ValueError(f"words holds {twice!r} twice; every row needs a word of its own")
@@ -65,27 +66,21 @@ class Vocabulary:
         if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(text):
             raise FormatError("the offsets of the words do not span their text")
         vocabulary = cls.__new__(cls)
-        vocabulary._n = len(offsets) - 1
         vocabulary._stored = (text, offsets)
         return vocabulary
 
     def to_text(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """Return the UTF-8 text of all words and their ``len + 1`` offsets."""
-        if self._stored is not None:
-            return self._stored
-        encoded = [word.encode() for word in self._words]
-        offsets = np.zeros(self._n + 1, np.int64)
-        np.cumsum([len(word) for word in encoded], out=offsets[1:])
-        return np.frombuffer(b"".join(encoded), np.uint8), offsets
+        return self._stored
 
     @property
     def nbytes(self) -> int:
         """Bytes of the text and the offsets as stored."""
-        return sum(part.nbytes for part in self.to_text())
+        return sum(part.nbytes for part in self._stored)
 
     @cached_property
     def _words(self) -> tuple[str, ...]:
-        text, offsets = self.to_text()
+        text, offsets = self._stored
         if (np.diff(offsets) < 0).any():
             raise FormatError("the offsets of the words fall")
         blob = text.tobytes()
@@ -108,7 +103,7 @@ class Vocabulary:
         return self._words
 
     def __len__(self) -> int:
-        return self._n
+        return len(self._stored[1]) - 1
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._words)

@@ -11,7 +11,7 @@ from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.rotation import learn_rotation, random_frame
 from slimvec.binary.table import BinaryTable
-from slimvec.blocks import BLOCK_ROWS, row_blocks
+from slimvec.blocks import row_blocks
 from slimvec.estimator import Estimator
 from slimvec.moments import Moments
 from slimvec.progress import Progress, ignore
@@ -146,7 +146,7 @@ class IIQ(Estimator):
 
         mean, singular_values, directions = _principal_directions(rows, progress)
         kept = directions[:, n_remove : n_remove + min(n_bits, d - n_remove)]
-        sample = slice(None) if n_train == n else np.sort(generator.choice(n, n_train, replace=False))
+        sample = None if n_train == n else np.sort(generator.choice(n, n_train, replace=False))
         projected = _project(rows, sample, Encoder(mean, kept))
         frame = random_frame(kept.shape[1], n_bits, generator)
         rotation, loss = learn_rotation(projected, frame, n_iter, progress)
@@ -296,12 +296,10 @@ def _check_range(mean: NDArray[np.float64], variance: float) -> None:
         raise ValueError("the mean of X is so large that float32 cannot tell the rows apart; subtract it from X first")
 
 
-def _project(rows: NDArray[Any], sample: slice | NDArray[np.intp], encoder: Encoder) -> NDArray[np.float32]:
-    """Return the sampled rows, centred, in the kept directions: Y, ``(n_train, r)`` float32."""
-    picked = range(len(rows)) if isinstance(sample, slice) else sample
+def _project(rows: NDArray[Any], sample: NDArray[np.intp] | None, encoder: Encoder) -> NDArray[np.float32]:
+    """Return the sampled rows (None: all), centred, in the kept directions: Y, ``(n_train, r)`` float32."""
+    picked = rows if sample is None else sample
     projected = np.empty((len(picked), encoder.projection.shape[1]), np.float32)
-    for first in range(0, len(picked), BLOCK_ROWS):
-        last = min(first + BLOCK_ROWS, len(picked))
-        block = rows[first:last] if isinstance(sample, slice) else rows[sample[first:last]]
-        projected[first:last] = encoder.project(block)
+    for first, part in row_blocks(picked):
+        projected[first : first + len(part)] = encoder.project(part if sample is None else rows[part])
     return projected

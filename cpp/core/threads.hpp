@@ -1,5 +1,5 @@
 // Running one function on several threads. Threads live for one call: nothing is shared between calls, so forking
-// and unloading are safe, and starting a thread (about 20 us) is paid only by work that is worth it.
+// and unloading are safe, and starting a thread (15 to 35 us on an EPYC Turin) is paid only by work that is worth it.
 #pragma once
 
 #include <cstddef>

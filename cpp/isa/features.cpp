@@ -27,10 +27,12 @@ std::uint32_t cpu_features() {
   std::uint32_t found = 0;
   if (ecx & (1u << 23)) found |= kPopcnt;
   const bool os_saves_vectors = (ecx & (1u << 27)) != 0;  // OSXSAVE: xgetbv may be executed
+  const bool f16c = (ecx & (1u << 29)) != 0;
   if (!os_saves_vectors || !__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) return found;
 
   const std::uint64_t state = saved_state();
   if ((state & kYmmState) == kYmmState && (ebx & (1u << 5))) found |= kAvx2;
+  if ((state & kYmmState) == kYmmState && f16c) found |= kF16c;
   if ((state & kZmmState) == kZmmState) {
     if (ebx & (1u << 16)) found |= kAvx512f;
     if (ebx & (1u << 30)) found |= kAvx512bw;
@@ -52,7 +54,7 @@ std::uint32_t cpu_features() { return 0; }
 
 std::vector<std::string> feature_names(std::uint32_t bits) {
   static constexpr const char* kNames[] = {"popcnt",          "avx2", "avx512f", "avx512bw", "avx512vl",
-                                           "avx512vpopcntdq", "neon"};
+                                           "avx512vpopcntdq", "neon", "f16c"};
   std::vector<std::string> names;
   for (std::uint32_t i = 0; i < sizeof(kNames) / sizeof(kNames[0]); ++i) {
     if (bits & (1u << i)) names.emplace_back(kNames[i]);

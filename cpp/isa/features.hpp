@@ -15,6 +15,7 @@ enum Feature : std::uint32_t {
   kAvx512vl = 1u << 4,
   kAvx512vpopcntdq = 1u << 5,
   kNeon = 1u << 6,
+  kF16c = 1u << 7,  // float16 <-> float32; every CPU with AVX2 has it
 };
 
 // Features that the CPU has AND whose registers the operating system saves.

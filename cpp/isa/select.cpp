@@ -9,12 +9,12 @@ namespace {
 // One row per instruction set. `required` repeats the compile flags of CMakeLists.txt; tests compare the two.
 // A CPU with AVX-512 but without VPOPCNTDQ (Skylake-X, Cascade Lake) runs the avx2 row.
 #ifdef SLIMVEC_AVX512
-constexpr std::uint32_t kNeedsAvx512 = kPopcnt | kAvx2 | kAvx512f | kAvx512bw | kAvx512vl | kAvx512vpopcntdq;
+constexpr std::uint32_t kNeedsAvx512 = kPopcnt | kAvx2 | kF16c | kAvx512f | kAvx512bw | kAvx512vl | kAvx512vpopcntdq;
 constexpr Kernels kAvx512Kernels = {"avx512",      kNeedsAvx512,      pack_signs_avx512,
                                     unpack_avx512, count_bits_avx512, hamming_below_avx512};
 #endif
 #ifdef SLIMVEC_AVX2
-constexpr std::uint32_t kNeedsAvx2 = kPopcnt | kAvx2;
+constexpr std::uint32_t kNeedsAvx2 = kPopcnt | kAvx2 | kF16c;
 constexpr Kernels kAvx2Kernels = {"avx2",      kNeedsAvx2,      pack_signs_avx2,
                                   unpack_avx2, count_bits_avx2, hamming_below_avx2};
 #endif

@@ -19,4 +19,5 @@ int main() {
     std::printf("%s: %s\n", isa->name, runnable ? "tested" : "NOT TESTED, this CPU cannot run it");
   }
   CHECK(feature_names(kPopcnt | kAvx2) == std::vector<std::string>({"popcnt", "avx2"}));
+  CHECK(feature_names(kF16c) == std::vector<std::string>({"f16c"}));
 }

@@ -38,8 +38,11 @@ def test_search_equals_its_twin(isa, n, n_bits):
         expected_distances, expected_indices = reference.hamming_search(blocks.blocks, n, n_bits, queries, k, None)
         assert np.array_equal(distances, expected_distances)
         assert np.array_equal(indices, expected_indices)
-    all_distances = blocks.distances_to(queries[:1])
-    assert np.array_equal(all_distances, reference.hamming_distances(blocks.blocks, n, n_bits, queries[:1]))
+    all_distances = reference.hamming_pairwise(blocks.blocks, n, n_bits, queries)
+    assert np.array_equal(blocks.pairwise(queries, 2), all_distances)
+    rows = np.random.default_rng(n).integers(0, n, (3, 7))
+    expected = reference.hamming_distances(blocks.blocks, n, n_bits, queries, rows)
+    assert np.array_equal(blocks.distances(queries, rows), expected)
 
 
 def some_masks(n):
@@ -249,5 +252,10 @@ class TestBadInput:
                 _core.hamming_search(current(), blocks.blocks, 20, 75, self.query, 1, bad, 1)
             with pytest.raises(ValueError, match="mask must"):
                 _core.hamming_range_search(current(), blocks.blocks, 20, 75, self.query, 1, bad, 1)
-        with pytest.raises(ValueError, match="single code"):
-            _core.hamming_distances(current(), blocks.blocks, 20, 75, random_codes(2, 75))
+        with pytest.raises(ValueError, match="one row per query"):
+            _core.hamming_distances(current(), blocks.blocks, 20, 75, random_codes(2, 75), np.zeros((1, 3), np.int64))
+        for row in (-1, 20, 2**40):
+            with pytest.raises(IndexError, match=f"row {row} is outside the table's rows 0 ... 19"):
+                _core.hamming_distances(current(), blocks.blocks, 20, 75, self.query, np.array([[0, row]]))
+        with pytest.raises(ValueError, match="n_threads must"):
+            _core.hamming_pairwise(current(), blocks.blocks, 20, 75, self.query, 0)

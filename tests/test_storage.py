@@ -62,7 +62,7 @@ class TestRoundTrip:
         assert same(sv.open(saved, verify=True), table)
 
     def test_opened_codes_are_read_only_views_of_the_file(self, saved):
-        codes = sv.open(saved)._codes.blocks
+        codes = sv.open(saved)._parts.codes.blocks
         assert not codes.flags.writeable
         assert not codes.flags.owndata
 
@@ -77,7 +77,7 @@ class TestLayout:
     def test_safetensors_reads_it(self, saved, table):
         safetensors = pytest.importorskip("safetensors.numpy")
         tensors = safetensors.load_file(saved)
-        assert np.array_equal(tensors["codes"], table._codes.blocks)
+        assert np.array_equal(tensors["codes"], table._parts.codes.blocks)
         assert tensors["words.text"].tobytes().decode().startswith("cat0cat1")
 
     def test_tensors_start_on_64_bytes_and_leave_no_holes(self, saved):

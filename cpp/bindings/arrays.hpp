@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "core/blocked_codes.hpp"
-#include "core/top_k.hpp"
 #include "isa/select.hpp"
 
 namespace slimvec {
@@ -53,7 +52,7 @@ inline const Kernels& check_isa(const Kernels& isa, const std::vector<const Kern
 }
 
 inline void check_n_bits(std::size_t n_bits) {
-  require(n_bits >= 1 && n_bits <= kMaxDistance, "n_bits must lie between 1 and " + std::to_string(kMaxDistance));
+  require(n_bits >= 1 && n_bits <= kMaxBits, "n_bits must lie between 1 and " + std::to_string(kMaxBits));
 }
 
 // Row-layout codes: (n, code_size(n_bits)) uint8.

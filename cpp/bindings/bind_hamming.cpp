@@ -1,29 +1,14 @@
-#include <pybind11/stl.h>
-
 #include <algorithm>
-#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
 
-#include "bindings/arrays.hpp"
+#include "bindings/search_arguments.hpp"
 #include "core/hamming_search.hpp"
 
 namespace slimvec {
 
 namespace {
-
-using OptionalMask = std::optional<ByteArray>;
-
-// Two bytes per block; bits of padding codes must be clear, because nothing else keeps those codes out.
-Mask check_mask(const OptionalMask& mask, const BlockedCodes& table) {
-  if (!mask) return nullptr;
-  require(mask->ndim() == 1 && size_of(*mask, 0) == 2 * table.n_blocks(), "mask must have two bytes per block");
-  for (std::size_t i = table.n_codes; i < table.n_blocks() * kBlockCodes; ++i) {
-    require(!((mask->data()[i / 8] >> (i % 8)) & 1), "mask must not allow codes past the last one");
-  }
-  return elements(*mask);
-}
 
 std::pair<DistanceArray, IdArray> search(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
                                          std::size_t n_bits, const ByteArray& queries, std::size_t k,
@@ -40,11 +25,10 @@ std::pair<DistanceArray, IdArray> search(const Kernels& isa, const WordArray& bl
   const std::uint8_t* in = elements(queries);
   std::int32_t* distances_out = distances.mutable_data();
   std::int64_t* indices_out = indices.mutable_data();
-  {
-    py::gil_scoped_release unlocked;
+  without_gil([&](Interrupt& interrupt) {
     n_threads = worthwhile_threads(table, n_queries, n_threads);
-    hamming_search(isa, table, n_bits, allowed, in, n_queries, k, n_threads, distances_out, indices_out);
-  }
+    hamming_search(isa, table, n_bits, allowed, in, n_queries, k, n_threads, interrupt, distances_out, indices_out);
+  });
   return {std::move(distances), std::move(indices)};
 }
 
@@ -60,11 +44,10 @@ std::tuple<IdArray, DistanceArray, IdArray> range_search(const Kernels& isa, con
   const std::size_t n_queries = size_of(queries, 0);
   const std::uint8_t* in = elements(queries);
   std::vector<std::vector<Key>> found;
-  {
-    py::gil_scoped_release unlocked;
+  without_gil([&](Interrupt& interrupt) {
     n_threads = worthwhile_threads(table, n_queries, n_threads);
-    found = hamming_range_search(isa, table, n_bits, allowed, in, n_queries, radius, n_threads);
-  }
+    found = hamming_range_search(isa, table, n_bits, allowed, in, n_queries, radius, n_threads, interrupt);
+  });
   IdArray offsets({static_cast<py::ssize_t>(n_queries + 1)});
   std::int64_t* bound = offsets.mutable_data();
   *bound = 0;
@@ -77,23 +60,44 @@ std::tuple<IdArray, DistanceArray, IdArray> range_search(const Kernels& isa, con
   std::int32_t* distance = distances.mutable_data();
   std::int64_t* index = indices.mutable_data();
   for (const std::vector<Key>& keys : found) {
-    distance = std::transform(keys.begin(), keys.end(), distance, key_distance);
+    distance = std::transform(keys.begin(), keys.end(), distance,
+                              [](Key key) { return static_cast<std::int32_t>(key_rank(key)); });
     index = std::transform(keys.begin(), keys.end(), index, key_index);
   }
   return {std::move(offsets), std::move(distances), std::move(indices)};
 }
 
-DistanceArray distances_to_all(const Kernels& isa, const WordArray& blocks, std::size_t n_codes, std::size_t n_bits,
-                               const ByteArray& query) {
+DistanceArray pairwise(const Kernels& isa, const WordArray& blocks, std::size_t n_codes, std::size_t n_bits,
+                       const ByteArray& queries, std::size_t n_threads) {
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
-  check_codes(query, n_bits);
-  require(query.shape(0) == 1, "query must be a single code");
-  DistanceArray distances({static_cast<py::ssize_t>(n_codes)});
-  const std::uint8_t* in = elements(query);
+  check_codes(queries, n_bits);
+  require(n_threads >= 1, "n_threads must be at least 1");
+  const std::size_t n_queries = size_of(queries, 0);
+  DistanceArray distances = new_array<DistanceArray>(n_queries, n_codes);
+  const std::uint8_t* in = elements(queries);
   std::int32_t* out = distances.mutable_data();
-  py::gil_scoped_release unlocked;
-  hamming_distances(isa, table, n_bits, in, out);
+  without_gil([&](Interrupt& interrupt) {
+    n_threads = worthwhile_threads(table, n_queries, n_threads);
+    hamming_pairwise(isa, table, n_bits, in, n_queries, n_threads, interrupt, out);
+  });
+  return distances;
+}
+
+DistanceArray distances_to(const Kernels& isa, const WordArray& blocks, std::size_t n_codes, std::size_t n_bits,
+                           const ByteArray& queries, const IdArray& ids) {
+  check_isa(isa);
+  const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
+  check_codes(queries, n_bits);
+  const std::size_t n_queries = size_of(queries, 0);
+  require(ids.ndim() == 2 && size_of(ids, 0) == n_queries, "ids must have one row per query");
+  const std::size_t n_ids = size_of(ids, 1);
+  DistanceArray distances = new_array<DistanceArray>(n_queries, n_ids);
+  const std::uint8_t* in = elements(queries);
+  const std::int64_t* rows = elements(ids);
+  std::int32_t* out = distances.mutable_data();
+  without_gil(
+      [&](Interrupt& interrupt) { hamming_distances(isa, table, n_bits, in, n_queries, rows, n_ids, interrupt, out); });
   return distances;
 }
 
@@ -105,8 +109,10 @@ void bind_hamming(py::module_& module) {
              arg("queries").noconvert(), arg("k"), arg("mask").noconvert(), arg("n_threads"));
   module.def("hamming_range_search", &range_search, arg("isa"), arg("blocks").noconvert(), arg("n_codes"),
              arg("n_bits"), arg("queries").noconvert(), arg("radius"), arg("mask").noconvert(), arg("n_threads"));
-  module.def("hamming_distances", &distances_to_all, arg("isa"), arg("blocks").noconvert(), arg("n_codes"),
-             arg("n_bits"), arg("query").noconvert());
+  module.def("hamming_pairwise", &pairwise, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
+             arg("queries").noconvert(), arg("n_threads"));
+  module.def("hamming_distances", &distances_to, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
+             arg("queries").noconvert(), arg("ids").noconvert());
 }
 
 }  // namespace slimvec

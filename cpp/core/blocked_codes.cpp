@@ -31,16 +31,22 @@ void write_codes(const std::uint8_t* codes, std::size_t n_rows, std::size_t n_bi
   }
 }
 
+void check_ids(const BlockedCodes& table, const std::int64_t* ids, std::size_t n_ids, bool or_none) {
+  for (std::size_t i = 0; i < n_ids; ++i) {
+    if (or_none && ids[i] == -1) continue;
+    if (static_cast<std::uint64_t>(ids[i]) >= table.n_codes) {  // a negative id is a huge unsigned one
+      throw std::out_of_range("row " + std::to_string(ids[i]) + " is outside the table's rows 0 ... " +
+                              std::to_string(static_cast<std::int64_t>(table.n_codes) - 1));
+    }
+  }
+}
+
 void read_codes(const BlockedCodes& table, const std::int64_t* ids, std::size_t n_ids, std::size_t n_bits,
                 std::uint8_t* codes) {
   const std::size_t size = code_size(n_bits);
+  check_ids(table, ids, n_ids);
   for (std::size_t i = 0; i < n_ids; ++i, codes += size) {
-    const std::int64_t id = ids[i];
-    if (static_cast<std::uint64_t>(id) >= table.n_codes) {  // a negative id is a huge unsigned one
-      throw std::out_of_range("row " + std::to_string(id) + " is outside the table's rows 0 ... " +
-                              std::to_string(static_cast<std::int64_t>(table.n_codes) - 1));
-    }
-    const std::size_t row = static_cast<std::size_t>(id);
+    const std::size_t row = static_cast<std::size_t>(ids[i]);
     const std::uint32_t* place = table.blocks + row / kBlockCodes * table.block_words() + row % kBlockCodes;
     for (std::size_t at = 0; at < size; at += 4) {
       std::memcpy(codes + at, place + at / 4 * kBlockCodes, size - at < 4 ? size - at : 4);

@@ -5,34 +5,35 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/blocked_codes.hpp"
-#include "core/top_k.hpp"
+#include "core/scan.hpp"
 
 namespace slimvec {
-
-// Which codes may be found: bit i % 8 of byte i / 8 for code i, two bytes per block, bits of padding codes clear. Null
-// allows every code. Blocks of which no code is allowed are not read.
-using Mask = const std::uint8_t*;
 
 // For each of n_queries packed codes the k nearest of the table, nearest first, ties by the lower index; the same
 // answer on every instruction set and for any n_threads >= 1. distances and indices have n_queries * k entries; where
 // the mask allows fewer than k codes, the rest is distance INT32_MAX and index -1.
-// Throws std::invalid_argument unless 1 <= k <= table.n_codes, and for codes wider or more than a key holds
-// (top_k.hpp).
+// Throws std::invalid_argument unless 1 <= k <= table.n_codes, and for more codes than a key holds (top_k.hpp);
+// Interrupted.
 void hamming_search(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, Mask mask,
                     const std::uint8_t* queries, std::size_t n_queries, std::size_t k, std::size_t n_threads,
-                    std::int32_t* distances, std::int64_t* indices);
+                    Interrupt& interrupt, std::int32_t* distances, std::int64_t* indices);
 
 // For each of n_queries packed codes every allowed code within `radius`, as keys (top_k.hpp) in rising order.
 std::vector<std::vector<Key>> hamming_range_search(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits,
                                                    Mask mask, const std::uint8_t* queries, std::size_t n_queries,
-                                                   std::uint32_t radius, std::size_t n_threads);
+                                                   std::uint32_t radius, std::size_t n_threads, Interrupt& interrupt);
 
-// How many of the `asked` threads are worth starting for a search of this size: at least 1.
+// How many of the `asked` threads are worth using for a search of this size: at least 1.
 std::size_t worthwhile_threads(const BlockedCodes& table, std::size_t n_queries, std::size_t asked);
 
-// out[i] = distance of the query to code i, for all codes.
-void hamming_distances(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, const std::uint8_t* query,
+// out[q * n_codes + i] = distance of query q to code i, for all codes.
+void hamming_pairwise(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, const std::uint8_t* queries,
+                      std::size_t n_queries, std::size_t n_threads, Interrupt& interrupt, std::int32_t* out);
+
+// out[q * n_ids + i] = distance of query q to code ids[q * n_ids + i].
+// Throws std::out_of_range naming an id outside the table.
+void hamming_distances(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, const std::uint8_t* queries,
+                       std::size_t n_queries, const std::int64_t* ids, std::size_t n_ids, Interrupt& interrupt,
                        std::int32_t* out);
 
 }  // namespace slimvec

@@ -1,4 +1,4 @@
-// The k smallest (distance, index) pairs of a stream, under a falling limit.
+// The k smallest (rank, index) pairs of a stream, under a falling limit.
 #pragma once
 
 #include <algorithm>
@@ -8,13 +8,13 @@
 
 namespace slimvec {
 
-// Distance and index in one integer, so that comparing keys compares distances and breaks ties by the lower index.
+// Rank (a Hamming distance, or a score turned round) and index in one integer, so that comparing keys compares ranks
+// and breaks ties by the lower index.
 using Key = std::uint64_t;
-constexpr unsigned kIndexBits = 40;
-constexpr std::uint64_t kMaxDistance = (Key{1} << (64 - kIndexBits)) - 1;  // bits per code: 16,777,215
-constexpr std::uint64_t kMaxIndex = (Key{1} << kIndexBits) - 1;            // codes: 10^12
-constexpr Key make_key(std::uint64_t distance, std::uint64_t index) { return (distance << kIndexBits) | index; }
-constexpr std::int32_t key_distance(Key key) { return static_cast<std::int32_t>(key >> kIndexBits); }
+constexpr unsigned kIndexBits = 32;
+constexpr std::uint64_t kMaxIndex = (Key{1} << kIndexBits) - 1;
+constexpr Key make_key(std::uint64_t rank, std::uint64_t index) { return (rank << kIndexBits) | index; }
+constexpr std::uint32_t key_rank(Key key) { return static_cast<std::uint32_t>(key >> kIndexBits); }
 constexpr std::int64_t key_index(Key key) { return static_cast<std::int64_t>(key & kMaxIndex); }
 
 // Keys gather in a buffer of at least twice k; a full buffer is cut to its k smallest. Each cut costs O(k) and needs
@@ -23,7 +23,7 @@ class TopK {
  public:
   explicit TopK(std::size_t k) : k_(k), capacity_(2 * k + 16) {}  // memory grows with what comes in
 
-  // A distance at or above this cannot enter, as long as indices are pushed in rising order.
+  // A rank at or above this cannot enter, as long as indices are pushed in rising order.
   std::uint32_t limit() const { return limit_; }
 
   void push(Key key) {
@@ -48,7 +48,7 @@ class TopK {
   void cut() {
     const auto kth = keys_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
     std::nth_element(keys_.begin(), kth, keys_.end());
-    limit_ = static_cast<std::uint32_t>(key_distance(*kth));
+    limit_ = key_rank(*kth);
     keys_.resize(k_);
   }
 

@@ -44,6 +44,31 @@ using HammingBelow = std::size_t(const std::uint32_t* blocks, std::size_t n_bloc
                                  const std::uint32_t* query, std::uint32_t limit, bool cold, std::uint32_t* distances,
                                  std::uint32_t* positions);
 
+// A float query against codes: dot = sum over the bits of +query[j] where bit j is set and -query[j] where it is not,
+// with query values rounded to integers of at most kQueryPeak, so that dots are exact and equal everywhere. Each kernel
+// looks up the sum of a few bits at a time; AsymmetricTables prepares what it looks up, 512 bytes per word, from
+// `query`, n_words * 32 values. dots fit int32 up to kMaxAsymmetricBits.
+constexpr std::int16_t kQueryPeak = 8191;  // the sum of four fits an int16
+constexpr std::size_t kTableBytesPerWord = 512;
+constexpr std::size_t kMaxAsymmetricBits = (std::size_t{1} << 18) - 1;
+using AsymmetricTables = void(const std::int16_t* query, std::size_t n_words, unsigned char* tables);
+
+// What turns dots into scores, all float32, without fused operations:
+//   score = ((unit * dot) * scale[i] + bias[i] + offset) * weight[i]
+// `factors` holds, per block, 16 float16 scales, 16 biases and, if n_factors is 3, 16 weights (otherwise 1).
+struct AsymmetricScale {
+  float unit, offset;
+  std::size_t n_factors;  // 2 or 3 per code are stored
+  bool weigh;             // multiply by the third
+};
+
+// Scores of one query for whole blocks, keeping those above `limit`: appends (score, position) as HammingBelow does.
+// A NaN is never kept. `cold` as there.
+//           numpy: s = ((unit * dots) * scale + bias + offset) * weight; nonzero(s > limit)
+using AsymmetricAbove = std::size_t(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
+                                    std::size_t n_words, const unsigned char* tables, const AsymmetricScale& scale,
+                                    float limit, bool cold, float* scores, std::uint32_t* positions);
+
 // One instruction set: its name, the CPU features it needs (isa/features.hpp) and its kernels.
 struct Kernels {
   const char* name;
@@ -52,11 +77,15 @@ struct Kernels {
   Unpack* unpack;
   CountBits* count_bits;
   HammingBelow* hamming_below;
+  AsymmetricTables* asymmetric_tables;
+  AsymmetricAbove* asymmetric_above;
 };
 
 PackSigns pack_signs_scalar, pack_signs_avx2, pack_signs_avx512, pack_signs_neon;
 Unpack unpack_scalar, unpack_avx2, unpack_avx512, unpack_neon;
 CountBits count_bits_scalar, count_bits_avx2, count_bits_avx512, count_bits_neon;
 HammingBelow hamming_below_scalar, hamming_below_avx2, hamming_below_avx512, hamming_below_neon;
+AsymmetricTables asymmetric_tables_scalar, asymmetric_tables_avx2, asymmetric_tables_avx512, asymmetric_tables_neon;
+AsymmetricAbove asymmetric_above_scalar, asymmetric_above_avx2, asymmetric_above_avx512, asymmetric_above_neon;
 
 }  // namespace slimvec

@@ -1,6 +1,7 @@
 """slimvec: embedding tables small enough to carry and fast enough to search, on a plain CPU."""
 
 from slimvec._core import __version__
+from slimvec.binary.asymmetric import ScoreResult
 from slimvec.binary.codes import pack, unpack
 from slimvec.binary.hamming import HammingIndex, RangeResult, SearchResult
 from slimvec.binary.iiq import IIQ, ITQ
@@ -19,6 +20,7 @@ __all__ = [
     "HammingIndex",
     "Isotropy",
     "RangeResult",
+    "ScoreResult",
     "SearchResult",
     "Vectors",
     "__version__",

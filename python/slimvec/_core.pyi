@@ -1,4 +1,4 @@
-from numpy import float32, int32, int64, uint8, uint32
+from numpy import float32, int16, int32, int64, uint8, uint16, uint32
 from numpy.typing import NDArray
 
 __version__: str
@@ -42,6 +42,37 @@ def hamming_search(
     mask: NDArray[uint8] | None,
     n_threads: int,
 ) -> tuple[NDArray[int32], NDArray[int64]]: ...
-def hamming_distances(
-    isa: Isa, blocks: NDArray[uint32], n_codes: int, n_bits: int, query: NDArray[uint8]
+def hamming_pairwise(
+    isa: Isa, blocks: NDArray[uint32], n_codes: int, n_bits: int, queries: NDArray[uint8], n_threads: int
 ) -> NDArray[int32]: ...
+def hamming_distances(
+    isa: Isa, blocks: NDArray[uint32], n_codes: int, n_bits: int, queries: NDArray[uint8], ids: NDArray[int64]
+) -> NDArray[int32]: ...
+def asymmetric_search(
+    isa: Isa,
+    blocks: NDArray[uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[uint16],
+    weigh: bool,
+    queries: NDArray[int16],
+    units: NDArray[float32],
+    offsets: NDArray[float32],
+    k: int,
+    mask: NDArray[uint8] | None,
+    n_threads: int,
+) -> tuple[NDArray[float32], NDArray[int64]]: ...
+def asymmetric_rescore(
+    isa: Isa,
+    blocks: NDArray[uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[uint16],
+    weigh: bool,
+    ids: NDArray[int64],
+    queries: NDArray[int16],
+    units: NDArray[float32],
+    offsets: NDArray[float32],
+    k: int,
+    n_threads: int,
+) -> tuple[NDArray[float32], NDArray[int64]]: ...

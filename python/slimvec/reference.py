@@ -67,14 +67,22 @@ def bag_mean(
     return means
 
 
-def hamming_distances(
-    blocks: NDArray[np.uint32], n_codes: int, n_bits: int, query: NDArray[np.uint8]
+def hamming_pairwise(
+    blocks: NDArray[np.uint32], n_codes: int, n_bits: int, queries: NDArray[np.uint8]
 ) -> NDArray[np.int32]:
-    """Return how many bits differ between ``query (1, code_size)`` and every code, ``(n_codes,)``."""
+    """Return how many bits differ between each query and every code, ``(n_queries, n_codes)``."""
     codes = read_blocks(blocks, n_codes, n_bits, np.arange(n_codes))
-    differing: NDArray[np.uint8] = np.bitwise_count(codes ^ query)
-    distances: NDArray[np.int32] = differing.sum(axis=1, dtype=np.int32)
+    distances = np.empty((len(queries), n_codes), np.int32)
+    for q, query in enumerate(queries):
+        distances[q] = np.bitwise_count(codes ^ query).sum(axis=1, dtype=np.int32)
     return distances
+
+
+def hamming_distances(
+    blocks: NDArray[np.uint32], n_codes: int, n_bits: int, queries: NDArray[np.uint8], ids: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """Return the distances of each query to the codes of its row of ``ids (n_queries, m)``."""
+    return np.take_along_axis(hamming_pairwise(blocks, n_codes, n_bits, queries), ids, axis=1)
 
 
 def allowed_codes(n_codes: int, mask: NDArray[np.uint8] | None) -> NDArray[np.intp]:
@@ -100,7 +108,7 @@ def hamming_search(
     indices = np.full((len(queries), k), -1, np.int64)
     allowed = allowed_codes(n_codes, mask)
     for q, query in enumerate(queries):
-        all_distances = hamming_distances(blocks, n_codes, n_bits, query[None])
+        all_distances = hamming_pairwise(blocks, n_codes, n_bits, query[None])[0]
         nearest = allowed[np.argsort(all_distances[allowed], kind="stable")[:k]]
         indices[q, : len(nearest)] = nearest
         distances[q, : len(nearest)] = all_distances[nearest]
@@ -119,9 +127,79 @@ def hamming_range_search(
     found_distances, found_indices = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     allowed = allowed_codes(n_codes, mask)
     for query in queries:
-        all_distances = hamming_distances(blocks, n_codes, n_bits, query[None])[allowed]
+        all_distances = hamming_pairwise(blocks, n_codes, n_bits, query[None])[0, allowed]
         order = np.argsort(all_distances, kind="stable")[: int((all_distances <= radius).sum())]
         found_distances.append(all_distances[order])
         found_indices.append(allowed[order].astype(np.int64))
     offsets = np.cumsum([len(found) for found in found_indices], dtype=np.int64)
     return offsets, np.concatenate(found_distances), np.concatenate(found_indices)
+
+
+def asymmetric_scores(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[np.uint16],
+    weigh: bool,
+    queries: NDArray[np.int16],
+    units: NDArray[np.float32],
+    offsets: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return ((unit · dot) · scale + bias + offset) · weight of every query and code, ``(n_queries, n_codes)``.
+
+    dot is the sum of +query[j] where bit j is set and -query[j] where it is not. ``factors`` holds the float16 scale,
+    bias and, if there are three, weight of each code, as bits, ``(n_blocks, 2 or 3, 16)``.
+    """
+    signs = lookup(blocks, n_codes, n_bits, np.arange(n_codes)).astype(np.int64)
+    dots = (queries.astype(np.int64) @ signs.T).astype(np.float32)
+    per_code = factors.view(np.float16).astype(np.float32).transpose(1, 0, 2).reshape(factors.shape[1], -1)[:, :n_codes]
+    scores: NDArray[np.float32] = units[:, None] * dots * per_code[0] + per_code[1] + offsets[:, None]
+    return scores * per_code[2] if weigh and len(per_code) == 3 else scores
+
+
+def _highest(
+    scores: NDArray[np.float32], ids: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the k highest scores and their ids, highest first, then by lower id; -inf and -1 where there are fewer."""
+    best = np.lexsort((ids, -scores))[:k]
+    missing = k - len(best)
+    return np.pad(scores[best], (0, missing), constant_values=-np.inf), np.pad(
+        ids[best], (0, missing), constant_values=-1
+    )
+
+
+def asymmetric_search(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[np.uint16],
+    weigh: bool,
+    queries: NDArray[np.int16],
+    units: NDArray[np.float32],
+    offsets: NDArray[np.float32],
+    k: int,
+    mask: NDArray[np.uint8] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return scores and indices of the k allowed codes of the highest score, ``(n_queries, k)``."""
+    scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, queries, units, offsets)
+    allowed = allowed_codes(n_codes, mask).astype(np.int64)
+    best = [_highest(row[allowed], allowed, k) for row in scores]
+    return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
+
+
+def asymmetric_rescore(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[np.uint16],
+    weigh: bool,
+    ids: NDArray[np.int64],
+    queries: NDArray[np.int16],
+    units: NDArray[np.float32],
+    offsets: NDArray[np.float32],
+    k: int,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return :func:`asymmetric_search` among ``ids (n_queries, m)``, where -1 stands for none."""
+    scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, queries, units, offsets)
+    best = [_highest(row[mine[mine >= 0]], mine[mine >= 0], k) for row, mine in zip(scores, ids, strict=True)]
+    return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 import numpy as np
 
 from slimvec.errors import FormatError
+from slimvec.pages import ask_for_huge_pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import DTypeLike, NDArray
 
-    from slimvec.binary.table import BinaryTable
 
 FORMAT_VERSION = 1
 ALIGNMENT = 64
@@ -40,7 +40,7 @@ _CODES = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
 class _TableClass(Protocol):
     kind: str
 
-    def from_content(self, content: Content) -> BinaryTable: ...
+    def from_content(self, content: Content) -> Any: ...
 
 
 _TABLES: dict[str, Any] = {}
@@ -51,20 +51,20 @@ def register(table_class: _TableClass) -> None:
     _TABLES[table_class.kind] = table_class
 
 
-def open_table(path: str | os.PathLike[str], verify: bool = False) -> BinaryTable:
+def open_table(path: str | os.PathLike[str], verify: bool = False) -> Any:
     """Open a saved table by mapping its file: in milliseconds, whatever its size.
 
     Parameters
     ----------
     path : str or path
-        A file written by ``table.save``.
+        A file written by ``save`` of a table or an index.
     verify : bool
         Read the whole file and compare checksums. Without it, structure is checked but not the content of the tensors.
 
     Returns
     -------
-    BinaryTable
-        Its codes are read-only and come from the file as they are needed.
+    BinaryTable or HammingIndex
+        What was saved. Its codes are read-only and come from the file as they are needed.
 
     Raises
     ------
@@ -89,10 +89,9 @@ def open_table(path: str | os.PathLike[str], verify: bool = False) -> BinaryTabl
         kind = content.facts.get("kind")
         if not isinstance(kind, str) or kind not in _TABLES:
             raise FormatError(f"unknown kind of table {kind!r}; expected one of {sorted(_TABLES)}")  # noqa: TRY301
-        table: BinaryTable = _TABLES[kind].from_content(content)
+        return _TABLES[kind].from_content(content)
     except FormatError as error:
         raise FormatError(f"{os.fsdecode(path)}: {error}") from None
-    return table
 
 
 def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -225,6 +224,7 @@ def read_content(path: str | os.PathLike[str]) -> Content:
         if size < 8:
             raise FormatError(f"{size} bytes are too few for a table")
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    ask_for_huge_pages(mapped)
     header_bytes = int.from_bytes(mapped[:8], "little")
     if header_bytes > min(size - 8, MAX_HEADER_BYTES):
         raise FormatError(f"its header of {header_bytes} bytes does not fit: not a table, or truncated")

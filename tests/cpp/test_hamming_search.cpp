@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "check.hpp"
@@ -10,6 +12,8 @@ using namespace slimvec;
 
 namespace {
 
+Interrupt never(nullptr);
+
 using Expected = std::vector<std::vector<Key>>;  // per query, in rising order
 
 void check_top(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, Mask mask,
@@ -17,12 +21,12 @@ void check_top(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits
                const Expected& expected) {
   Guarded<std::int32_t> distances(expected.size() * k);
   Guarded<std::int64_t> indices(expected.size() * k);
-  hamming_search(isa, table, n_bits, mask, queries.data(), expected.size(), k, n_threads, distances.data(),
+  hamming_search(isa, table, n_bits, mask, queries.data(), expected.size(), k, n_threads, never, distances.data(),
                  indices.data());
   for (std::size_t q = 0; q < expected.size(); ++q) {
     for (std::size_t i = 0; i < k; ++i) {
       const bool found = i < expected[q].size();
-      CHECK(distances[q * k + i] == (found ? key_distance(expected[q][i]) : INT32_MAX));
+      CHECK(distances[q * k + i] == (found ? static_cast<std::int32_t>(key_rank(expected[q][i])) : INT32_MAX));
       CHECK(indices[q * k + i] == (found ? key_index(expected[q][i]) : -1));
     }
   }
@@ -36,7 +40,7 @@ void check_range(const Kernels& isa, const BlockedCodes& table, std::size_t n_bi
     keys.erase(std::lower_bound(keys.begin(), keys.end(), beyond), keys.end());
   }
   CHECK(hamming_range_search(isa, table, n_bits, mask, queries.data(), expected.size(),
-                             static_cast<std::uint32_t>(radius), n_threads) == expected);
+                             static_cast<std::uint32_t>(radius), n_threads, never) == expected);
 }
 
 // No code, about every third code, and one run of codes with nothing around it.
@@ -66,13 +70,22 @@ void test_search(const Kernels& isa, std::size_t n_codes, std::size_t n_bits, st
 
   const std::vector<std::vector<std::uint8_t>> masks = make_masks(n_codes);
   std::vector<std::vector<Key>> ranked(n_queries);
+  Guarded<std::int32_t> all(n_queries * n_codes), some(n_queries * 2);
+  std::vector<std::int64_t> ids;
   for (std::size_t q = 0; q < n_queries; ++q) {
-    std::vector<std::int32_t> all(n_codes);
-    hamming_distances(isa, table, n_bits, queries.data() + q * size, all.data());
+    ids.push_back(static_cast<std::int64_t>(q % n_codes));
+    ids.push_back(static_cast<std::int64_t>(n_codes - 1));
+  }
+  hamming_pairwise(isa, table, n_bits, queries.data(), n_queries, 3, never, all.data());
+  hamming_distances(isa, table, n_bits, queries.data(), n_queries, ids.data(), 2, never, some.data());
+  for (std::size_t q = 0; q < n_queries; ++q) {
     for (std::size_t i = 0; i < n_codes; ++i) {
       const std::uint32_t slow = slow_distance(codes.data() + i * size, queries.data() + q * size, n_bits);
-      CHECK(all[i] == static_cast<std::int32_t>(slow));
+      CHECK(all[q * n_codes + i] == static_cast<std::int32_t>(slow));
       ranked[q].push_back(make_key(slow, i));
+    }
+    for (std::size_t i = 0; i < 2; ++i) {
+      CHECK(some[2 * q + i] == all[q * n_codes + static_cast<std::size_t>(ids[2 * q + i])]);
     }
     std::sort(ranked[q].begin(), ranked[q].end());
   }
@@ -93,6 +106,25 @@ void test_search(const Kernels& isa, std::size_t n_codes, std::size_t n_bits, st
       }
     }
   }
+}
+
+// A "yes" stops the search within one poll, on every thread, and says so.
+void test_interrupt(const Kernels& isa) {
+  const std::size_t n_codes = 200000, n_queries = 2000;
+  const std::vector<std::uint32_t> blocks(block_count(n_codes) * kBlockCodes * 4);
+  const std::vector<std::uint8_t> queries(n_queries * 16);
+  std::vector<std::int32_t> distances(n_queries);
+  std::vector<std::int64_t> indices(n_queries);
+  static int questions;
+  questions = 0;
+  for (const std::size_t n_threads : {1u, 3u}) {
+    Interrupt at_once([] { return ++questions > 0; });
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));  // the first question is due
+    CHECK_THROWS(hamming_search(isa, {blocks.data(), n_codes, 4}, 128, nullptr, queries.data(), n_queries, 1, n_threads,
+                                at_once, distances.data(), indices.data()),
+                 Interrupted);
+  }
+  CHECK(questions == 2);
 }
 
 void test_worthwhile_threads() {
@@ -118,15 +150,19 @@ int main() {
     std::int64_t index;
     const std::uint32_t block[16] = {};
     const std::uint8_t query = 0;
-    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, nullptr, &query, 1, 2, 1, &distance, &index),
+    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, nullptr, &query, 1, 2, 1, never, &distance, &index),
                  std::invalid_argument);
-    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, nullptr, &query, 1, 0, 1, &distance, &index),
+    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, 8, nullptr, &query, 1, 0, 1, never, &distance, &index),
                  std::invalid_argument);
-    CHECK_THROWS(hamming_search(*isa, {block, 0, 1}, 8, nullptr, &query, 1, 1, 1, &distance, &index),
+    CHECK_THROWS(hamming_search(*isa, {block, 0, 1}, 8, nullptr, &query, 1, 1, 1, never, &distance, &index),
                  std::invalid_argument);
-    const std::size_t wide = kMaxDistance + 1;  // a distance would not fit its key
-    CHECK_THROWS(hamming_search(*isa, {block, 1, 1}, wide, nullptr, &query, 0, 1, 1, &distance, &index),
-                 std::invalid_argument);
+    CHECK_THROWS(hamming_search(*isa, {block, kMaxIndex + 1, 1}, 8, nullptr, &query, 1, 1, 1, never, &distance, &index),
+                 std::invalid_argument);  // more codes than a key holds
+    for (const std::int64_t outside : {std::int64_t{-1}, std::int64_t{1}, INT64_MAX}) {
+      CHECK_THROWS(hamming_distances(*isa, {block, 1, 1}, 8, &query, 1, &outside, 1, never, &distance),
+                   std::out_of_range);
+    }
+    test_interrupt(*isa);
     std::printf("%s: search agrees with sorting all distances\n", isa->name);
   }
 }

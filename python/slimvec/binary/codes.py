@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slimvec import _core, isa
+from slimvec import _core, isa, pages
+from slimvec.blocks import row_blocks
 from slimvec.validation import as_codes, as_integer, as_matrix
 from slimvec.vocabulary import resolve_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.storage import Content
 
 BLOCK_CODES = 16
 WORD_BITS = 32
@@ -120,7 +123,7 @@ class BlockedCodes:
     @classmethod
     def empty(cls, n_codes: int, n_bits: int) -> BlockedCodes:
         """Return room for ``n_codes`` codes, all bits clear."""
-        return cls(np.zeros(cls.shape(n_codes, n_bits), np.uint32), n_codes, n_bits)
+        return cls(pages.zeros(cls.shape(n_codes, n_bits)), n_codes, n_bits)
 
     @classmethod
     def from_rows(cls, codes: NDArray[np.uint8], n_bits: int) -> BlockedCodes:
@@ -133,6 +136,31 @@ class BlockedCodes:
     def shape(n_codes: int, n_bits: int) -> tuple[int, int, int]:
         """Return the shape of ``blocks``."""
         return -(-n_codes // BLOCK_CODES), -(-n_bits // WORD_BITS), BLOCK_CODES
+
+    @classmethod
+    def from_content(cls, content: Content) -> BlockedCodes:
+        """Return the codes of a file's content, mapped."""
+        n_codes, n_bits = content.integer("rows", 0), content.integer("bits", 1)
+        return cls(content.tensor("codes", np.uint32, cls.shape(n_codes, n_bits)), n_codes, n_bits)
+
+    def first(self, n_codes: int) -> BlockedCodes:
+        """Return the first codes; nothing is copied."""
+        return BlockedCodes(self.blocks[: self.shape(n_codes, self.n_bits)[0]], n_codes, self.n_bits)
+
+    def select(self, rows: NDArray[np.int64]) -> BlockedCodes:
+        """Return a copy of some codes."""
+        selected = self.empty(len(rows), self.n_bits)
+        for first, part in row_blocks(rows):
+            selected.write(first, self.read(part))
+        return selected
+
+    def with_space(self, n_codes: int, used: BlockedCodes) -> BlockedCodes:
+        """Return room for ``n_codes`` codes that begins with those ``used`` here: this, or a larger copy of them."""
+        if n_codes <= self.n_codes and self.blocks.flags.writeable:
+            return self
+        larger = self.empty(max(n_codes, used.n_codes + used.n_codes // 2), self.n_bits)
+        larger.blocks[: len(used.blocks)] = used.blocks
+        return larger
 
     def write(self, first_row: int, codes: NDArray[np.uint8]) -> None:
         """Overwrite the codes from ``first_row`` on with packed codes."""
@@ -165,26 +193,27 @@ class BlockedCodes:
         )
 
     def pack_mask(self, mask: ArrayLike) -> NDArray[np.uint8]:
-        """Return a mask as the kernels take it: one bit per code, two bytes per block.
-
-        Parameters
-        ----------
-        mask : array_like, shape (n_codes,), bool, or integer row numbers
-            Rows that may be found.
-        """
-        array = np.asarray(mask)
-        if array.dtype == bool:
-            if array.shape != (self.n_codes,):
-                raise ValueError(f"mask has shape {array.shape}; expected ({self.n_codes},), one bool per code")
-            allowed = array
-        else:
-            allowed = np.zeros(self.n_codes, bool)
-            allowed[resolve_rows(array.ravel() if array.size else [], "mask", self.n_codes, None)] = True
+        """Return a mask (see :meth:`rows_of`) as the kernels take it: one bit per code, two bytes per block."""
         packed = np.zeros(2 * len(self.blocks), np.uint8)
-        bits = np.packbits(allowed, bitorder="little")
+        bits = np.packbits(self.rows_of(mask, "mask"), bitorder="little")
         packed[: len(bits)] = bits
         return packed
 
-    def distances_to(self, query: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Return the Hamming distance of one packed query ``(1, ceil(n_bits / 8))`` to every code, ``(n_codes,)``."""
-        return _core.hamming_distances(isa.current(), self.blocks, self.n_codes, self.n_bits, query)
+    def rows_of(self, rows: ArrayLike, name: str) -> NDArray[np.bool_]:
+        """Return a bool per code from a bool per code or from row numbers; errors call them ``name``."""
+        array = np.asarray(rows)
+        if array.dtype == bool:
+            if array.shape != (self.n_codes,):
+                raise ValueError(f"{name} has shape {array.shape}; expected ({self.n_codes},), one bool per code")
+            return array
+        chosen = np.zeros(self.n_codes, bool)
+        chosen[resolve_rows(array.ravel() if array.size else [], name, self.n_codes, None)] = True
+        return chosen
+
+    def pairwise(self, queries: NDArray[np.uint8], n_threads: int) -> NDArray[np.int32]:
+        """Return the Hamming distances of packed queries to every code, ``(n_queries, n_codes)``."""
+        return _core.hamming_pairwise(isa.current(), self.blocks, self.n_codes, self.n_bits, queries, n_threads)
+
+    def distances(self, queries: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the Hamming distances of packed queries to ``rows (n_queries, m)``, in the shape of ``rows``."""
+        return _core.hamming_distances(isa.current(), self.blocks, self.n_codes, self.n_bits, queries, rows)

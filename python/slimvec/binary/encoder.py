@@ -38,15 +38,24 @@ class Encoder:
         projected: NDArray[np.float32] = centred.astype(np.float32, copy=False) @ self.projection
         return projected
 
+    def reconstruct(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return mean + projection · z for rows z ``(m, n_bits)``: vectors in the original space, ``(m, d)``."""
+        rows: NDArray[np.float32] = values @ self.projection.T
+        rows += self.mean
+        return rows
+
     def encode(self, vectors: ArrayLike | Vectors, name: str) -> NDArray[np.uint8]:
         """Return the packed codes of ``vectors (n, d)``, which errors call ``name``."""
         rows = as_matrix(vectors, name, len(self.mean))
-        codes = [self.encode_block(block, name, first) for first, block in row_blocks(rows)]
+        codes = [pack(self.project_finite(block, name, first)) for first, block in row_blocks(rows)]
         return np.concatenate(codes) if codes else pack(np.empty((0, self.projection.shape[1]), np.float32))
 
-    def encode_block(self, block: NDArray[Any], name: str, first_row: int) -> NDArray[np.uint8]:
-        """Return the packed codes of one block of ``name``, whose first row has the number ``first_row``."""
+    def project_finite(self, block: NDArray[Any], name: str, first_row: int) -> NDArray[np.float32]:
+        """Return :meth:`project` of one block of ``name``, refusing what is not finite.
+
+        Its first row has the number ``first_row``.
+        """
         with np.errstate(over="ignore", invalid="ignore"):  # reported just below
             values = self.project(block)
         check_finite(values, name, first_row)
-        return pack(values)
+        return values

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
+from slimvec.storage import register, save_table
 from slimvec.validation import as_codes, as_integer, as_threads
+from slimvec.vocabulary import resolve_rows
 
 if TYPE_CHECKING:
+    import os
+
     from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.storage import Content
 
 
 class SearchResult(NamedTuple):
@@ -81,18 +88,25 @@ class HammingIndex:
            [1]])
     """
 
+    kind = "hamming"
+
     def __init__(self, codes: ArrayLike, n_bits: int | None = None) -> None:
         shape = np.shape(codes)
         whole_bytes = 8 * max(shape[1], 1) if len(shape) == 2 else 8
         n_bits = whole_bytes if n_bits is None else as_integer(n_bits, "n_bits", 1)
-        self._codes = BlockedCodes.from_rows(as_codes(codes, "codes", n_bits), n_bits)
+        self._set(BlockedCodes.from_rows(as_codes(codes, "codes", n_bits), n_bits))
 
     @classmethod
     def from_blocks(cls, codes: BlockedCodes) -> HammingIndex:
         """Return an index over codes that are in the blocked layout already; nothing is copied."""
         index = cls.__new__(cls)
-        index._codes = codes
+        index._set(codes)
         return index
+
+    def _set(self, codes: BlockedCodes) -> None:
+        self._codes = codes
+        self._room = codes  # the same codes and, after them, room for more
+        self._changing = Lock()
 
     @property
     def n_bits(self) -> int:
@@ -147,8 +161,9 @@ class HammingIndex:
         array([[0]])
         """
         queries = as_codes(codes, "codes", self.n_bits)
-        k = as_integer(k, "k", 1, len(self), why=", the number of codes")
-        return SearchResult(*self._codes.search(queries, k, self._mask(mask), as_threads(threads)))
+        table = self._codes
+        k = as_integer(k, "k", 1, table.n_codes, why=", the number of codes")
+        return SearchResult(*table.search(queries, k, _packed(mask, table), as_threads(threads)))
 
     def range_search(
         self, codes: ArrayLike, radius: int, threads: int | None = None, mask: ArrayLike | None = None
@@ -186,7 +201,174 @@ class HammingIndex:
         """
         queries = as_codes(codes, "codes", self.n_bits)
         radius = min(as_integer(radius, "radius", 0), self.n_bits)
-        return RangeResult(*self._codes.range_search(queries, radius, self._mask(mask), as_threads(threads)))
+        table = self._codes
+        return RangeResult(*table.range_search(queries, radius, _packed(mask, table), as_threads(threads)))
 
-    def _mask(self, mask: ArrayLike | None) -> NDArray[np.uint8] | None:
-        return None if mask is None else self._codes.pack_mask(mask)
+    def distances(self, codes: ArrayLike, indices: ArrayLike) -> NDArray[np.int32]:
+        """Return the Hamming distances of each query to rows of its own.
+
+        Parameters
+        ----------
+        codes : array_like, shape (n_queries, ceil(n_bits / 8)), uint8
+            Packed queries.
+        indices : array_like, shape (n_queries, m) or (m,), integers
+            Row numbers: for each query, or the same for all.
+
+        Returns
+        -------
+        ndarray, shape (n_queries, m), int32
+            Number of bits that differ.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`search`, and if the shape of ``indices`` does not fit.
+        IndexError
+            If ``indices`` holds a row number outside the index.
+
+        Examples
+        --------
+        >>> import slimvec as sv
+        >>> index = sv.HammingIndex(sv.pack([[1, 1, -1], [1, -1, -1], [-1, -1, 1]]), n_bits=3)
+        >>> index.distances(sv.pack([[1, -1, 1]]), [2, 0])
+        array([[1, 2]], dtype=int32)
+        """
+        queries = as_codes(codes, "codes", self.n_bits)
+        given = np.asarray(indices)
+        if given.ndim not in {1, 2} or (given.ndim == 2 and len(given) != len(queries)):
+            raise ValueError(f"indices has shape {given.shape}; expected (m,) or ({len(queries)}, m)")
+        table = self._codes
+        rows = resolve_rows(given.ravel() if given.size else [], "indices", table.n_codes, None).reshape(given.shape)
+        each = np.broadcast_to(rows, (len(queries), given.shape[-1]))
+        return table.distances(queries, np.ascontiguousarray(each))
+
+    def pairwise(self, codes: ArrayLike | None = None, threads: int | None = None) -> NDArray[np.int32]:
+        """Return the Hamming distances of each query to every code.
+
+        Parameters
+        ----------
+        codes : array_like, shape (n_queries, ceil(n_bits / 8)), uint8, optional
+            Packed queries; by default the codes of the index itself.
+        threads : int, optional
+            See :meth:`search`.
+
+        Returns
+        -------
+        ndarray, shape (n_queries, n), int32
+            Number of bits that differ; 4 bytes each, so mind the size.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`search`.
+
+        Examples
+        --------
+        >>> import slimvec as sv
+        >>> sv.HammingIndex(sv.pack([[1, 1, -1], [1, -1, -1]]), n_bits=3).pairwise()
+        array([[0, 1],
+               [1, 0]], dtype=int32)
+        """
+        table = self._codes
+        own = codes is None
+        queries = table.read(np.arange(table.n_codes)) if own else as_codes(codes, "codes", self.n_bits)
+        return table.pairwise(queries, as_threads(threads))
+
+    def add(self, codes: ArrayLike) -> NDArray[np.int64]:
+        """Append codes.
+
+        Room grows by half when it is full, so that adding one by one costs constant time each. A search in another
+        thread sees the index as it was or as it is, never something in between.
+
+        Parameters
+        ----------
+        codes : array_like, shape (m, ceil(n_bits / 8)), uint8
+            Packed codes.
+
+        Returns
+        -------
+        ndarray, shape (m,), int64
+            Their row numbers.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As the constructor.
+
+        Examples
+        --------
+        >>> import slimvec as sv
+        >>> index = sv.HammingIndex(sv.pack([[1, 1, -1]]), n_bits=3)
+        >>> index.add(sv.pack([[1, -1, -1], [-1, -1, 1]]))
+        array([1, 2])
+        """
+        packed = as_codes(codes, "codes", self.n_bits)
+        with self._changing:
+            first = len(self)
+            self._room = self._room.with_space(first + len(packed), self._codes)
+            self._room.write(first, packed)
+            self._codes = self._room.first(first + len(packed))
+        return np.arange(first, first + len(packed))
+
+    def remove(self, indices: ArrayLike) -> int:
+        """Remove codes; those that follow move up, as in ``numpy.delete``.
+
+        All others are copied, so remove many at once rather than one by one.
+
+        Parameters
+        ----------
+        indices : array_like
+            Which: row numbers, or a bool per code.
+
+        Returns
+        -------
+        int
+            How many were removed.
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            As ``mask`` in :meth:`search`.
+
+        Examples
+        --------
+        >>> import slimvec as sv
+        >>> index = sv.HammingIndex(sv.pack([[1, 1, -1], [1, -1, -1], [-1, -1, 1]]), n_bits=3)
+        >>> index.remove([0])
+        1
+        >>> index.search(sv.pack([[-1, -1, 1]]), k=1).indices
+        array([[1]])
+        """
+        with self._changing:
+            kept = np.flatnonzero(~self._codes.rows_of(indices, "indices"))
+            removed = len(self) - len(kept)
+            self._codes = self._room = self._codes.select(kept)
+        return removed
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the index to a file that :func:`slimvec.open` maps; see :meth:`BinaryTable.save`.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        OSError
+            If the place cannot be written.
+        """
+        codes = self._codes
+        facts = {"kind": self.kind, "rows": codes.n_codes, "bits": codes.n_bits}
+        save_table(path, facts, {"codes": codes.blocks})
+
+    @classmethod
+    def from_content(cls, content: Content) -> HammingIndex:
+        """Return the index that a file's content describes, mapped."""
+        return cls.from_blocks(BlockedCodes.from_content(content))
+
+
+def _packed(mask: ArrayLike | None, table: BlockedCodes) -> NDArray[np.uint8] | None:
+    return None if mask is None else table.pack_mask(mask)
+
+
+register(HammingIndex)

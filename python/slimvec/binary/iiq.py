@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from slimvec.binary.codes import BlockedCodes
+from slimvec.binary.codes import BlockedCodes, pack
 from slimvec.binary.encoder import Encoder
+from slimvec.binary.factors import FactorsBuilder
+from slimvec.binary.parts import TableParts
 from slimvec.binary.rotation import learn_rotation, random_frame
 from slimvec.binary.table import BinaryTable
 from slimvec.blocks import row_blocks
@@ -193,13 +195,19 @@ class IIQ(Estimator):
         """
         return self.fit(X, y).transform(X)
 
-    def compress(self, vectors: Vectors | ArrayLike, *, progress: Progress = ignore) -> BinaryTable:
+    def compress(
+        self, vectors: Vectors | ArrayLike, *, factors: bool = False, progress: Progress = ignore
+    ) -> BinaryTable:
         """Fit on vectors and return them as a table of codes.
 
         Parameters
         ----------
         vectors : Vectors or array_like, shape (n, d)
             With words, the table answers by word; a bare matrix gives a table whose rows are numbers.
+        factors : bool
+            Keep, beside each code, two float16 numbers (three, if the vectors are not of unit length): float queries
+            then find many more of the true neighbours (:meth:`BinaryTable.search`), and rows can be turned back into
+            vectors of the original space (``lookup(..., original=True)``).
         progress : callable, optional
             ``progress(stage, done, total)``.
 
@@ -211,12 +219,21 @@ class IIQ(Estimator):
         rows = as_matrix(vectors, "vectors")
         encoder = Encoder(self.mean_, self.projection_)
         codes = BlockedCodes.empty(len(rows), self.projection_.shape[1])
+        builder = FactorsBuilder(len(rows), self.mean_, self._norm(len(rows))) if factors else None
         for first, block in row_blocks(rows):
-            codes.write(first, encoder.encode_block(block, "vectors", first))
+            projected = encoder.project_finite(block, "vectors", first)
+            codes.write(first, pack(projected))
+            if builder is not None:
+                builder.update(first, block, projected)
             progress("encoding", first + len(block), len(rows))
-        return BinaryTable.from_parts(
-            codes, words=getattr(vectors, "vocabulary", None), encoder=encoder, made_by=self._description()
-        )
+        words = getattr(vectors, "vocabulary", None)
+        made = None if builder is None else builder.finish()
+        return BinaryTable.from_parts(TableParts(codes, words, encoder, made, self._description()))
+
+    def _norm(self, n_rows: int) -> float:
+        """Return the root mean square norm of the rows that were fitted."""
+        variance = float((self.singular_values_**2).sum()) / n_rows
+        return float(np.sqrt(variance + self.mean_.astype(np.float64) @ self.mean_))
 
     def _description(self) -> dict[str, Any]:
         """Return how the table was made, in JSON's types."""

@@ -22,7 +22,7 @@ def similarities(table: BlockedCodes, codes: NDArray[np.uint8]) -> NDArray[np.fl
     """
     distances = np.zeros(table.n_codes, np.int64)
     for code in codes:
-        distances += table.distances_to(code[None])
+        distances += table.pairwise(code[None], n_threads=1)[0]
     products = table.n_bits - 2.0 * distances / len(codes)
     mean = unpack(codes, table.n_bits).mean(axis=0, dtype=np.float64)
     norm = (float(mean @ mean) * table.n_bits) ** 0.5

@@ -8,9 +8,10 @@ import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.encoder import Encoder
-from slimvec.binary.hamming import HammingIndex, SearchResult
+from slimvec.binary.parts import TableParts
+from slimvec.binary.rows import CodeRows
+from slimvec.binary.search import TableSearch
 from slimvec.binary.similarity import largest, similarities
-from slimvec.keyed import Keyed
 from slimvec.storage import register, save_table
 from slimvec.validation import as_codes, as_integer
 from slimvec.vocabulary import Vocabulary
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from slimvec.binary.asymmetric import Metric, ScoreResult
+    from slimvec.binary.hamming import SearchResult
     from slimvec.storage import Content
     from slimvec.vectors import Vectors
 
 
-class BinaryTable(Keyed):
+class BinaryTable(CodeRows):
     """Binary codes with, optionally, the words they stand for and the encoder that made them.
 
     Made by :meth:`slimvec.IIQ.compress`, opened by :func:`slimvec.open`, or built by hand from codes.
@@ -83,31 +86,7 @@ class BinaryTable(Keyed):
         vocabulary = None if words is None else Vocabulary(words)
         if vocabulary is not None and len(vocabulary) != len(packed):
             raise ValueError(f"there are {len(vocabulary)} words for {len(packed)} codes; expected one each")
-        self._set_parts(BlockedCodes.from_rows(packed, n_bits), vocabulary, encoder, {})
-
-    @classmethod
-    def from_parts(
-        cls, codes: BlockedCodes, words: Vocabulary | None, encoder: Encoder | None, made_by: dict[str, Any]
-    ) -> BinaryTable:
-        """Return a table over parts that fit each other already; nothing is copied."""
-        table = cls.__new__(cls)
-        table._set_parts(codes, words, encoder, made_by)
-        return table
-
-    def _set_parts(
-        self, codes: BlockedCodes, words: Vocabulary | None, encoder: Encoder | None, made_by: dict[str, Any]
-    ) -> None:
-        super().__init__(codes.n_codes, words)
-        self._codes = codes
-        self._encoder = encoder
-        self._made_by = made_by
-
-    # ---- what it holds
-
-    @property
-    def n_bits(self) -> int:
-        """Bits per code, and the width of the rows that :meth:`lookup` returns."""
-        return self._codes.n_bits
+        super().__init__(TableParts(BlockedCodes.from_rows(packed, n_bits), vocabulary, encoder))
 
     def __repr__(self) -> str:
         words = "" if self.vocabulary is None else ", with words"
@@ -115,8 +94,13 @@ class BinaryTable(Keyed):
 
     @property
     def compression_ratio(self) -> float | None:
-        """Bits of a float32 row over bits of a code, as the IIQ paper counts; None if the dimension is not known."""
-        return None if self._encoder is None else 32 * len(self._encoder.mean) / self.n_bits
+        """Bits of a float32 row over bits of a code and its factors; None if the dimension is not known."""
+        encoder = self._parts.encoder
+        return None if encoder is None else 32 * len(encoder.mean) / (self.n_bits + self._factor_bits)
+
+    @property
+    def _factor_bits(self) -> int:
+        return 0 if self._parts.factors is None else self._parts.factors.bits
 
     def info(self) -> dict[str, Any]:
         """Describe the table.
@@ -125,141 +109,28 @@ class BinaryTable(Keyed):
         -------
         dict
             ``kind``, ``rows``, ``bits``, ``dimension`` (of the original vectors, or None), ``made_by`` (method and
-            parameters), ``bytes`` (stored bytes of ``codes``, ``encoder`` and ``words``), ``compression_ratio`` (as the
-            paper counts: 32 d / bits) and ``stored_ratio`` (float32 matrix over codes and encoder as stored, words
-            apart; None where the dimension is not known).
+            parameters), ``bytes`` (stored bytes of ``codes``, ``factors``, ``encoder`` and ``words``),
+            ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and ``stored_ratio`` (float32 matrix
+            over all that is stored but the words; None where the dimension is not known).
         """
-        encoder = self._encoder
-        encoder_bytes = 0 if encoder is None else encoder.mean.nbytes + encoder.projection.nbytes
+        encoder = self._parts.encoder
         dimension = None if encoder is None else len(encoder.mean)
-        stored = self._codes.blocks.nbytes + encoder_bytes
+        sizes = {
+            "codes": self._parts.codes.blocks.nbytes,
+            "factors": 0 if self._parts.factors is None else self._parts.factors.values.nbytes,
+            "encoder": 0 if encoder is None else encoder.mean.nbytes + encoder.projection.nbytes,
+        }
+        stored = sum(sizes.values())
         return {
             "kind": self.kind,
             "rows": len(self),
             "bits": self.n_bits,
             "dimension": dimension,
-            "made_by": dict(self._made_by),
-            "bytes": {
-                "codes": self._codes.blocks.nbytes,
-                "encoder": encoder_bytes,
-                "words": 0 if self.vocabulary is None else self.vocabulary.nbytes,
-            },
+            "made_by": dict(self._parts.made_by),
+            "bytes": {**sizes, "words": 0 if self.vocabulary is None else self.vocabulary.nbytes},
             "compression_ratio": self.compression_ratio,
             "stored_ratio": 4 * len(self) * dimension / stored if dimension and stored else None,
         }
-
-    # ---- codes as vectors
-
-    def lookup(self, keys: Sequence[str | int] | NDArray[np.integer]) -> NDArray[np.float32]:
-        """Return the codes of words or rows as vectors.
-
-        Parameters
-        ----------
-        keys : sequence of str and int, or integer array
-            Words, row numbers, or both.
-
-        Returns
-        -------
-        ndarray, shape (len(keys), n_bits), float32
-            Entries -1 and +1.
-
-        Raises
-        ------
-        KeyError
-            For an unknown word; the message names near spellings.
-        IndexError
-            For a row number outside the table.
-
-        Examples
-        --------
-        >>> import slimvec as sv
-        >>> table = sv.BinaryTable(sv.pack([[1, -1]]), 2, words=["cat"])
-        >>> table.lookup(["cat", 0])
-        array([[ 1., -1.],
-               [ 1., -1.]], dtype=float32)
-        """
-        return self._codes.lookup(self._rows(keys, "keys"))
-
-    def __getitem__(self, key: str | int) -> NDArray[np.float32]:
-        """Return the code of one word or row as a vector of -1 and +1, ``(n_bits,)``."""
-        row: NDArray[np.float32] = self.lookup([key])[0]
-        return row
-
-    def codes(self, keys: Sequence[str | int] | NDArray[np.integer] | None = None) -> NDArray[np.uint8]:
-        """Return packed codes, of all rows or of some.
-
-        Parameters
-        ----------
-        keys : sequence of str and int, or integer array, optional
-            By default all rows.
-
-        Returns
-        -------
-        ndarray, shape (len(keys), ceil(n_bits / 8)), uint8
-            As faiss ``IndexBinaryFlat`` and usearch take them.
-
-        Examples
-        --------
-        >>> import slimvec as sv
-        >>> sv.BinaryTable(sv.pack([[1, -1], [1, 1]]), 2).codes()
-        array([[1],
-               [3]], dtype=uint8)
-        """
-        return self._codes.read(np.arange(len(self)) if keys is None else self._rows(keys, "keys"))
-
-    def mean(self, bags: Sequence[Sequence[str | int]]) -> NDArray[np.float32]:
-        """Return the mean code of each bag of words: a sentence vector.
-
-        Parameters
-        ----------
-        bags : sequence of sequences of str and int
-            Words that the table does not hold are skipped.
-
-        Returns
-        -------
-        ndarray, shape (len(bags), n_bits), float32
-            Means of -1 and +1; zeros for a bag of which nothing is known.
-
-        Raises
-        ------
-        TypeError
-            If a bag is a string: split sentences into words first.
-        IndexError
-            For a row number outside the table.
-
-        Examples
-        --------
-        >>> import slimvec as sv
-        >>> table = sv.BinaryTable(sv.pack([[1, -1], [1, 1]]), 2, words=["good", "film"])
-        >>> table.mean([["a", "good", "film"], ["dull"]])
-        array([[1., 0.],
-               [0., 0.]], dtype=float32)
-        """
-        return self._codes.bag_mean(*self._bags(bags))
-
-    def encode(self, vectors: ArrayLike | Vectors) -> NDArray[np.uint8]:
-        """Return the packed codes of new float vectors, made as the table's own were.
-
-        Parameters
-        ----------
-        vectors : array_like, shape (m, d)
-            In the space of the original vectors.
-
-        Returns
-        -------
-        ndarray, shape (m, ceil(n_bits / 8)), uint8
-
-        Raises
-        ------
-        ValueError
-            If the table has no encoder, the width is wrong, or a value is not finite.
-        """
-        return self._encode(vectors, "vectors")
-
-    def _encode(self, vectors: ArrayLike | Vectors, name: str) -> NDArray[np.uint8]:
-        if self._encoder is None:
-            raise ValueError(f"{name}: this table has no encoder (mean and projection), so it takes packed codes only")
-        return self._encoder.encode(vectors, name)
 
     # ---- search
 
@@ -267,18 +138,34 @@ class BinaryTable(Keyed):
         self,
         queries: ArrayLike | Vectors,
         k: int = 10,
+        *,
+        oversample: int | None = 10,
+        metric: Metric = "cosine",
+        originals: ArrayLike | None = None,
         threads: int | None = None,
         mask: ArrayLike | None = None,
-    ) -> SearchResult:
-        """Find the ``k`` rows whose codes are nearest to each query by Hamming distance.
+    ) -> SearchResult | ScoreResult:
+        """Find the ``k`` rows nearest to each query.
+
+        Packed codes are compared by Hamming distance. So are float queries, once encoded, if the table has no factors.
+        With factors (``compress(..., factors=True)``) a float query keeps its precision: a shortlist by Hamming
+        distance is scored by estimated cosines, from the bits of each code and its factors.
 
         Parameters
         ----------
         queries : array_like
-            Float vectors ``(n_queries, d)``, which are encoded first, or packed codes
-            ``(n_queries, ceil(n_bits / 8))`` uint8.
+            Float vectors ``(n_queries, d)``, or packed codes ``(n_queries, ceil(n_bits / 8))`` uint8.
         k : int
             Neighbours per query, from 1 to the number of rows.
+        oversample : int, optional
+            Each stage hands on this many times as many rows as the next one returns. ``None`` scores every row by its
+            bits and factors: the last percent of recall, at several times the time.
+        metric : {"cosine", "dot"}
+            What scores estimate.
+        originals : array_like, shape (n, d), optional
+            The vectors that the table was made from, in memory or mapped, float32, float16 or int8. The best
+            ``oversample * k`` rows (100 more than k if ``oversample`` is None) are scored exactly by them; only these
+            rows are read.
         threads : int, optional
             At most this many threads; by default as many as the process may use.
         mask : array_like, optional
@@ -286,25 +173,40 @@ class BinaryTable(Keyed):
 
         Returns
         -------
-        SearchResult
-            ``distances`` (int32 bit counts) and ``indices`` (int64 rows), both ``(n_queries, k)``, ordered by
-            (distance, row): the same for any number of threads and on any instruction set.
+        SearchResult or ScoreResult
+            ``distances`` (int32 bit counts) or, of float queries with factors or originals, ``scores`` (float32), and
+            ``indices`` (int64 rows), all ``(n_queries, k)``, best first, ties by row: the same for any number of
+            threads and on any instruction set.
 
         Raises
         ------
         ValueError
-            For a wrong width, NaN, or ``k`` out of range.
+            For a wrong width, NaN, ``k`` out of range, or options that do not fit the queries.
+
+        Notes
+        -----
+        The estimate of ⟨x, q⟩ is s ⟨b, Pᵀ(q - m)⟩ + ⟨x - m, m⟩ + ⟨m, q⟩ (:mod:`slimvec.binary.factors`). It leaves out
+        directions that were removed: make tables for retrieval with ``n_remove=0``.
+        ``benchmarks/results/search.md`` shows recall and time of each way.
 
         Examples
         --------
+        >>> import numpy as np
         >>> import slimvec as sv
-        >>> table = sv.BinaryTable(sv.pack([[1, 1, -1], [1, -1, -1]]), 3)
-        >>> table.search(sv.pack([[1, -1, 1]]), k=1)
-        SearchResult(distances=array([[1]], dtype=int32), indices=array([[1]]))
+        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+        >>> table = sv.IIQ(n_remove=0).compress(X, factors=True)
+        >>> scores, rows = table.search(X[:2], k=3)
+        >>> rows[:, 0]
+        array([0, 1])
+        >>> table.search(table.codes([7]), k=1).distances
+        array([[0]], dtype=int32)
         """
-        is_packed = isinstance(queries, np.ndarray) and queries.dtype == np.uint8
-        codes: Any = queries if is_packed else self._encode(queries, "queries")
-        return HammingIndex.from_blocks(self._codes).search(codes, k, threads, mask)
+        search = TableSearch(self._parts.codes, self._parts.encoder, self._parts.factors, metric, mask, threads)
+        if isinstance(queries, np.ndarray) and queries.dtype == np.uint8:
+            if originals is not None:
+                raise ValueError("originals cannot score packed codes; pass float queries")
+            return search.codes(queries, k)
+        return search.floats(queries, k, oversample, originals)
 
     def most_similar(
         self, query: str | int | Sequence[str | int] | NDArray[Any], k: int = 10
@@ -341,9 +243,9 @@ class BinaryTable(Keyed):
             rows = np.unique(self._rows([query] if one else query, "query"))
             if len(rows) == 0:
                 raise ValueError("query is empty; expected at least one word, row or vector")
-            codes = self._codes.read(rows)
+            codes = self._parts.codes.read(rows)
         k = as_integer(k, "k", 1, len(self) - len(rows), why=", the number of rows that are not in the query")
-        cosines = similarities(self._codes, codes)
+        cosines = similarities(self._parts.codes, codes)
         cosines[rows] = -np.inf
         return [(self._name(row), float(cosines[row])) for row in largest(cosines, k).tolist()]
 
@@ -364,29 +266,19 @@ class BinaryTable(Keyed):
         OSError
             If the place cannot be written.
         """
-        tensors: dict[str, NDArray[Any]] = {"codes": self._codes.blocks}
-        if self._encoder is not None:
-            tensors |= {"mean": self._encoder.mean, "projection": self._encoder.projection}
-        if self.vocabulary is not None:
-            text, offsets = self.vocabulary.to_text()
-            tensors |= {"words.text": text, "words.offsets": offsets}
-        facts = {"kind": self.kind, "rows": len(self), "bits": self.n_bits, "made_by": self._made_by}
-        save_table(path, facts, tensors)
+        save_table(path, *self._parts.to_content(self.kind))
+
+    @classmethod
+    def from_parts(cls, parts: TableParts) -> BinaryTable:
+        """Return a table over parts that fit each other already; nothing is copied."""
+        table = cls.__new__(cls)
+        CodeRows.__init__(table, parts)
+        return table
 
     @classmethod
     def from_content(cls, content: Content) -> BinaryTable:
         """Return the table that a file's content describes, mapped, after checking that its parts fit each other."""
-        n_codes, n_bits = content.integer("rows", 0), content.integer("bits", 1)
-        codes = BlockedCodes(content.tensor("codes", np.uint32, BlockedCodes.shape(n_codes, n_bits)), n_codes, n_bits)
-        encoder = None
-        if "mean" in content.tensors:
-            mean = content.tensor("mean", np.float32, (None,))
-            encoder = Encoder(mean, content.tensor("projection", np.float32, (len(mean), n_bits)))
-        words = None
-        if "words.text" in content.tensors:
-            text = content.tensor("words.text", np.uint8, (None,))
-            words = Vocabulary.from_text(text, content.tensor("words.offsets", np.int64, (n_codes + 1,)))
-        return cls.from_parts(codes, words, encoder, content.made_by())
+        return cls.from_parts(TableParts.from_content(content))
 
 
 register(BinaryTable)

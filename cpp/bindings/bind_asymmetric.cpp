@@ -1,0 +1,94 @@
+#include <utility>
+
+#include "bindings/search_arguments.hpp"
+#include "core/asymmetric_search.hpp"
+#include "core/hamming_search.hpp"
+
+namespace slimvec {
+
+namespace {
+
+using HalfArray = py::array_t<std::uint16_t, py::array::c_style>;  // float16, as its bits
+using QueryArray = py::array_t<std::int16_t, py::array::c_style>;
+
+Factors check_factors(const HalfArray& factors, bool weigh, const BlockedCodes& table) {
+  require(factors.ndim() == 3 && size_of(factors, 0) == table.n_blocks() &&
+              (factors.shape(1) == 2 || factors.shape(1) == 3) && size_of(factors, 2) == kBlockCodes,
+          "factors must have shape (n_blocks, 2 or 3, 16)");
+  return {elements(factors), size_of(factors, 1), weigh};
+}
+
+AsymmetricQueries check_queries(const QueryArray& queries, const FloatArray& units, const FloatArray& offsets,
+                                std::size_t n_bits) {
+  require(n_bits <= kMaxAsymmetricBits, "n_bits must be at most " + std::to_string(kMaxAsymmetricBits));
+  require(queries.ndim() == 2 && size_of(queries, 1) == n_bits, "queries must have shape (n_queries, n_bits)");
+  const std::size_t n_queries = size_of(queries, 0);
+  require(units.ndim() == 1 && size_of(units, 0) == n_queries, "units must have one entry per query");
+  require(offsets.ndim() == 1 && size_of(offsets, 0) == n_queries, "offsets must have one entry per query");
+  const std::int16_t* values = elements(queries);
+  const bool small = std::all_of(values, values + n_queries * n_bits,
+                                 [](std::int16_t value) { return value >= -kQueryPeak && value <= kQueryPeak; });
+  require(small, "queries must lie between -8191 and 8191");
+  return {values, elements(units), elements(offsets), n_queries, n_bits};
+}
+
+std::pair<FloatArray, IdArray> search(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
+                                      std::size_t n_bits, const HalfArray& factors, bool weigh,
+                                      const QueryArray& queries, const FloatArray& units, const FloatArray& offsets,
+                                      std::size_t k, const OptionalMask& mask, std::size_t n_threads) {
+  check_isa(isa);
+  const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
+  const Factors per_code = check_factors(factors, weigh, table);
+  const AsymmetricQueries asked = check_queries(queries, units, offsets, n_bits);
+  require(k >= 1 && k <= n_codes, "k must lie between 1 and the number of codes");
+  require(n_threads >= 1, "n_threads must be at least 1");
+  const Mask allowed = check_mask(mask, table);
+  FloatArray scores = new_array<FloatArray>(asked.n_queries, k);
+  IdArray indices = new_array<IdArray>(asked.n_queries, k);
+  float* scores_out = scores.mutable_data();
+  std::int64_t* indices_out = indices.mutable_data();
+  without_gil([&](Interrupt& interrupt) {
+    n_threads = worthwhile_threads(table, asked.n_queries, n_threads);
+    asymmetric_search(isa, table, per_code, allowed, asked, k, n_threads, interrupt, scores_out, indices_out);
+  });
+  return {std::move(scores), std::move(indices)};
+}
+
+std::pair<FloatArray, IdArray> rescore(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
+                                       std::size_t n_bits, const HalfArray& factors, bool weigh, const IdArray& ids,
+                                       const QueryArray& queries, const FloatArray& units, const FloatArray& offsets,
+                                       std::size_t k, std::size_t n_threads) {
+  check_isa(isa);
+  const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
+  const Factors per_code = check_factors(factors, weigh, table);
+  const AsymmetricQueries asked = check_queries(queries, units, offsets, n_bits);
+  require(ids.ndim() == 2 && size_of(ids, 0) == asked.n_queries, "ids must have one row per query");
+  const std::size_t n_ids = size_of(ids, 1);
+  require(k >= 1 && k <= n_ids, "k must lie between 1 and the number of ids per query");
+  require(n_threads >= 1, "n_threads must be at least 1");
+  FloatArray scores = new_array<FloatArray>(asked.n_queries, k);
+  IdArray indices = new_array<IdArray>(asked.n_queries, k);
+  const std::int64_t* rows = elements(ids);
+  float* scores_out = scores.mutable_data();
+  std::int64_t* indices_out = indices.mutable_data();
+  without_gil([&](Interrupt& interrupt) {
+    n_threads =
+        std::min(n_threads, worthwhile_threads({nullptr, 16 * n_ids, table.n_words}, asked.n_queries, n_threads));
+    asymmetric_rescore(isa, table, per_code, rows, n_ids, asked, k, n_threads, interrupt, scores_out, indices_out);
+  });
+  return {std::move(scores), std::move(indices)};
+}
+
+}  // namespace
+
+void bind_asymmetric(py::module_& module) {
+  using py::arg;
+  module.def("asymmetric_search", &search, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
+             arg("factors").noconvert(), arg("weigh"), arg("queries").noconvert(), arg("units").noconvert(),
+             arg("offsets").noconvert(), arg("k"), arg("mask").noconvert(), arg("n_threads"));
+  module.def("asymmetric_rescore", &rescore, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
+             arg("factors").noconvert(), arg("weigh"), arg("ids").noconvert(), arg("queries").noconvert(),
+             arg("units").noconvert(), arg("offsets").noconvert(), arg("k"), arg("n_threads"));
+}
+
+}  // namespace slimvec

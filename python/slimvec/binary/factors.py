@@ -1,0 +1,110 @@
+"""What each code stands for besides its bits: float16 factors that turn products of codes into products of vectors.
+
+With z = Pᵀ(x - m) the projection of a vector and b its signs, the *scale* s = ‖z‖² / ‖z‖₁ makes s ⟨b, z⟩ equal to
+‖z‖², and the *bias* ⟨x - m, m⟩ is what centring took from the inner product with any query q:
+
+    ⟨x, q⟩ ≈ s ⟨b, Pᵀ(q - m)⟩ + ⟨x - m, m⟩ + ⟨m, q⟩
+
+Where the vectors are not of unit length a third factor, the *weight* 1 / ‖x‖, turns that into a cosine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.binary.codes import BLOCK_CODES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SCALE, BIAS, WEIGHT = range(3)
+LARGEST_HALF = 65504.0
+UNIT_TOLERANCE = 2e-3  # float16 vectors are of unit length up to that
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """Scale, bias and, where needed, weight of every code.
+
+    Attributes
+    ----------
+    values : ndarray, shape (ceil(n_codes / 16), 2 or 3, 16), float16
+        Blocked as codes are. In units of ``norm``: s / R, ⟨x - m, m⟩ / R², R / ‖x‖.
+    norm : float
+        R, the root mean square norm of the vectors. Keeps the numbers within float16.
+    shrinkage : float
+        ρ: of all multiples ρ s b, this one is nearest to z, over all vectors. The scale itself overshoots, because it
+        makes up for what the signs lose.
+    """
+
+    values: NDArray[np.float16]
+    norm: float
+    shrinkage: float
+
+    @property
+    def n_factors(self) -> int:
+        """2 or 3."""
+        return int(self.values.shape[1])
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether there are three factors."""
+        return self.n_factors > WEIGHT
+
+    @property
+    def bits(self) -> int:
+        """Stored bits per code."""
+        return 16 * self.n_factors
+
+    def scales(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return ρ s of ``rows``: what a set bit of each stands for."""
+        halves = self.values[rows // BLOCK_CODES, SCALE, rows % BLOCK_CODES]
+        scales: NDArray[np.float32] = halves.astype(np.float32) * np.float32(self.norm * self.shrinkage)
+        return scales
+
+
+class FactorsBuilder:
+    """Factors in the making, block by block of vectors.
+
+    Parameters
+    ----------
+    n_codes : int
+    mean : ndarray, shape (d,), float32
+        m.
+    norm : float
+        R, at least roughly.
+    """
+
+    def __init__(self, n_codes: int, mean: NDArray[np.float32], norm: float) -> None:
+        self._rows = np.zeros((3, -(-n_codes // BLOCK_CODES) * BLOCK_CODES), np.float16)
+        self._mean = mean
+        self._norm = norm or 1.0
+        self._energy = 0.0  # Σ ‖z‖²
+        self._scale_energy = 0.0  # Σ n_bits s²
+        self._of_unit_length = True
+
+    def update(self, first_row: int, block: NDArray[Any], projected: NDArray[np.float32]) -> None:
+        """Take in vectors and their projections z, whose first has the number ``first_row``."""
+        place = slice(first_row, first_row + len(block))
+        vectors = np.asarray(block, np.float32) / np.float32(self._norm)
+        mean = self._mean / np.float32(self._norm)
+        scaled = projected / np.float32(self._norm)
+        energy, length = (scaled**2).sum(axis=1), np.abs(scaled).sum(axis=1)
+        scale = np.divide(energy, length, out=np.zeros_like(energy), where=length > 0)
+        norms = np.linalg.norm(vectors, axis=1)
+        self._rows[SCALE, place] = scale
+        self._rows[BIAS, place] = (vectors - mean) @ mean
+        self._rows[WEIGHT, place] = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 1 / LARGEST_HALF)
+        self._energy += float(energy.sum(dtype=np.float64))
+        self._scale_energy += projected.shape[1] * float((scale**2).sum(dtype=np.float64))
+        self._of_unit_length &= bool((np.abs(norms * self._norm - 1) < UNIT_TOLERANCE).all())
+
+    def finish(self) -> Factors:
+        """Return the factors; weights only where vectors are not of unit length."""
+        rows = self._rows[: 2 if self._of_unit_length else 3]
+        values = np.ascontiguousarray(rows.reshape(len(rows), -1, BLOCK_CODES).transpose(1, 0, 2))
+        shrinkage = self._energy / self._scale_energy if self._scale_energy else 0.0
+        return Factors(values, self._norm, shrinkage)

@@ -1,0 +1,78 @@
+"""The parts of a binary table, and how a file holds them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.binary.codes import BLOCK_CODES, BlockedCodes
+from slimvec.binary.encoder import Encoder
+from slimvec.binary.factors import Factors
+from slimvec.errors import FormatError
+from slimvec.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from slimvec.storage import Content
+
+
+@dataclass(frozen=True, eq=False)
+class TableParts:
+    """Codes and, optionally, their words, the encoder that made them and their factors; all of them fit each other."""
+
+    codes: BlockedCodes
+    words: Vocabulary | None = None
+    encoder: Encoder | None = None
+    factors: Factors | None = None
+    made_by: dict[str, Any] = field(default_factory=dict)
+
+    def to_content(self, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the facts and tensors of a file."""
+        facts: dict[str, Any] = {
+            "kind": kind,
+            "rows": self.codes.n_codes,
+            "bits": self.codes.n_bits,
+            "made_by": self.made_by,
+        }
+        tensors: dict[str, NDArray[Any]] = {"codes": self.codes.blocks}
+        if self.factors is not None:
+            facts["factors"] = {"norm": self.factors.norm, "shrinkage": self.factors.shrinkage}
+            tensors["factors"] = self.factors.values
+        if self.encoder is not None:
+            tensors |= {"mean": self.encoder.mean, "projection": self.encoder.projection}
+        if self.words is not None:
+            text, offsets = self.words.to_text()
+            tensors |= {"words.text": text, "words.offsets": offsets}
+        return facts, tensors
+
+    @classmethod
+    def from_content(cls, content: Content) -> TableParts:
+        """Return what a file's content describes, mapped, after checking that the parts fit each other."""
+        codes = BlockedCodes.from_content(content)
+        encoder = None
+        if "mean" in content.tensors:
+            mean = content.tensor("mean", np.float32, (None,))
+            encoder = Encoder(mean, content.tensor("projection", np.float32, (len(mean), codes.n_bits)))
+        words = None
+        if "words.text" in content.tensors:
+            text = content.tensor("words.text", np.uint8, (None,))
+            words = Vocabulary.from_text(text, content.tensor("words.offsets", np.int64, (codes.n_codes + 1,)))
+        factors = _factors_from(content, codes) if "factors" in content.tensors else None
+        return cls(codes, words, encoder, factors, content.made_by())
+
+
+def _factors_from(content: Content, codes: BlockedCodes) -> Factors:
+    values = content.tensor("factors", np.float16, (len(codes.blocks), None, BLOCK_CODES))
+    if values.shape[1] not in {2, 3}:
+        raise FormatError(f"tensor 'factors' holds {values.shape[1]} numbers per code; expected 2 or 3")
+    facts = content.facts.get("factors")
+    if not isinstance(facts, dict):
+        raise FormatError(f"factors is {facts!r}; expected an object")
+    norm, shrinkage = facts.get("norm"), facts.get("shrinkage")
+    if not isinstance(norm, float) or not isinstance(shrinkage, float) or not 0 < norm < math.inf:
+        raise FormatError(f"factors is {facts!r}; expected numbers")
+    return Factors(values, norm, shrinkage)

@@ -1,0 +1,43 @@
+"""Memory for big arrays that are scanned over and over: aligned, and in huge pages where the system gives them."""
+
+from __future__ import annotations
+
+import math
+import mmap
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HUGE_PAGE = 2 << 20
+
+
+def zeros(shape: tuple[int, ...]) -> NDArray[np.uint32]:
+    """Return zeros in memory that starts on 64 bytes; on 2 MiB, asking for huge pages, from that size on.
+
+    A scan reads whole cache lines, and a line that straddles two costs both. With huge pages a scan of 40 MB needs 20
+    address translations instead of 10,000.
+    """
+    size = 4 * math.prod(shape)
+    alignment = 64 if size < HUGE_PAGE else HUGE_PAGE
+    memory = _map(size + alignment) if size >= HUGE_PAGE else np.zeros(size + alignment, np.uint8)
+    start = -memory.ctypes.data % alignment
+    return memory[start : start + size].view(np.uint32).reshape(shape)
+
+
+def _map(size: int) -> NDArray[np.uint8]:
+    if not hasattr(mmap, "MAP_PRIVATE"):  # Windows
+        return np.zeros(size, np.uint8)
+    mapped = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    ask_for_huge_pages(mapped)
+    return np.frombuffer(mapped, np.uint8)
+
+
+def ask_for_huge_pages(mapped: mmap.mmap) -> None:
+    """Ask for huge pages; what the system does about it changes speed only."""
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # not for this kind of mapping, or not on this system
+            mapped.madvise(mmap.MADV_HUGEPAGE)

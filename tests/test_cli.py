@@ -53,6 +53,25 @@ def test_compress_info_neighbors(folder, animals):
     assert shown == [(f"{similarity:.3f}", word) for word, similarity in expected]
 
 
+def test_factors(folder, animals):
+    done = run("compress", folder, "-o", folder / "a.slim", "--remove", 0, "--factors")
+    assert done.returncode == 0
+    assert "factors 0.0 MB" in done.stdout
+    table = sv.open(folder / "a.slim")
+    assert table.lookup(["cat3"], original=True).shape == (1, 40)
+    assert table.search(animals.matrix[3:4], k=1).indices[0, 0] == 3
+
+
+def test_an_index_of_bare_codes(folder, animals):
+    sv.HammingIndex(sv.pack(animals.matrix)).save(folder / "index")
+    info = run("info", folder / "index", "--verify")
+    assert info.returncode == 0
+    assert info.stdout.splitlines()[:3] == ["kind        hamming", "rows        40", "bits        40 per row"]
+    neighbors = run("neighbors", folder / "index", "3")
+    assert (neighbors.returncode, neighbors.stdout) == (2, "")
+    assert neighbors.stderr.endswith("is an index of bare codes; neighbors needs a table\n")
+
+
 def test_defaults_are_those_of_the_library(folder, animals):
     for method, estimator in (("iiq", sv.IIQ()), ("itq", sv.ITQ())):
         assert run("compress", folder, "-o", folder / "t", "--method", method).returncode == 0

@@ -39,6 +39,17 @@ def same(a, b):
     )
 
 
+def rewrite(path, target, change):
+    """Write a table file whose header has been changed."""
+    raw = path.read_bytes()
+    length = int.from_bytes(raw[:8], "little")
+    header = json.loads(raw[8 : 8 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    text += b" " * (-(8 + len(text)) % 64)
+    target.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + length :])
+
+
 class TestRoundTrip:
     def test_everything_comes_back(self, saved, table, animals):
         opened = sv.open(saved, verify=True)
@@ -71,6 +82,46 @@ class TestRoundTrip:
         assert opened.words == ("cat", "dog", "größe", "new york", "sea")
         assert opened.codes().tolist() == json.loads((FROZEN / "binary.json").read_text())["codes"]
         assert opened.encode(np.eye(3)).tolist() == json.loads((FROZEN / "binary.json").read_text())["encoded"]
+
+    def test_the_frozen_files_of_codes_with_factors_still_open(self):
+        opened = sv.open(FROZEN / "factors.slim", verify=True)
+        answers = json.loads((FROZEN / "factors.json").read_text())
+        queries = np.array(answers["queries"], np.float32)
+        scores, rows = opened.search(queries, k=3)
+        assert rows.tolist() == answers["rows"]
+        assert np.allclose(scores, answers["scores"], atol=1e-6)
+        assert np.allclose(opened.lookup([0, 4], original=True), answers["originals"], atol=1e-6)
+        index = sv.open(FROZEN / "hamming.slim", verify=True)
+        assert np.array_equal(index.pairwise(opened.codes()), index.pairwise())
+        assert index.info() == {"kind": "hamming", "rows": 20, "bits": 37, "bytes": {"codes": 256}}
+
+    def test_factors_come_back(self, animals, tmp_path):
+        table = sv.IIQ(n_bits=75, n_remove=0).compress(animals, factors=True)
+        table.save(tmp_path / "t")
+        opened = sv.open(tmp_path / "t", verify=True)
+        assert same(opened, table)
+        assert opened.info()["bytes"]["factors"] == 3 * 3 * 16 * 2
+        assert np.array_equal(opened.lookup([3], original=True), table.lookup([3], original=True))
+        found, expected = (t.search(animals.matrix, k=4, oversample=None) for t in (opened, table))
+        assert np.array_equal(found.scores, expected.scores)
+        assert np.array_equal(found.indices, expected.indices)
+
+    def test_lying_factors(self, animals, tmp_path):
+        sv.IIQ(n_bits=75, n_remove=0).compress(animals, factors=True).save(tmp_path / "t")
+        for facts, message in (
+            (None, "factors is None; expected an object"),
+            ({"norm": "1", "shrinkage": 0.5}, "norm of the factors is '1'"),
+            ({"norm": 0.0, "shrinkage": 0.5}, "norm of the factors is 0.0"),
+            ({"norm": 1.0}, "shrinkage of the factors is None"),
+            ({"norm": float("nan"), "shrinkage": 0.5}, "norm of the factors is nan"),
+        ):
+            rewrite(tmp_path / "t", tmp_path / "lie", lambda header, facts=facts: set_fact(header, factors=facts))
+            with pytest.raises(sv.FormatError, match=message):
+                sv.open(tmp_path / "lie")
+        for shape in ([3, 9, 8], [9, 1, 16], [3, 48], [1, 9, 16]):
+            rewrite(tmp_path / "t", tmp_path / "lie", lambda header, s=shape: header["factors"].update(shape=s))
+            with pytest.raises(sv.FormatError, match="factors"):
+                sv.open(tmp_path / "lie")
 
 
 class TestLayout:
@@ -183,13 +234,7 @@ class TestDamage:
         ],
     )
     def test_lying_headers(self, saved, change, message):
-        raw = saved.read_bytes()
-        length = int.from_bytes(raw[:8], "little")
-        header = json.loads(raw[8 : 8 + length])
-        change(header)
-        text = json.dumps(header).encode()
-        text += b" " * (-(8 + len(text)) % 64)
-        saved.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + length :])
+        rewrite(saved, saved, change)
         with pytest.raises(sv.FormatError, match=message):
             sv.open(saved)
 

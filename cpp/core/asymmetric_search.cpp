@@ -101,8 +101,7 @@ class AsymmetricScan {
   std::vector<CacheLine> tables_;
 };
 
-void write_result(TopK& top, std::size_t k, float* scores, std::int64_t* indices) {
-  const std::vector<Key>& keys = top.sorted();
+void write_result(const std::vector<Key>& keys, std::size_t k, float* scores, std::int64_t* indices) {
   for (std::size_t i = 0; i < k; ++i) {
     const bool found = i < keys.size();
     scores[i] = found ? score_of(key_rank(keys[i])) : -std::numeric_limits<float>::infinity();
@@ -117,8 +116,9 @@ void asymmetric_search(const Kernels& isa, const BlockedCodes& table, const Fact
                        float* scores, std::int64_t* indices) {
   if (k < 1 || k > table.n_codes) throw std::invalid_argument("k must lie between 1 and the number of codes");
   const AsymmetricScan below(isa, table, factors, queries);
-  scan_for_top(table, mask, queries.n_queries, k, n_threads, interrupt, below,
-               [=](std::size_t q, TopK& top) { write_result(top, k, scores + q * k, indices + q * k); });
+  scan_for_top(
+      table, mask, queries.n_queries, TopK(k), n_threads, interrupt, below,
+      [=](std::size_t q, const std::vector<Key>& keys) { write_result(keys, k, scores + q * k, indices + q * k); });
 }
 
 void asymmetric_rescore(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const std::int64_t* ids,
@@ -143,7 +143,7 @@ void asymmetric_rescore(const Kernels& isa, const BlockedCodes& table, const Fac
               top.push(make_key(rank_of(score), static_cast<std::uint64_t>(*id)));
             }
           }
-          write_result(top, k, scores + one.begin * k, indices + one.begin * k);
+          write_result(top.sorted(), k, scores + one.begin * k, indices + one.begin * k);
         }
       },
       [&interrupt] { interrupt.ask(); });

@@ -12,6 +12,8 @@ namespace {
 // many words breaks even on two threads, one of four times as many gains.
 constexpr std::size_t kWordsPerThread = std::size_t{1} << 21;
 constexpr std::size_t kMaxThreads = 256;
+// A count for every distance: 16 KB per query at most. Wider codes do without.
+constexpr std::size_t kMaxCountedBits = 4096;
 
 // Queries as the kernels take them, and the scan's Below (scan.hpp) over them: ranks are distances.
 struct HammingScan {
@@ -42,14 +44,18 @@ void hamming_search(const Kernels& isa, const BlockedCodes& table, std::size_t n
                     Interrupt& interrupt, std::int32_t* distances, std::int64_t* indices) {
   if (k < 1 || k > table.n_codes) throw std::invalid_argument("k must lie between 1 and the number of codes");
   const HammingScan below(isa, table, n_bits, queries, n_queries);
-  scan_for_top(table, mask, n_queries, k, n_threads, interrupt, below, [=](std::size_t q, TopK& top) {
-    const std::vector<Key>& keys = top.sorted();
+  const auto report = [=](std::size_t q, const std::vector<Key>& keys) {
     for (std::size_t i = 0; i < k; ++i) {
       const bool found = i < keys.size();
       distances[q * k + i] = found ? static_cast<std::int32_t>(key_rank(keys[i])) : INT32_MAX;
       indices[q * k + i] = found ? key_index(keys[i]) : -1;
     }
-  });
+  };
+  if (n_bits <= kMaxCountedBits) {
+    scan_for_top(table, mask, n_queries, CountingTopK(k, n_bits + 1), n_threads, interrupt, below, report);
+  } else {
+    scan_for_top(table, mask, n_queries, TopK(k), n_threads, interrupt, below, report);
+  }
 }
 
 std::vector<std::vector<Key>> hamming_range_search(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits,
@@ -59,7 +65,7 @@ std::vector<std::vector<Key>> hamming_range_search(const Kernels& isa, const Blo
   const std::uint32_t limit =
       std::min(radius, static_cast<std::uint32_t>(n_bits)) + 1;  // the kernel keeps what is below
   std::vector<std::vector<std::vector<Key>>> found(n_threads, std::vector<std::vector<Key>>(n_queries));
-  Slices slices(table.n_blocks(), kSliceChunks * chunk_blocks(table));
+  Slices slices(table.n_blocks(), slice_blocks(table, n_threads));
   run_parallel(
       n_threads,
       [&](std::size_t part) {
@@ -92,7 +98,7 @@ std::size_t worthwhile_threads(const BlockedCodes& table, std::size_t n_queries,
 void hamming_pairwise(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, const std::uint8_t* queries,
                       std::size_t n_queries, std::size_t n_threads, Interrupt& interrupt, std::int32_t* out) {
   const HammingScan below(isa, table, n_bits, queries, n_queries);
-  Slices slices(table.n_blocks(), kSliceChunks * chunk_blocks(table));
+  Slices slices(table.n_blocks(), slice_blocks(table, n_threads));
   run_parallel(
       n_threads,
       [&](std::size_t) {

@@ -29,11 +29,17 @@ constexpr std::size_t kChunkBytes = 24 << 10;
 constexpr std::size_t kTileQueries = 64;
 // A thread asks for a part of the codes at a time: large enough that asking is nothing, small enough that threads
 // end together.
-constexpr std::size_t kSliceChunks = 64;
+constexpr std::size_t kMaxSliceChunks = 64;
 
 // Blocks per chunk: a multiple of 4, which is how many the kernels take side by side.
 inline std::size_t chunk_blocks(const BlockedCodes& table) {
   return std::max<std::size_t>(4, kChunkBytes / (table.block_words() * sizeof(std::uint32_t)) / 4 * 4);
+}
+
+// Blocks per slice: whole chunks.
+inline std::size_t slice_blocks(const BlockedCodes& table, std::size_t n_threads) {
+  const std::size_t chunk = chunk_blocks(table);
+  return chunk * std::clamp<std::size_t>(table.n_blocks() / (4 * n_threads * chunk), 1, kMaxSliceChunks);
 }
 
 // Hands out 0 ... size - 1 in slices, in rising order, each to one thread.
@@ -112,21 +118,21 @@ void for_each_chunk_and_tile(const BlockedCodes& table, Range blocks, std::size_
 }
 
 // Scans `blocks` for `queries`; tops[q - queries.begin] takes the candidates of query q.
-template <typename Below>
+template <typename Top, typename Below>
 void scan_tile(const BlockedCodes& table, Mask mask, Range blocks, Range queries, Interrupt& interrupt,
-               const Below& below, Hits& hits, TopK* tops) {
+               const Below& below, Hits& hits, Top* tops) {
   for_each_chunk(table, blocks, queries, interrupt, [&](Range chunk, std::size_t q) {
-    TopK& top = tops[q - queries.begin];
+    Top& top = tops[q - queries.begin];
     scan_chunk(table, mask, chunk, q, top.limit(), q == queries.begin, below, hits,
                [&top](std::uint32_t rank, std::size_t index) { top.push(make_key(rank, index)); });
     top.tighten();
   });
 }
 
-// For each of n_queries the k allowed codes of the lowest (rank, index): report(query, top) for each query, by any
-// thread, and the same for any number of them.
-template <typename Below, typename Report>
-void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, std::size_t k, std::size_t n_threads,
+// For each of n_queries the best allowed codes by (rank, index), gathered in copies of `empty`: report(query, keys) for
+// each query, by any thread, with at least as many of the lowest keys as `empty` keeps, in rising order.
+template <typename Top, typename Below, typename Report>
+void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, const Top& empty, std::size_t n_threads,
                   Interrupt& interrupt, const Below& below, Report report) {
   const std::size_t hits_size = chunk_blocks(table) * kBlockCodes;
   const auto while_waiting = [&interrupt] { interrupt.ask(); };
@@ -138,15 +144,15 @@ void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, s
         [&](std::size_t) {
           Hits hits(hits_size);
           for (Range queries; tiles.next(queries);) {
-            std::vector<TopK> tops(queries.end - queries.begin, TopK(k));
+            std::vector<Top> tops(queries.end - queries.begin, empty);
             scan_tile(table, mask, {0, table.n_blocks()}, queries, interrupt, below, hits, tops.data());
-            for (std::size_t q = queries.begin; q < queries.end; ++q) report(q, tops[q - queries.begin]);
+            for (std::size_t q = queries.begin; q < queries.end; ++q) report(q, tops[q - queries.begin].sorted());
           }
         },
         while_waiting);
   } else {  // few queries: each thread takes some of the codes, and their best are merged
-    std::vector<TopK> tops(n_threads * n_queries, TopK(k));
-    Slices slices(table.n_blocks(), kSliceChunks * chunk_blocks(table));
+    std::vector<Top> tops(n_threads * n_queries, empty);
+    Slices slices(table.n_blocks(), slice_blocks(table, n_threads));
     run_parallel(
         n_threads,
         [&](std::size_t part) {
@@ -157,10 +163,13 @@ void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, s
         },
         while_waiting);
     for (std::size_t q = 0; q < n_queries; ++q) {
-      for (std::size_t part = 1; part < n_threads; ++part) {
-        for (const Key key : tops[part * n_queries + q].sorted()) tops[q].push(key);
+      std::vector<Key> merged;
+      for (std::size_t part = 0; part < n_threads; ++part) {
+        const std::vector<Key>& keys = tops[part * n_queries + q].sorted();
+        merged.insert(merged.end(), keys.begin(), keys.end());
       }
-      report(q, tops[q]);
+      std::sort(merged.begin(), merged.end());
+      report(q, merged);
     }
   }
   interrupt.finish();

@@ -73,6 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     compress.add_argument("--method", choices=METHODS, default="iiq", help="default: %(default)s")
     compress.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
     compress.add_argument("--remove", type=int, metavar="D", help="directions removed (default: 1, ITQ: 0)")
+    compress.add_argument(
+        "--factors",
+        action="store_true",
+        help="keep 2 or 3 float16 numbers per row, for float queries and reconstruction",
+    )
     compress.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
     compress.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     compress.set_defaults(run=_compress)
@@ -104,7 +109,7 @@ def _compress(options: argparse.Namespace) -> None:
     if options.method == "iiq" and options.remove is not None:
         method.set_params(n_remove=options.remove)
     with _Bars() as progress:
-        table = method.compress(_read(options, progress), progress=progress)
+        table = method.compress(_read(options, progress), factors=options.factors, progress=progress)
     table.save(options.output)
     print(f"{options.output}:")
     _describe(table, output)
@@ -125,23 +130,23 @@ def _info(options: argparse.Namespace) -> None:
         print("checksums   all match")
 
 
-def _describe(table: sv.BinaryTable, path: Path) -> None:
+def _describe(table: sv.BinaryTable | sv.HammingIndex, path: Path) -> None:
     info = table.info()
     sizes = info["bytes"]
-    made_by = info["made_by"]
-    parameters = ", ".join(f"{name}={value}" for name, value in made_by.get("parameters", {}).items())
-    print(
-        f"kind        {info['kind']}, {made_by.get('method', 'unknown')}({parameters})"
-        if made_by
-        else f"kind        {info['kind']}"
-    )
+    made_by = info.get("made_by")
+    method = ""
+    if made_by:
+        parameters = ", ".join(f"{name}={value}" for name, value in made_by.get("parameters", {}).items())
+        method = f", {made_by.get('method', 'unknown')}({parameters})"
+    print(f"kind        {info['kind']}{method}")
     print(f"rows        {info['rows']:,}")
-    print(f"bits        {info['bits']} per row" + (f", from {info['dimension']} floats" if info["dimension"] else ""))
+    dimension = info.get("dimension")
+    print(f"bits        {info['bits']} per row" + (f", from {dimension} floats" if dimension else ""))
     print(
         f"on disk     {_megabytes(path.stat().st_size)}: " + ", ".join(f"{k} {_megabytes(v)}" for k, v in sizes.items())
     )
-    if info["dimension"] and info["stored_ratio"]:
-        floats = 4 * info["rows"] * info["dimension"]
+    if dimension and info["stored_ratio"]:
+        floats = 4 * info["rows"] * dimension
         print(f"as float32  {_megabytes(floats)}")
         print(f"smaller     {info['compression_ratio']:.1f} times (bits), {info['stored_ratio']:.1f} times as stored")
 
@@ -152,6 +157,8 @@ def _megabytes(size: float) -> str:
 
 def _neighbors(options: argparse.Namespace) -> None:
     table = sv.open(options.table)
+    if not isinstance(table, sv.BinaryTable):
+        raise ValueError(f"{options.table} is an index of bare codes; neighbors needs a table")  # noqa: TRY004
     k = min(DEFAULT_K, len(table) - 1) if options.k is None else options.k
     keys = options.words if table.words is not None else [_row(word) for word in options.words]
     lists = [table.most_similar(key, k) for key in keys]  # an unknown word stops all, first

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -344,6 +344,18 @@ class HammingIndex:
             removed = len(self) - len(kept)
             self._codes = self._room = self._codes.select(kept)
         return removed
+
+    def info(self) -> dict[str, Any]:
+        """Describe the index.
+
+        Returns
+        -------
+        dict
+            ``kind``, ``rows``, ``bits`` and ``bytes`` (stored bytes of ``codes``).
+        """
+        codes = self._codes
+        sizes = {"codes": codes.blocks.nbytes}
+        return {"kind": self.kind, "rows": codes.n_codes, "bits": codes.n_bits, "bytes": sizes}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a file that :func:`slimvec.open` maps; see :meth:`BinaryTable.save`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,11 @@ def _factors_from(content: Content, codes: BlockedCodes) -> Factors:
     facts = content.facts.get("factors")
     if not isinstance(facts, dict):
         raise FormatError(f"factors is {facts!r}; expected an object")
-    norm, shrinkage = facts.get("norm"), facts.get("shrinkage")
-    if not isinstance(norm, float) or not isinstance(shrinkage, float) or not 0 < norm < math.inf:
-        raise FormatError(f"factors is {facts!r}; expected numbers")
-    return Factors(values, norm, shrinkage)
+    return Factors(values, _number(facts, "norm", sys.float_info.min), _number(facts, "shrinkage", 0.0))
+
+
+def _number(facts: dict[str, Any], name: str, minimum: float) -> float:
+    value = facts.get(name)
+    if not isinstance(value, float) or not minimum <= value < math.inf:
+        raise FormatError(f"{name} of the factors is {value!r}; expected a number of at least {minimum}")
+    return value

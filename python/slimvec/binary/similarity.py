@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ def similarities(table: BlockedCodes, codes: NDArray[np.uint8]) -> NDArray[np.fl
     return products / norm if norm else np.zeros(table.n_codes)
 
 
-def largest(values: NDArray[np.float64], k: int) -> NDArray[np.intp]:
+def largest(values: NDArray[np.floating[Any]], k: int) -> NDArray[np.intp]:
     """Return the positions of the k largest values, largest first, ties by the lower position."""
     kth = np.partition(values, -k)[-k]
     above = np.flatnonzero(values > kth)

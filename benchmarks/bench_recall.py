@@ -1,0 +1,178 @@
+"""How many of the true neighbours do codes find, by which way of searching, at how many bytes?
+
+1,000 rows are held out as queries; neighbours are those of the highest float cosine. Peers at the same bits in the same
+run. Also: what was tried to find more at the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # "one thread" includes the projection of queries
+
+import numpy as np
+
+import slimvec as sv
+from common import RESULTS, cosine_neighbours, data_or_skip, held_out, parser, recall, table, write_result
+from slimvec.evaluate import retrieval
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+K = 10
+TABLES = {"numberbatch": 300, "minilm-sentences": 384, "glove-enwiki": 300}
+
+
+def load(data: Path, name: str):
+    rows = np.load(data / "vectors" / name / "vectors.npy").astype(np.float32)
+    return held_out(rows, 1000)
+
+
+def peers(base, queries, n_bits):
+    """Yield (name, bytes per row, rows found, ms per query)."""
+    import faiss
+
+    def timed(search):
+        start = time.perf_counter()
+        found = search()
+        return found, 1e3 * (time.perf_counter() - start) / len(queries)
+
+    unit = base / np.maximum(np.linalg.norm(base, axis=1, keepdims=True), 1e-12)
+    faiss.omp_set_num_threads(1)
+    signs = sv.HammingIndex(sv.pack(base))
+    yield "sign bits, Hamming", n_bits // 8, *timed(lambda: signs.search(sv.pack(queries), K, threads=1).indices)
+    makers = {
+        f"faiss ITQ{n_bits},LSH": (lambda: faiss.index_factory(base.shape[1], f"ITQ{n_bits},LSH"), n_bits // 8),
+        "faiss RaBitQ": (
+            lambda: faiss.IndexPreTransform(
+                faiss.RandomRotationMatrix(base.shape[1], base.shape[1]),
+                faiss.IndexRaBitQ(base.shape[1], faiss.METRIC_INNER_PRODUCT),
+            ),
+            n_bits // 8 + 8,
+        ),
+        "faiss OPQ + PQ, 8 bits a byte": (
+            lambda: (
+                faiss.index_factory(base.shape[1], f"OPQ{n_bits // 8}", faiss.METRIC_INNER_PRODUCT)
+                if base.shape[1] % (n_bits // 8)
+                else faiss.index_factory(base.shape[1], f"OPQ{n_bits // 8},PQ{n_bits // 8}", faiss.METRIC_INNER_PRODUCT)
+            ),
+            n_bits // 8,
+        ),
+    }
+    for name, (make, size) in makers.items():
+        if "OPQ" in name and base.shape[1] % (n_bits // 8):
+            continue
+        index = make()
+        index.train(unit)
+        index.add(unit)
+        yield name, size, *timed(lambda index=index: index.search(queries, K)[1])
+
+
+def ways_section(name, base, queries, n_bits):
+    """Every way of searching one table, beside the peers."""
+    truth = cosine_neighbours(base, queries, K)
+    lines, points = [], []
+    for label, options in (("defaults", {}), ("all rows, 200 iterations", {"max_train_rows": None, "n_iter": 200})):
+        plain = sv.IIQ(n_remove=0, **options).compress(base)
+        scored = sv.IIQ(n_remove=0, **options).compress(base, factors=True)
+        residual = np.linalg.norm(scored.lookup(np.arange(len(base)), original=True) - base) / np.linalg.norm(base)
+        found = retrieval(scored, queries, base, K, oversample=(2, 5, 10), threads=1)
+        found += [
+            way for way in retrieval(plain, queries, base, K, oversample=(50,), threads=1) if "orig" in way.method
+        ]
+        for way in found:
+            wide = "" if way.oversample is None else f", oversample {way.oversample}"
+            with_factors = not way.method.startswith("hamming")
+            size = 4 * -(-n_bits // 32) + (scored.info()["bytes"]["factors"] // len(base) if with_factors else 0)
+            lines.append([f"slimvec ({label}): {way.method}{wide}", size, f"{way.recall:.4f}", f"{way.total_ms:.3f}"])
+            if label == "defaults":
+                points.append((f"{way.method}{wide}", size, way.recall, way.total_ms))
+        lines.append([f"slimvec ({label}): reconstruction", "", f"residual {residual:.3f}", ""])
+    for peer, size, rows, ms in peers(base, queries, n_bits):
+        lines.append([peer, size, f"{recall(rows, truth):.4f}", f"{ms:.3f}"])
+        points.append((peer, size, recall(rows, truth), ms))
+    text = f"## {name}: {len(base):,} × {base.shape[1]}, {n_bits} bits\n\n"
+    return text + table(lines, ["", "bytes per row", f"recall@{K}", "ms per query, one thread"]), points
+
+
+class Estimate:
+    """Scores in NumPy, float64 factors: what a variant could find, whatever it would cost to store or to run."""
+
+    def __init__(self, base, queries, fitted, extra=None) -> None:
+        self.norms = np.maximum(np.linalg.norm(base, axis=1), 1e-12)
+        self.z = (base - fitted.mean_) @ fitted.projection_
+        self.asked = (queries - fitted.mean_) @ fitted.projection_
+        self.signs = np.where(self.z >= 0, 1, -1).astype(np.float32)
+        self.rest = (base - fitted.mean_) @ fitted.mean_ + (queries @ fitted.mean_)[:, None]
+        if extra is not None:  # directions of which the projections are stored as they are
+            self.rest = self.rest + ((queries - fitted.mean_) @ extra) @ ((base - fitted.mean_) @ extra).T
+        self.energy = (self.z**2).sum(axis=1)
+
+    def recall(self, truth, decoded) -> float:
+        """Recall of ⟨decoded, Pᵀ(q - m)⟩, every row scaled so that its product with z itself is exact."""
+        scale = self.energy / np.maximum((self.z * decoded).sum(axis=1), 1e-12)
+        scores = (self.asked @ (decoded * scale[:, None]).T + self.rest) / self.norms
+        return recall(np.argsort(-scores, axis=1, kind="stable")[:, :K], truth)
+
+
+def variants_section(name, base, queries, n_bits):
+    """What might find more at the same bytes."""
+    truth = cosine_neighbours(base, queries, K)
+    fitted = sv.IIQ(n_bits, 0, max_train_rows=None).fit(base)
+    plain = Estimate(base, queries, fitted)
+    lines = [["scale and bias, as slimvec stores them", plain.recall(truth, plain.signs)]]
+    per_bit = (plain.z * plain.signs / np.sqrt(plain.energy)[:, None]).mean(axis=0)
+    lines.append(["a scale per bit", plain.recall(truth, plain.signs * (per_bit / per_bit.mean()))])
+    gram, cross = plain.signs.T @ plain.signs, plain.z.T @ plain.signs
+    decoder = np.linalg.solve(gram, cross.T)
+    lines.append(["linear decoder: z from all bits by least squares", plain.recall(truth, plain.signs @ decoder)])
+    mixed = 0.75 * np.eye(n_bits) * np.trace(decoder) / n_bits + 0.25 * decoder
+    lines.append(["a quarter of that decoder", plain.recall(truth, plain.signs @ mixed)])
+    unit = base / plain.norms[:, None]
+    normalised = Estimate(unit, queries, sv.IIQ(n_bits, 0, max_train_rows=None).fit(unit))
+    lines.append(["rows normalised first", normalised.recall(truth, normalised.signs)])
+    centred = base - fitted.mean_
+    directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))[1][:, ::-1].astype(np.float32)
+    for n_strong in (1, 2):
+        fewer = sv.IIQ(n_bits - 16 * n_strong, n_strong, max_train_rows=None).fit(base)
+        strong = Estimate(base, queries, fewer, directions[:, :n_strong])
+        label = f"{n_strong} strongest direction{'s'[: n_strong - 1]} as float16, {16 * n_strong} bits fewer"
+        lines.append([label, strong.recall(truth, strong.signs)])
+    rows = [[label, f"{value:.4f}"] for label, value in lines]
+    return f"## {name}: what else was tried, all rows scored\n\n" + table(rows, ["", f"recall@{K}"])
+
+
+def chart(points: dict) -> None:
+    """Time per query against recall, bytes per row as the size of the mark."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, len(points), figsize=(5.2 * len(points), 5), layout="constrained")
+    for axis, (name, marks) in zip(axes, points.items(), strict=True):
+        for label, size, share, ms in marks:
+            ours = not label.startswith(("faiss", "sign"))
+            axis.scatter(share, ms, s=3 * size, color="tab:blue" if ours else "tab:gray", alpha=0.7)
+            axis.annotate(f"{label} ({size} B)", (share, ms), fontsize=7, xytext=(4, 4), textcoords="offset points")
+        axis.set(title=name, xlabel=f"recall@{K}", yscale="log")
+    axes[0].set_ylabel("ms per query, one thread")
+    figure.savefig(RESULTS / "recall.png", dpi=110)
+
+
+def main():
+    data = data_or_skip(parser(__doc__).parse_args())
+    sections, points = [], {}
+    for name, n_bits in TABLES.items():
+        base, queries = load(data, name)
+        text, points[name] = ways_section(name, base, queries, n_bits)
+        sections += [text, variants_section(name, base, queries, n_bits)]
+    sections.append("![Recall against time](recall.png)")
+    write_result("recall.md", "Recall", "bench_recall.py", sections)
+    chart(points)
+
+
+if __name__ == "__main__":
+    main()

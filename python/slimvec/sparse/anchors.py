@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+STRATEGIES = ("kmeans++", "frequency", "coreset", "random")
+
 
 def top_rows(scores: ArrayLike, k: int) -> NDArray[np.int64]:
     """Return the rows with the ``k`` highest scores, highest first; of equals the lower row.
@@ -92,8 +94,9 @@ def kmeans_plus_plus(
     prefix: Sequence[int] | NDArray[np.integer] = (),
     progress: Progress = ignore,
 ) -> NDArray[np.int64]:
-    """Return ``k`` distinct rows that span the space: each drawn with a probability ∝ D², the squared distance to the
-    nearest row drawn so far [1]_.
+    """Return ``k`` distinct rows that span the space, by k-means++ seeding [1]_.
+
+    Each is drawn with a probability ∝ D², the squared distance to the nearest row drawn so far.
 
     Parameters
     ----------
@@ -159,7 +162,10 @@ def _approach(
 
 
 def coreset(X: NDArray[Any], k: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Return ``k`` distinct rows drawn by importance: q(x) = 1/(2n) + d(x, μ)² / (2 Σ d(x', μ)²), a lightweight coreset.
+    """Return ``k`` distinct rows drawn by importance, a lightweight coreset [1]_.
+
+    A row is drawn with probability q(x) = 1/(2n) + d(x, μ)² / (2 Σ d(x', μ)²), μ the mean: half uniform, half by its
+    share of the variance, which bounds its sensitivity for k-means.
 
     Parameters
     ----------
@@ -173,8 +179,8 @@ def coreset(X: NDArray[Any], k: int, generator: np.random.Generator) -> NDArray[
 
     References
     ----------
-    .. [1] O. Bachem, M. Lucic, A. Krause, "Scalable k-Means Clustering via Lightweight Coresets", KDD 2018, algorithm 1,
-       here without replacement.
+    .. [1] O. Bachem, M. Lucic, A. Krause, "Scalable k-Means Clustering via Lightweight Coresets", KDD 2018,
+       algorithm 1, here without replacement.
 
     Examples
     --------
@@ -187,7 +193,8 @@ def coreset(X: NDArray[Any], k: int, generator: np.random.Generator) -> NDArray[
     centred = np.asarray(X, np.float64) - np.mean(X, axis=0, dtype=np.float64)
     squares = np.einsum("ij,ij->i", centred, centred)
     total = squares.sum()
-    importance = 0.5 / n + (0.5 * squares / total if total > 0 else 0.5 / n)
+    share = squares / total if total > 0 else np.full(n, 1 / n)
+    importance = 0.5 / n + 0.5 * share
     return generator.choice(n, k, replace=False, p=importance / importance.sum())
 
 
@@ -200,5 +207,6 @@ def random_basis(k: int, d: int, generator: np.random.Generator) -> NDArray[np.f
     >>> random_basis(3, 5, np.random.default_rng(0)).shape
     (3, 5)
     """
-    basis = generator.standard_normal((k, d))
-    return (basis / np.linalg.norm(basis, axis=1, keepdims=True)).astype(np.float32)
+    basis: NDArray[np.float64] = generator.standard_normal((k, d))
+    basis /= np.linalg.norm(basis, axis=1, keepdims=True)
+    return basis.astype(np.float32)

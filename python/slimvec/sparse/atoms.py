@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.vectors import Vectors
 
 BLOCK_ENTRIES = 1 << 22  # rows × atoms worked on at once: 17 MB of correlations
 TINY = 1e-30  # lengths below this count as zero: float32 has no digits left there
@@ -59,7 +61,7 @@ class Atoms:
         """Width d of the anchors."""
         return int(self.rows.shape[1])
 
-    def blocks(self, X: ArrayLike, name: str = "X") -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def blocks(self, X: ArrayLike | Vectors, name: str = "X") -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (number of the first row, block of rows as float32), finite and of the anchors' width."""
         rows = as_matrix(X, name, self.dim)
         for first, block in row_blocks(rows, max(64, BLOCK_ENTRIES // self.n_atoms)):
@@ -86,17 +88,10 @@ def to_unit(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.
     The largest entry is divided out first: squares of very small or large entries would leave the range of float32.
     """
     largest = np.abs(rows).max(axis=1, initial=0.0)
-    scale = np.where(largest > TINY, largest, np.float32(1))
+    scale = np.where(largest > TINY, largest, np.float32(1)).astype(np.float32)
     scaled = rows / scale[:, None]
     norms = np.linalg.norm(scaled, axis=1)
     zero = largest <= TINY
-    unit: NDArray[np.float32] = scaled / np.where(zero, np.float32(1), norms)[:, None]
+    unit = (scaled / np.where(zero, 1.0, norms)[:, None]).astype(np.float32, copy=False)
     unit[zero] = 0
     return unit, np.where(zero, 0.0, norms.astype(np.float64) * scale)
-
-
-def no_rows(n_atoms: int) -> Any:
-    """Return a transform without rows."""
-    from scipy.sparse import csr_array
-
-    return csr_array((0, n_atoms), dtype=np.float32)

@@ -66,9 +66,7 @@ class DirectionMoments:
         return updated
 
 
-def ksvd_update(
-    rows: NDArray[np.float32], anchors: NDArray[np.float32], transform: Any
-) -> NDArray[np.float64]:
+def ksvd_update(rows: NDArray[np.float32], anchors: NDArray[np.float32], transform: Any) -> NDArray[np.float64]:
     """Return anchors after one pass of approximate K-SVD [1]_: each in turn fitted to what the others leave.
 
     References
@@ -106,7 +104,7 @@ def learn_anchors(
     replace_unused: bool = True,
     progress: Progress = ignore,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return learnt anchors of length 1, ``(k, d)``, and the relative residual of each round, measured before its update.
+    """Return learnt anchors of length 1, ``(k, d)``, and the relative residual before each round's update.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numba
 
@@ -18,7 +18,7 @@ VECTORISED_MAXIMUM = {"nnan", "nsz"}
 
 def jit(function: F) -> F:
     """Compile on first call, releasing the GIL; keep the result on disk where a folder for that can be written."""
-    options = {"nogil": True, "error_model": "numpy", "fastmath": VECTORISED_MAXIMUM}  # division without a branch
+    options: Any = {"nogil": True, "error_model": "numpy", "fastmath": VECTORISED_MAXIMUM}  # division without a branch
     try:
         compiled: F = numba.njit(function, cache=True, **options)
     except RuntimeError:  # a read-only install without a home: compiled again in every process

@@ -54,6 +54,108 @@ def solve_active(
 
 
 @jit
+def excess(correlation: NDArray[np.float32], threshold: NDArray[np.float32], nonnegative: bool, i: int) -> float:
+    """Return by how much an atom with value 0 breaks the KKT condition |⟨residual, a_i⟩| ≤ λ_i, or < 0."""
+    size = correlation[i] if nonnegative else abs(correlation[i])
+    return float(size - threshold[i])
+
+
+@jit
+def worst_of(
+    correlation: NDArray[np.float32], threshold: NDArray[np.float32], usable: NDArray[np.bool_], nonnegative: bool
+) -> float:
+    """Return the largest excess of the atoms that may still join the active set."""
+    worst = 0.0
+    for i in range(len(correlation)):
+        if usable[i]:
+            worst = max(worst, excess(correlation, threshold, nonnegative, i))
+    return worst
+
+
+@jit
+def unsolved(
+    correlation: NDArray[np.float32],
+    threshold: NDArray[np.float32],
+    active: NDArray[np.int32],
+    value: NDArray[np.float64],
+    size: int,
+) -> float:
+    """Return how far active atoms are from |⟨residual, a_i⟩| = λ_i, at most."""
+    worst = 0.0
+    for a in range(size):
+        if value[a] != 0.0:
+            worst = max(worst, abs(float(abs(correlation[active[a]]) - threshold[active[a]])))
+    return worst
+
+
+@jit
+def set_thresholds(
+    threshold: NDArray[np.float32],
+    penalty: float,
+    columns: NDArray[np.int32],
+    offsets: NDArray[np.float32],
+) -> None:
+    """Write λ of each atom for one row: the penalty, plus the row's offsets, cut at 0."""
+    threshold[:] = penalty
+    for entry in range(len(columns)):
+        i = columns[entry]
+        threshold[i] = max(threshold[i] + offsets[entry], np.float32(0))
+
+
+@jit
+def move(correlation: NDArray[np.float32], change: np.float32, line: NDArray[np.float32]) -> None:
+    """Bring correlations with the residual up to date with one value's change."""
+    for i in range(len(correlation)):
+        correlation[i] -= change * line[i]
+
+
+@jit
+def solve_row(
+    correlation: NDArray[np.float32],
+    gram: NDArray[np.float32],
+    threshold: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    nonnegative: bool,
+    slack: float,
+    max_rounds: int,
+    active: NDArray[np.int32],
+    value: NDArray[np.float64],
+) -> tuple[int, bool]:
+    """Return how many atoms are active, and whether all KKT conditions hold up to ``slack``.
+
+    Each round adds the atoms that break the conditions most (more than half as much as the worst) to the active set,
+    solves that, and brings the correlations with the residual up to date.
+    """
+    n_atoms = len(gram)
+    sub = np.empty((0, 0), np.float32)
+    slope, thresholds = np.empty(n_atoms, np.float64), np.empty(n_atoms, np.float64)
+    old = np.empty(n_atoms, np.float64)
+    size = 0
+    for _ in range(max_rounds):
+        worst = worst_of(correlation, threshold, usable, nonnegative)
+        if max(worst, unsolved(correlation, threshold, active, value, size)) <= slack:
+            return size, True
+        for i in range(n_atoms):
+            if usable[i] and excess(correlation, threshold, nonnegative, i) > max(slack, 0.5 * worst):
+                usable[i], active[size], value[size] = False, i, 0.0
+                size += 1
+        if size > len(sub):
+            sub = np.empty((2 * size, 2 * size), np.float32)
+        for a in range(size):
+            line = gram[active[a]]
+            for b in range(size):
+                sub[a, b] = line[active[b]]
+            slope[a] = correlation[active[a]]
+            thresholds[a] = threshold[active[a]]
+            old[a] = value[a]
+        solve_active(sub, slope, thresholds, value, size, nonnegative, INNER * slack)
+        for a in range(size):
+            if value[a] != old[a]:
+                move(correlation, np.float32(value[a] - old[a]), gram[active[a]])
+    return size, False
+
+
+@jit
 def coordinate_descent(
     correlations: NDArray[np.float32],
     gram: NDArray[np.float32],
@@ -68,74 +170,25 @@ def coordinate_descent(
 ) -> None:
     """Solve min ½‖x - tA‖² + Σ λ_j |t_j| for a block of rows; ``correlations`` is overwritten with the solutions.
 
-    λ_j is ``penalty`` plus the row's entry in a CSR matrix of offsets. Each round adds the atoms that break the KKT
-    conditions most to the active set, solves that, and brings C - T G of all atoms up to date; a row has settled when
-    no atom breaks the conditions by more than ``tolerance`` times its largest correlation.
+    λ_j is ``penalty`` plus the row's entry in a CSR matrix of offsets. A row has settled when no atom breaks the KKT
+    conditions by more than ``tolerance`` times its largest correlation.
     """
     n_atoms = len(gram)
-    capacity = min(64, n_atoms)
-    sub = np.empty((capacity, capacity), np.float32)
-    residual_correlation = np.empty(n_atoms, np.float32)
     threshold = np.empty(n_atoms, np.float32)
-    is_active = np.zeros(n_atoms, np.bool_)
+    usable = np.empty(n_atoms, np.bool_)
     active = np.empty(n_atoms, np.int32)
     value = np.empty(n_atoms, np.float64)
-    old = np.empty(n_atoms, np.float64)
-    slope = np.empty(n_atoms, np.float64)
-    thresholds = np.empty(n_atoms, np.float64)
+    at_first = np.empty(n_atoms, np.bool_)
+    for i in range(n_atoms):
+        at_first[i] = gram[i, i] > 0  # a zero atom explains nothing
     for row in range(len(correlations)):
-        scale = np.float32(0)
-        for i in range(n_atoms):
-            residual_correlation[i] = correlations[row, i]
-            threshold[i] = penalty
-            scale = max(scale, abs(residual_correlation[i]))
-        for entry in range(offset_indptr[row], offset_indptr[row + 1]):
-            i = offset_columns[entry]
-            threshold[i] = max(threshold[i] + offset_values[entry], np.float32(0))
-        slack = tolerance * scale
-        size = 0
-        settled[row] = False
-        for _ in range(max_rounds):
-            worst = np.float32(0)
-            for i in range(n_atoms):
-                excess = residual_correlation[i] if nonnegative else abs(residual_correlation[i])
-                excess = excess - threshold[i]
-                if excess > worst and not is_active[i] and gram[i, i] > 0:
-                    worst = excess
-            unsolved = 0.0  # how far active atoms still are from |correlation| = threshold
-            for a in range(size):
-                excess = abs(residual_correlation[active[a]]) - threshold[active[a]]
-                unsolved = max(unsolved, abs(excess) if value[a] != 0.0 else 0.0)
-            if max(worst, unsolved) <= slack:
-                settled[row] = True
-                break
-            known = size
-            for i in range(n_atoms):
-                excess = residual_correlation[i] if nonnegative else abs(residual_correlation[i])
-                excess = excess - threshold[i]
-                if excess > max(slack, np.float32(0.5) * worst) and not is_active[i] and gram[i, i] > 0:
-                    is_active[i] = True
-                    active[size] = i
-                    value[size] = 0.0
-                    size += 1
-            if size > capacity:
-                capacity = min(2 * size, n_atoms)
-                sub = np.empty((capacity, capacity), np.float32)
-                known = 0
-            for a in range(size):
-                for b in range(known if a < known else 0, size):
-                    sub[a, b] = gram[active[a], active[b]]
-                slope[a] = residual_correlation[active[a]]
-                thresholds[a] = threshold[active[a]]
-                old[a] = value[a]
-            solve_active(sub, slope, thresholds, value, size, nonnegative, INNER * slack)
-            for a in range(size):
-                change = np.float32(value[a] - old[a])
-                if change != 0:
-                    for i in range(n_atoms):
-                        residual_correlation[i] -= change * gram[active[a], i]
-        for i in range(n_atoms):
-            correlations[row, i] = 0
+        correlation = correlations[row]
+        usable[:] = at_first
+        begin, end = offset_indptr[row], offset_indptr[row + 1]
+        set_thresholds(threshold, penalty, offset_columns[begin:end], offset_values[begin:end])
+        slack = float(tolerance * np.abs(correlation).max())
+        size, done = solve_row(correlation, gram, threshold, usable, nonnegative, slack, max_rounds, active, value)
+        settled[row] = done
+        correlation[:] = 0
         for a in range(size):
-            correlations[row, active[a]] = value[a]
-            is_active[active[a]] = False
+            correlation[active[a]] = value[a]

@@ -6,7 +6,7 @@ in C order. Atoms that pursuit chooses from have length 1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,6 +37,72 @@ def largest(score: NDArray[np.float32]) -> int:
 
 
 @jit
+def add_line(factor: NDArray[np.float32], count: int, gram: NDArray[np.float32], chosen: int) -> None:
+    """Write the Gram row of one more atom, less its part in the span of those before, as line ``count``."""
+    line = factor[count]
+    for i in range(len(line)):
+        line[i] = gram[chosen, i]
+    for s in range(0, count - 1, 2):  # two lines at a time: half the traffic
+        first, second = factor[s], factor[s + 1]
+        overlap, overlap_2 = first[chosen], second[chosen]
+        for i in range(len(line)):
+            line[i] = line[i] - overlap * first[i] - overlap_2 * second[i]
+    if count % 2:
+        first = factor[count - 1]
+        overlap = first[chosen]
+        for i in range(len(line)):
+            line[i] -= overlap * first[i]
+
+
+@jit
+def advance(
+    line: NDArray[np.float32],
+    step: np.float32,
+    length: np.float32,
+    correlation: NDArray[np.float32],
+    distance: NDArray[np.float32],
+    score: NDArray[np.float32],
+    by_gain: bool,
+) -> None:
+    """Scale a line to a basis vector's, take its step, and score all atoms for the next."""
+    pivot = np.float32(1) / length
+    for i in range(len(line)):
+        entry = line[i] * pivot
+        line[i] = entry
+        left = correlation[i] - step * entry
+        correlation[i] = left
+        apart = distance[i] - entry * entry
+        distance[i] = apart
+        gain = left * left / apart if by_gain else left * left
+        score[i] = gain if apart > np.float32(PIVOT) else np.float32(0)
+
+
+@jit
+def solve_triangle(
+    factor: NDArray[np.float32],
+    columns: NDArray[np.int32],
+    steps: NDArray[np.float64],
+    count: int,
+    values: NDArray[np.float32],
+) -> None:
+    """Solve the transpose of the chosen atoms' part of the factor for the values of the atoms."""
+    for s in range(count - 1, -1, -1):
+        value = steps[s]
+        for t in range(s + 1, count):
+            value -= factor[s, columns[t]] * values[t]
+        values[s] = value / factor[s, columns[s]]
+
+
+@jit
+def usable_atoms(gram: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 1 for atoms of length 1, 0 for zero atoms, which explain nothing."""
+    usable = np.empty(len(gram), np.float32)
+    for i in range(len(gram)):
+        usable[i] = np.float32(1) if gram[i, i] > np.float32(0.5) else np.float32(0)
+    return usable
+
+
+@jit
 def pursue(
     correlations: NDArray[np.float32],
     gram: NDArray[np.float32],
@@ -50,69 +116,38 @@ def pursue(
 ) -> None:
     """Code rows of length 1 greedily; row i gets up to ``limits[i]`` atoms. Overwrites ``correlations``.
 
-    The rows of ``factor`` are ⟨a_i, q_s⟩ for all atoms i, q_s the orthonormal basis of the chosen ones: a pivoted
+    The lines of ``factor`` are ⟨a_i, q_s⟩ for all atoms i, q_s the orthonormal basis of the chosen ones: a pivoted
     Cholesky factorisation of G, pivots chosen by the row. One new line per step keeps correlations with the residual,
-    squared distances of all atoms from the span, and the triangular system of the coefficients, and reads only one row
-    of G, where Batch-OMP reads all chosen ones in every step.
+    squared distances of all atoms from the span, and the triangular system of the values, and reads only one row of G,
+    where Batch-OMP reads all chosen ones in every step.
     """
-    n_atoms = len(gram)
-    factor = np.empty((columns.shape[1], n_atoms), np.float32)
-    distance = np.empty(n_atoms, np.float32)
-    score = np.empty(n_atoms, np.float32)
+    factor = np.empty((columns.shape[1], len(gram)), np.float32)
+    distance, score = np.empty(len(gram), np.float32), np.empty(len(gram), np.float32)
     steps = np.empty(columns.shape[1], np.float64)
-    usable = np.empty(n_atoms, np.float32)
-    for i in range(n_atoms):
-        usable[i] = np.float32(1) if gram[i, i] > np.float32(0.5) else np.float32(0)  # a zero atom explains nothing
+    usable = usable_atoms(gram)
     for row in range(len(correlations)):
-        residual_correlation = correlations[row]
-        for i in range(n_atoms):
+        correlation = correlations[row]
+        for i in range(len(gram)):
             distance[i] = usable[i]
-            score[i] = residual_correlation[i] * residual_correlation[i] * distance[i]
+            score[i] = correlation[i] * correlation[i] * usable[i]
         explained = 0.0
         count = 0
-        while count < limits[row]:
+        while count < limits[row] and explained < 1.0 - tolerance:
             chosen = largest(score)
             if score[chosen] <= EXHAUSTED:
                 break
             length = np.sqrt(distance[chosen])
-            step = residual_correlation[chosen] / length
+            step = correlation[chosen] / length
             columns[row, count] = chosen
             steps[count] = step
             gains[row, count] = step * step
             explained += float(step) * float(step)
-            line = factor[count]
+            if count + 1 < limits[row]:
+                add_line(factor, count, gram, chosen)
+                advance(factor[count], step, length, correlation, distance, score, by_gain)
+            factor[count, chosen] = length  # all that is needed of the last line
             count += 1
-            if count == limits[row] or explained >= 1.0 - tolerance:
-                line[chosen] = length  # all that is still needed of the last line
-                break
-            for i in range(n_atoms):
-                line[i] = gram[chosen, i]
-            for s in range(0, count - 1, 2):  # two lines at a time: half the traffic
-                first, second = factor[s], factor[s + 1]
-                overlap = first[chosen]
-                if s + 1 == count - 1:
-                    for i in range(n_atoms):
-                        line[i] -= overlap * first[i]
-                else:
-                    overlap_2 = second[chosen]
-                    for i in range(n_atoms):
-                        line[i] = line[i] - overlap * first[i] - overlap_2 * second[i]
-            pivot = np.float32(1) / length
-            for i in range(n_atoms):
-                entry = line[i] * pivot
-                line[i] = entry
-                left = residual_correlation[i] - step * entry
-                residual_correlation[i] = left
-                apart = distance[i] - entry * entry
-                distance[i] = apart
-                gain = left * left / apart if by_gain else left * left
-                score[i] = gain if apart > np.float32(PIVOT) else np.float32(0)
-            line[chosen] = length
-        for s in range(count - 1, -1, -1):  # the factor's transpose times the coefficients = steps
-            value = steps[s]
-            for t in range(s + 1, count):
-                value -= factor[s, columns[row, t]] * values[row, t]
-            values[row, s] = value / factor[s, columns[row, s]]
+        solve_triangle(factor, columns[row], steps, count, values[row])
         counts[row] = count
 
 
@@ -202,6 +237,28 @@ def settle(
 
 
 @jit
+def leave_residual(
+    at_first: NDArray[np.float32],
+    gram: NDArray[np.float32],
+    support: NDArray[np.int32],
+    target: NDArray[np.float64],
+    value: NDArray[np.float64],
+    size: int,
+    correlation: NDArray[np.float32],
+) -> float:
+    """Bring the correlations with the residual up to date; return what is explained, ‖tA‖² = Σ t_j ⟨x, a_j⟩."""
+    correlation[:] = at_first
+    explained = 0.0
+    for a in range(size):
+        explained += value[a] * target[a]
+        step = np.float32(value[a])
+        line = gram[support[a]]
+        for i in range(len(correlation)):
+            correlation[i] -= step * line[i]
+    return explained
+
+
+@jit
 def pursue_nonnegative(
     correlations: NDArray[np.float32],
     gram: NDArray[np.float32],
@@ -218,28 +275,23 @@ def pursue_nonnegative(
     After each new atom the values are the non-negative least squares on the support, which may lose atoms; the search
     goes on until the support is full. ``gains[row, s]`` is what the row gained until it first held s + 1 atoms.
     """
-    n_atoms = len(gram)
     capacity = columns.shape[1] + 1
-    factor = np.empty((capacity, capacity), np.float64)
-    solution = np.empty(capacity, np.float64)
+    factor, solution = np.empty((capacity, capacity), np.float64), np.empty(capacity, np.float64)
     support = np.empty(capacity, np.int32)
-    target = np.empty(capacity, np.float64)
-    value = np.empty(capacity, np.float64)
-    usable = np.empty(n_atoms, np.float32)
-    score = np.empty(n_atoms, np.float32)
-    residual_correlation = np.empty(n_atoms, np.float32)
+    target, value = np.empty(capacity, np.float64), np.empty(capacity, np.float64)
+    usable, score = np.empty(len(gram), np.float32), np.empty(len(gram), np.float32)
+    correlation = np.empty(len(gram), np.float32)
+    at_first = usable_atoms(gram)
     for row in range(len(correlations)):
-        for i in range(n_atoms):
-            residual_correlation[i] = correlations[row, i]
-            usable[i] = np.float32(1) if gram[i, i] > np.float32(0.5) else np.float32(0)
+        usable[:] = at_first
+        correlation[:] = correlations[row]
         explained = 0.0
-        reached = 0
-        size = 0
+        reached = size = 0
         steps_left = 4 * limits[row] + 8  # a bound: every step explains more, but not always by much
         while size < limits[row] and explained < 1.0 - tolerance and steps_left > 0:
             steps_left -= 1
-            for i in range(n_atoms):
-                score[i] = max(residual_correlation[i], np.float32(0)) * usable[i]
+            for i in range(len(gram)):
+                score[i] = max(correlation[i], np.float32(0)) * usable[i]
             chosen = largest(score)
             if score[chosen] * score[chosen] <= EXHAUSTED:
                 break
@@ -248,15 +300,8 @@ def pursue_nonnegative(
             target[size] = correlations[row, chosen]
             value[size] = 0.0
             size = settle(gram, support, target, value, size + 1, True, factor, solution)
-            for i in range(n_atoms):
-                residual_correlation[i] = correlations[row, i]
             before = explained
-            explained = 0.0
-            for a in range(size):
-                explained += value[a] * target[a]  # = ‖t A‖² at the solution
-                step = np.float32(value[a])
-                for i in range(n_atoms):
-                    residual_correlation[i] -= step * gram[support[a], i]
+            explained = leave_residual(correlations[row], gram, support, target, value, size, correlation)
             if size > reached:
                 gains[row, reached] = max(explained - before, 0.0)
                 reached = size

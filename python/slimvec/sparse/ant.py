@@ -13,7 +13,7 @@ from slimvec.sparse.base import SparseEstimator, relative_residual
 from slimvec.sparse.budget import as_weights, omp_within
 from slimvec.sparse.coding import Coding
 from slimvec.sparse.dictionary import UPDATES, learn_anchors
-from slimvec.sparse.relations import Knowledge, as_row_pairs
+from slimvec.sparse.relations import Knowledge, as_row_pairs, with_rows
 from slimvec.validation import as_generator, as_integer, as_training_matrix, check_finite
 from slimvec.vocabulary import resolve_rows
 
@@ -29,7 +29,6 @@ DEFAULT_ANCHORS = 1000
 DEFAULT_NONZEROS = 10
 DEFAULT_TRAIN_ROWS = 20_000
 ROOM = 4  # a row may get this many times the mean number of non-zeros when they come from one budget
-NEGATIVE_ROUNDS = 2  # solves after the first, each with the others' last rows held fixed
 ALLOCATIONS = ("row", "global")
 
 
@@ -344,6 +343,7 @@ class ANT(SparseEstimator):
         if knowledge is None:
             return coding.code(rows, anchors, progress=progress)
         transform = coding.code(rows, anchors, offsets=knowledge.offsets(), progress=progress)
-        for _ in range(NEGATIVE_ROUNDS if len(knowledge.negatives) else 0):
-            transform = coding.code(rows, anchors, offsets=knowledge.offsets(transform), progress=progress)
+        for some in knowledge.independent_rows():  # coordinate descent: rows without negative pairs among them at once
+            offsets = knowledge.offsets(transform)[some]
+            transform = with_rows(transform, some, coding.code(rows[some], anchors, offsets=offsets))
         return transform

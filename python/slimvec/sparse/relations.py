@@ -86,6 +86,21 @@ class Knowledge:
         unrelated = unrelated - unrelated.multiply(related)
         return sparse().csr_array(unrelated - related * np.float32(self.l1))
 
+    def independent_rows(self) -> list[NDArray[np.int64]]:
+        """Return the rows of negative pairs in groups without a negative pair inside, by greedy colouring."""
+        partners: dict[int, set[int]] = {}
+        for u, v in self.negatives.tolist():
+            partners.setdefault(u, set()).add(v)
+            partners.setdefault(v, set()).add(u)
+        colours: dict[int, int] = {}
+        for row in sorted(partners):
+            taken = {colours.get(partner) for partner in partners[row]}
+            colours[row] = next(colour for colour in range(len(taken) + 1) if colour not in taken)
+        groups: list[list[int]] = [[] for _ in set(colours.values())]
+        for row, colour in colours.items():
+            groups[colour].append(row)
+        return [np.array(group, np.int64) for group in groups]
+
     def related_entries(self) -> Any:
         """Return 1 - S(G), ``(n, k)``: ones where a row and an anchor are related, or the same (eq. 5).
 
@@ -103,6 +118,13 @@ class Knowledge:
         entries.sum_duplicates()
         entries.data[:] = 1  # an entry that is named twice is related once
         return entries
+
+
+def with_rows(transform: Any, which: NDArray[np.int64], replacement: Any) -> Any:
+    """Return a CSR transform with some rows replaced."""
+    source = np.arange(transform.shape[0])
+    source[which] = transform.shape[0] + np.arange(len(which))
+    return sparse().vstack([transform, replacement], format="csr")[source]
 
 
 def cooccurring_pairs(

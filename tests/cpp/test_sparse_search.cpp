@@ -36,7 +36,7 @@ void test_search(const Kernels& isa, std::size_t n_rows, std::size_t n_queries, 
   for (std::size_t i = 0; i < ceil_divide(n_rows, 8); ++i) mask[i] = static_cast<std::uint8_t>(random() & random());
 
   for (const bool masked : {false, true}) {
-    for (std::size_t k : {std::size_t{1}, std::size_t{10}, n_rows}) {
+    for (std::size_t k : {std::size_t{1}, std::min<std::size_t>(10, n_rows), n_rows}) {
       for (std::size_t n_threads : {1u, 3u}) {
         Guarded<float> scores(n_queries * k);
         Guarded<std::int64_t> indices(n_queries * k);

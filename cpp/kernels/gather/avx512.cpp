@@ -12,7 +12,7 @@ constexpr __mmask16 kAllLanes = 0xFFFF;
 
 inline __m512 load(const float* from, __mmask16 lanes) { return _mm512_maskz_loadu_ps(lanes, from); }
 inline __m512 load(const std::uint16_t* from, __mmask16 lanes) {
-  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lanes, from));
+  return _mm512_maskz_cvtph_ps(lanes, _mm256_maskz_loadu_epi16(lanes, from));  // unmasked, GCC 12 warns
 }
 
 inline __mmask16 first_lanes(std::size_t n) { return n >= kLanes ? kAllLanes : static_cast<__mmask16>((1u << n) - 1); }

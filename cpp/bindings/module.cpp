@@ -7,6 +7,7 @@ void bind_isa(pybind11::module_& module);
 void bind_codes(pybind11::module_& module);
 void bind_lookup(pybind11::module_& module);
 void bind_hamming(pybind11::module_& module);
+void bind_sparse(pybind11::module_& module);
 
 }  // namespace slimvec
 
@@ -17,4 +18,5 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   slimvec::bind_codes(module);
   slimvec::bind_lookup(module);
   slimvec::bind_hamming(module);
+  slimvec::bind_sparse(module);
 }

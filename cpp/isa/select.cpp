@@ -10,19 +10,26 @@ namespace {
 // A CPU with AVX-512 but without VPOPCNTDQ (Skylake-X, Cascade Lake) runs the avx2 row.
 #ifdef SLIMVEC_AVX512
 constexpr std::uint32_t kNeedsAvx512 = kPopcnt | kAvx2 | kF16c | kAvx512f | kAvx512bw | kAvx512vl | kAvx512vpopcntdq;
-constexpr Kernels kAvx512Kernels = {"avx512",      kNeedsAvx512,      pack_signs_avx512,
-                                    unpack_avx512, count_bits_avx512, hamming_below_avx512};
+constexpr Kernels kAvx512Kernels = {"avx512",          kNeedsAvx512,      pack_signs_avx512,
+                                    unpack_avx512,     count_bits_avx512, hamming_below_avx512,
+                                    gather_f32_avx512, gather_f16_avx512, widen_halves_avx512};
 #endif
 #ifdef SLIMVEC_AVX2
 constexpr std::uint32_t kNeedsAvx2 = kPopcnt | kAvx2 | kF16c;
-constexpr Kernels kAvx2Kernels = {"avx2",      kNeedsAvx2,      pack_signs_avx2,
-                                  unpack_avx2, count_bits_avx2, hamming_below_avx2};
+constexpr Kernels kAvx2Kernels = {"avx2",          kNeedsAvx2,      pack_signs_avx2,
+                                  unpack_avx2,     count_bits_avx2, hamming_below_avx2,
+                                  gather_f32_avx2, gather_f16_avx2, widen_halves_avx2};
 #endif
 #ifdef SLIMVEC_NEON
-constexpr Kernels kNeonKernels = {"neon", kNeon, pack_signs_neon, unpack_neon, count_bits_neon, hamming_below_neon};
+constexpr Kernels kNeonKernels = {"neon",          kNeon,           pack_signs_neon,
+                                  unpack_neon,     count_bits_neon, hamming_below_neon,
+                                  gather_f32_neon, gather_f16_neon, widen_halves_neon};
 #endif
-constexpr Kernels kScalarKernels = {
-    "scalar", 0, pack_signs_scalar, unpack_scalar, count_bits_scalar, hamming_below_scalar};
+constexpr Kernels kScalarKernels = {"scalar",           0,
+                                    pack_signs_scalar,  unpack_scalar,
+                                    count_bits_scalar,  hamming_below_scalar,
+                                    gather_f32_scalar,  gather_f16_scalar,
+                                    widen_halves_scalar};
 
 }  // namespace
 

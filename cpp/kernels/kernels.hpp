@@ -44,6 +44,20 @@ using HammingBelow = std::size_t(const std::uint32_t* blocks, std::size_t n_bloc
                                  const std::uint32_t* query, std::uint32_t limit, bool cold, std::uint32_t* distances,
                                  std::uint32_t* positions);
 
+// Sparse tables hold rows of T A: a row of T names a few *anchors* (rows of A, d columns each) and their weights.
+//
+// out[i * d + c] = sum of weights[j] * anchors[indices[j] * d + c] over j from starts[i] to starts[i + 1] - 1. Every
+// element is summed in rising j, product and sum rounded one after the other (no FMA), from 0 or, with `add`, from what
+// `out` holds: one order for all instruction sets.     numpy: for j: out[i] += weights[j] * anchors[indices[j]]
+// Indices are the caller's to check. gather_f16 takes anchors in float16 and widens them as it goes.
+using GatherF32 = void(const float* anchors, std::size_t d, const std::uint32_t* indices, const float* weights,
+                       const std::uint32_t* starts, std::size_t n_rows, bool add, float* out);
+using GatherF16 = void(const std::uint16_t* anchors, std::size_t d, const std::uint32_t* indices, const float* weights,
+                       const std::uint32_t* starts, std::size_t n_rows, bool add, float* out);
+
+// out[i] = halves[i], float16 to float32: exact.                    numpy: halves.astype(float32)
+using WidenHalves = void(const std::uint16_t* halves, std::size_t n, float* out);
+
 // One instruction set: its name, the CPU features it needs (isa/features.hpp) and its kernels.
 struct Kernels {
   const char* name;
@@ -52,11 +66,17 @@ struct Kernels {
   Unpack* unpack;
   CountBits* count_bits;
   HammingBelow* hamming_below;
+  GatherF32* gather_f32;
+  GatherF16* gather_f16;
+  WidenHalves* widen_halves;
 };
 
 PackSigns pack_signs_scalar, pack_signs_avx2, pack_signs_avx512, pack_signs_neon;
 Unpack unpack_scalar, unpack_avx2, unpack_avx512, unpack_neon;
 CountBits count_bits_scalar, count_bits_avx2, count_bits_avx512, count_bits_neon;
 HammingBelow hamming_below_scalar, hamming_below_avx2, hamming_below_avx512, hamming_below_neon;
+GatherF32 gather_f32_scalar, gather_f32_avx2, gather_f32_avx512, gather_f32_neon;
+GatherF16 gather_f16_scalar, gather_f16_avx2, gather_f16_avx512, gather_f16_neon;
+WidenHalves widen_halves_scalar, widen_halves_avx2, widen_halves_avx512, widen_halves_neon;
 
 }  // namespace slimvec

@@ -8,6 +8,8 @@ from slimvec.binary.table import BinaryTable
 from slimvec.errors import FormatError
 from slimvec.isa import active_isa, available_isas, use_isa
 from slimvec.isotropy import Isotropy, isotropy
+from slimvec.sparse.rows import ScoreResult
+from slimvec.sparse.table import SparseTable
 from slimvec.storage import open_table as open  # noqa: A004 - slimvec.open is meant to read like the built-in
 from slimvec.vectors import Vectors, read_vectors
 
@@ -19,7 +21,9 @@ __all__ = [
     "HammingIndex",
     "Isotropy",
     "RangeResult",
+    "ScoreResult",
     "SearchResult",
+    "SparseTable",
     "Vectors",
     "__version__",
     "active_isa",

@@ -1,4 +1,4 @@
-from numpy import float32, int32, int64, uint8, uint32
+from numpy import float32, floating, int32, int64, integer, uint8, uint32, unsignedinteger
 from numpy.typing import NDArray
 
 __version__: str
@@ -45,3 +45,32 @@ def hamming_search(
 def hamming_distances(
     isa: Isa, blocks: NDArray[uint32], n_codes: int, n_bits: int, query: NDArray[uint8]
 ) -> NDArray[int32]: ...
+def sparse_lookup(
+    isa: Isa,
+    indptr: NDArray[integer],
+    indices: NDArray[unsignedinteger],
+    values: NDArray[floating],
+    anchors: NDArray[floating],
+    ids: NDArray[int64],
+) -> NDArray[float32]: ...
+def sparse_bag_mean(
+    isa: Isa,
+    indptr: NDArray[integer],
+    indices: NDArray[unsignedinteger],
+    values: NDArray[floating],
+    anchors: NDArray[floating],
+    ids: NDArray[int64],
+    offsets: NDArray[int64],
+    weights: NDArray[float32] | None,
+) -> NDArray[float32]: ...
+def sparse_search(
+    isa: Isa,
+    indptr: NDArray[integer],
+    indices: NDArray[unsignedinteger],
+    values: NDArray[floating],
+    row_scales: NDArray[float32] | None,
+    anchor_scores: NDArray[float32],
+    k: int,
+    mask: NDArray[uint8] | None,
+    n_threads: int,
+) -> tuple[NDArray[float32], NDArray[int64]]: ...

@@ -85,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     neighbors = commands.add_parser("neighbors", help="print the words most similar to each word")
     neighbors.add_argument("table", metavar="TABLE")
     neighbors.add_argument("words", metavar="WORD", nargs="+", help="row numbers, if the table has no words")
+    neighbors.add_argument(
+        "--anchors", action="store_true", help="WORD is an anchor (number or name): print the words it weighs most in"
+    )
     neighbors.add_argument("-k", type=int, help=f"how many (default: {DEFAULT_K})")
     neighbors.set_defaults(run=_neighbors)
 
@@ -125,9 +128,8 @@ def _info(options: argparse.Namespace) -> None:
         print("checksums   all match")
 
 
-def _describe(table: sv.BinaryTable, path: Path) -> None:
+def _describe(table: sv.BinaryTable | sv.SparseTable, path: Path) -> None:
     info = table.info()
-    sizes = info["bytes"]
     made_by = info["made_by"]
     parameters = ", ".join(f"{name}={value}" for name, value in made_by.get("parameters", {}).items())
     print(
@@ -136,14 +138,26 @@ def _describe(table: sv.BinaryTable, path: Path) -> None:
         else f"kind        {info['kind']}"
     )
     print(f"rows        {info['rows']:,}")
-    print(f"bits        {info['bits']} per row" + (f", from {info['dimension']} floats" if info["dimension"] else ""))
-    print(
-        f"on disk     {_megabytes(path.stat().st_size)}: " + ", ".join(f"{k} {_megabytes(v)}" for k, v in sizes.items())
-    )
+    counted = _describe_sparse(info) if isinstance(table, sv.SparseTable) else _describe_binary(info)
+    sizes = ", ".join(f"{name} {_megabytes(size)}" for name, size in info["bytes"].items())
+    print(f"on disk     {_megabytes(path.stat().st_size)}: {sizes}")
     if info["dimension"] and info["stored_ratio"]:
         floats = 4 * info["rows"] * info["dimension"]
         print(f"as float32  {_megabytes(floats)}")
-        print(f"smaller     {info['compression_ratio']:.1f} times (bits), {info['stored_ratio']:.1f} times as stored")
+        print(
+            f"smaller     {info['compression_ratio']:.1f} times ({counted}), {info['stored_ratio']:.1f} times as stored"
+        )
+
+
+def _describe_binary(info: dict[str, Any]) -> str:
+    print(f"bits        {info['bits']} per row" + (f", from {info['dimension']} floats" if info["dimension"] else ""))
+    return "bits"
+
+
+def _describe_sparse(info: dict[str, Any]) -> str:
+    per_row = info["nonzeros"] / info["rows"] if info["rows"] else 0
+    print(f"anchors     {info['anchors']:,} of {info['dimension']} floats, {per_row:.1f} per row")
+    return f"{info['n_parameters']:,} numbers"
 
 
 def _megabytes(size: float) -> str:
@@ -152,13 +166,24 @@ def _megabytes(size: float) -> str:
 
 def _neighbors(options: argparse.Namespace) -> None:
     table = sv.open(options.table)
-    k = min(DEFAULT_K, len(table) - 1) if options.k is None else options.k
-    keys = options.words if table.words is not None else [_row(word) for word in options.words]
-    lists = [table.most_similar(key, k) for key in keys]  # an unknown word stops all, first
-    for key, neighbours in zip(keys, lists, strict=True):
+    if options.anchors:
+        lists = _associations(table, options.words, DEFAULT_K if options.k is None else options.k)
+    else:
+        k = min(DEFAULT_K, len(table) - 1) if options.k is None else options.k
+        keys = options.words if table.words is not None else [_row(word) for word in options.words]
+        lists = [(key, table.most_similar(key, k)) for key in keys]  # an unknown word stops all, first
+    for key, neighbours in lists:
         print(key)
         for neighbour, similarity in neighbours:
             print(f"  {similarity:6.3f}  {neighbour}")
+
+
+def _associations(table: sv.BinaryTable | sv.SparseTable, anchors: list[str], k: int) -> list[tuple[Any, Any]]:
+    if not isinstance(table, sv.SparseTable):
+        raise ValueError("--anchors: a table of binary codes has none; expected a sparse table")  # noqa: TRY004
+    named = table.anchor_words or ()
+    keys = [int(name) if name.isdecimal() and name not in named else name for name in anchors]
+    return [(key, table.associations(key, k)) for key in keys]
 
 
 def _row(text: str) -> int:

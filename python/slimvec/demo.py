@@ -139,7 +139,7 @@ def run(output: str | os.PathLike[str] | None = None, progress: Progress = ignor
             print(f"\nkept in {path}; try: slimvec neighbors {path} error")
 
 
-def _show_neighbours(vectors: sv.Vectors, table: sv.BinaryTable, k: int = 5) -> None:
+def _show_neighbours(vectors: sv.Vectors, table: sv.BinaryTable | sv.SparseTable, k: int = 5) -> None:
     shown = [word for word in SHOWN if word in vectors]
     print(f"\n{'':12}{'nearest by 300 floats':52}nearest by 300 bits")
     for word in shown:
@@ -148,7 +148,7 @@ def _show_neighbours(vectors: sv.Vectors, table: sv.BinaryTable, k: int = 5) -> 
         print(f"{word:12}{floats:52}{bits}")
 
 
-def _show_times(vectors: sv.Vectors, table: sv.BinaryTable) -> None:
+def _show_times(vectors: sv.Vectors, table: sv.BinaryTable | sv.SparseTable) -> None:
     queries: NDArray[np.float32] = vectors.matrix[:100]
     codes = table.encode(queries)
     by_floats = _median_seconds(lambda: np.argpartition(-(queries[:1] @ vectors.matrix.T), 10, axis=1))

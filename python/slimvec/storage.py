@@ -16,11 +16,12 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 
 from slimvec.errors import FormatError
+from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from slimvec.binary.table import BinaryTable
+    from slimvec.sparse.table import SparseTable
+
+    Table: TypeAlias = BinaryTable | SparseTable
 
 FORMAT_VERSION = 1
 ALIGNMENT = 64
@@ -40,7 +44,7 @@ _CODES = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
 class _TableClass(Protocol):
     kind: str
 
-    def from_content(self, content: Content) -> BinaryTable: ...
+    def from_content(self, content: Content) -> Table: ...
 
 
 _TABLES: dict[str, Any] = {}
@@ -51,7 +55,7 @@ def register(table_class: _TableClass) -> None:
     _TABLES[table_class.kind] = table_class
 
 
-def open_table(path: str | os.PathLike[str], verify: bool = False) -> BinaryTable:
+def open_table(path: str | os.PathLike[str], verify: bool = False) -> Table:
     """Open a saved table by mapping its file: in milliseconds, whatever its size.
 
     Parameters
@@ -63,8 +67,8 @@ def open_table(path: str | os.PathLike[str], verify: bool = False) -> BinaryTabl
 
     Returns
     -------
-    BinaryTable
-        Its codes are read-only and come from the file as they are needed.
+    BinaryTable or SparseTable
+        Its arrays are read-only and come from the file as they are needed.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def open_table(path: str | os.PathLike[str], verify: bool = False) -> BinaryTabl
         kind = content.facts.get("kind")
         if not isinstance(kind, str) or kind not in _TABLES:
             raise FormatError(f"unknown kind of table {kind!r}; expected one of {sorted(_TABLES)}")  # noqa: TRY301
-        table: BinaryTable = _TABLES[kind].from_content(content)
+        table: Table = _TABLES[kind].from_content(content)
     except FormatError as error:
         raise FormatError(f"{os.fsdecode(path)}: {error}") from None
     return table
@@ -196,17 +200,28 @@ class Content:
             raise FormatError(f"made_by is {value!r}; expected an object")
         return value
 
-    def tensor(self, name: str, dtype: DTypeLike, shape: tuple[int | None, ...]) -> NDArray[Any]:
-        """Return a tensor of the given dtype and shape, where None stands for any length."""
+    def tensor(
+        self, name: str, dtype: DTypeLike | tuple[DTypeLike, ...], shape: tuple[int | None, ...]
+    ) -> NDArray[Any]:
+        """Return a tensor of the given dtype, or one of them, and shape, where None stands for any length."""
         tensor = self.tensors.get(name)
         if tensor is None:
             raise FormatError(f"tensor {name!r} is missing")
         fits = tensor.ndim == len(shape) and all(
             want in (None, have) for want, have in zip(shape, tensor.shape, strict=True)
         )
-        if tensor.dtype != dtype or not fits:
-            raise FormatError(f"tensor {name!r} is {tensor.dtype} {tensor.shape}; expected {np.dtype(dtype)} {shape}")
+        dtypes = [np.dtype(one) for one in (dtype if isinstance(dtype, tuple) else (dtype,))]
+        if tensor.dtype not in dtypes or not fits:
+            expected = " or ".join(map(str, dtypes))
+            raise FormatError(f"tensor {name!r} is {tensor.dtype} {tensor.shape}; expected {expected} {shape}")
         return tensor
+
+    def words(self, name: str, n: int) -> Vocabulary | None:
+        """Return the ``n`` words stored as ``name``, or None if there are none."""
+        if f"{name}.text" not in self.tensors:
+            return None
+        text = self.tensor(f"{name}.text", np.uint8, (None,))
+        return Vocabulary.from_text(text, self.tensor(f"{name}.offsets", np.int64, (n + 1,)))
 
     def verify(self) -> None:
         """Compare every tensor with its checksum."""

@@ -156,6 +156,24 @@ def resolve_rows(
     return np.array([_resolve(key, name, n_rows, vocabulary) for key in keys], np.int64)
 
 
+def allowed_rows(mask: Any, n_rows: int, row: str) -> NDArray[np.bool_]:
+    """Return which rows a mask allows, ``(n_rows,)``: it is a bool per row, or row numbers; errors call a row ``row``.
+
+    Raises
+    ------
+    ValueError, IndexError, TypeError, KeyError
+        For a wrong number of bools, a row number outside, or something else.
+    """
+    array = np.asarray(mask)
+    if array.dtype == bool:
+        if array.shape != (n_rows,):
+            raise ValueError(f"mask has shape {array.shape}; expected ({n_rows},), one bool per {row}")
+        return array
+    allowed = np.zeros(n_rows, bool)
+    allowed[resolve_rows(array.ravel() if array.size else [], "mask", n_rows, None)] = True
+    return allowed
+
+
 def _resolve(key: Any, name: str, n_rows: int, vocabulary: Vocabulary | None) -> int:
     if isinstance(key, str):
         if vocabulary is None:

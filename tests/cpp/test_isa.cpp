@@ -12,6 +12,7 @@ int main() {
   CHECK(available_isas().back()->required == 0);
   for (const Kernels* isa : built_isas()) {
     CHECK(isa->pack_signs && isa->unpack && isa->count_bits && isa->hamming_below);
+    CHECK(isa->gather_f32 && isa->gather_f16 && isa->widen_halves);
     const bool runnable = (isa->required & ~cpu_features()) == 0;
     bool listed = false;
     for (const Kernels* other : available_isas()) listed |= other == isa;

@@ -17,7 +17,7 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.validation import as_codes, as_integer, as_matrix
-from slimvec.vocabulary import resolve_rows
+from slimvec.vocabulary import allowed_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -172,16 +172,8 @@ class BlockedCodes:
         mask : array_like, shape (n_codes,), bool, or integer row numbers
             Rows that may be found.
         """
-        array = np.asarray(mask)
-        if array.dtype == bool:
-            if array.shape != (self.n_codes,):
-                raise ValueError(f"mask has shape {array.shape}; expected ({self.n_codes},), one bool per code")
-            allowed = array
-        else:
-            allowed = np.zeros(self.n_codes, bool)
-            allowed[resolve_rows(array.ravel() if array.size else [], "mask", self.n_codes, None)] = True
         packed = np.zeros(2 * len(self.blocks), np.uint8)
-        bits = np.packbits(allowed, bitorder="little")
+        bits = np.packbits(allowed_rows(mask, self.n_codes, "code"), bitorder="little")
         packed[: len(bits)] = bits
         return packed
 

@@ -382,11 +382,7 @@ class BinaryTable(Keyed):
         if "mean" in content.tensors:
             mean = content.tensor("mean", np.float32, (None,))
             encoder = Encoder(mean, content.tensor("projection", np.float32, (len(mean), n_bits)))
-        words = None
-        if "words.text" in content.tensors:
-            text = content.tensor("words.text", np.uint8, (None,))
-            words = Vocabulary.from_text(text, content.tensor("words.offsets", np.int64, (n_codes + 1,)))
-        return cls.from_parts(codes, words, encoder, content.made_by())
+        return cls.from_parts(codes, content.words("words", n_codes), encoder, content.made_by())
 
 
 register(BinaryTable)

@@ -1,1 +1,1 @@
-"""Anchor & Transform: a few anchors A and a sparse transform T, with every embedding a row of E = T A."""
+"""Sparse tables, E = T A: a few anchors, and for every row a few weights."""

@@ -1,0 +1,147 @@
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <utility>
+
+#include "bindings/arrays.hpp"
+#include "core/sparse_gather.hpp"
+#include "core/sparse_search.hpp"
+
+namespace slimvec {
+
+namespace {
+
+constexpr int kFloat16 = 23;  // NPY_HALF, which pybind11 has no C++ type for
+
+// Arrays of several element types come as plain py::array and are told apart here.
+bool is_float16(const py::array& array) { return array.dtype().num() == kFloat16; }
+
+bool is_float(const py::array& array) { return is_float16(array) || py::isinstance<py::array_t<float>>(array); }
+
+template <typename... Elements>
+bool is_one_of(const py::array& array) {
+  return (py::isinstance<py::array_t<Elements>>(array) || ...);
+}
+
+// In the machine's byte order, C order, aligned: what pointers may walk over.
+const void* plain(const py::array& array, bool right_type, py::ssize_t n_dimensions, const char* name) {
+  if (!right_type) throw py::type_error(std::string(name) + " has a dtype that the kernels do not take");
+  const char order = array.dtype().byteorder();
+  const auto alignment = static_cast<std::uintptr_t>(array.itemsize());
+  require(array.ndim() == n_dimensions && (array.flags() & py::array::c_style) && (order == '=' || order == '|') &&
+              reinterpret_cast<std::uintptr_t>(array.data()) % alignment == 0,
+          std::string(name) + " must be a plain array of " + std::to_string(n_dimensions) + " dimensions");
+  return array.data();
+}
+
+// Only sizes are checked here: core/sparse_rows.hpp checks the entries of the rows that a call touches.
+SparseRows check_rows(const py::array& indptr, const py::array& indices, const py::array& values,
+                      std::size_t n_columns) {
+  SparseRows rows = {};
+  rows.indptr = plain(indptr, is_one_of<std::uint32_t, std::int64_t>(indptr), 1, "indptr");
+  rows.indices = plain(indices, is_one_of<std::uint16_t, std::uint8_t, std::uint32_t>(indices), 1, "indices");
+  rows.values = plain(values, is_float(values), 1, "values");
+  require(indptr.size() >= 1, "indptr must have n_rows + 1 entries");
+  require(indices.size() == values.size(), "indices and values must have as many entries");
+  rows.n_rows = static_cast<std::size_t>(indptr.size()) - 1;
+  rows.n_entries = static_cast<std::size_t>(indices.size());
+  rows.n_columns = n_columns;
+  rows.indptr_size = static_cast<unsigned>(indptr.itemsize());
+  rows.index_size = static_cast<unsigned>(indices.itemsize());
+  rows.value_size = static_cast<unsigned>(values.itemsize());
+  return rows;
+}
+
+Anchors check_anchors(const py::array& anchors) {
+  const void* values = plain(anchors, is_float(anchors), 2, "anchors");
+  return {values, size_of(anchors, 1), is_float16(anchors)};
+}
+
+FloatArray lookup_sparse_rows(const Kernels& isa, const py::array& indptr, const py::array& indices,
+                              const py::array& values, const py::array& anchors, const IdArray& ids) {
+  check_isa(isa);
+  const Anchors table = check_anchors(anchors);
+  const SparseRows rows = check_rows(indptr, indices, values, size_of(anchors, 0));
+  require(ids.ndim() == 1, "ids must be one-dimensional");
+  const std::size_t n_ids = size_of(ids, 0);
+  FloatArray out = new_array<FloatArray>(n_ids, table.d);
+  const std::int64_t* in = elements(ids);
+  float* to = out.mutable_data();
+  py::gil_scoped_release unlocked;
+  sparse_lookup(isa, rows, table, in, n_ids, to);
+  return out;
+}
+
+FloatArray mean_of_sparse_bags(const Kernels& isa, const py::array& indptr, const py::array& indices,
+                               const py::array& values, const py::array& anchors, const IdArray& ids,
+                               const IdArray& offsets, const std::optional<FloatArray>& weights) {
+  check_isa(isa);
+  const Anchors table = check_anchors(anchors);
+  const SparseRows rows = check_rows(indptr, indices, values, size_of(anchors, 0));
+  require(ids.ndim() == 1, "ids must be one-dimensional");
+  require(offsets.ndim() == 1 && offsets.shape(0) >= 1, "offsets must be one-dimensional with n_bags + 1 entries");
+  require(!weights || (weights->ndim() == 1 && weights->shape(0) == ids.shape(0)),
+          "weights must have one entry per id");
+  const std::size_t n_bags = size_of(offsets, 0) - 1, n_ids = size_of(ids, 0);
+  FloatArray means = new_array<FloatArray>(n_bags, table.d);
+  const std::int64_t *in = elements(ids), *bounds = elements(offsets);
+  const float* scales = weights ? elements(*weights) : nullptr;
+  float* out = means.mutable_data();
+  py::gil_scoped_release unlocked;
+  sparse_bag_mean(isa, rows, table, in, n_ids, bounds, n_bags, scales, out);
+  return means;
+}
+
+std::pair<FloatArray, IdArray> search_sparse_rows(const Kernels& isa, const py::array& indptr, const py::array& indices,
+                                                  const py::array& values, const std::optional<FloatArray>& row_scales,
+                                                  const FloatArray& anchor_scores, std::size_t k,
+                                                  const std::optional<ByteArray>& mask, std::size_t n_threads) {
+  check_isa(isa);
+  require(anchor_scores.ndim() == 2, "anchor_scores must have shape (n_queries, n_anchors)");
+  const SparseRows rows = check_rows(indptr, indices, values, size_of(anchor_scores, 1));
+  require(!row_scales || (row_scales->ndim() == 1 && size_of(*row_scales, 0) == rows.n_rows),
+          "row_scales must have one entry per row");
+  require(!mask || (mask->ndim() == 1 && size_of(*mask, 0) == ceil_divide(rows.n_rows, 8)),
+          "mask must have one bit per row");
+  require(k >= 1 && k <= rows.n_rows, "k must lie between 1 and the number of rows");
+  require(n_threads >= 1, "n_threads must be at least 1");
+  const std::size_t n_queries = size_of(anchor_scores, 0);
+  FloatArray scores = new_array<FloatArray>(n_queries, k);
+  IdArray found = new_array<IdArray>(n_queries, k);
+  const float *in = elements(anchor_scores), *scales = row_scales ? elements(*row_scales) : nullptr;
+  const std::uint8_t* allowed = mask ? mask->data() : nullptr;
+  float* scores_out = scores.mutable_data();
+  std::int64_t* found_out = found.mutable_data();
+  {
+    py::gil_scoped_release unlocked;
+    n_threads = worthwhile_threads(rows, n_queries, n_threads);
+    sparse_search(isa, rows, scales, allowed, in, n_queries, k, n_threads, scores_out, found_out);
+  }
+  return {std::move(scores), std::move(found)};
+}
+
+// Damage becomes the exception that damaged files raise everywhere else.
+void translate_damage(std::exception_ptr pointer) {
+  try {
+    if (pointer) std::rethrow_exception(pointer);
+  } catch (const DamagedRows& error) {
+    py::set_error(py::module_::import("slimvec.errors").attr("FormatError"), error.what());
+  }
+}
+
+}  // namespace
+
+void bind_sparse(py::module_& module) {
+  using py::arg;
+  py::register_local_exception_translator(translate_damage);
+  module.def("sparse_lookup", &lookup_sparse_rows, arg("isa"), arg("indptr").noconvert(), arg("indices").noconvert(),
+             arg("values").noconvert(), arg("anchors").noconvert(), arg("ids").noconvert());
+  module.def("sparse_bag_mean", &mean_of_sparse_bags, arg("isa"), arg("indptr").noconvert(), arg("indices").noconvert(),
+             arg("values").noconvert(), arg("anchors").noconvert(), arg("ids").noconvert(), arg("offsets").noconvert(),
+             arg("weights").noconvert());
+  module.def("sparse_search", &search_sparse_rows, arg("isa"), arg("indptr").noconvert(), arg("indices").noconvert(),
+             arg("values").noconvert(), arg("row_scales").noconvert(), arg("anchor_scores").noconvert(), arg("k"),
+             arg("mask").noconvert(), arg("n_threads"));
+}
+
+}  // namespace slimvec

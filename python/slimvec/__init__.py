@@ -8,23 +8,42 @@ from slimvec.binary.table import BinaryTable
 from slimvec.errors import FormatError
 from slimvec.isa import active_isa, available_isas, use_isa
 from slimvec.isotropy import Isotropy, isotropy
+from slimvec.sparse.ant import ANT
+from slimvec.sparse.clustering import PostSH, VocabularyQuantization
+from slimvec.sparse.compositional import CompositionalCodes
+from slimvec.sparse.hashing import HashEmbedding
+from slimvec.sparse.low_rank import LowRank
+from slimvec.sparse.prune import Prune
 from slimvec.sparse.rows import ScoreResult
+from slimvec.sparse.selection import FrequencySelection, TfIdfSelection
+from slimvec.sparse.sparse_code import PostSHKSVD, SparseCode
 from slimvec.sparse.table import SparseTable
 from slimvec.storage import open_table as open  # noqa: A004 - slimvec.open is meant to read like the built-in
 from slimvec.vectors import Vectors, read_vectors
 
 __all__ = [
+    "ANT",
     "IIQ",
     "ITQ",
     "BinaryTable",
+    "CompositionalCodes",
     "FormatError",
+    "FrequencySelection",
     "HammingIndex",
+    "HashEmbedding",
     "Isotropy",
+    "LowRank",
+    "PostSH",
+    "PostSHKSVD",
+    "Prune",
     "RangeResult",
     "ScoreResult",
     "SearchResult",
+    "SparseCode",
     "SparseTable",
+    "TfIdfSelection",
     "Vectors",
+    "VocabularyQuantization",
     "__version__",
     "active_isa",
     "available_isas",

@@ -229,11 +229,12 @@ class ANT(SparseEstimator):
         return self._coding().code(X, self.anchors_)
 
     def coding_parameters(self) -> dict[str, Any]:
-        """Return how vectors are coded, in JSON's types: what :func:`slimvec.sparse.coding.encode` takes.
+        """Return how new vectors are coded, in JSON's types.
 
         Returns
         -------
         dict
+            What :func:`slimvec.sparse.coding.encode` takes.
         """
         return self._coding().to_parameters()
 

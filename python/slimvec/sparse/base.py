@@ -9,11 +9,16 @@ import numpy as np
 from slimvec.blocks import row_blocks
 from slimvec.estimator import Estimator
 from slimvec.progress import Progress, ignore
+from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from slimvec.sparse.table import SparseTable
     from slimvec.vectors import Vectors
+
+
+PLAIN = bool | int | float | str
 
 
 class SparseEstimator(Estimator):
@@ -42,13 +47,22 @@ class SparseEstimator(Estimator):
         """
         return self.fit(X, y).transform_
 
-    def compress(self, vectors: Vectors | ArrayLike, *, progress: Progress = ignore, **fit_arguments: Any) -> Any:
+    def compress(
+        self,
+        vectors: Vectors | ArrayLike,
+        *,
+        dtype: DTypeLike = "float32",
+        progress: Progress = ignore,
+        **fit_arguments: Any,
+    ) -> SparseTable:
         """Fit on vectors and return them as a table of anchors and a sparse transform.
 
         Parameters
         ----------
         vectors : Vectors or array_like, shape (n, d)
             With words, the table answers by word; a bare matrix gives a table whose rows are numbers.
+        dtype : {"float32", "float16"}
+            How the table stores the numbers of A and T.
         progress : callable, optional
             ``progress(stage, done, total)``.
         **fit_arguments
@@ -57,11 +71,34 @@ class SparseEstimator(Estimator):
         Returns
         -------
         SparseTable
+            Where anchors are words, they are named; where the method can code new vectors, so can the table.
         """
+        from slimvec.sparse.factors import Factors
         from slimvec.sparse.table import SparseTable
 
         self.fit(vectors, progress=progress, **fit_arguments)
-        return SparseTable(self.anchors_, self.transform_, words=getattr(vectors, "words", None))
+        factors = Factors.from_csr(self.anchors_, self.transform_, dtype)
+        words = getattr(vectors, "vocabulary", None)
+        named = getattr(self, "anchor_rows_", None)
+        anchor_words = None if words is None or named is None else Vocabulary(words[row] for row in named.tolist())
+        return SparseTable.from_parts(
+            factors, factors.inverse_norms(), words, anchor_words, self.coding_parameters(), self._description()
+        )
+
+    def coding_parameters(self) -> dict[str, Any] | None:
+        """Return how new vectors are coded, in JSON's types, for the table; None if it cannot code any.
+
+        Returns
+        -------
+        dict or None
+            What :func:`slimvec.sparse.coding.encode` takes.
+        """
+        return None
+
+    def _description(self) -> dict[str, Any]:
+        """Return how the table was made, in JSON's types; parameters that JSON cannot hold are left out."""
+        parameters = {name: value for name, value in self.get_params().items() if isinstance(value, PLAIN | None)}
+        return {"method": type(self).__name__, "parameters": parameters}
 
     @property
     def n_parameters_(self) -> int:

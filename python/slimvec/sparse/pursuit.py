@@ -50,8 +50,8 @@ def omp(
         Values ≥ 0: non-negative OMP, with non-negative least squares after each step.
     selection : {"ols", "omp"}
         The next atom is the one that lowers the residual most ("ols", orthogonal least squares [2]_: at the same cost a
-        residual about one per cent lower), or the one most correlated with it ("omp", [1]_). Non-negative
-        pursuit always takes the latter.
+        slightly lower one), or the one most correlated with it ("omp", [1]_). Non-negative pursuit always takes the
+        latter.
     tolerance : float
         A row is done when its squared residual is at most this part of its squared length.
     threads : int, optional

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import slimvec as sv
+from slimvec import cli
 
 SLIMVEC = [sys.executable, "-m", "slimvec"]
 
@@ -57,6 +58,39 @@ def test_defaults_are_those_of_the_library(folder, animals):
     for method, estimator in (("iiq", sv.IIQ()), ("itq", sv.ITQ())):
         assert run("compress", folder, "-o", folder / "t", "--method", method).returncode == 0
         assert np.array_equal(sv.open(folder / "t").codes(), estimator.compress(animals).codes())
+
+
+def test_anchors(folder, animals):
+    pytest.importorskip("numba")
+    arguments = ["--method", "ant", "--anchors", 12, "--nonzeros", 3, "--signed", "--dtype", "float16", "--seed", 2]
+    done = run("compress", folder, "-o", folder / "a.slim", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ANT(n_anchors=12, nonzeros=3, " in done.stdout
+    table = sv.open(folder / "a.slim", verify=True)
+    expected = sv.ANT(12, 3, nonnegative=False, random_state=2).compress(animals, dtype="float16")
+    assert np.array_equal(table.lookup(np.arange(40)), expected.lookup(np.arange(40)))
+    assert table.anchors.dtype == np.float16
+    neighbours = run("neighbors", folder / "a.slim", "cat0", "-k", 3)
+    assert re.findall(r"  (\w+)$", neighbours.stdout, re.MULTILINE) == [w for w, _ in expected.most_similar("cat0", 3)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "estimator"),
+    [
+        (["frequency", "--anchors", 5], lambda: sv.FrequencySelection(5)),
+        (["low-rank", "--rank", 3], lambda: sv.LowRank(3)),
+        (["prune", "--sparsity", 0.9], lambda: sv.Prune(0.9)),
+        (["vocabulary-quantization", "--anchors", 6], lambda: sv.VocabularyQuantization(6)),
+        (["post-sh", "--anchors", 6, "--nonzeros", 2], lambda: sv.PostSH(6, 2)),
+        (["post-sh-ksvd", "--anchors", 6, "--nonzeros", 2], lambda: sv.PostSHKSVD(6, 2)),
+        (["sparse-code", "--anchors", 6, "--l1", 0.5], lambda: sv.SparseCode(6, 0.5)),
+    ],
+)
+def test_other_methods(folder, animals, arguments, estimator):
+    pytest.importorskip("numba")
+    assert cli.main(["compress", str(folder), "-o", str(folder / "t"), "--method", *map(str, arguments)]) == 0
+    everything = np.arange(40)
+    assert np.array_equal(sv.open(folder / "t").lookup(everything), estimator().compress(animals).lookup(everything))
 
 
 def test_itq_may_be_told_to_remove_nothing(folder):
@@ -126,6 +160,11 @@ class TestBadInput:
         self.refused("compress", folder, *out, "--bits", 0, message="slimvec: n_bits=0; expected at least 1")
         self.refused("compress", folder, *out, "--remove", 40, message="n_remove=40; expected between 0 and 39")
         self.refused("compress", folder, *out, "--method", "itq", "--remove", 2, message="ITQ removes nothing")
+        ant = ["compress", folder, *out, "--method", "ant"]
+        self.refused(*ant, "--anchors", 41, message="n_anchors=41; expected between 1 and 40")
+        self.refused(*ant, "--bits", 8, message="--bits: --method ant has no such option; it has --anchors, --nonzeros")
+        self.refused("compress", folder, *out, "--signed", message="--signed: --method iiq has no such option")
+        self.refused("compress", folder, *out, "--dtype", "float16", message="--dtype: --method iiq makes codes")
         self.refused("compress", folder, "-o", folder / "no" / "x", message="no is not a folder to write x to")
         self.refused("compress", folder, "-o", folder, message="is a directory; expected the name of a file")
         self.refused("compress", folder / "vectors.npy", "-o", folder / "vectors.npy", message="is the input itself")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimvec as sv
+from slimvec.methods import add_options, make_method
 from slimvec.progress import Progress, ignore
 from slimvec.storage import checked_target
 from slimvec.vectors.reading import load_npy
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # as shells report a program stopped by Ctrl-C
-METHODS: dict[str, type[sv.IIQ]] = {"iiq": sv.IIQ, "itq": sv.ITQ}
 DEFAULT_K = 10
 
 
@@ -64,17 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"slimvec {sv.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    compress = commands.add_parser("compress", help="turn an embedding file into a table of binary codes")
+    compress = commands.add_parser("compress", help="turn an embedding file into a table of codes, or of anchors")
     compress.add_argument("input", metavar="IN", help="word2vec, GloVe, fastText .vec (also .gz), .npy or a folder")
     compress.add_argument("-o", "--output", metavar="OUT", required=True, help="the table to write")
     compress.add_argument(
         "--words", metavar="FILE", help="word list of an .npy file, one per line (default: words.txt)"
     )
-    compress.add_argument("--method", choices=METHODS, default="iiq", help="default: %(default)s")
-    compress.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
-    compress.add_argument("--remove", type=int, metavar="D", help="directions removed (default: 1, ITQ: 0)")
     compress.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
-    compress.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    add_options(compress)
     compress.set_defaults(run=_compress)
 
     info = commands.add_parser("info", help="describe a table")
@@ -93,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="make embeddings from Python's own library, compress and query them")
     demo.add_argument("-o", "--output", metavar="OUT", help="keep the table in this file")
+    demo.add_argument("--method", choices=["iiq", "ant"], default="iiq", help="default: %(default)s")
     demo.set_defaults(run=_demo)
     return parser
 
@@ -101,13 +99,9 @@ def _compress(options: argparse.Namespace) -> None:
     output = checked_target(options.output)  # better said now than after an hour
     if output.exists() and Path(options.input).exists() and output.samefile(options.input):
         raise ValueError(f"-o {options.output} is the input itself; choose another name")
-    if options.method == "itq" and options.remove:
-        raise ValueError(f"--remove {options.remove}: ITQ removes nothing; use --method iiq")
-    method = METHODS[options.method](options.bits, random_state=options.seed)
-    if options.method == "iiq" and options.remove is not None:
-        method.set_params(n_remove=options.remove)
+    method, arguments = make_method(options)
     with _Bars() as progress:
-        table = method.compress(_read(options, progress), progress=progress)
+        table = method.compress(_read(options, progress), progress=progress, **arguments)
     table.save(options.output)
     print(f"{options.output}:")
     _describe(table, output)
@@ -196,7 +190,7 @@ def _demo(options: argparse.Namespace) -> None:
     from slimvec.demo import run
 
     with _Bars() as progress:
-        run(options.output, progress)
+        run(options.output, progress, options.method)
 
 
 class _Bars:

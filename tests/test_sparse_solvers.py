@@ -246,6 +246,11 @@ class TestLasso:
         with pytest.raises(error, match=message):
             solve(rows(2, 3), rows(2, 3), l1)
 
+    @pytest.mark.parametrize(("x", "a"), [(1e30, 1e10), (1.0, 1e30)])
+    def test_values_too_large_for_float32(self, x, a):
+        with pytest.raises(ValueError, match=r"too large to (multiply|square) in float32; divide by a constant first"):
+            lasso(np.full((1, 2), x), np.full((1, 2), a), 1.0)
+
     def test_bad_offsets(self):
         with pytest.raises(ValueError, match=r"offsets has shape \(1, 1\); expected \(2, 4\): rows by anchors"):
             lasso(rows(2, 3), rows(4, 3), 1.0, offsets=csr_array((1, 1)))
@@ -343,11 +348,30 @@ class TestCoding:
             encode(rows(2, 3), rows(2, 3), parameters)
 
 
-class TestWithoutNumba:
+class TestCompiling:
     def test_the_error_names_the_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "slimvec.sparse.loops_pursuit", None)
         with pytest.raises(ImportError, match=r"numba.*slimvec\[train\]"):
             omp(rows(2, 3), rows(2, 3), 1)
+
+    def test_without_a_place_for_compiled_code_it_is_kept_in_memory(self, monkeypatch):
+        from slimvec.sparse import jit
+
+        real, asked = jit.numba.njit, []
+
+        def njit(function, **options):
+            asked.append(options.get("cache", False))
+            if options.get("cache"):
+                raise RuntimeError("cannot cache function: no locator available")  # as numba says it
+            return real(function, **options)
+
+        monkeypatch.setattr(jit.numba, "njit", njit)
+
+        def double(x):
+            return 2 * x
+
+        assert jit.jit(double)(21) == 42
+        assert asked == [True, False]
 
     def test_atoms_may_be_prepared_once(self):
         X, A = rows(5, 4), rows(6, 4, 1)

@@ -18,7 +18,7 @@ from slimvec.validation import as_generator, as_integer, as_training_matrix, che
 from slimvec.vocabulary import resolve_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -53,10 +53,10 @@ class ANT(SparseEstimator):
         Where learning starts, or what is kept with ``n_rounds=0``. "frequency" takes the rows with the highest
         ``counts`` given to ``fit``, or the first ones; for TF-IDF pass
         ``top_rows(tf_idf(documents, words), k)`` from :mod:`slimvec.sparse.anchors`.
-    relations : iterable of (str, str), optional
+    relations : list of (str, str), optional
         Related words: for a word and an anchor word that are related, and for an anchor's own row, the entry of T is
         not penalised. With ``l1``, and anchors that are words.
-    negatives : iterable of (str, str), optional
+    negatives : list of (str, str), optional
         Unrelated words, whose rows of T are discouraged from sharing anchors. With ``l1``.
     negative_weight : float
         What the sum of \|t_u\|ᵀ\|t_v\| over ``negatives`` counts in the objective.
@@ -100,7 +100,7 @@ class ANT(SparseEstimator):
     Notes
     -----
     The post-hoc problem of appendix B of [1]_. Time is about 10 µs per row, round and thread for 1,000 anchors and 10
-    non-zeros (twice that for T ≥ 0).
+    non-zeros, 15 with T ≥ 0 (``benchmarks/results/coding.md``).
 
     With relations, learnt anchors keep their words: an anchor that no row uses stays, where it otherwise would be
     replaced by the row that is represented worst.
@@ -129,8 +129,8 @@ class ANT(SparseEstimator):
         *,
         nonnegative: bool = True,
         anchors: str | Sequence[Any] | NDArray[Any] = "kmeans++",
-        relations: Iterable[tuple[str, str]] | None = None,
-        negatives: Iterable[tuple[str, str]] | None = None,
+        relations: Sequence[tuple[str, str]] | None = None,
+        negatives: Sequence[tuple[str, str]] | None = None,
         negative_weight: float = 1.0,
         refit: bool = False,
         allocation: str = "row",
@@ -183,7 +183,7 @@ class ANT(SparseEstimator):
         """
         rows = as_training_matrix(X)
         coding, n_rounds = self._coding(), as_integer(self.n_rounds, "n_rounds", 0)
-        weights = None if counts is None else as_weights(counts, len(rows))
+        weights = None if counts is None else as_weights(counts, len(rows), "counts")
         generator = as_generator(self.random_state)
         vocabulary = getattr(X, "vocabulary", None)
         k = self._n_anchors(len(rows))
@@ -247,6 +247,8 @@ class ANT(SparseEstimator):
             raise ValueError(
                 f"orthogonality={self.orthogonality} and negative_weight={self.negative_weight}; expected weights ≥ 0"
             )
+        if self.orthogonality > 0 and self.update != "mod":
+            raise ValueError(f'orthogonality={self.orthogonality} is part of MOD\'s update; expected update="mod"')
         nonzeros = DEFAULT_NONZEROS if self.nonzeros is None and self.l1 is None else self.nonzeros
         return Coding(nonzeros, self.l1, self.nonnegative, self.refit)
 
@@ -296,6 +298,8 @@ class ANT(SparseEstimator):
                     raise ValueError(f"anchors has {given.shape[1]} columns; expected {rows.shape[1]}, as X has")
                 return given, None
             chosen = resolve_rows(list(self.anchors), "anchors", len(rows), vocabulary)
+            if len(np.unique(chosen)) < len(chosen):
+                raise ValueError("anchors names a row twice; expected distinct words or rows")
         elif self.anchors == "random":
             return choosing.random_basis(k, rows.shape[1], generator), None
         elif self.anchors == "frequency":

@@ -43,7 +43,11 @@ class Atoms:
     def given(cls, anchors: ArrayLike, name: str = "anchors") -> Atoms:
         """Return anchors as they are."""
         rows = as_anchors(anchors, name)
-        return cls(rows, np.ones(len(rows)), rows @ rows.T)
+        with np.errstate(over="ignore"):  # reported just below
+            gram = rows @ rows.T
+        if not np.isfinite(gram).all():
+            raise ValueError(f"{name} holds values too large to square in float32; divide by a constant first")
+        return cls(rows, np.ones(len(rows)), gram)
 
     @classmethod
     def unit(cls, anchors: ArrayLike, name: str = "anchors") -> Atoms:
@@ -60,6 +64,14 @@ class Atoms:
     def dim(self) -> int:
         """Width d of the anchors."""
         return int(self.rows.shape[1])
+
+    def correlate(self, block: NDArray[np.float32], name: str = "X") -> NDArray[np.float32]:
+        """Return the correlations C = X Aᵀ of a block, ``(m, k)``."""
+        with np.errstate(over="ignore", invalid="ignore"):  # reported just below
+            correlations: NDArray[np.float32] = block @ self.rows.T
+        if not np.isfinite(correlations).all():
+            raise ValueError(f"{name} holds values too large to multiply in float32; divide by a constant first")
+        return correlations
 
     def blocks(self, X: ArrayLike | Vectors, name: str = "X") -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (number of the first row, block of rows as float32), finite and of the anchors' width."""

@@ -59,13 +59,13 @@ def allocate(gains: NDArray[Any], budget: int, weights: ArrayLike | None = None)
     return np.asarray(chosen.reshape(worth.shape).sum(axis=1), np.int64)
 
 
-def as_weights(weights: ArrayLike, n_rows: int) -> NDArray[np.float64]:
+def as_weights(weights: ArrayLike, n_rows: int, name: str = "weights") -> NDArray[np.float64]:
     """Return one non-negative finite weight per row."""
     values = np.asarray(weights, np.float64)
     if values.shape != (n_rows,):
-        raise ValueError(f"weights has shape {values.shape}; expected {(n_rows,)}, one per row")
+        raise ValueError(f"{name} has shape {values.shape}; expected {(n_rows,)}, one per row")
     if not np.isfinite(values).all() or (values < 0).any():
-        raise ValueError("weights holds NaN, infinity or a negative number; expected counts or other weights ≥ 0")
+        raise ValueError(f"{name} holds NaN, infinity or a negative number; expected counts or other weights ≥ 0")
     return values
 
 

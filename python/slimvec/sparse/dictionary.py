@@ -49,7 +49,7 @@ class DirectionMoments:
     def finalize(self, anchors: NDArray[np.float32], orthogonality: float = 0.0) -> NDArray[np.float64]:
         """Return argmin_A ½‖X - TA‖² + μ Σ_{i≠j} |aᵢᵀaⱼ|, ``(k, d)``; anchors that no row uses stay as given.
 
-        With μ = 0 this is (TᵀT)⁻¹TᵀX; otherwise that, then proximal-free subgradient steps on the sum.
+        With μ = 0 this is (TᵀT)⁻¹TᵀX; otherwise that, then a few subgradient steps on the whole objective.
         """
         used = self._squares.diagonal() > 0
         squares = self._squares[np.ix_(used, used)]

@@ -24,9 +24,11 @@ def nearest(
         part = slice(first, first + len(block))
         own = np.einsum("ij,ij->i", block, block, dtype=np.float64)
         apart = own[:, None] + squares - 2.0 * (block @ centroids.T)
-        best = np.argsort(apart, axis=1, kind="stable")[:, :s] if s > 1 else apart.argmin(axis=1)[:, None]
-        columns[part] = best
-        distances[part] = np.maximum(np.take_along_axis(apart, best, axis=1), 0.0)
+        best = np.sort(np.argpartition(apart, s - 1, axis=1)[:, :s], axis=1)
+        found = np.take_along_axis(apart, best, axis=1)
+        order = np.argsort(found, axis=1, kind="stable")
+        columns[part] = np.take_along_axis(best, order, axis=1)
+        distances[part] = np.maximum(np.take_along_axis(found, order, axis=1), 0.0)
     return columns, distances
 
 

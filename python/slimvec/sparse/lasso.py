@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from slimvec.vectors import Vectors
 
-MAX_ROUNDS = 1000  # of the active set, per row; rows of real embeddings take 5 to 20
+MAX_ROUNDS = 1000  # of the active set, per row; numberbatch on 1,000 anchors takes up to 15
 
 
 def soft_threshold(values: ArrayLike, threshold: ArrayLike, *, nonnegative: bool = False) -> NDArray[Any]:
@@ -122,7 +122,7 @@ def lasso(
     loop = compiled("lasso").coordinate_descent
     parts, unsettled = [], 0
     for first, block in atoms.blocks(X):
-        solution, settled = block @ atoms.rows.T, np.zeros(len(block), np.bool_)
+        solution, settled = atoms.correlate(block), np.zeros(len(block), np.bool_)
         indptr = offsets.indptr[first : first + len(block) + 1].astype(np.int64)
         entries = (offsets.indices.astype(np.int32), offsets.data.astype(np.float32))
 
@@ -158,8 +158,8 @@ def fista(
 ) -> Any:
     """Solve the problem of :func:`lasso` by accelerated proximal gradient steps [1]_ with restarts.
 
-    About a thousand times the work of coordinate descent, all of it matrix products: the choice for few anchors, and
-    the check of the other solver.
+    All of it is matrix products over all anchors: on 1,000 of them it took 240 times as long as coordinate descent
+    (numberbatch, λ = .1). The choice for few anchors, and the check of the other solver.
 
     Parameters
     ----------

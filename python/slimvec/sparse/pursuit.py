@@ -176,6 +176,6 @@ def refit(X: ArrayLike | Vectors, anchors: ArrayLike | Atoms, transform: Any, *,
     columns = fitted.indices.astype(np.int32)
     for first, block in atoms.blocks(X):
         indptr = fitted.indptr[first : first + len(block) + 1].astype(np.int64)
-        loop(block @ atoms.rows.T, atoms.gram, indptr, columns, fitted.data, nonnegative)
+        loop(atoms.correlate(block), atoms.gram, indptr, columns, fitted.data, nonnegative)
     fitted.eliminate_zeros()
     return fitted

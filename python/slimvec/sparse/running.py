@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from slimvec.vectors import Vectors
 
-FEWEST_ROWS = 64  # per thread: below, starting it costs more than it saves
+FEWEST_ROWS = 64  # per thread: under a millisecond's work
 
 
 def compiled(name: str) -> Any:

@@ -84,7 +84,9 @@ class FrequencySelection(SparseEstimator):
         """
         rows = as_training_matrix(X)
         k = as_integer(self.n_anchors, "n_anchors", 1, len(rows), why=f": there are {len(rows)} rows")
-        return self._select(rows, np.arange(k) if counts is None else top_rows(as_weights(counts, len(rows)), k))
+        return self._select(
+            rows, np.arange(k) if counts is None else top_rows(as_weights(counts, len(rows), "counts"), k)
+        )
 
     def _select(self, rows: NDArray[Any], chosen: NDArray[np.int64]) -> Self:
         ones = np.ones(len(chosen), np.float32)

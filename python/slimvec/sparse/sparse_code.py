@@ -12,6 +12,7 @@ from slimvec.sparse.atoms import as_anchors
 from slimvec.sparse.base import SparseEstimator
 from slimvec.sparse.budget import as_weights
 from slimvec.sparse.lasso import as_penalty, lasso
+from slimvec.sparse.relations import with_rows
 from slimvec.sparse.selection import FrequencySelection
 from slimvec.validation import as_matrix, as_training_matrix
 
@@ -92,13 +93,12 @@ class SparseCode(SparseEstimator):
         self
         """
         rows = as_training_matrix(X)
-        weights = None if counts is None else as_weights(counts, len(rows))
+        weights = None if counts is None else as_weights(counts, len(rows), "counts")
         selection = FrequencySelection(self.n_anchors).fit(rows, counts=weights)
         chosen = selection.anchor_rows_
         self.anchors_, self.anchor_rows_ = selection.anchors_, chosen
-        transform = self.transform(rows, progress=progress).tolil()
-        transform[chosen] = selection.transform_[chosen].tolil()
-        self.transform_ = transform.tocsr().astype(np.float32)
+        coded = self.transform(rows, progress=progress)
+        self.transform_ = with_rows(coded, chosen, selection.transform_[chosen])
         self.n_features_in_ = rows.shape[1]
         return self
 

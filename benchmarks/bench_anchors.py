@@ -182,11 +182,12 @@ def main():
     sections = [section(data, name) for name in TARGETS]
     notes = (
         f"ANT learns {ROUNDS} rounds of MOD on all rows, {K:,} anchors. Bytes per row leave out what finds a row (a "
-        "table adds 4 bytes of offset and 4 of norm); shared bytes are stored once, and are small beside a table of a million "
-        "rows. Column gaps: columns in order, each as the one-byte distance from the one before, an extra entry where "
-        "that is more than 255 (counted); a scale of two bytes per row. Tables store float16 or float32 values with "
-        "one- or two-byte columns: the rows with column gaps are measured by reconstruction, not by a table. DCCL got 10 "
-        "epochs, a learning rate of .001 and batches of 128 instead of the authors' 200, .0001 and 64."
+        "table adds 4 bytes of offset and 4 of norm); shared bytes are stored once, and are small beside a table of a "
+        "million rows. Column gaps: columns in order, each as the one-byte distance from the one before, an extra "
+        "entry where that is more than 255 (counted); a scale of two bytes per row. Tables store float16 or float32 "
+        "values with one- or two-byte columns: the rows with column gaps are measured by reconstruction, not by a "
+        "table. DCCL got 10 epochs, a learning rate of .001 and batches of 128 instead of the authors' 200, .0001 and "
+        "64."
     )
     write_result("anchors.md", "What anchors keep at 40 bytes per row", "bench_anchors.py", [*sections, notes])
 

@@ -51,11 +51,12 @@ class ANT(SparseEstimator):
         ``benchmarks/results/anchors.md``.
     anchors : {"kmeans++", "frequency", "coreset", "random"}, sequence of words or rows, or array of shape (k, d)
         Where learning starts, or what is kept with ``n_rounds=0``. "frequency" takes the rows with the highest
-        ``counts`` given to ``fit``, or the first ones; for TF-IDF pass
-        ``top_rows(tf_idf(documents, words), k)`` from :mod:`slimvec.sparse.anchors`.
+        ``counts`` given to ``fit``, or the first ones. :mod:`slimvec.sparse.anchors` finds other rows to pass: by
+        TF-IDF (``top_rows(tf_idf(documents, words), k)``), or by k-means++ in another space or after frequent words.
     relations : list of (str, str), optional
         Related words: for a word and an anchor word that are related, and for an anchor's own row, the entry of T is
-        not penalised. With ``l1``, and anchors that are words.
+        not penalised. With ``l1``, and anchors that are words. :mod:`slimvec.sparse.relations` finds them in WordNet
+        and in texts.
     negatives : list of (str, str), optional
         Unrelated words, whose rows of T are discouraged from sharing anchors. With ``l1``.
     negative_weight : float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -46,6 +45,8 @@ def in_threads(work: Callable[[slice], None], n_rows: int, threads: int | None) 
     if count == 1:
         work(parts[0])
         return
+    from concurrent.futures import ThreadPoolExecutor  # brings logging, which importing slimvec does without
+
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(work, parts))  # list: raises what a thread raised
 

@@ -121,7 +121,9 @@ class TestPursuit:
     def test_zero_rows_have_no_atoms(self):
         X = np.zeros((3, 4), np.float32)
         X[1] = 1
-        assert np.diff(omp(X, rows(5, 4), 2).indptr).tolist() == [0, 2, 0]
+        for nonnegative in (False, True):
+            assert np.diff(omp(X, np.abs(rows(5, 4)), 2, nonnegative=nonnegative).indptr)[[0, 2]].tolist() == [0, 0]
+            assert omp(np.zeros((3, 1)), -np.ones((2, 1)), 1, nonnegative=nonnegative).nnz == 0  # correlations of -0
 
     @pytest.mark.parametrize("scale", [1e-25, 1e-12, 1e12, 1e25])
     def test_scale_does_not_matter(self, scale):

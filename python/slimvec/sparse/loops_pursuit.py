@@ -31,7 +31,7 @@ def largest(score: NDArray[np.float32]) -> int:
     for i in range(len(bits)):
         best = max(best, bits[i])
     place = 0
-    while bits[place] != best:
+    while bits[place] != best and place < len(bits) - 1:  # the second: where all are -0, none has the bits of 0
         place += 1
     return place
 

@@ -11,26 +11,33 @@ namespace slimvec {
 
 namespace {
 
-constexpr int kFloat16 = 23;  // NPY_HALF, which pybind11 has no C++ type for
+// Arrays of several element types come as plain py::array and are told apart here: by a look at kind and size, because
+// a lookup of one row takes well under a microsecond, and asking NumPy whether types are equivalent would be most of
+// it.
+struct ElementTypes {
+  char kind;  // NumPy's: 'u', 'i' or 'f'
+  std::size_t smallest, largest;
+};
 
-// Arrays of several element types come as plain py::array and are told apart here.
-bool is_float16(const py::array& array) { return array.dtype().num() == kFloat16; }
+constexpr ElementTypes kOffsets32 = {'u', 4, 4}, kOffsets64 = {'i', 8, 8}, kIndices = {'u', 1, 4},
+                       kFloats = {'f', 2, 4};
 
-bool is_float(const py::array& array) { return is_float16(array) || py::isinstance<py::array_t<float>>(array); }
-
-template <typename... Elements>
-bool is_one_of(const py::array& array) {
-  return (py::isinstance<py::array_t<Elements>>(array) || ...);
+bool is_one_of(const py::dtype& type, const ElementTypes& types) {
+  const auto size = static_cast<std::size_t>(type.itemsize());
+  return type.kind() == types.kind && size >= types.smallest && size <= types.largest;
 }
 
 // In the machine's byte order, C order, aligned: what pointers may walk over.
-const void* plain(const py::array& array, bool right_type, py::ssize_t n_dimensions, const char* name) {
-  if (!right_type) throw py::type_error(std::string(name) + " has a dtype that the kernels do not take");
-  const char order = array.dtype().byteorder();
-  const auto alignment = static_cast<std::uintptr_t>(array.itemsize());
-  require(array.ndim() == n_dimensions && (array.flags() & py::array::c_style) && (order == '=' || order == '|') &&
-              reinterpret_cast<std::uintptr_t>(array.data()) % alignment == 0,
-          std::string(name) + " must be a plain array of " + std::to_string(n_dimensions) + " dimensions");
+const void* plain(const py::array& array, const ElementTypes& types, py::ssize_t n_dimensions, const char* name) {
+  const py::dtype type = array.dtype();
+  if (!is_one_of(type, types)) throw py::type_error(std::string(name) + " has a dtype that the kernels do not take");
+  const char order = type.byteorder();
+  const auto alignment = static_cast<std::uintptr_t>(type.itemsize());
+  if (array.ndim() != n_dimensions || !(array.flags() & py::array::c_style) || (order != '=' && order != '|') ||
+      reinterpret_cast<std::uintptr_t>(array.data()) % alignment != 0) {
+    throw std::invalid_argument(std::string(name) + " must be a plain array of " + std::to_string(n_dimensions) +
+                                " dimensions");
+  }
   return array.data();
 }
 
@@ -38,11 +45,11 @@ const void* plain(const py::array& array, bool right_type, py::ssize_t n_dimensi
 SparseRows check_rows(const py::array& indptr, const py::array& indices, const py::array& values,
                       std::size_t n_columns) {
   SparseRows rows = {};
-  rows.indptr = plain(indptr, is_one_of<std::uint32_t, std::int64_t>(indptr), 1, "indptr");
-  rows.indices = plain(indices, is_one_of<std::uint16_t, std::uint8_t, std::uint32_t>(indices), 1, "indices");
-  rows.values = plain(values, is_float(values), 1, "values");
-  require(indptr.size() >= 1, "indptr must have n_rows + 1 entries");
-  require(indices.size() == values.size(), "indices and values must have as many entries");
+  rows.indptr = plain(indptr, indptr.itemsize() == 4 ? kOffsets32 : kOffsets64, 1, "indptr");
+  rows.indices = plain(indices, kIndices, 1, "indices");
+  rows.values = plain(values, kFloats, 1, "values");
+  if (indptr.size() < 1) throw std::invalid_argument("indptr must have n_rows + 1 entries");
+  if (indices.size() != values.size()) throw std::invalid_argument("indices and values must have as many entries");
   rows.n_rows = static_cast<std::size_t>(indptr.size()) - 1;
   rows.n_entries = static_cast<std::size_t>(indices.size());
   rows.n_columns = n_columns;
@@ -53,8 +60,8 @@ SparseRows check_rows(const py::array& indptr, const py::array& indices, const p
 }
 
 Anchors check_anchors(const py::array& anchors) {
-  const void* values = plain(anchors, is_float(anchors), 2, "anchors");
-  return {values, size_of(anchors, 1), is_float16(anchors)};
+  const void* values = plain(anchors, kFloats, 2, "anchors");
+  return {values, size_of(anchors, 1), anchors.itemsize() == 2};
 }
 
 FloatArray lookup_sparse_rows(const Kernels& isa, const py::array& indptr, const py::array& indices,

@@ -130,6 +130,16 @@ class Vocabulary:
         return row
 
 
+def optional_vocabulary(words: Iterable[str] | None, n: int, name: str) -> Vocabulary | None:
+    """Return the vocabulary of ``words``, which errors call ``name``, if there are any: there must be ``n``."""
+    if words is None:
+        return None
+    vocabulary = Vocabulary(words)
+    if len(vocabulary) != n:
+        raise ValueError(f"{name} has {len(vocabulary)} words; expected {n}, one each")
+    return vocabulary
+
+
 def resolve_rows(
     keys: Sequence[Any] | NDArray[Any], name: str, n_rows: int, vocabulary: Vocabulary | None
 ) -> NDArray[np.int64]:

@@ -48,8 +48,8 @@ SparseRows check_rows(const py::array& indptr, const py::array& indices, const p
   rows.indptr = plain(indptr, indptr.itemsize() == 4 ? kOffsets32 : kOffsets64, 1, "indptr");
   rows.indices = plain(indices, kIndices, 1, "indices");
   rows.values = plain(values, kFloats, 1, "values");
-  if (indptr.size() < 1) throw std::invalid_argument("indptr must have n_rows + 1 entries");
-  if (indices.size() != values.size()) throw std::invalid_argument("indices and values must have as many entries");
+  require(indptr.size() >= 1, "indptr must have n_rows + 1 entries");
+  require(indices.size() == values.size(), "indices and values must have as many entries");
   rows.n_rows = static_cast<std::size_t>(indptr.size()) - 1;
   rows.n_entries = static_cast<std::size_t>(indices.size());
   rows.n_columns = n_columns;
@@ -64,6 +64,9 @@ Anchors check_anchors(const py::array& anchors) {
   return {values, size_of(anchors, 1), anchors.itemsize() == 2};
 }
 
+// So few rows are there before the lock of the interpreter is given up and taken back.
+constexpr std::size_t kFewRows = 4;
+
 FloatArray lookup_sparse_rows(const Kernels& isa, const py::array& indptr, const py::array& indices,
                               const py::array& values, const py::array& anchors, const IdArray& ids) {
   check_isa(isa);
@@ -74,7 +77,8 @@ FloatArray lookup_sparse_rows(const Kernels& isa, const py::array& indptr, const
   FloatArray out = new_array<FloatArray>(n_ids, table.d);
   const std::int64_t* in = elements(ids);
   float* to = out.mutable_data();
-  py::gil_scoped_release unlocked;
+  std::optional<py::gil_scoped_release> unlocked;
+  if (n_ids > kFewRows) unlocked.emplace();
   sparse_lookup(isa, rows, table, in, n_ids, to);
   return out;
 }

@@ -27,17 +27,22 @@ bool is_one_of(const py::dtype& type, const ElementTypes& types) {
   return type.kind() == types.kind && size >= types.smallest && size <= types.largest;
 }
 
-// In the machine's byte order, C order, aligned: what pointers may walk over.
-const void* plain(const py::array& array, const ElementTypes& types, py::ssize_t n_dimensions, const char* name) {
+// In the machine's byte order and aligned, elements of the last axis side by side: what pointers may walk over.
+void check_plain(const py::array& array, const ElementTypes& types, py::ssize_t n_dimensions, const char* name) {
   const py::dtype type = array.dtype();
   if (!is_one_of(type, types)) throw py::type_error(std::string(name) + " has a dtype that the kernels do not take");
   const char order = type.byteorder();
-  const auto alignment = static_cast<std::uintptr_t>(type.itemsize());
-  if (array.ndim() != n_dimensions || !(array.flags() & py::array::c_style) || (order != '=' && order != '|') ||
-      reinterpret_cast<std::uintptr_t>(array.data()) % alignment != 0) {
+  const auto size = static_cast<std::uintptr_t>(type.itemsize());
+  if (array.ndim() != n_dimensions || (order != '=' && order != '|') ||
+      (array.shape(n_dimensions - 1) > 1 && array.strides(n_dimensions - 1) != type.itemsize()) ||
+      reinterpret_cast<std::uintptr_t>(array.data()) % size) {
     throw std::invalid_argument(std::string(name) + " must be a plain array of " + std::to_string(n_dimensions) +
                                 " dimensions");
   }
+}
+
+const void* plain(const py::array& array, const ElementTypes& types, const char* name) {
+  check_plain(array, types, 1, name);
   return array.data();
 }
 
@@ -45,9 +50,9 @@ const void* plain(const py::array& array, const ElementTypes& types, py::ssize_t
 SparseRows check_rows(const py::array& indptr, const py::array& indices, const py::array& values,
                       std::size_t n_columns) {
   SparseRows rows = {};
-  rows.indptr = plain(indptr, indptr.itemsize() == 4 ? kOffsets32 : kOffsets64, 1, "indptr");
-  rows.indices = plain(indices, kIndices, 1, "indices");
-  rows.values = plain(values, kFloats, 1, "values");
+  rows.indptr = plain(indptr, indptr.itemsize() == 4 ? kOffsets32 : kOffsets64, "indptr");
+  rows.indices = plain(indices, kIndices, "indices");
+  rows.values = plain(values, kFloats, "values");
   require(indptr.size() >= 1, "indptr must have n_rows + 1 entries");
   require(indices.size() == values.size(), "indices and values must have as many entries");
   rows.n_rows = static_cast<std::size_t>(indptr.size()) - 1;
@@ -59,9 +64,13 @@ SparseRows check_rows(const py::array& indptr, const py::array& indices, const p
   return rows;
 }
 
+// Rows may lie apart, at a whole number of elements. The strides of a single row are NumPy's own affair.
 Anchors check_anchors(const py::array& anchors) {
-  const void* values = plain(anchors, kFloats, 2, "anchors");
-  return {values, size_of(anchors, 1), anchors.itemsize() == 2};
+  check_plain(anchors, kFloats, 2, "anchors");
+  const py::ssize_t size = anchors.itemsize(), d = anchors.shape(1);
+  const py::ssize_t apart = anchors.shape(0) > 1 && d > 0 ? anchors.strides(0) : d * size;
+  require(apart % size == 0 && apart >= d * size, "anchors must be rows one after the other");
+  return {anchors.data(), static_cast<std::size_t>(apart / size), static_cast<std::size_t>(d), size == 2};
 }
 
 // So few rows are there before the lock of the interpreter is given up and taken back.

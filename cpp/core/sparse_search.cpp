@@ -115,7 +115,7 @@ void score_tile(const Kernels& isa, const SparseRows& rows, Chunk& chunk, const 
   const std::size_t n = tile.n_queries;
   if (chunk.indices.size() < chunk.entries.size()) chunk.indices.resize(chunk.entries.size());
   copy_indices(rows, chunk.entries, chunk.indices.data());
-  isa.gather_f32(tile.columns.data(), n, chunk.indices.data(), chunk.weights, chunk.starts, chunk.n_rows, false,
+  isa.gather_f32(tile.columns.data(), n, n, chunk.indices.data(), chunk.weights, chunk.starts, chunk.n_rows, false,
                  scores);
   scale_scores(chunk, ranking.row_scales, n, scores, best);
   for (std::size_t q = 0; q < n; ++q) {

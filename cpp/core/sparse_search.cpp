@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::size_t kChunkRows = 64;    // checked, then used while in L1
 constexpr std::size_t kTileQueries = 64;  // share a chunk; their scores are four AVX-512 registers per row
-constexpr std::size_t kEntriesPerThread = std::size_t{1} << 18;
+// Up to so many queries run one by one: over 4 M entries 2.0 ms each, where up to eight together take 6.2 (EPYC Turin).
+constexpr std::size_t kFewQueries = 3;
+constexpr std::size_t kEntriesPerThread = std::size_t{1} << 18;  // 0.12 ms for one query: a few times a thread's start
 constexpr std::size_t kMaxThreads = 256;
 
 // Some consecutive rows.
@@ -82,15 +84,20 @@ void score_chunk(const SparseRows& rows, const Chunk& chunk, const float* anchor
   for (std::size_t i = 0; any && i < chunk.n_rows; ++i) ranking.offer(scores[i], chunk.first_row + i, top);
 }
 
-// A tile of queries: their anchor scores side by side are anchors of n_queries columns, and the gather kernel scores a
-// row for all of them at once.
+// A tile of queries: n_queries x n_columns anchor scores. Side by side they are anchors of n_queries columns, and the
+// gather kernel scores a row for all of them at once.
 struct Tile {
-  std::size_t n_queries;
-  std::vector<float> columns;  // n_columns x n_queries
+  std::size_t n_queries, n_columns;
+  const float* anchor_scores;
+  std::vector<float> columns;  // n_columns x n_queries; empty for few queries, which one by one are faster
+
+  bool is_small() const { return columns.empty(); }
 };
 
-Tile transpose(const float* anchor_scores, std::size_t n_columns, std::size_t n_queries) {
-  Tile tile = {n_queries, std::vector<float>(n_columns * n_queries)};
+Tile make_tile(const float* anchor_scores, std::size_t n_columns, std::size_t n_queries) {
+  Tile tile = {n_queries, n_columns, anchor_scores, {}};
+  if (n_queries <= kFewQueries) return tile;
+  tile.columns.resize(n_columns * n_queries);
   for (std::size_t q = 0; q < n_queries; ++q) {
     for (std::size_t j = 0; j < n_columns; ++j) tile.columns[j * n_queries + q] = anchor_scores[q * n_columns + j];
   }
@@ -131,11 +138,10 @@ void scan_rows(const Kernels& isa, const SparseRows& rows, const Ranking& rankin
   std::vector<float> scores(kChunkRows * tile.n_queries), best(tile.n_queries);
   for (std::size_t row = first_row; row < end_row; row += kChunkRows) {
     read_chunk(isa, rows, row, std::min(kChunkRows, end_row - row), chunk);
-    if (tile.n_queries == 1) {
-      score_chunk(rows, chunk, tile.columns.data(), ranking, scores.data(), tops[0]);
-    } else {
-      score_tile(isa, rows, chunk, tile, ranking, scores.data(), best.data(), tops);
+    for (std::size_t q = 0; tile.is_small() && q < tile.n_queries; ++q) {
+      score_chunk(rows, chunk, tile.anchor_scores + q * tile.n_columns, ranking, scores.data(), tops[q]);
     }
+    if (!tile.is_small()) score_tile(isa, rows, chunk, tile, ranking, scores.data(), best.data(), tops);
   }
 }
 
@@ -158,7 +164,7 @@ void sparse_search(const Kernels& isa, const SparseRows& rows, const float* row_
   const Ranking ranking = {mask, row_scales};
   for (std::size_t first = 0; first < n_queries; first += kTileQueries) {
     const std::size_t n = std::min(kTileQueries, n_queries - first);
-    const Tile tile = transpose(anchor_scores + first * rows.n_columns, rows.n_columns, n);
+    const Tile tile = make_tile(anchor_scores + first * rows.n_columns, rows.n_columns, n);
     std::vector<TopScores> tops(n_threads * n, TopScores(k));
     run_parallel(n_threads, [&](std::size_t part) {
       scan_rows(isa, rows, ranking, rows.n_rows * part / n_threads, rows.n_rows * (part + 1) / n_threads, tile,

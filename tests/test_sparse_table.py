@@ -67,6 +67,18 @@ class TestRows:
         assert np.array_equal(sparse["boat3"], got[0])
         assert np.array_equal(sparse[0], got[1])
 
+    def test_one_key(self, sparse, isa):
+        for key in ("cat3", 3, np.uint8(3)):
+            assert np.array_equal(sparse[key], sparse.lookup([3])[0])
+        with pytest.raises(KeyError, match="unknown word 'catt3'; near spellings: 'cat3"):
+            sparse["catt3"]
+        for bad in (40, -1):
+            with pytest.raises(IndexError, match=f"row {bad} is outside the table's rows 0 ... 39"):
+                sparse[bad]
+        for bad in (1.5, True, None, [1]):
+            with pytest.raises(TypeError, match="key holds .* expected words"):
+                sparse[bad]
+
     @pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.int32, np.uint64, ">i8"])
     def test_lookup_by_any_integer_array(self, sparse, dtype):
         ids = np.array([3, 3, 39, 0], dtype)

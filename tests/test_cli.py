@@ -13,6 +13,7 @@ import termios
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import slimvec as sv
 from slimvec import cli
@@ -133,6 +134,34 @@ def test_limit_and_words(folder):
     assert len(sv.open(folder / "t")) == 30
 
 
+@pytest.fixture
+def sparse_file(tmp_path):
+    transform = scipy.sparse.csr_array([[1.0, 0.0], [0.5, 2.0], [0.0, 1.0]])
+    table = sv.SparseTable([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]], transform, ["cat", "dog", "sea"], ["fur", "7"])
+    table.save(tmp_path / "sparse.slim")
+    return tmp_path / "sparse.slim"
+
+
+def test_sparse_tables(sparse_file):
+    shown = run("info", sparse_file, "--verify").stdout
+    assert re.search(r"^kind +sparse$", shown, re.MULTILINE)
+    assert "rows        3" in shown
+    assert "anchors     2 of 3 floats, 1.3 per row" in shown
+    assert re.search(r"^smaller +0\.9 times \(10 numbers\), 0\.5 times as stored$", shown, re.MULTILINE)
+    assert "checksums   all match" in shown
+    assert run("neighbors", sparse_file, "cat").stdout == "cat\n   0.124  dog\n   0.000  sea\n"
+
+
+def test_what_anchors_weigh_in(sparse_file):
+    """Names and numbers; a name that looks like a number is the name."""
+    shown = run("neighbors", sparse_file, "fur", "1", "7", "--anchors", "-k", 2)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert (
+        shown.stdout
+        == "fur\n   1.000  cat\n   0.500  dog\n1\n   2.000  dog\n   1.000  sea\n7\n   2.000  dog\n   1.000  sea\n"
+    )
+
+
 @pytest.mark.parametrize("arguments", [[], ["compress"], ["info"], ["neighbors"], ["demo"]])
 def test_help(arguments):
     done = run(*arguments, "--help")
@@ -179,6 +208,12 @@ class TestBadInput:
         self.refused("info", folder / "vectors.npy", message=r"vectors\.npy: .*not a table")
         self.refused("neighbors", folder / "t.slim", "catt0", message="unknown word 'catt0'; near spellings: 'cat0'")
         self.refused("neighbors", folder / "t.slim", "cat0", "-k", 40, message="k=40; expected between 1 and 39")
+
+    def test_anchors(self, folder, table, sparse_file):
+        table.save(folder / "t.slim")
+        self.refused("neighbors", folder / "t.slim", "cat0", "--anchors", message="a table of binary codes has none")
+        self.refused("neighbors", sparse_file, "tail", "--anchors", message="unknown word 'tail'")
+        self.refused("neighbors", sparse_file, "2", "--anchors", message="anchor=2; expected between 0 and 1")
 
     @pytest.mark.parametrize("arguments", [[], ["squash"], ["compress", "x"], ["neighbors", "x", "y", "-k", "many"]])
     def test_usage(self, arguments):

@@ -57,6 +57,13 @@ class TestLookup:
             [_core.sparse_lookup(current(), *rows, anchors, ids)], [reference.sparse_lookup(*rows, anchors, ids)]
         )
 
+    @pytest.mark.parametrize("anchor", FLOAT_TYPES)
+    def test_anchors_that_lie_apart(self, isa, anchor):
+        rows, wide = random_rows(30, 10), random_anchors(10, 40, anchor)
+        for part in (wide[:, :33], wide[:, 3:4], wide[::2, 5:40].repeat(2, axis=0), wide[:, 7:]):
+            got = _core.sparse_lookup(current(), *rows, part, np.arange(30))
+            assert_same([got], [reference.sparse_lookup(*rows, part, np.arange(30))])
+
     @pytest.mark.parametrize("n_entries", [1023, 1024, 1025, 5000])
     def test_rows_longer_than_the_stage(self, isa, n_entries):
         """Rows are gathered in pieces; what is before and after a long one must not suffer."""
@@ -267,6 +274,9 @@ class TestTheBorder:
             (indptr, indices, values, self.anchors[0], self.ids),
             (indptr, indices, values, self.anchors.T, self.ids),
             (indptr, indices, values, self.anchors[:, ::2], self.ids),
+            (indptr, indices, values, self.anchors[::-1], self.ids),
+            (indptr, indices, values, np.broadcast_to(self.anchors[:1], (6, 4)), self.ids),
+            (indptr, indices[::2], values[::2], self.anchors, self.ids),
             (indptr, indices, values, self.anchors, self.ids[None]),
             (indptr, misaligned(indices), values, self.anchors, self.ids),
             (indptr, indices, misaligned(values), self.anchors, self.ids),

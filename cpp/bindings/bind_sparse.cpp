@@ -11,26 +11,38 @@ namespace slimvec {
 
 namespace {
 
-constexpr int kFloat16 = 23;  // NPY_HALF, which pybind11 has no C++ type for
+// Arrays of several element types come as plain py::array and are told apart here: by a look at kind and size, because
+// a lookup of one row takes well under a microsecond, and asking NumPy whether types are equivalent would be most of
+// it.
+struct ElementTypes {
+  char kind;  // NumPy's: 'u', 'i' or 'f'
+  std::size_t smallest, largest;
+};
 
-// Arrays of several element types come as plain py::array and are told apart here.
-bool is_float16(const py::array& array) { return array.dtype().num() == kFloat16; }
+constexpr ElementTypes kOffsets32 = {'u', 4, 4}, kOffsets64 = {'i', 8, 8}, kIndices = {'u', 1, 4},
+                       kFloats = {'f', 2, 4};
 
-bool is_float(const py::array& array) { return is_float16(array) || py::isinstance<py::array_t<float>>(array); }
-
-template <typename... Elements>
-bool is_one_of(const py::array& array) {
-  return (py::isinstance<py::array_t<Elements>>(array) || ...);
+bool is_one_of(const py::dtype& type, const ElementTypes& types) {
+  const auto size = static_cast<std::size_t>(type.itemsize());
+  return type.kind() == types.kind && size >= types.smallest && size <= types.largest;
 }
 
-// In the machine's byte order, C order, aligned: what pointers may walk over.
-const void* plain(const py::array& array, bool right_type, py::ssize_t n_dimensions, const char* name) {
-  if (!right_type) throw py::type_error(std::string(name) + " has a dtype that the kernels do not take");
-  const char order = array.dtype().byteorder();
-  const auto alignment = static_cast<std::uintptr_t>(array.itemsize());
-  require(array.ndim() == n_dimensions && (array.flags() & py::array::c_style) && (order == '=' || order == '|') &&
-              reinterpret_cast<std::uintptr_t>(array.data()) % alignment == 0,
-          std::string(name) + " must be a plain array of " + std::to_string(n_dimensions) + " dimensions");
+// In the machine's byte order and aligned, elements of the last axis side by side: what pointers may walk over.
+void check_plain(const py::array& array, const ElementTypes& types, py::ssize_t n_dimensions, const char* name) {
+  const py::dtype type = array.dtype();
+  if (!is_one_of(type, types)) throw py::type_error(std::string(name) + " has a dtype that the kernels do not take");
+  const char order = type.byteorder();
+  const auto size = static_cast<std::uintptr_t>(type.itemsize());
+  if (array.ndim() != n_dimensions || (order != '=' && order != '|') ||
+      (array.shape(n_dimensions - 1) > 1 && array.strides(n_dimensions - 1) != type.itemsize()) ||
+      reinterpret_cast<std::uintptr_t>(array.data()) % size) {
+    throw std::invalid_argument(std::string(name) + " must be a plain array of " + std::to_string(n_dimensions) +
+                                " dimensions");
+  }
+}
+
+const void* plain(const py::array& array, const ElementTypes& types, const char* name) {
+  check_plain(array, types, 1, name);
   return array.data();
 }
 
@@ -38,9 +50,9 @@ const void* plain(const py::array& array, bool right_type, py::ssize_t n_dimensi
 SparseRows check_rows(const py::array& indptr, const py::array& indices, const py::array& values,
                       std::size_t n_columns) {
   SparseRows rows = {};
-  rows.indptr = plain(indptr, is_one_of<std::uint32_t, std::int64_t>(indptr), 1, "indptr");
-  rows.indices = plain(indices, is_one_of<std::uint16_t, std::uint8_t, std::uint32_t>(indices), 1, "indices");
-  rows.values = plain(values, is_float(values), 1, "values");
+  rows.indptr = plain(indptr, indptr.itemsize() == 4 ? kOffsets32 : kOffsets64, "indptr");
+  rows.indices = plain(indices, kIndices, "indices");
+  rows.values = plain(values, kFloats, "values");
   require(indptr.size() >= 1, "indptr must have n_rows + 1 entries");
   require(indices.size() == values.size(), "indices and values must have as many entries");
   rows.n_rows = static_cast<std::size_t>(indptr.size()) - 1;
@@ -52,10 +64,17 @@ SparseRows check_rows(const py::array& indptr, const py::array& indices, const p
   return rows;
 }
 
+// Rows may lie apart, at a whole number of elements. The strides of a single row are NumPy's own affair.
 Anchors check_anchors(const py::array& anchors) {
-  const void* values = plain(anchors, is_float(anchors), 2, "anchors");
-  return {values, size_of(anchors, 1), is_float16(anchors)};
+  check_plain(anchors, kFloats, 2, "anchors");
+  const py::ssize_t size = anchors.itemsize(), d = anchors.shape(1);
+  const py::ssize_t apart = anchors.shape(0) > 1 && d > 0 ? anchors.strides(0) : d * size;
+  require(apart % size == 0 && apart >= d * size, "anchors must be rows one after the other");
+  return {anchors.data(), static_cast<std::size_t>(apart / size), static_cast<std::size_t>(d), size == 2};
 }
+
+// So few rows are there before the lock of the interpreter is given up and taken back.
+constexpr std::size_t kFewRows = 4;
 
 FloatArray lookup_sparse_rows(const Kernels& isa, const py::array& indptr, const py::array& indices,
                               const py::array& values, const py::array& anchors, const IdArray& ids) {
@@ -67,7 +86,8 @@ FloatArray lookup_sparse_rows(const Kernels& isa, const py::array& indptr, const
   FloatArray out = new_array<FloatArray>(n_ids, table.d);
   const std::int64_t* in = elements(ids);
   float* to = out.mutable_data();
-  py::gil_scoped_release unlocked;
+  std::optional<py::gil_scoped_release> unlocked;
+  if (n_ids > kFewRows) unlocked.emplace();
   sparse_lookup(isa, rows, table, in, n_ids, to);
   return out;
 }

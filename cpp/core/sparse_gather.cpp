@@ -71,11 +71,11 @@ class Stage {
 
   void gather(std::size_t n_rows, bool add, float* out) {
     if (anchors_.is_half) {
-      isa_.gather_f16(static_cast<const std::uint16_t*>(anchors_.values), anchors_.d, indices_, weights_, starts_,
-                      n_rows, add, out);
+      isa_.gather_f16(static_cast<const std::uint16_t*>(anchors_.values), anchors_.stride, anchors_.d, indices_,
+                      weights_, starts_, n_rows, add, out);
     } else {
-      isa_.gather_f32(static_cast<const float*>(anchors_.values), anchors_.d, indices_, weights_, starts_, n_rows, add,
-                      out);
+      isa_.gather_f32(static_cast<const float*>(anchors_.values), anchors_.stride, anchors_.d, indices_, weights_,
+                      starts_, n_rows, add, out);
     }
   }
 

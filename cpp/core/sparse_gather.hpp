@@ -8,10 +8,11 @@
 
 namespace slimvec {
 
-// A view of the rows of A: rows.n_columns anchors of d columns each, float32 or (is_half) float16.
+// A view of the rows of A: rows.n_columns anchors of d columns each, `stride` elements apart, float32 or (is_half)
+// float16.
 struct Anchors {
   const void* values;
-  std::size_t d;
+  std::size_t stride, d;
   bool is_half;
 };
 

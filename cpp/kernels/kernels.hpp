@@ -46,14 +46,15 @@ using HammingBelow = std::size_t(const std::uint32_t* blocks, std::size_t n_bloc
 
 // Sparse tables hold rows of T A: a row of T names a few *anchors* (rows of A, d columns each) and their weights.
 //
-// out[i * d + c] = sum of weights[j] * anchors[indices[j] * d + c] over j from starts[i] to starts[i + 1] - 1. Every
-// element is summed in rising j, product and sum rounded one after the other (no FMA), from 0 or, with `add`, from what
-// `out` holds: one order for all instruction sets.     numpy: for j: out[i] += weights[j] * anchors[indices[j]]
-// Indices are the caller's to check. gather_f16 takes anchors in float16 and widens them as it goes.
-using GatherF32 = void(const float* anchors, std::size_t d, const std::uint32_t* indices, const float* weights,
-                       const std::uint32_t* starts, std::size_t n_rows, bool add, float* out);
-using GatherF16 = void(const std::uint16_t* anchors, std::size_t d, const std::uint32_t* indices, const float* weights,
-                       const std::uint32_t* starts, std::size_t n_rows, bool add, float* out);
+// out[i * d + c] = sum of weights[j] * anchors[indices[j] * stride + c] over j from starts[i] to starts[i + 1] - 1.
+//                                                  numpy: for j: out[i] += weights[j] * anchors[indices[j]]
+// Every element is summed in rising j, product and sum rounded one after the other (no FMA), from 0 or, with `add`,
+// from what `out` holds: one order for all instruction sets. Indices are the caller's to check. Anchors are fastest
+// where each starts a cache line. gather_f16 takes anchors in float16 and widens them as it goes.
+using GatherF32 = void(const float* anchors, std::size_t stride, std::size_t d, const std::uint32_t* indices,
+                       const float* weights, const std::uint32_t* starts, std::size_t n_rows, bool add, float* out);
+using GatherF16 = void(const std::uint16_t* anchors, std::size_t stride, std::size_t d, const std::uint32_t* indices,
+                       const float* weights, const std::uint32_t* starts, std::size_t n_rows, bool add, float* out);
 
 // out[i] = halves[i], float16 to float32: exact.                    numpy: halves.astype(float32)
 using WidenHalves = void(const std::uint16_t* halves, std::size_t n, float* out);

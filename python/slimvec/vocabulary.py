@@ -130,6 +130,16 @@ class Vocabulary:
         return row
 
 
+def optional_vocabulary(words: Iterable[str] | None, n: int, name: str) -> Vocabulary | None:
+    """Return the vocabulary of ``words``, which errors call ``name``, if there are any: there must be ``n``."""
+    if words is None:
+        return None
+    vocabulary = Vocabulary(words)
+    if len(vocabulary) != n:
+        raise ValueError(f"{name} has {len(vocabulary)} words; expected {n}, one each")
+    return vocabulary
+
+
 def resolve_rows(
     keys: Sequence[Any] | NDArray[Any], name: str, n_rows: int, vocabulary: Vocabulary | None
 ) -> NDArray[np.int64]:
@@ -153,7 +163,7 @@ def resolve_rows(
         return keys.astype(np.int64)
     if isinstance(keys, bytes | bytearray) or not isinstance(keys, Iterable):
         raise TypeError(f"{name}={keys!r} is {type(keys).__name__}; expected a list of words or row numbers")
-    return np.array([_resolve(key, name, n_rows, vocabulary) for key in keys], np.int64)
+    return np.array([resolve_row(key, name, n_rows, vocabulary) for key in keys], np.int64)
 
 
 def allowed_rows(mask: Any, n_rows: int, row: str) -> NDArray[np.bool_]:
@@ -174,7 +184,8 @@ def allowed_rows(mask: Any, n_rows: int, row: str) -> NDArray[np.bool_]:
     return allowed
 
 
-def _resolve(key: Any, name: str, n_rows: int, vocabulary: Vocabulary | None) -> int:
+def resolve_row(key: Any, name: str, n_rows: int, vocabulary: Vocabulary | None) -> int:
+    """Return the row number of a word or row number; errors as :func:`resolve_rows`."""
     if isinstance(key, str):
         if vocabulary is None:
             raise KeyError(f"unknown word {key!r}: this table has no words, only row numbers 0 ... {n_rows - 1}")

@@ -19,8 +19,8 @@ void test_gather(const Kernels& isa, std::size_t d, std::size_t n_rows, bool add
   Guarded<float> weights(rows.values);
   for (std::size_t i = 0; add && i < n_rows * d; ++i) out_f32[i] = out_f16[i] = static_cast<float>(i % 7);
 
-  isa.gather_f32(anchors_f32.data(), d, indices.data(), weights.data(), starts.data(), n_rows, add, out_f32.data());
-  isa.gather_f16(anchors_f16.data(), d, indices.data(), weights.data(), starts.data(), n_rows, add, out_f16.data());
+  isa.gather_f32(anchors_f32.data(), d, d, indices.data(), weights.data(), starts.data(), n_rows, add, out_f32.data());
+  isa.gather_f16(anchors_f16.data(), d, d, indices.data(), weights.data(), starts.data(), n_rows, add, out_f16.data());
   for (std::size_t row = 0; row < n_rows; ++row) {
     for (std::size_t c = 0; c < d; ++c) {
       float sum = add ? static_cast<float>((row * d + c) % 7) : 0.0f;
@@ -40,8 +40,8 @@ void test_same_bits(const Kernels& isa, std::size_t d) {
   Guarded<std::uint32_t> indices(kEntries), starts(std::vector<std::uint32_t>{0, 150, 150, kEntries});
   for (std::size_t j = 0; j < kEntries; ++j) indices[j] = static_cast<std::uint32_t>(j * 7 % kAnchors);
   Guarded<float> out(3 * d), expected(3 * d);
-  isa.gather_f32(anchors.data(), d, indices.data(), weights.data(), starts.data(), 3, false, out.data());
-  gather_f32_scalar(anchors.data(), d, indices.data(), weights.data(), starts.data(), 3, false, expected.data());
+  isa.gather_f32(anchors.data(), d, d, indices.data(), weights.data(), starts.data(), 3, false, out.data());
+  gather_f32_scalar(anchors.data(), d, d, indices.data(), weights.data(), starts.data(), 3, false, expected.data());
   CHECK(std::memcmp(out.data(), expected.data(), 3 * d * sizeof(float)) == 0);
 }
 

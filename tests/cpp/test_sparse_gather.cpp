@@ -14,8 +14,12 @@ void test_types(const Kernels& isa, std::size_t d, bool half, std::size_t longes
   GuardedRows<Offset, Index> guarded(random_rows, kAnchors, half);
   const SparseRows rows = guarded.view();
   const std::vector<float> values = random_floats(kAnchors * d, 5);
-  Guarded<float> anchors(values);
-  const Anchors table = {anchors.data(), d, false};
+  const std::size_t stride = d + (half ? 3 : 0);  // with and without a gap between anchors, but none after the last
+  Guarded<float> anchors((kAnchors - 1) * stride + d);
+  for (std::size_t i = 0; i < kAnchors; ++i) {
+    std::memcpy(anchors.data() + i * stride, values.data() + i * d, d * sizeof(float));
+  }
+  const Anchors table = {anchors.data(), stride, d, false};
 
   std::vector<std::int64_t> ids(150);
   std::mt19937 random(6);
@@ -56,7 +60,7 @@ void test_damage(const Kernels& isa) {
   const RandomRows random_rows(10, kAnchors, 5, 9);
   const std::vector<float> values = random_floats(kAnchors * 3, 5);
   Guarded<float> out(3);
-  const Anchors table = {values.data(), 3, false};
+  const Anchors table = {values.data(), 3, 3, false};
   const std::int64_t bad_ids[] = {10, -1, INT64_MIN, INT64_MAX};
   GuardedRows<std::int64_t, std::uint8_t> good(random_rows, kAnchors, false);
   for (const std::int64_t id : bad_ids) {

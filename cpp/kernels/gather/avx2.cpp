@@ -19,7 +19,7 @@ inline float widen(std::uint16_t half) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_c
 template <typename Anchor>
 struct Job {
   const Anchor* anchors;
-  std::size_t d;
+  std::size_t stride, d;
   const std::uint32_t* indices;
   const float* weights;
   const std::uint32_t* starts;
@@ -37,7 +37,7 @@ void gather_columns(const Job<Anchor>& job, std::size_t column) {
     __m256 sums_f32x8[kVectors];
     for (std::size_t v = 0; v < kVectors; ++v) sums_f32x8[v] = job.add ? load(out + v * kLanes) : _mm256_setzero_ps();
     for (std::size_t j = job.starts[row]; j < job.starts[row + 1]; ++j) {
-      const Anchor* anchor = anchors + job.indices[j] * job.d;
+      const Anchor* anchor = anchors + job.indices[j] * job.stride;
       const __m256 weight_f32x8 = _mm256_set1_ps(job.weights[j]);
       for (std::size_t v = 0; v < kVectors; ++v) {
         const __m256 products_f32x8 = _mm256_mul_ps(weight_f32x8, load(anchor + v * kLanes));
@@ -55,7 +55,7 @@ void gather_last_columns(const Job<Anchor>& job, std::size_t first_column) {
       float* out = job.out + row * job.d + column;
       float sum = job.add ? *out : 0.0f;
       for (std::size_t j = job.starts[row]; j < job.starts[row + 1]; ++j) {
-        sum += job.weights[j] * widen(job.anchors[job.indices[j] * job.d + column]);
+        sum += job.weights[j] * widen(job.anchors[job.indices[j] * job.stride + column]);
       }
       *out = sum;
     }
@@ -79,15 +79,16 @@ void gather(const Job<Anchor>& job) {
 
 }  // namespace
 
-void slimvec::gather_f32_avx2(const float* anchors, std::size_t d, const std::uint32_t* indices, const float* weights,
-                              const std::uint32_t* starts, std::size_t n_rows, bool add, float* out) {
-  gather(Job<float>{anchors, d, indices, weights, starts, n_rows, add, out});
-}
-
-void slimvec::gather_f16_avx2(const std::uint16_t* anchors, std::size_t d, const std::uint32_t* indices,
+void slimvec::gather_f32_avx2(const float* anchors, std::size_t stride, std::size_t d, const std::uint32_t* indices,
                               const float* weights, const std::uint32_t* starts, std::size_t n_rows, bool add,
                               float* out) {
-  gather(Job<std::uint16_t>{anchors, d, indices, weights, starts, n_rows, add, out});
+  gather(Job<float>{anchors, stride, d, indices, weights, starts, n_rows, add, out});
+}
+
+void slimvec::gather_f16_avx2(const std::uint16_t* anchors, std::size_t stride, std::size_t d,
+                              const std::uint32_t* indices, const float* weights, const std::uint32_t* starts,
+                              std::size_t n_rows, bool add, float* out) {
+  gather(Job<std::uint16_t>{anchors, stride, d, indices, weights, starts, n_rows, add, out});
 }
 
 void slimvec::widen_halves_avx2(const std::uint16_t* halves, std::size_t n, float* out) {

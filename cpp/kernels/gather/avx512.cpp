@@ -20,7 +20,7 @@ inline __mmask16 first_lanes(std::size_t n) { return n >= kLanes ? kAllLanes : s
 template <typename Anchor>
 struct Job {
   const Anchor* anchors;
-  std::size_t d;
+  std::size_t stride, d;
   const std::uint32_t* indices;
   const float* weights;
   const std::uint32_t* starts;
@@ -41,7 +41,7 @@ void gather_columns(const Job<Anchor>& job, std::size_t column, __mmask16 last) 
       sums_f32x16[v] = job.add ? load(out + v * kLanes, lanes) : _mm512_setzero_ps();
     }
     for (std::size_t j = job.starts[row]; j < job.starts[row + 1]; ++j) {
-      const Anchor* anchor = anchors + job.indices[j] * job.d;
+      const Anchor* anchor = anchors + job.indices[j] * job.stride;
       const __m512 weight_f32x16 = _mm512_set1_ps(job.weights[j]);
       for (std::size_t v = 0; v < kVectors; ++v) {
         const __m512 anchor_f32x16 = load(anchor + v * kLanes, v + 1 < kVectors ? kAllLanes : last);
@@ -69,15 +69,16 @@ void gather(const Job<Anchor>& job) {
 
 }  // namespace
 
-void slimvec::gather_f32_avx512(const float* anchors, std::size_t d, const std::uint32_t* indices, const float* weights,
-                                const std::uint32_t* starts, std::size_t n_rows, bool add, float* out) {
-  gather(Job<float>{anchors, d, indices, weights, starts, n_rows, add, out});
-}
-
-void slimvec::gather_f16_avx512(const std::uint16_t* anchors, std::size_t d, const std::uint32_t* indices,
+void slimvec::gather_f32_avx512(const float* anchors, std::size_t stride, std::size_t d, const std::uint32_t* indices,
                                 const float* weights, const std::uint32_t* starts, std::size_t n_rows, bool add,
                                 float* out) {
-  gather(Job<std::uint16_t>{anchors, d, indices, weights, starts, n_rows, add, out});
+  gather(Job<float>{anchors, stride, d, indices, weights, starts, n_rows, add, out});
+}
+
+void slimvec::gather_f16_avx512(const std::uint16_t* anchors, std::size_t stride, std::size_t d,
+                                const std::uint32_t* indices, const float* weights, const std::uint32_t* starts,
+                                std::size_t n_rows, bool add, float* out) {
+  gather(Job<std::uint16_t>{anchors, stride, d, indices, weights, starts, n_rows, add, out});
 }
 
 void slimvec::widen_halves_avx512(const std::uint16_t* halves, std::size_t n, float* out) {

@@ -24,12 +24,12 @@ inline float widen(std::uint16_t half) {
 }
 
 template <typename Anchor>
-void gather(const Anchor* anchors, std::size_t d, const std::uint32_t* indices, const float* weights,
-            const std::uint32_t* starts, std::size_t n_rows, bool add, float* out) {
+void gather(const Anchor* anchors, std::size_t stride, std::size_t d, const std::uint32_t* indices,
+            const float* weights, const std::uint32_t* starts, std::size_t n_rows, bool add, float* out) {
   for (std::size_t row = 0; row < n_rows; ++row, out += d) {
     if (!add) std::memset(out, 0, d * sizeof(float));
     for (std::size_t j = starts[row]; j < starts[row + 1]; ++j) {
-      const Anchor* anchor = anchors + indices[j] * d;
+      const Anchor* anchor = anchors + indices[j] * stride;
       for (std::size_t c = 0; c < d; ++c) out[c] += weights[j] * widen(anchor[c]);
     }
   }
@@ -37,15 +37,16 @@ void gather(const Anchor* anchors, std::size_t d, const std::uint32_t* indices, 
 
 }  // namespace
 
-void slimvec::gather_f32_scalar(const float* anchors, std::size_t d, const std::uint32_t* indices, const float* weights,
-                                const std::uint32_t* starts, std::size_t n_rows, bool add, float* out) {
-  gather(anchors, d, indices, weights, starts, n_rows, add, out);
-}
-
-void slimvec::gather_f16_scalar(const std::uint16_t* anchors, std::size_t d, const std::uint32_t* indices,
+void slimvec::gather_f32_scalar(const float* anchors, std::size_t stride, std::size_t d, const std::uint32_t* indices,
                                 const float* weights, const std::uint32_t* starts, std::size_t n_rows, bool add,
                                 float* out) {
-  gather(anchors, d, indices, weights, starts, n_rows, add, out);
+  gather(anchors, stride, d, indices, weights, starts, n_rows, add, out);
+}
+
+void slimvec::gather_f16_scalar(const std::uint16_t* anchors, std::size_t stride, std::size_t d,
+                                const std::uint32_t* indices, const float* weights, const std::uint32_t* starts,
+                                std::size_t n_rows, bool add, float* out) {
+  gather(anchors, stride, d, indices, weights, starts, n_rows, add, out);
 }
 
 void slimvec::widen_halves_scalar(const std::uint16_t* halves, std::size_t n, float* out) {

@@ -52,6 +52,8 @@ def _component(
     """Return the anchors of one component with their sum after them; and rows, columns and values of its entries."""
     matrix = as_matrix(anchors, f"anchors[{m}]").astype(np.float64)
     n_anchors = len(matrix)
+    if matrix.size == 0:
+        raise ValueError(f"anchors[{m}] has shape {matrix.shape}; expected at least one row and one column")
     if not hasattr(transform, "tocsr") or tuple(transform.shape)[1:] != (n_anchors,):
         raise ValueError(f"transforms[{m}]: expected a SciPy sparse matrix with {n_anchors} columns, one per anchor")
     csr = transform.tocsr()
@@ -60,11 +62,12 @@ def _component(
     places, which = np.unique(rows * n_anchors + csr.indices[: len(rows)], return_inverse=True)
     t = np.bincount(which, csr.data[: len(rows)].astype(np.float64), len(places))  # an entry given twice is a sum
     rows, columns = np.divmod(places, n_anchors)
-    # The largest exponent is taken out, as in any softmax, so that none overflows.
-    largest = np.zeros(n_rows)
-    np.maximum.at(largest, rows, t)
-    base, exponentials = np.exp(-largest), np.exp(t - largest[rows])
+    # The largest exponent is taken out, as in any softmax, so that none overflows. Rows without zeros need no share of
+    # the sum of all anchors: with one, it would have to be taken away again, digits and all.
     n_zeros = n_anchors - np.bincount(rows, minlength=n_rows)
+    largest = np.where(n_zeros, 0, -np.inf)
+    np.maximum.at(largest, rows, t)
+    base, exponentials = np.where(n_zeros, np.exp(-largest), 0), np.exp(t - largest[rows])
     total = n_zeros * base + np.bincount(rows, exponentials, n_rows)
     all_rows = np.concatenate([rows, np.arange(n_rows)])
     all_columns = np.concatenate([columns, np.full(n_rows, n_anchors)])

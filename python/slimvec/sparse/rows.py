@@ -8,7 +8,7 @@ import numpy as np
 
 from slimvec.keyed import Keyed
 from slimvec.validation import as_integer, as_matrix, as_threads, check_finite
-from slimvec.vocabulary import allowed_rows
+from slimvec.vocabulary import allowed_rows, resolve_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,8 +89,9 @@ class SparseRows(Keyed):
 
     def __getitem__(self, key: str | int) -> NDArray[np.float32]:
         """Return the vector of one word or row, ``(d,)``."""
-        row: NDArray[np.float32] = self.lookup([key])[0]
-        return row
+        row = resolve_row(key, "key", len(self), self.vocabulary)
+        vector: NDArray[np.float32] = self._factors.lookup(np.array([row], np.int64))[0]
+        return vector
 
     def mean(
         self, bags: Sequence[Sequence[str | int]] | NDArray[np.integer], weights: Any = None

@@ -12,7 +12,7 @@ from slimvec.sparse.mixture import mixture
 from slimvec.sparse.rows import SparseRows
 from slimvec.storage import register, save_table
 from slimvec.validation import as_integer
-from slimvec.vocabulary import Vocabulary, resolve_rows
+from slimvec.vocabulary import optional_vocabulary
 
 if TYPE_CHECKING:
     import os
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from slimvec.storage import Content
     from slimvec.vectors import Vectors
+    from slimvec.vocabulary import Vocabulary
 
 
 class SparseTable(SparseRows):
@@ -78,8 +79,8 @@ class SparseTable(SparseRows):
         self._set_parts(
             factors,
             factors.inverse_norms(),
-            _vocabulary(words, factors.n_rows, "words", "rows"),
-            _vocabulary(anchor_words, len(factors.anchors), "anchor_words", "anchors"),
+            optional_vocabulary(words, factors.n_rows, "words"),
+            optional_vocabulary(anchor_words, len(factors.anchors), "anchor_words"),
             None if solver is None else dict(solver),
             {},
         )
@@ -280,7 +281,7 @@ class SparseTable(SparseRows):
 
         Raises
         ------
-        KeyError, IndexError
+        KeyError, ValueError
             For an unknown name, or a number outside ``0 ... n_anchors - 1``.
 
         Examples
@@ -291,9 +292,16 @@ class SparseTable(SparseRows):
         >>> table.associations("bark")
         [('dog', 5.0), ('cat', 3.0)]
         """
-        number = int(resolve_rows([anchor], "anchor", self.n_anchors, self._anchor_words)[0])
+        number = self._anchor(anchor)
         self._factors.check()
         return [(word, weight) for word, _, weight in self._largest(np.flatnonzero(self._factors.indices == number), k)]
+
+    def _anchor(self, anchor: str | int) -> int:
+        if not isinstance(anchor, str):
+            return as_integer(anchor, "anchor", 0, self.n_anchors - 1)
+        if self._anchor_words is None:
+            raise KeyError(f"unknown anchor {anchor!r}: anchors have no names here, only 0 ... {self.n_anchors - 1}")
+        return self._anchor_words.row(anchor)
 
     def largest_pairs(self, k: int = 10) -> list[tuple[str | int, str | int, float]]:
         """Return the largest entries of T: which words lean most on which anchors.
@@ -381,15 +389,6 @@ class SparseTable(SparseRows):
         norms = content.tensor("inverse_norms", np.float32, (n_rows,))
         words, anchor_words = content.words("words", n_rows), content.words("anchor_words", n_anchors)
         return cls.from_parts(factors, norms, words, anchor_words, solver, content.made_by())
-
-
-def _vocabulary(words: Iterable[str] | None, n: int, name: str, what: str) -> Vocabulary | None:
-    if words is None:
-        return None
-    vocabulary = Vocabulary(words)
-    if len(vocabulary) != n:
-        raise ValueError(f"{name} has {len(vocabulary)} words for {n} {what}; expected one each")
-    return vocabulary
 
 
 register(SparseTable)

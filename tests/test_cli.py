@@ -13,8 +13,10 @@ import termios
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import slimvec as sv
+from slimvec import cli
 
 SLIMVEC = [sys.executable, "-m", "slimvec"]
 
@@ -78,6 +80,39 @@ def test_defaults_are_those_of_the_library(folder, animals):
         assert np.array_equal(sv.open(folder / "t").codes(), estimator.compress(animals).codes())
 
 
+def test_anchors(folder, animals):
+    pytest.importorskip("numba")
+    arguments = ["--method", "ant", "--anchors", 12, "--nonzeros", 3, "--signed", "--dtype", "float16", "--seed", 2]
+    done = run("compress", folder, "-o", folder / "a.slim", *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ANT(n_anchors=12, nonzeros=3, " in done.stdout
+    table = sv.open(folder / "a.slim", verify=True)
+    expected = sv.ANT(12, 3, nonnegative=False, random_state=2).compress(animals, dtype="float16")
+    assert np.array_equal(table.lookup(np.arange(40)), expected.lookup(np.arange(40)))
+    assert table.anchors.dtype == np.float16
+    neighbours = run("neighbors", folder / "a.slim", "cat0", "-k", 3)
+    assert re.findall(r"  (\w+)$", neighbours.stdout, re.MULTILINE) == [w for w, _ in expected.most_similar("cat0", 3)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "estimator"),
+    [
+        (["frequency", "--anchors", 5], lambda: sv.FrequencySelection(5)),
+        (["low-rank", "--rank", 3], lambda: sv.LowRank(3)),
+        (["prune", "--sparsity", 0.9], lambda: sv.Prune(0.9)),
+        (["vocabulary-quantization", "--anchors", 6], lambda: sv.VocabularyQuantization(6)),
+        (["post-sh", "--anchors", 6, "--nonzeros", 2], lambda: sv.PostSH(6, 2)),
+        (["post-sh-ksvd", "--anchors", 6, "--nonzeros", 2], lambda: sv.PostSHKSVD(6, 2)),
+        (["sparse-code", "--anchors", 6, "--l1", 0.5], lambda: sv.SparseCode(6, 0.5)),
+    ],
+)
+def test_other_methods(folder, animals, arguments, estimator):
+    pytest.importorskip("numba")
+    assert cli.main(["compress", str(folder), "-o", str(folder / "t"), "--method", *map(str, arguments)]) == 0
+    everything = np.arange(40)
+    assert np.array_equal(sv.open(folder / "t").lookup(everything), estimator().compress(animals).lookup(everything))
+
+
 def test_itq_may_be_told_to_remove_nothing(folder):
     assert run("compress", folder, "-o", folder / "t", "--method", "itq", "--remove", 0).returncode == 0
 
@@ -118,6 +153,34 @@ def test_limit_and_words(folder):
     assert len(sv.open(folder / "t")) == 30
 
 
+@pytest.fixture
+def sparse_file(tmp_path):
+    transform = scipy.sparse.csr_array([[1.0, 0.0], [0.5, 2.0], [0.0, 1.0]])
+    table = sv.SparseTable([[1.0, 0.0, 0.0], [0.0, 2.0, 0.0]], transform, ["cat", "dog", "sea"], ["fur", "7"])
+    table.save(tmp_path / "sparse.slim")
+    return tmp_path / "sparse.slim"
+
+
+def test_sparse_tables(sparse_file):
+    shown = run("info", sparse_file, "--verify").stdout
+    assert re.search(r"^kind +sparse$", shown, re.MULTILINE)
+    assert "rows        3" in shown
+    assert "anchors     2 of 3 floats, 1.3 per row" in shown
+    assert re.search(r"^smaller +0\.9 times \(10 numbers\), 0\.5 times as stored$", shown, re.MULTILINE)
+    assert "checksums   all match" in shown
+    assert run("neighbors", sparse_file, "cat").stdout == "cat\n   0.124  dog\n   0.000  sea\n"
+
+
+def test_what_anchors_weigh_in(sparse_file):
+    """Names and numbers; a name that looks like a number is the name."""
+    shown = run("neighbors", sparse_file, "fur", "1", "7", "--anchors", "-k", 2)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert (
+        shown.stdout
+        == "fur\n   1.000  cat\n   0.500  dog\n1\n   2.000  dog\n   1.000  sea\n7\n   2.000  dog\n   1.000  sea\n"
+    )
+
+
 @pytest.mark.parametrize("arguments", [[], ["compress"], ["info"], ["neighbors"], ["demo"]])
 def test_help(arguments):
     done = run(*arguments, "--help")
@@ -145,6 +208,11 @@ class TestBadInput:
         self.refused("compress", folder, *out, "--bits", 0, message="slimvec: n_bits=0; expected at least 1")
         self.refused("compress", folder, *out, "--remove", 40, message="n_remove=40; expected between 0 and 39")
         self.refused("compress", folder, *out, "--method", "itq", "--remove", 2, message="ITQ removes nothing")
+        ant = ["compress", folder, *out, "--method", "ant"]
+        self.refused(*ant, "--anchors", 41, message="n_anchors=41; expected between 1 and 40")
+        self.refused(*ant, "--bits", 8, message="--bits: --method ant has no such option; it has --anchors, --nonzeros")
+        self.refused("compress", folder, *out, "--signed", message="--signed: --method iiq has no such option")
+        self.refused("compress", folder, *out, "--dtype", "float16", message="--dtype: --method iiq makes codes")
         self.refused("compress", folder, "-o", folder / "no" / "x", message="no is not a folder to write x to")
         self.refused("compress", folder, "-o", folder, message="is a directory; expected the name of a file")
         self.refused("compress", folder / "vectors.npy", "-o", folder / "vectors.npy", message="is the input itself")
@@ -159,6 +227,12 @@ class TestBadInput:
         self.refused("info", folder / "vectors.npy", message=r"vectors\.npy: .*not a table")
         self.refused("neighbors", folder / "t.slim", "catt0", message="unknown word 'catt0'; near spellings: 'cat0'")
         self.refused("neighbors", folder / "t.slim", "cat0", "-k", 40, message="k=40; expected between 1 and 39")
+
+    def test_anchors(self, folder, table, sparse_file):
+        table.save(folder / "t.slim")
+        self.refused("neighbors", folder / "t.slim", "cat0", "--anchors", message="a table of binary codes has none")
+        self.refused("neighbors", sparse_file, "tail", "--anchors", message="unknown word 'tail'")
+        self.refused("neighbors", sparse_file, "2", "--anchors", message="anchor=2; expected between 0 and 1")
 
     @pytest.mark.parametrize("arguments", [[], ["squash"], ["compress", "x"], ["neighbors", "x", "y", "-k", "many"]])
     def test_usage(self, arguments):

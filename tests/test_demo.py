@@ -40,6 +40,19 @@ def test_neighbours_make_sense(output):
     assert {word for word, _ in table.most_similar("red", k=5)} & {"blue", "green", "yellow"}
 
 
+def test_anchors_instead_of_bits(monkeypatch, capsys):
+    """The same steps over small vectors: embedding the library again would take longer than all other tests here."""
+    pytest.importorskip("numba")
+    words = [*demo.SHOWN, *(f"w{i}" for i in range(594))]
+    matrix = np.random.default_rng(0).standard_normal((600, 20), dtype=np.float32)
+    monkeypatch.setattr(demo, "embed", lambda *_: sv.Vectors(words, matrix))
+    monkeypatch.setattr(demo, "library_words", lambda: [["a"]])
+    demo.run(method="ant")
+    shown = capsys.readouterr().out
+    for part in ("600 rows of 20 floats from 500 anchors", "nearest by 10 of 500 anchors", "transform", "us ("):
+        assert part in shown
+
+
 def test_identifiers_are_split():
     words = [word.lower() for word in demo._WORD.findall("readLine snake_case MAX_SIZE parseHTTP x2y")]
     assert words == ["read", "line", "snake", "case", "max", "size", "parse", "http", "x", "y"]

@@ -29,6 +29,10 @@ inline void require(bool holds, const std::string& message) {
   if (!holds) throw std::invalid_argument(message);
 }
 
+inline void require(bool holds, const char* message) {  // makes no string unless there is something to say
+  if (!holds) throw std::invalid_argument(message);
+}
+
 inline std::size_t size_of(const py::array& array, py::ssize_t axis) {
   return static_cast<std::size_t>(array.shape(axis));
 }

@@ -69,6 +69,21 @@ using AsymmetricAbove = std::size_t(const std::uint32_t* blocks, const std::uint
                                     std::size_t n_words, const unsigned char* tables, const AsymmetricScale& scale,
                                     float limit, bool cold, float* scores, std::uint32_t* positions);
 
+// Sparse tables hold rows of T A: a row of T names a few *anchors* (rows of A, d columns each) and their weights.
+//
+// out[i * d + c] = sum of weights[j] * anchors[indices[j] * stride + c] over j from starts[i] to starts[i + 1] - 1.
+//                                                  numpy: for j: out[i] += weights[j] * anchors[indices[j]]
+// Every element is summed in rising j, product and sum rounded one after the other (no FMA), from 0 or, with `add`,
+// from what `out` holds: one order for all instruction sets. Indices are the caller's to check. Anchors are fastest
+// where each starts a cache line. gather_f16 takes anchors in float16 and widens them as it goes.
+using GatherF32 = void(const float* anchors, std::size_t stride, std::size_t d, const std::uint32_t* indices,
+                       const float* weights, const std::uint32_t* starts, std::size_t n_rows, bool add, float* out);
+using GatherF16 = void(const std::uint16_t* anchors, std::size_t stride, std::size_t d, const std::uint32_t* indices,
+                       const float* weights, const std::uint32_t* starts, std::size_t n_rows, bool add, float* out);
+
+// out[i] = halves[i], float16 to float32: exact.                    numpy: halves.astype(float32)
+using WidenHalves = void(const std::uint16_t* halves, std::size_t n, float* out);
+
 // One instruction set: its name, the CPU features it needs (isa/features.hpp) and its kernels.
 struct Kernels {
   const char* name;
@@ -79,6 +94,9 @@ struct Kernels {
   HammingBelow* hamming_below;
   AsymmetricTables* asymmetric_tables;
   AsymmetricAbove* asymmetric_above;
+  GatherF32* gather_f32;
+  GatherF16* gather_f16;
+  WidenHalves* widen_halves;
 };
 
 PackSigns pack_signs_scalar, pack_signs_avx2, pack_signs_avx512, pack_signs_neon;
@@ -87,5 +105,8 @@ CountBits count_bits_scalar, count_bits_avx2, count_bits_avx512, count_bits_neon
 HammingBelow hamming_below_scalar, hamming_below_avx2, hamming_below_avx512, hamming_below_neon;
 AsymmetricTables asymmetric_tables_scalar, asymmetric_tables_avx2, asymmetric_tables_avx512, asymmetric_tables_neon;
 AsymmetricAbove asymmetric_above_scalar, asymmetric_above_avx2, asymmetric_above_avx512, asymmetric_above_neon;
+GatherF32 gather_f32_scalar, gather_f32_avx2, gather_f32_avx512, gather_f32_neon;
+GatherF16 gather_f16_scalar, gather_f16_avx2, gather_f16_avx512, gather_f16_neon;
+WidenHalves widen_halves_scalar, widen_halves_avx2, widen_halves_avx512, widen_halves_neon;
 
 }  // namespace slimvec

@@ -1,4 +1,4 @@
-from numpy import float32, int16, int32, int64, uint8, uint16, uint32
+from numpy import float32, floating, int16, int32, int64, integer, uint8, uint16, uint32, unsignedinteger
 from numpy.typing import NDArray
 
 __version__: str
@@ -74,5 +74,34 @@ def asymmetric_rescore(
     units: NDArray[float32],
     offsets: NDArray[float32],
     k: int,
+    n_threads: int,
+) -> tuple[NDArray[float32], NDArray[int64]]: ...
+def sparse_lookup(
+    isa: Isa,
+    indptr: NDArray[integer],
+    indices: NDArray[unsignedinteger],
+    values: NDArray[floating],
+    anchors: NDArray[floating],
+    ids: NDArray[int64],
+) -> NDArray[float32]: ...
+def sparse_bag_mean(
+    isa: Isa,
+    indptr: NDArray[integer],
+    indices: NDArray[unsignedinteger],
+    values: NDArray[floating],
+    anchors: NDArray[floating],
+    ids: NDArray[int64],
+    offsets: NDArray[int64],
+    weights: NDArray[float32] | None,
+) -> NDArray[float32]: ...
+def sparse_search(
+    isa: Isa,
+    indptr: NDArray[integer],
+    indices: NDArray[unsignedinteger],
+    values: NDArray[floating],
+    row_scales: NDArray[float32] | None,
+    anchor_scores: NDArray[float32],
+    k: int,
+    mask: NDArray[uint8] | None,
     n_threads: int,
 ) -> tuple[NDArray[float32], NDArray[int64]]: ...

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimvec as sv
+from slimvec.methods import add_options, make_method
 from slimvec.progress import Progress, ignore
 from slimvec.storage import checked_target
 from slimvec.vectors.reading import load_npy
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 INTERRUPTED = 130  # as shells report a program stopped by Ctrl-C
-METHODS: dict[str, type[sv.IIQ]] = {"iiq": sv.IIQ, "itq": sv.ITQ}
 DEFAULT_K = 10
 
 
@@ -64,22 +64,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"slimvec {sv.__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    compress = commands.add_parser("compress", help="turn an embedding file into a table of binary codes")
+    compress = commands.add_parser("compress", help="turn an embedding file into a table of codes, or of anchors")
     compress.add_argument("input", metavar="IN", help="word2vec, GloVe, fastText .vec (also .gz), .npy or a folder")
     compress.add_argument("-o", "--output", metavar="OUT", required=True, help="the table to write")
     compress.add_argument(
         "--words", metavar="FILE", help="word list of an .npy file, one per line (default: words.txt)"
     )
-    compress.add_argument("--method", choices=METHODS, default="iiq", help="default: %(default)s")
-    compress.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
-    compress.add_argument("--remove", type=int, metavar="D", help="directions removed (default: 1, ITQ: 0)")
-    compress.add_argument(
-        "--factors",
-        action="store_true",
-        help="keep 2 or 3 float16 numbers per row, for float queries and reconstruction",
-    )
     compress.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
-    compress.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    add_options(compress)
     compress.set_defaults(run=_compress)
 
     info = commands.add_parser("info", help="describe a table")
@@ -90,11 +82,15 @@ def _parser() -> argparse.ArgumentParser:
     neighbors = commands.add_parser("neighbors", help="print the words most similar to each word")
     neighbors.add_argument("table", metavar="TABLE")
     neighbors.add_argument("words", metavar="WORD", nargs="+", help="row numbers, if the table has no words")
+    neighbors.add_argument(
+        "--anchors", action="store_true", help="WORD is an anchor (number or name): print the words it weighs most in"
+    )
     neighbors.add_argument("-k", type=int, help=f"how many (default: {DEFAULT_K})")
     neighbors.set_defaults(run=_neighbors)
 
     demo = commands.add_parser("demo", help="make embeddings from Python's own library, compress and query them")
     demo.add_argument("-o", "--output", metavar="OUT", help="keep the table in this file")
+    demo.add_argument("--method", choices=["iiq", "ant"], default="iiq", help="default: %(default)s")
     demo.set_defaults(run=_demo)
     return parser
 
@@ -103,13 +99,9 @@ def _compress(options: argparse.Namespace) -> None:
     output = checked_target(options.output)  # better said now than after an hour
     if output.exists() and Path(options.input).exists() and output.samefile(options.input):
         raise ValueError(f"-o {options.output} is the input itself; choose another name")
-    if options.method == "itq" and options.remove:
-        raise ValueError(f"--remove {options.remove}: ITQ removes nothing; use --method iiq")
-    method = METHODS[options.method](options.bits, random_state=options.seed)
-    if options.method == "iiq" and options.remove is not None:
-        method.set_params(n_remove=options.remove)
+    method, arguments = make_method(options)
     with _Bars() as progress:
-        table = method.compress(_read(options, progress), factors=options.factors, progress=progress)
+        table = method.compress(_read(options, progress), progress=progress, **arguments)
     table.save(options.output)
     print(f"{options.output}:")
     _describe(table, output)
@@ -130,9 +122,8 @@ def _info(options: argparse.Namespace) -> None:
         print("checksums   all match")
 
 
-def _describe(table: sv.BinaryTable | sv.HammingIndex, path: Path) -> None:
+def _describe(table: sv.BinaryTable | sv.SparseTable | sv.HammingIndex, path: Path) -> None:
     info = table.info()
-    sizes = info["bytes"]
     made_by = info.get("made_by")
     method = ""
     if made_by:
@@ -140,15 +131,27 @@ def _describe(table: sv.BinaryTable | sv.HammingIndex, path: Path) -> None:
         method = f", {made_by.get('method', 'unknown')}({parameters})"
     print(f"kind        {info['kind']}{method}")
     print(f"rows        {info['rows']:,}")
+    counted = _describe_sparse(info) if isinstance(table, sv.SparseTable) else _describe_binary(info)
+    sizes = ", ".join(f"{name} {_megabytes(size)}" for name, size in info["bytes"].items())
+    print(f"on disk     {_megabytes(path.stat().st_size)}: {sizes}")
+    if info.get("dimension") and info["stored_ratio"]:
+        floats = 4 * info["rows"] * info["dimension"]
+        print(f"as float32  {_megabytes(floats)}")
+        print(
+            f"smaller     {info['compression_ratio']:.1f} times ({counted}), {info['stored_ratio']:.1f} times as stored"
+        )
+
+
+def _describe_binary(info: dict[str, Any]) -> str:
     dimension = info.get("dimension")
     print(f"bits        {info['bits']} per row" + (f", from {dimension} floats" if dimension else ""))
-    print(
-        f"on disk     {_megabytes(path.stat().st_size)}: " + ", ".join(f"{k} {_megabytes(v)}" for k, v in sizes.items())
-    )
-    if dimension and info["stored_ratio"]:
-        floats = 4 * info["rows"] * dimension
-        print(f"as float32  {_megabytes(floats)}")
-        print(f"smaller     {info['compression_ratio']:.1f} times (bits), {info['stored_ratio']:.1f} times as stored")
+    return "bits"
+
+
+def _describe_sparse(info: dict[str, Any]) -> str:
+    per_row = info["nonzeros"] / info["rows"] if info["rows"] else 0
+    print(f"anchors     {info['anchors']:,} of {info['dimension']} floats, {per_row:.1f} per row")
+    return f"{info['n_parameters']:,} numbers"
 
 
 def _megabytes(size: float) -> str:
@@ -157,15 +160,26 @@ def _megabytes(size: float) -> str:
 
 def _neighbors(options: argparse.Namespace) -> None:
     table = sv.open(options.table)
-    if not isinstance(table, sv.BinaryTable):
+    if isinstance(table, sv.HammingIndex):
         raise ValueError(f"{options.table} is an index of bare codes; neighbors needs a table")  # noqa: TRY004
-    k = min(DEFAULT_K, len(table) - 1) if options.k is None else options.k
-    keys = options.words if table.words is not None else [_row(word) for word in options.words]
-    lists = [table.most_similar(key, k) for key in keys]  # an unknown word stops all, first
-    for key, neighbours in zip(keys, lists, strict=True):
+    if options.anchors:
+        lists = _associations(table, options.words, DEFAULT_K if options.k is None else options.k)
+    else:
+        k = min(DEFAULT_K, len(table) - 1) if options.k is None else options.k
+        keys = options.words if table.words is not None else [_row(word) for word in options.words]
+        lists = [(key, table.most_similar(key, k)) for key in keys]  # an unknown word stops all, first
+    for key, neighbours in lists:
         print(key)
         for neighbour, similarity in neighbours:
             print(f"  {similarity:6.3f}  {neighbour}")
+
+
+def _associations(table: sv.BinaryTable | sv.SparseTable, anchors: list[str], k: int) -> list[tuple[Any, Any]]:
+    if not isinstance(table, sv.SparseTable):
+        raise ValueError("--anchors: a table of binary codes has none; expected a sparse table")  # noqa: TRY004
+    named = table.anchor_words or ()
+    keys = [int(name) if name.isdecimal() and name not in named else name for name in anchors]
+    return [(key, table.associations(key, k)) for key in keys]
 
 
 def _row(text: str) -> int:
@@ -178,7 +192,7 @@ def _demo(options: argparse.Namespace) -> None:
     from slimvec.demo import run
 
     with _Bars() as progress:
-        run(options.output, progress)
+        run(options.output, progress, options.method)
 
 
 class _Bars:

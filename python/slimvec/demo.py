@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 DIMENSIONS = 300
 MIN_COUNT = 12
 WINDOW = 5
+N_ANCHORS = 500
+ANCHORS_PER_ROW = 10
 SKIPPED_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "idle_test", "encodings", "__pycache__"}
 SHOWN = ("error", "month", "integer", "directory", "thread", "red")
 
@@ -109,7 +111,7 @@ def float_neighbours(vectors: sv.Vectors, word: str, k: int) -> list[str]:
     return [vectors.vocabulary[other] for other in best if other != row][:k]
 
 
-def run(output: str | os.PathLike[str] | None = None, progress: Progress = ignore) -> None:
+def run(output: str | os.PathLike[str] | None = None, progress: Progress = ignore, method: str = "iiq") -> None:
     """Make vectors, compress, save, open and query them, printing sizes, neighbours and times."""
     start = time.perf_counter()
     texts = list(library_words())
@@ -118,7 +120,7 @@ def run(output: str | os.PathLike[str] | None = None, progress: Progress = ignor
     print(f"{sum(map(len, texts)):,} words of Python's standard library -> {vectors} in {seconds:.1f} s")
 
     start = time.perf_counter()
-    table = sv.IIQ().compress(vectors, progress=progress)
+    table = compress(vectors, method, progress)
     print(f"compressed to {table} in {time.perf_counter() - start:.1f} s")
 
     with tempfile.TemporaryDirectory() as folder:
@@ -128,9 +130,9 @@ def run(output: str | os.PathLike[str] | None = None, progress: Progress = ignor
         opened = sv.open(path)
         milliseconds = 1e3 * (time.perf_counter() - start)
         info = opened.info()
+        parts = ", ".join(f"{name} {size / 1e3:,.0f} KB" for name, size in info["bytes"].items())
         print(
-            f"\nfloat32 matrix {vectors.matrix.nbytes / 1e3:,.0f} KB -> codes {info['bytes']['codes'] / 1e3:,.0f} KB "
-            f"(+ encoder {info['bytes']['encoder'] / 1e3:,.0f} KB, words {info['bytes']['words'] / 1e3:,.0f} KB); "
+            f"\nfloat32 matrix {vectors.matrix.nbytes / 1e3:,.0f} KB -> {parts}; "
             f"file {path.stat().st_size / 1e3:,.0f} KB, opened in {milliseconds:.1f} ms"
         )
         _show_neighbours(vectors, opened)
@@ -139,23 +141,31 @@ def run(output: str | os.PathLike[str] | None = None, progress: Progress = ignor
             print(f"\nkept in {path}; try: slimvec neighbors {path} error")
 
 
-def _show_neighbours(vectors: sv.Vectors, table: sv.BinaryTable, k: int = 5) -> None:
+def compress(vectors: sv.Vectors, method: str, progress: Progress = ignore) -> sv.BinaryTable | sv.SparseTable:
+    """Return the vectors as a table of 300-bit codes ("iiq"), or of a few anchors per word ("ant")."""
+    if method == "iiq":
+        return sv.IIQ().compress(vectors, progress=progress)
+    return sv.ANT(N_ANCHORS, ANCHORS_PER_ROW).compress(vectors, dtype="float16", progress=progress)
+
+
+def _show_neighbours(vectors: sv.Vectors, table: sv.BinaryTable | sv.SparseTable, k: int = 5) -> None:
     shown = [word for word in SHOWN if word in vectors]
-    print(f"\n{'':12}{'nearest by 300 floats':52}nearest by 300 bits")
+    by = "300 bits" if isinstance(table, sv.BinaryTable) else f"{ANCHORS_PER_ROW} of {table.n_anchors} anchors"
+    print(f"\n{'':12}{'nearest by 300 floats':52}nearest by {by}")
     for word in shown:
         floats = ", ".join(float_neighbours(vectors, word, k))
         bits = ", ".join(str(neighbour) for neighbour, _ in table.most_similar(word, k))
         print(f"{word:12}{floats:52}{bits}")
 
 
-def _show_times(vectors: sv.Vectors, table: sv.BinaryTable) -> None:
+def _show_times(vectors: sv.Vectors, table: sv.BinaryTable | sv.SparseTable) -> None:
     queries: NDArray[np.float32] = vectors.matrix[:100]
-    codes = table.encode(queries)
+    codes = table.encode(queries) if isinstance(table, sv.BinaryTable) else queries
     by_floats = _median_seconds(lambda: np.argpartition(-(queries[:1] @ vectors.matrix.T), 10, axis=1))
-    by_bits = _median_seconds(lambda: table.search(codes[:1], k=10, threads=1))
+    by_table = _median_seconds(lambda: table.search(codes[:1], k=10, threads=1))
     print(
         f"\ntop-10 of {len(table):,} words for one query: NumPy on floats {1e6 * by_floats:,.0f} us, "
-        f"codes on one thread {1e6 * by_bits:,.0f} us ({sv.active_isa()})"
+        f"the table on one thread {1e6 * by_table:,.0f} us ({sv.active_isa()})"
     )
 
 

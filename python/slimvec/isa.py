@@ -1,7 +1,8 @@
 """Which instruction set the compiled kernels use: listing, asking, forcing.
 
 The fastest set that the CPU and the operating system support is chosen when it is first needed. ``SLIMVEC_ISA=avx2`` in
-the environment forces one for a process, :func:`use_isa` for a block of code. Results do not depend on the choice.
+the environment, read once, forces one for a process, :func:`use_isa` for a block of code. Results do not depend on the
+choice.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING
 
 from slimvec import _core
@@ -88,9 +90,12 @@ def use_isa(name: str) -> Iterator[None]:
 
 def current() -> _core.Isa:
     """Return the kernels in use: what the wrappers of ``_core`` pass as its first argument."""
-    forced = _forced.get()
-    if forced is not None:
-        return forced
+    return _forced.get() or _of_the_process()
+
+
+@cache
+def _of_the_process() -> _core.Isa:
+    """Return the kernels that the environment asks for, which is read once: looking up a row takes no longer."""
     from_environment = os.environ.get("SLIMVEC_ISA")
     return _find(from_environment, "SLIMVEC_ISA") if from_environment else _core.available_isas()[0]
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from slimvec.errors import FormatError
 from slimvec.pages import ask_for_huge_pages
+from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,8 +64,8 @@ def open_table(path: str | os.PathLike[str], verify: bool = False) -> Any:
 
     Returns
     -------
-    BinaryTable or HammingIndex
-        What was saved. Its codes are read-only and come from the file as they are needed.
+    BinaryTable, SparseTable or HammingIndex
+        What was saved. Its arrays are read-only and come from the file as they are needed.
 
     Raises
     ------
@@ -195,17 +196,28 @@ class Content:
             raise FormatError(f"made_by is {value!r}; expected an object")
         return value
 
-    def tensor(self, name: str, dtype: DTypeLike, shape: tuple[int | None, ...]) -> NDArray[Any]:
-        """Return a tensor of the given dtype and shape, where None stands for any length."""
+    def tensor(
+        self, name: str, dtype: DTypeLike | tuple[DTypeLike, ...], shape: tuple[int | None, ...]
+    ) -> NDArray[Any]:
+        """Return a tensor of the given dtype, or one of them, and shape, where None stands for any length."""
         tensor = self.tensors.get(name)
         if tensor is None:
             raise FormatError(f"tensor {name!r} is missing")
         fits = tensor.ndim == len(shape) and all(
             want in (None, have) for want, have in zip(shape, tensor.shape, strict=True)
         )
-        if tensor.dtype != dtype or not fits:
-            raise FormatError(f"tensor {name!r} is {tensor.dtype} {tensor.shape}; expected {np.dtype(dtype)} {shape}")
+        dtypes = [np.dtype(one) for one in (dtype if isinstance(dtype, tuple) else (dtype,))]
+        if tensor.dtype not in dtypes or not fits:
+            expected = " or ".join(map(str, dtypes))
+            raise FormatError(f"tensor {name!r} is {tensor.dtype} {tensor.shape}; expected {expected} {shape}")
         return tensor
+
+    def words(self, name: str, n: int) -> Vocabulary | None:
+        """Return the ``n`` words stored as ``name``, or None if there are none."""
+        if f"{name}.text" not in self.tensors:
+            return None
+        text = self.tensor(f"{name}.text", np.uint8, (None,))
+        return Vocabulary.from_text(text, self.tensor(f"{name}.offsets", np.int64, (n + 1,)))
 
     def verify(self) -> None:
         """Compare every tensor with its checksum."""

@@ -130,6 +130,16 @@ class Vocabulary:
         return row
 
 
+def optional_vocabulary(words: Iterable[str] | None, n: int, name: str) -> Vocabulary | None:
+    """Return the vocabulary of ``words``, which errors call ``name``, if there are any: there must be ``n``."""
+    if words is None:
+        return None
+    vocabulary = Vocabulary(words)
+    if len(vocabulary) != n:
+        raise ValueError(f"{name} has {len(vocabulary)} words; expected {n}, one each")
+    return vocabulary
+
+
 def resolve_rows(
     keys: Sequence[Any] | NDArray[Any], name: str, n_rows: int, vocabulary: Vocabulary | None
 ) -> NDArray[np.int64]:
@@ -153,10 +163,29 @@ def resolve_rows(
         return keys.astype(np.int64)
     if isinstance(keys, bytes | bytearray) or not isinstance(keys, Iterable):
         raise TypeError(f"{name}={keys!r} is {type(keys).__name__}; expected a list of words or row numbers")
-    return np.array([_resolve(key, name, n_rows, vocabulary) for key in keys], np.int64)
+    return np.array([resolve_row(key, name, n_rows, vocabulary) for key in keys], np.int64)
 
 
-def _resolve(key: Any, name: str, n_rows: int, vocabulary: Vocabulary | None) -> int:
+def allowed_rows(mask: Any, name: str, n_rows: int, row: str) -> NDArray[np.bool_]:
+    """Return a bool per row from a bool per row or from row numbers; errors call them ``name`` and a row ``row``.
+
+    Raises
+    ------
+    ValueError, IndexError, TypeError, KeyError
+        For a wrong number of bools, a row number outside, or something else.
+    """
+    array = np.asarray(mask)
+    if array.dtype == bool:
+        if array.shape != (n_rows,):
+            raise ValueError(f"{name} has shape {array.shape}; expected ({n_rows},), one bool per {row}")
+        return array
+    allowed = np.zeros(n_rows, bool)
+    allowed[resolve_rows(array.ravel() if array.size else [], name, n_rows, None)] = True
+    return allowed
+
+
+def resolve_row(key: Any, name: str, n_rows: int, vocabulary: Vocabulary | None) -> int:
+    """Return the row number of a word or row number; errors as :func:`resolve_rows`."""
     if isinstance(key, str):
         if vocabulary is None:
             raise KeyError(f"unknown word {key!r}: this table has no words, only row numbers 0 ... {n_rows - 1}")

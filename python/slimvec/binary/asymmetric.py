@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from slimvec import _core, isa
 from slimvec.binary.codes import pack
 from slimvec.blocks import row_blocks
+from slimvec.results import ScoreResult
 from slimvec.validation import as_matrix
 
 if TYPE_CHECKING:
@@ -22,21 +23,6 @@ if TYPE_CHECKING:
 Metric = Literal["cosine", "dot"]
 QUERY_PEAK = 8191  # kQueryPeak of cpp/kernels/kernels.hpp
 GATHERED_VALUES = 1 << 23  # of the originals, at a time: 32 MB as float32
-
-
-class ScoreResult(NamedTuple):
-    """Rows of the highest score for each query, highest first.
-
-    Attributes
-    ----------
-    scores : ndarray, shape (n_queries, k), float32
-        Cosines or inner products with the original vectors: estimates, or exact where originals were given.
-    indices : ndarray, shape (n_queries, k), int64
-        Row numbers. Equal scores are ordered by row number.
-    """
-
-    scores: NDArray[np.float32]
-    indices: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ import numpy as np
 from slimvec import _core, isa, pages
 from slimvec.blocks import row_blocks
 from slimvec.validation import as_codes, as_integer, as_matrix
-from slimvec.vocabulary import resolve_rows
+from slimvec.vocabulary import allowed_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -193,22 +193,17 @@ class BlockedCodes:
         )
 
     def pack_mask(self, mask: ArrayLike) -> NDArray[np.uint8]:
-        """Return a mask (see :meth:`rows_of`) as the kernels take it: one bit per code, two bytes per block."""
+        """Return a mask as the kernels take it: one bit per code, two bytes per block.
+
+        Parameters
+        ----------
+        mask : array_like, shape (n_codes,), bool, or integer row numbers
+            Rows that may be found.
+        """
         packed = np.zeros(2 * len(self.blocks), np.uint8)
-        bits = np.packbits(self.rows_of(mask, "mask"), bitorder="little")
+        bits = np.packbits(allowed_rows(mask, "mask", self.n_codes, "code"), bitorder="little")
         packed[: len(bits)] = bits
         return packed
-
-    def rows_of(self, rows: ArrayLike, name: str) -> NDArray[np.bool_]:
-        """Return a bool per code from a bool per code or from row numbers; errors call them ``name``."""
-        array = np.asarray(rows)
-        if array.dtype == bool:
-            if array.shape != (self.n_codes,):
-                raise ValueError(f"{name} has shape {array.shape}; expected ({self.n_codes},), one bool per code")
-            return array
-        chosen = np.zeros(self.n_codes, bool)
-        chosen[resolve_rows(array.ravel() if array.size else [], name, self.n_codes, None)] = True
-        return chosen
 
     def pairwise(self, queries: NDArray[np.uint8], n_threads: int) -> NDArray[np.int32]:
         """Return the Hamming distances of packed queries to every code, ``(n_queries, n_codes)``."""

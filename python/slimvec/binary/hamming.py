@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
+from slimvec.results import RangeResult, SearchResult
 from slimvec.storage import register, save_table
 from slimvec.validation import as_codes, as_integer, as_threads
-from slimvec.vocabulary import resolve_rows
+from slimvec.vocabulary import allowed_rows, resolve_rows
 
 if TYPE_CHECKING:
     import os
@@ -18,40 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.storage import Content
-
-
-class SearchResult(NamedTuple):
-    """Nearest rows of each query, nearest first.
-
-    Attributes
-    ----------
-    distances : ndarray, shape (n_queries, k), int32
-        Number of bits that differ (an integer; SciPy's ``hamming`` is this divided by ``n_bits``).
-    indices : ndarray, shape (n_queries, k), int64
-        Row numbers. Equal distances are ordered by row number.
-    """
-
-    distances: NDArray[np.int32]
-    indices: NDArray[np.int64]
-
-
-class RangeResult(NamedTuple):
-    """All rows within a radius of each query, nearest first, one query after the other.
-
-    Those of query q are ``distances[offsets[q]:offsets[q + 1]]`` and ``indices[offsets[q]:offsets[q + 1]]``.
-
-    Attributes
-    ----------
-    offsets : ndarray, shape (n_queries + 1,), int64
-    distances : ndarray, shape (offsets[-1],), int32
-        Number of bits that differ.
-    indices : ndarray, shape (offsets[-1],), int64
-        Row numbers. Equal distances are ordered by row number.
-    """
-
-    offsets: NDArray[np.int64]
-    distances: NDArray[np.int32]
-    indices: NDArray[np.int64]
 
 
 class HammingIndex:
@@ -340,7 +307,7 @@ class HammingIndex:
         array([[1]])
         """
         with self._changing:
-            kept = np.flatnonzero(~self._codes.rows_of(indices, "indices"))
+            kept = np.flatnonzero(~allowed_rows(indices, "indices", len(self), "code"))
             removed = len(self) - len(kept)
             self._codes = self._room = self._codes.select(kept)
         return removed

@@ -13,12 +13,12 @@ from slimvec.binary.codes import BLOCK_CODES, BlockedCodes
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.factors import Factors
 from slimvec.errors import FormatError
-from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.storage import Content
+    from slimvec.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +58,7 @@ class TableParts:
         if "mean" in content.tensors:
             mean = content.tensor("mean", np.float32, (None,))
             encoder = Encoder(mean, content.tensor("projection", np.float32, (len(mean), codes.n_bits)))
-        words = None
-        if "words.text" in content.tensors:
-            text = content.tensor("words.text", np.uint8, (None,))
-            words = Vocabulary.from_text(text, content.tensor("words.offsets", np.int64, (codes.n_codes + 1,)))
+        words = content.words("words", codes.n_codes)
         factors = _factors_from(content, codes) if "factors" in content.tensors else None
         return cls(codes, words, encoder, factors, content.made_by())
 

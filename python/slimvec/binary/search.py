@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
-from slimvec.binary.asymmetric import FloatQueries, Metric, ScoreResult, as_originals, rescore, rescore_exactly, scan
-from slimvec.binary.hamming import HammingIndex, SearchResult
+from slimvec.binary.asymmetric import FloatQueries, Metric, as_originals, rescore, rescore_exactly, scan
+from slimvec.binary.hamming import HammingIndex
 from slimvec.validation import as_integer, as_matrix, as_threads
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from slimvec.binary.codes import BlockedCodes
     from slimvec.binary.encoder import Encoder
     from slimvec.binary.factors import Factors
+    from slimvec.results import ScoreResult, SearchResult
     from slimvec.vectors import Vectors
 
 SCAN_CANDIDATES = 100  # rows that a full scan hands to the originals, beyond k

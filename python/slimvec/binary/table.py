@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.binary.asymmetric import Metric, ScoreResult
-    from slimvec.binary.hamming import SearchResult
+    from slimvec.binary.asymmetric import Metric
+    from slimvec.results import ScoreResult, SearchResult
     from slimvec.storage import Content
     from slimvec.vectors import Vectors
 

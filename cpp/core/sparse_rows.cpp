@@ -1,0 +1,130 @@
+#include "core/sparse_rows.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+namespace slimvec {
+
+namespace {
+
+std::uint64_t offset(const SparseRows& rows, std::size_t i) {
+  if (rows.indptr_size == 4) return static_cast<const std::uint32_t*>(rows.indptr)[i];
+  return static_cast<const std::uint64_t*>(rows.indptr)[i];  // a negative offset is a huge unsigned one
+}
+
+const char* at(const void* array, std::size_t element, unsigned size) {
+  return static_cast<const char*>(array) + element * size;
+}
+
+template <typename Index>
+const Index* typed(const void* array, std::size_t element) {
+  return static_cast<const Index*>(array) + element;
+}
+
+// Loops without branches, which compilers vectorise: what is wrong is found after the loop.
+template <typename Offset>
+bool copy_rising(const Offset* offsets, std::size_t n_rows, std::uint32_t* starts) {
+  bool rising = true;
+  for (std::size_t i = 0; i < n_rows; ++i) rising &= offsets[i] <= offsets[i + 1];
+  for (std::size_t i = 0; i <= n_rows; ++i) starts[i] = static_cast<std::uint32_t>(offsets[i] - offsets[0]);
+  return rising;
+}
+
+template <typename Index>
+std::uint32_t largest(const Index* indices, std::size_t n) {
+  Index found = 0;
+  for (std::size_t i = 0; i < n; ++i) found = std::max(found, indices[i]);
+  return found;
+}
+
+// Copies, and returns the largest index copied.
+template <typename Index>
+std::uint32_t widen(const Index* indices, std::size_t n, std::uint32_t* out) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = indices[i];
+  return largest(out, n);
+}
+
+void check_largest(const SparseRows& rows, std::uint32_t index) {
+  if (index < rows.n_columns) return;
+  throw DamagedRows("index " + std::to_string(index) + " is outside the " + std::to_string(rows.n_columns) +
+                    " anchors: the table is damaged");
+}
+
+void prefetch(const char* begin, const char* end) {
+  constexpr std::ptrdiff_t kLine = 64;
+  constexpr std::ptrdiff_t kMaxLines = 4;  // 64 entries of float32: longer rows are left to the hardware's prefetcher
+  end = std::min(end, begin + kMaxLines * kLine);
+  for (; begin < end; begin += kLine) __builtin_prefetch(begin);
+}
+
+}  // namespace
+
+std::size_t checked_row(std::int64_t id, std::size_t n_rows) {
+  if (static_cast<std::uint64_t>(id) < n_rows) return static_cast<std::size_t>(id);
+  const std::string rows =
+      n_rows ? "the table's rows 0 ... " + std::to_string(n_rows - 1) : std::string("the table, which is empty");
+  throw std::out_of_range("row " + std::to_string(id) + " is outside " + rows);
+}
+
+Entries entries_of(const SparseRows& rows, std::size_t row) {
+  const std::uint64_t begin = offset(rows, row), end = offset(rows, row + 1);
+  if (begin > end || end > rows.n_entries) {
+    throw DamagedRows("the offsets of row " + std::to_string(row) + " fall or overrun: the table is damaged");
+  }
+  return {static_cast<std::size_t>(begin), static_cast<std::size_t>(end)};
+}
+
+Entries copy_offsets(const SparseRows& rows, std::size_t first_row, std::size_t n_rows, std::uint32_t* starts) {
+  const bool rising = rows.indptr_size == 4 ? copy_rising(typed<std::uint32_t>(rows.indptr, first_row), n_rows, starts)
+                                            : copy_rising(typed<std::uint64_t>(rows.indptr, first_row), n_rows, starts);
+  const std::uint64_t begin = offset(rows, first_row), end = offset(rows, first_row + n_rows);
+  if (!rising || end > rows.n_entries || end - begin > UINT32_MAX) {
+    throw DamagedRows("the offsets of rows " + std::to_string(first_row) + " ... " +
+                      std::to_string(first_row + n_rows - 1) + " fall or overrun: the table is damaged");
+  }
+  return {static_cast<std::size_t>(begin), static_cast<std::size_t>(end)};
+}
+
+void check_indices(const SparseRows& rows, Entries entries) {
+  if (entries.size() == 0) return;
+  const std::size_t first = entries.begin, n = entries.size();
+  check_largest(rows, rows.index_size == 1   ? largest(typed<std::uint8_t>(rows.indices, first), n)
+                      : rows.index_size == 2 ? largest(typed<std::uint16_t>(rows.indices, first), n)
+                                             : largest(typed<std::uint32_t>(rows.indices, first), n));
+}
+
+void copy_indices(const SparseRows& rows, Entries entries, std::uint32_t* out) {
+  if (entries.size() == 0) return;
+  const std::size_t first = entries.begin, n = entries.size();
+  check_largest(rows, rows.index_size == 1   ? widen(typed<std::uint8_t>(rows.indices, first), n, out)
+                      : rows.index_size == 2 ? widen(typed<std::uint16_t>(rows.indices, first), n, out)
+                                             : widen(typed<std::uint32_t>(rows.indices, first), n, out));
+}
+
+void copy_values(const Kernels& isa, const SparseRows& rows, Entries entries, float* out) {
+  if (entries.size() == 0) return;
+  const char* from = at(rows.values, entries.begin, rows.value_size);
+  if (rows.value_size == 4) {
+    std::memcpy(out, from, entries.size() * sizeof(float));
+  } else {
+    isa.widen_halves(reinterpret_cast<const std::uint16_t*>(from), entries.size(), out);
+  }
+}
+
+void prefetch_offsets(const SparseRows& rows, std::int64_t id) {
+  if (static_cast<std::uint64_t>(id) < rows.n_rows) {
+    __builtin_prefetch(at(rows.indptr, static_cast<std::size_t>(id), rows.indptr_size));
+  }
+}
+
+void prefetch_entries(const SparseRows& rows, std::int64_t id) {
+  if (static_cast<std::uint64_t>(id) >= rows.n_rows) return;
+  const std::uint64_t begin = offset(rows, static_cast<std::size_t>(id));
+  const std::uint64_t end = offset(rows, static_cast<std::size_t>(id) + 1);
+  if (begin >= end || end > rows.n_entries) return;
+  prefetch(at(rows.indices, begin, rows.index_size), at(rows.indices, end, rows.index_size));
+  prefetch(at(rows.values, begin, rows.value_size), at(rows.values, end, rows.value_size));
+}
+
+}  // namespace slimvec

@@ -1,0 +1,57 @@
+// The sparse transform T of E = T A in CSR form, and how its entries reach the kernels.
+//
+// Indices come from files that may be damaged, and checking a whole table on opening would read all of it. So nothing
+// is trusted and nothing is checked twice: the entries that a call needs are copied out, widened to one type, and the
+// copies are checked. What was checked is what the kernels use, even if the file changes meanwhile.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+
+#include "kernels/kernels.hpp"
+
+namespace slimvec {
+
+// Offsets or indices that point outside their arrays.
+struct DamagedRows : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// A view: owns nothing. Sizes of elements are in bytes.
+struct SparseRows {
+  const void* indptr;   // n_rows + 1 offsets: uint32 or int64
+  const void* indices;  // n_entries column numbers: uint8, uint16 or uint32
+  const void* values;   // n_entries weights: float32 or float16
+  std::size_t n_rows, n_columns, n_entries;
+  unsigned indptr_size, index_size, value_size;
+};
+
+// Entries begin ... end - 1.
+struct Entries {
+  std::size_t begin, end;
+  std::size_t size() const { return end - begin; }
+};
+
+// Row `id` as an unsigned number. Throws std::out_of_range for an id outside the table.
+std::size_t checked_row(std::int64_t id, std::size_t n_rows);
+
+// The entries of one row. Throws DamagedRows if the offsets fall or overrun.
+Entries entries_of(const SparseRows& rows, std::size_t row);
+
+// The offsets of n_rows consecutive rows, counted from the first one's: n_rows + 1 entries in `starts`. Returns all
+// their entries. Throws DamagedRows if the offsets fall or overrun, or lie 2^32 or more apart.
+Entries copy_offsets(const SparseRows& rows, std::size_t first_row, std::size_t n_rows, std::uint32_t* starts);
+
+// Throws DamagedRows for an index that is not below n_columns.
+void check_indices(const SparseRows& rows, Entries entries);
+
+// Copies entries out as uint32 and float32. Throws DamagedRows for an index that is not below n_columns.
+void copy_indices(const SparseRows& rows, Entries entries, std::uint32_t* out);
+void copy_values(const Kernels& isa, const SparseRows& rows, Entries entries, float* out);
+
+// Asks the cache for a row that will be needed soon; damage is of no consequence.
+void prefetch_offsets(const SparseRows& rows, std::int64_t id);
+void prefetch_entries(const SparseRows& rows, std::int64_t id);
+
+}  // namespace slimvec

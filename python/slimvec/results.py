@@ -1,0 +1,58 @@
+"""What searches return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class SearchResult(NamedTuple):
+    """Nearest rows of each query, nearest first.
+
+    Attributes
+    ----------
+    distances : ndarray, shape (n_queries, k), int32
+        Number of bits that differ (an integer; SciPy's ``hamming`` is this divided by ``n_bits``).
+    indices : ndarray, shape (n_queries, k), int64
+        Row numbers. Equal distances are ordered by row number.
+    """
+
+    distances: NDArray[np.int32]
+    indices: NDArray[np.int64]
+
+
+class RangeResult(NamedTuple):
+    """All rows within a radius of each query, nearest first, one query after the other.
+
+    Those of query q are ``distances[offsets[q]:offsets[q + 1]]`` and ``indices[offsets[q]:offsets[q + 1]]``.
+
+    Attributes
+    ----------
+    offsets : ndarray, shape (n_queries + 1,), int64
+    distances : ndarray, shape (offsets[-1],), int32
+        Number of bits that differ.
+    indices : ndarray, shape (offsets[-1],), int64
+        Row numbers. Equal distances are ordered by row number.
+    """
+
+    offsets: NDArray[np.int64]
+    distances: NDArray[np.int32]
+    indices: NDArray[np.int64]
+
+
+class ScoreResult(NamedTuple):
+    """Rows of the highest score for each query, highest first.
+
+    Attributes
+    ----------
+    scores : ndarray, shape (n_queries, k), float32
+        Cosines or inner products. Of a :class:`BinaryTable` they are estimates, unless originals were given.
+    indices : ndarray, shape (n_queries, k), int64
+        Row numbers. Equal scores are ordered by row number.
+    """
+
+    scores: NDArray[np.float32]
+    indices: NDArray[np.int64]

@@ -1,0 +1,109 @@
+"""Anchors made ready for the solvers, and walking over rows with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slimvec.blocks import row_blocks
+from slimvec.validation import as_matrix, check_finite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.vectors import Vectors
+
+BLOCK_ENTRIES = 1 << 22  # rows × atoms worked on at once: 17 MB of correlations
+TINY = 1e-30  # lengths below this count as zero: float32 has no digits left there
+
+
+@dataclass(frozen=True, eq=False)
+class Atoms:
+    """Anchors, their lengths and their Gram matrix.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (k, d), float32
+        The anchors A as given, or scaled to length 1; a zero anchor stays zero.
+    lengths : ndarray, shape (k,), float64
+        What the rows were divided by: lengths, or ones.
+    gram : ndarray, shape (k, k), float32
+        G = A Aᵀ.
+    """
+
+    rows: NDArray[np.float32]
+    lengths: NDArray[np.float64]
+    gram: NDArray[np.float32]
+
+    @classmethod
+    def given(cls, anchors: ArrayLike, name: str = "anchors") -> Atoms:
+        """Return anchors as they are."""
+        rows = as_anchors(anchors, name)
+        with np.errstate(over="ignore"):  # reported just below
+            gram = rows @ rows.T
+        if not np.isfinite(gram).all():
+            raise ValueError(f"{name} holds values too large to square in float32; divide by a constant first")
+        return cls(rows, np.ones(len(rows)), gram)
+
+    @classmethod
+    def unit(cls, anchors: ArrayLike, name: str = "anchors") -> Atoms:
+        """Return anchors scaled to length 1: those that pursuit chooses from."""
+        rows, lengths = to_unit(as_anchors(anchors, name))
+        return cls(rows, np.where(lengths > 0, lengths, 1.0), rows @ rows.T)
+
+    @property
+    def n_atoms(self) -> int:
+        """How many anchors there are, k."""
+        return len(self.rows)
+
+    @property
+    def dim(self) -> int:
+        """Width d of the anchors."""
+        return int(self.rows.shape[1])
+
+    def correlate(self, block: NDArray[np.float32], name: str = "X") -> NDArray[np.float32]:
+        """Return the correlations C = X Aᵀ of a block, ``(m, k)``."""
+        with np.errstate(over="ignore", invalid="ignore"):  # reported just below
+            correlations: NDArray[np.float32] = block @ self.rows.T
+        if not np.isfinite(correlations).all():
+            raise ValueError(f"{name} holds values too large to multiply in float32; divide by a constant first")
+        return correlations
+
+    def blocks(self, X: ArrayLike | Vectors, name: str = "X") -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield (number of the first row, block of rows as float32), finite and of the anchors' width."""
+        rows = as_matrix(X, name, self.dim)
+        for first, block in row_blocks(rows, max(64, BLOCK_ENTRIES // self.n_atoms)):
+            with np.errstate(over="ignore"):  # reported just below
+                block32 = block.astype(np.float32, order="C")
+            check_finite(block32, name, first)
+            yield first, block32
+
+
+def as_anchors(anchors: ArrayLike, name: str = "anchors") -> NDArray[np.float32]:
+    """Return anchors as float32 in C order, at least one of them, all finite."""
+    matrix = as_matrix(anchors, name)
+    if matrix.size == 0:
+        raise ValueError(f"{name} is empty: shape {matrix.shape}; expected at least one anchor of at least one column")
+    with np.errstate(over="ignore"):
+        rows = np.ascontiguousarray(matrix, np.float32)
+    check_finite(rows, name, 0)
+    return rows
+
+
+def to_unit(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return rows divided by their lengths, and the lengths ``(m,)``; zero rows stay zero.
+
+    The largest entry is divided out first: squares of very small or large entries would leave the range of float32.
+    """
+    largest = np.abs(rows).max(axis=1, initial=0.0)
+    scale = np.where(largest > TINY, largest, np.float32(1)).astype(np.float32)
+    scaled = rows / scale[:, None]
+    norms = np.linalg.norm(scaled, axis=1)
+    zero = largest <= TINY
+    unit = (scaled / np.where(zero, 1.0, norms)[:, None]).astype(np.float32, copy=False)
+    unit[zero] = 0
+    return unit, np.where(zero, 0.0, norms.astype(np.float64) * scale)

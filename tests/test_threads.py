@@ -84,8 +84,12 @@ runs = {
     "search": lambda: index.search(many, k=5, threads=THREADS),
     "range": lambda: index.range_search(many, radius=60, threads=THREADS),
     "pairwise": lambda: index.pairwise(codes[:500], threads=THREADS),
+    "sparse": lambda: sparse.search(np.tile(vectors, (200, 1)), threads=THREADS),
     "scan": lambda: table.search(np.tile(vectors, (200, 1)), oversample=None, threads=THREADS),
 }
+values = np.ones((20_000, 64)) * (generator.random((20_000, 64)) < 0.1)
+from scipy.sparse import csr_array
+sparse = sv.SparseTable(generator.standard_normal((64, 64)), csr_array(values))
 pressed = []
 def press():
     time.sleep(0.5)
@@ -102,7 +106,7 @@ index.search(codes[:3], k=1, threads=THREADS)  # the pool is none the worse
 """
 
 
-@pytest.mark.parametrize("which", ["search", "range", "pairwise", "scan"])
+@pytest.mark.parametrize("which", ["search", "range", "pairwise", "scan", "sparse"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_stops_a_long_search(which, threads):
     done = run_python(INTERRUPTED.replace("WHICH", repr(which)).replace("THREADS", str(threads)), timeout=120)

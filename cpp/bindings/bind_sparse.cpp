@@ -3,7 +3,7 @@
 #include <optional>
 #include <utility>
 
-#include "bindings/arrays.hpp"
+#include "bindings/search_arguments.hpp"
 #include "core/sparse_gather.hpp"
 #include "core/sparse_search.hpp"
 
@@ -132,11 +132,10 @@ std::pair<FloatArray, IdArray> search_sparse_rows(const Kernels& isa, const py::
   const std::uint8_t* allowed = mask ? mask->data() : nullptr;
   float* scores_out = scores.mutable_data();
   std::int64_t* found_out = found.mutable_data();
-  {
-    py::gil_scoped_release unlocked;
+  without_gil([&](Interrupt& interrupt) {
     n_threads = worthwhile_threads(rows, n_queries, n_threads);
-    sparse_search(isa, rows, scales, allowed, in, n_queries, k, n_threads, scores_out, found_out);
-  }
+    sparse_search(isa, rows, scales, allowed, in, n_queries, k, n_threads, interrupt, scores_out, found_out);
+  });
   return {std::move(scores), std::move(found)};
 }
 

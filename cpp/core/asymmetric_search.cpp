@@ -1,34 +1,19 @@
 #include "core/asymmetric_search.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <vector>
+
+#include "core/top_scores.hpp"
 
 namespace slimvec {
 
 namespace {
 
-// Scores as ranks: the bits of a float, turned so that unsigned integers fall as floats rise. The rank that no score
-// has, UINT32_MAX, means "no limit yet".
-std::uint32_t rank_of(float score) {
-  const float unsigned_zero = score + 0.0f;  // -0 and +0 are one score
-  std::uint32_t bits = 0;
-  std::memcpy(&bits, &unsigned_zero, 4);
-  return bits & 0x80000000u ? bits : ~(bits | 0x80000000u);
-}
-
-float score_of(std::uint32_t rank) {
-  const std::uint32_t bits = rank & 0x80000000u ? rank : ~rank & 0x7FFFFFFFu;
-  float score = 0;
-  std::memcpy(&score, &bits, 4);
-  return score;
-}
-
 // A limit for kernels, which keep scores above it.
 float limit_of(std::uint32_t rank) {
-  return rank == UINT32_MAX ? -std::numeric_limits<float>::infinity() : score_of(rank);
+  return rank == UINT32_MAX ? -std::numeric_limits<float>::infinity() : rank_score(rank);
 }
 
 // The scan's Below (scan.hpp) over float queries.
@@ -58,7 +43,7 @@ class AsymmetricScan {
       const std::size_t found =
           above(first, n_blocks, query, limit_of(limit), cold, scores, hits.positions.data() + count);
       for (std::size_t i = 0; i < found; ++i, ++count) {
-        hits.ranks[count] = rank_of(scores[i]);
+        hits.ranks[count] = score_rank(scores[i]);
         hits.positions[count] += static_cast<std::uint32_t>((first - blocks.begin) * kBlockCodes);
       }
     }
@@ -104,7 +89,7 @@ class AsymmetricScan {
 void write_result(const std::vector<Key>& keys, std::size_t k, float* scores, std::int64_t* indices) {
   for (std::size_t i = 0; i < k; ++i) {
     const bool found = i < keys.size();
-    scores[i] = found ? score_of(key_rank(keys[i])) : -std::numeric_limits<float>::infinity();
+    scores[i] = found ? key_score(keys[i]) : -std::numeric_limits<float>::infinity();
     indices[i] = found ? key_index(keys[i]) : -1;
   }
 }
@@ -140,7 +125,7 @@ void asymmetric_rescore(const Kernels& isa, const BlockedCodes& table, const Fac
             if (*id < 0) continue;
             const float score = score_codes.score(one.begin, static_cast<std::size_t>(*id));
             if (score > -std::numeric_limits<float>::infinity()) {
-              top.push(make_key(rank_of(score), static_cast<std::uint64_t>(*id)));
+              top.push(make_score_key(score, static_cast<std::size_t>(*id)));
             }
           }
           write_result(top.sorted(), k, scores + one.begin * k, indices + one.begin * k);

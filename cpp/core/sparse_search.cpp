@@ -148,10 +148,11 @@ void score_tile(const Kernels& isa, const SparseRows& rows, Chunk& chunk, const 
 
 // Rows first_row ... end_row - 1 for the queries of one tile; tops[q] takes the candidates of query q.
 void scan_rows(const Kernels& isa, const SparseRows& rows, const Ranking& ranking, std::size_t first_row,
-               std::size_t end_row, const Tile& tile, TopScores* tops) {
+               std::size_t end_row, const Tile& tile, Interrupt& interrupt, TopScores* tops) {
   Chunk chunk = {};
   Lines scores(kChunkRows * tile.n_queries), best(tile.n_queries);
   for (std::size_t row = first_row; row < end_row; row += kChunkRows) {
+    interrupt.check();
     read_chunk(isa, rows, row, std::min(kChunkRows, end_row - row), chunk);
     for (std::size_t q = 0; tile.is_small() && q < tile.n_queries; ++q) {
       score_chunk(rows, chunk, tile.anchor_scores + q * tile.n_columns, ranking, scores.data(), tops[q]);
@@ -161,11 +162,11 @@ void scan_rows(const Kernels& isa, const SparseRows& rows, const Ranking& rankin
 }
 
 void write_result(TopScores& top, std::size_t k, float* scores, std::int64_t* indices) {
-  const std::vector<ScoreKey>& keys = top.sorted();
+  const std::vector<Key>& keys = top.sorted();
   for (std::size_t i = 0; i < k; ++i) {
     const bool is_found = i < keys.size();
     scores[i] = is_found ? key_score(keys[i]) : -std::numeric_limits<float>::infinity();
-    indices[i] = is_found ? key_row(keys[i]) : -1;
+    indices[i] = is_found ? key_index(keys[i]) : -1;
   }
 }
 
@@ -173,25 +174,29 @@ void write_result(TopScores& top, std::size_t k, float* scores, std::int64_t* in
 
 void sparse_search(const Kernels& isa, const SparseRows& rows, const float* row_scales, const std::uint8_t* mask,
                    const float* anchor_scores, std::size_t n_queries, std::size_t k, std::size_t n_threads,
-                   float* scores, std::int64_t* indices) {
+                   Interrupt& interrupt, float* scores, std::int64_t* indices) {
   if (k < 1 || k > rows.n_rows) throw std::invalid_argument("k must lie between 1 and the number of rows");
-  if (rows.n_rows > kMaxScoredRows) throw std::invalid_argument("too many rows");
+  if (rows.n_rows > kMaxIndex) throw std::invalid_argument("too many rows");
   const Ranking ranking = {mask, row_scales};
   for (std::size_t first = 0; first < n_queries; first += kTileQueries) {
     const std::size_t n = std::min(kTileQueries, n_queries - first);
     const Tile tile = make_tile(anchor_scores + first * rows.n_columns, rows.n_columns, n);
     std::vector<TopScores> tops(n_threads * n, TopScores(k));
-    run_parallel(n_threads, [&](std::size_t part) {
-      scan_rows(isa, rows, ranking, rows.n_rows * part / n_threads, rows.n_rows * (part + 1) / n_threads, tile,
-                tops.data() + part * n);
-    });
+    run_parallel(
+        n_threads,
+        [&](std::size_t part) {
+          scan_rows(isa, rows, ranking, rows.n_rows * part / n_threads, rows.n_rows * (part + 1) / n_threads, tile,
+                    interrupt, tops.data() + part * n);
+        },
+        [&interrupt] { interrupt.ask(); });
     for (std::size_t q = 0; q < n; ++q) {
       for (std::size_t part = 1; part < n_threads; ++part) {
-        for (const ScoreKey key : tops[part * n + q].sorted()) tops[q].push(key);
+        for (const Key key : tops[part * n + q].sorted()) tops[q].push(key);
       }
       write_result(tops[q], k, scores + (first + q) * k, indices + (first + q) * k);
     }
   }
+  interrupt.finish();
 }
 
 std::size_t worthwhile_threads(const SparseRows& rows, std::size_t n_queries, std::size_t asked) {

@@ -26,9 +26,12 @@ class TopK {
   // A rank at or above this cannot enter, as long as indices are pushed in rising order.
   std::uint32_t limit() const { return limit_; }
 
-  void push(Key key) {
+  // Whether the limit may have fallen.
+  bool push(Key key) {
     keys_.push_back(key);
-    if (keys_.size() == capacity_) cut();
+    if (keys_.size() < capacity_) return false;
+    cut();
+    return true;
   }
 
   // Lowers the limit once a cut is worth it: a fall of the limit saves more pushes than it costs, except that for

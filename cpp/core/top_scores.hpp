@@ -1,75 +1,58 @@
 // The k largest scores of a stream of (score, row), ties by the lower row: top_k.hpp for floats.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
 #include <vector>
 
+#include "core/top_k.hpp"
+
 namespace slimvec {
 
-// A score and its row in one integer whose rising order is (score descending, row ascending). -0 counts as 0, and a NaN
-// comes after every number.
-using ScoreKey = std::uint64_t;
-constexpr std::uint64_t kMaxScoredRows = std::uint64_t{1} << 32;
-
-inline ScoreKey make_score_key(float score, std::size_t row) {
+// Scores as ranks (top_k.hpp): the bits of a float, turned so that unsigned integers fall as floats rise. -0 counts as
+// 0, and a NaN comes after every number.
+inline std::uint32_t score_rank(float score) {
   constexpr std::uint32_t kSign = 0x80000000u;
-  std::uint32_t rank = UINT32_MAX;  // NaN
-  if (score == score) {
-    score += 0.0f;
-    std::memcpy(&rank, &score, 4);
-    rank = rank & kSign ? rank : ~rank & ~kSign;  // more positive: lower; more negative: higher
-  }
-  return std::uint64_t{rank} << 32 | row;
+  if (score != score) return UINT32_MAX;
+  score += 0.0f;
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &score, 4);
+  return bits & kSign ? bits : ~bits & ~kSign;  // more positive: lower; more negative: higher
 }
 
-inline float key_score(ScoreKey key) {
+inline float rank_score(std::uint32_t rank) {
   constexpr std::uint32_t kSign = 0x80000000u;
-  const std::uint32_t rank = static_cast<std::uint32_t>(key >> 32);
   if (rank == UINT32_MAX) return std::numeric_limits<float>::quiet_NaN();
   const std::uint32_t bits = rank & kSign ? rank : ~rank & ~kSign;
-  float score;
+  float score = 0;
   std::memcpy(&score, &bits, 4);
   return score;
 }
 
-inline std::int64_t key_row(ScoreKey key) { return static_cast<std::int64_t>(key & UINT32_MAX); }
+inline Key make_score_key(float score, std::size_t row) { return make_key(score_rank(score), row); }
+inline float key_score(Key key) { return rank_score(key_rank(key)); }
 
+// TopK over scores, whose limit is a score.
 class TopScores {
  public:
-  explicit TopScores(std::size_t k) : k_(k), capacity_(2 * k + 16) {}  // memory grows with what comes in
+  explicit TopScores(std::size_t k) : top_(k) {}
 
   // What a score must exceed to enter, as long as rows are pushed in rising order; NaN while anything may.
   float limit() const { return limit_; }
   bool may_enter(float score) const { return !(score <= limit_); }
 
-  void push(ScoreKey key) {
-    keys_.push_back(key);
-    if (keys_.size() == capacity_) cut();
+  void push(Key key) {
+    if (top_.push(key)) limit_ = rank_score(top_.limit());
   }
 
   // The k best in order (all of them if fewer were pushed).
-  const std::vector<ScoreKey>& sorted() {
-    if (keys_.size() > k_) cut();
-    std::sort(keys_.begin(), keys_.end());
-    return keys_;
-  }
+  const std::vector<Key>& sorted() { return top_.sorted(); }
 
  private:
-  void cut() {
-    const auto kth = keys_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
-    std::nth_element(keys_.begin(), kth, keys_.end());
-    limit_ = key_score(*kth);
-    keys_.resize(k_);
-  }
-
-  std::size_t k_;
-  std::size_t capacity_;
+  TopK top_;
   float limit_ = std::numeric_limits<float>::quiet_NaN();
-  std::vector<ScoreKey> keys_;
 };
 
 }  // namespace slimvec

@@ -127,6 +127,32 @@ void test_interrupt(const Kernels& isa) {
   CHECK(questions == 2);
 }
 
+// Eight threads search one table side by side, each with threads of its own.
+void test_callers_side_by_side(const Kernels& isa) {
+  const std::size_t n_codes = 3000, n_bits = 300, n_queries = 8;
+  const std::vector<std::uint8_t> codes = random_codes(n_codes, n_bits, 14);
+  std::vector<std::uint32_t> blocks(block_count(n_codes) * words_per_code(n_bits) * kBlockCodes);
+  write_codes(codes.data(), n_codes, n_bits, 0, blocks.data());
+  const BlockedCodes table = {blocks.data(), n_codes, words_per_code(n_bits)};
+  std::vector<std::thread> callers;
+  for (std::size_t caller = 0; caller < 8; ++caller) {
+    callers.emplace_back([&, caller] {
+      std::vector<std::int32_t> distances(n_queries);
+      std::vector<std::int64_t> indices(n_queries);
+      Interrupt mine(nullptr);
+      for (std::size_t call = 0; call < 20; ++call) {  // the queries are codes, so each finds itself
+        const std::size_t first = (caller * 20 + call) * n_queries;
+        hamming_search(isa, table, n_bits, nullptr, codes.data() + first * code_size(n_bits), n_queries, 1,
+                       1 + call % 3, mine, distances.data(), indices.data());
+        for (std::size_t q = 0; q < n_queries; ++q) {
+          CHECK(distances[q] == 0 && indices[q] == static_cast<std::int64_t>(first + q));
+        }
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+}
+
 void test_worthwhile_threads() {
   const BlockedCodes small = {nullptr, 1000, 10}, big = {nullptr, 1000000, 10};
   CHECK(worthwhile_threads(small, 1, 8) == 1);
@@ -163,6 +189,7 @@ int main() {
                    std::out_of_range);
     }
     test_interrupt(*isa);
+    test_callers_side_by_side(*isa);
     std::printf("%s: search agrees with sorting all distances\n", isa->name);
   }
 }

@@ -9,17 +9,19 @@ using namespace slimvec;
 
 namespace {
 
+Interrupt never(nullptr);
+
 constexpr std::size_t kColumns = 90;
 
 void test_top_scores() {
   const float in_order[] = {INFINITY, 1e30f, 1.0f, 1e-45f, 0.0f, -1e-45f, -1.0f, -1e30f, -INFINITY, std::nanf("")};
   for (std::size_t i = 0; i + 1 < 10; ++i) {
     CHECK(make_score_key(in_order[i], 9) < make_score_key(in_order[i + 1], 0));
-    CHECK(key_score(make_score_key(in_order[i], 7)) == in_order[i] && key_row(make_score_key(in_order[i], 7)) == 7);
+    CHECK(key_score(make_score_key(in_order[i], 7)) == in_order[i] && key_index(make_score_key(in_order[i], 7)) == 7);
   }
   CHECK(std::isnan(key_score(make_score_key(-std::nanf(""), 0))));
   CHECK(make_score_key(-0.0f, 3) == make_score_key(0.0f, 3) && make_score_key(1, 5) < make_score_key(1, 6));
-  CHECK(key_row(make_score_key(0, kMaxScoredRows - 1)) == static_cast<std::int64_t>(kMaxScoredRows - 1));
+  CHECK(key_index(make_score_key(0, kMaxIndex)) == static_cast<std::int64_t>(kMaxIndex));
 }
 
 // Against sorting all scores, which are multiples of 1/8 and so tie often.
@@ -41,7 +43,7 @@ void test_search(const Kernels& isa, std::size_t n_rows, std::size_t n_queries, 
         Guarded<float> scores(n_queries * k);
         Guarded<std::int64_t> indices(n_queries * k);
         sparse_search(isa, guarded.view(), row_scales.data(), masked ? mask.data() : nullptr, anchor_scores.data(),
-                      n_queries, k, n_threads, scores.data(), indices.data());
+                      n_queries, k, n_threads, never, scores.data(), indices.data());
         for (std::size_t q = 0; q < n_queries; ++q) {
           std::vector<std::pair<float, std::size_t>> ranked;
           const std::vector<float> query(values.begin() + static_cast<std::ptrdiff_t>(q * kColumns),
@@ -69,7 +71,8 @@ void test_bad_input(const Kernels& isa) {
   std::vector<float> scores(200);
   std::vector<std::int64_t> indices(200);
   const auto search = [&](const SparseRows& rows, std::size_t n_queries, std::size_t k) {
-    sparse_search(isa, rows, nullptr, nullptr, anchor_scores.data(), n_queries, k, 1, scores.data(), indices.data());
+    sparse_search(isa, rows, nullptr, nullptr, anchor_scores.data(), n_queries, k, 1, never, scores.data(),
+                  indices.data());
   };
   CHECK_THROWS(search(good.view(), 1, 0), std::invalid_argument);
   CHECK_THROWS(search(good.view(), 1, 71), std::invalid_argument);

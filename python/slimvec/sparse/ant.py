@@ -8,13 +8,13 @@ import numpy as np
 
 from slimvec.progress import Progress, ignore
 from slimvec.sparse import anchors as choosing
-from slimvec.sparse.atoms import as_anchors
+from slimvec.sparse.atoms import as_anchors, as_float32
 from slimvec.sparse.base import SparseEstimator, relative_residual
 from slimvec.sparse.budget import as_weights, omp_within
 from slimvec.sparse.coding import Coding
 from slimvec.sparse.dictionary import UPDATES, learn_anchors
 from slimvec.sparse.relations import Knowledge, as_row_pairs, with_rows
-from slimvec.validation import as_generator, as_integer, as_training_matrix, check_finite
+from slimvec.validation import as_generator, as_integer, as_training_matrix
 from slimvec.vocabulary import resolve_rows
 
 if TYPE_CHECKING:
@@ -275,10 +275,7 @@ class ANT(SparseEstimator):
         n_train = n if self.max_train_rows is None else as_integer(self.max_train_rows, "max_train_rows", 1)
         n_train = min(n, max(n_train, k))
         picked = np.arange(n) if n_train == n else np.sort(generator.choice(n, n_train, replace=False))
-        with np.errstate(over="ignore"):  # reported just below
-            sample = rows[picked].astype(np.float32)
-        check_finite(sample, "X" if n_train == n else "a sample of X", 0)
-        return sample, picked
+        return as_float32(rows[picked], "X" if n_train == n else "a sample of X"), picked
 
     def _choose(
         self,

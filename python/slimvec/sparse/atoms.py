@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.blocks import row_blocks
+from slimvec.blocks import BLOCK_ROWS, row_blocks
 from slimvec.validation import as_matrix, check_finite
 
 if TYPE_CHECKING:
@@ -75,12 +75,24 @@ class Atoms:
 
     def blocks(self, X: ArrayLike | Vectors, name: str = "X") -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (number of the first row, block of rows as float32), finite and of the anchors' width."""
-        rows = as_matrix(X, name, self.dim)
-        for first, block in row_blocks(rows, max(64, BLOCK_ENTRIES // self.n_atoms)):
-            with np.errstate(over="ignore"):  # reported just below
-                block32 = block.astype(np.float32, order="C")
-            check_finite(block32, name, first)
-            yield first, block32
+        return float32_blocks(as_matrix(X, name, self.dim), name, max(64, BLOCK_ENTRIES // self.n_atoms))
+
+
+def float32_blocks(
+    rows: NDArray[Any], name: str = "X", size: int = BLOCK_ROWS
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield (number of the first row, block of rows as float32 in C order), all finite."""
+    for first, block in row_blocks(rows, size):
+        with np.errstate(over="ignore"):  # reported just below
+            block32 = block.astype(np.float32, order="C")
+        check_finite(block32, name, first)
+        yield first, block32
+
+
+def as_float32(rows: NDArray[Any], name: str = "X") -> NDArray[np.float32]:
+    """Return a matrix as float32 in C order, all finite."""
+    parts = [block for _, block in float32_blocks(rows, name)]
+    return np.concatenate(parts) if parts else np.empty(rows.shape, np.float32)
 
 
 def as_anchors(anchors: ArrayLike, name: str = "anchors") -> NDArray[np.float32]:
@@ -88,10 +100,7 @@ def as_anchors(anchors: ArrayLike, name: str = "anchors") -> NDArray[np.float32]
     matrix = as_matrix(anchors, name)
     if matrix.size == 0:
         raise ValueError(f"{name} is empty: shape {matrix.shape}; expected at least one anchor of at least one column")
-    with np.errstate(over="ignore"):
-        rows = np.ascontiguousarray(matrix, np.float32)
-    check_finite(rows, name, 0)
-    return rows
+    return as_float32(matrix, name)
 
 
 def to_unit(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.blocks import BLOCK_ROWS, row_blocks
-from slimvec.validation import as_matrix, check_finite
+from slimvec.validation import as_integer, as_matrix, check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +93,25 @@ def as_float32(rows: NDArray[Any], name: str = "X") -> NDArray[np.float32]:
     """Return a matrix as float32 in C order, all finite."""
     parts = [block for _, block in float32_blocks(rows, name)]
     return np.concatenate(parts) if parts else np.empty(rows.shape, np.float32)
+
+
+def sample_rows(
+    rows: NDArray[Any], most: int | None, fewest: int, generator: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return rows to learn on, as float32, and their numbers: all, or ``most`` of them (at least ``fewest``), drawn.
+
+    NaN is reported by its row in ``rows``.
+    """
+    n = len(rows)
+    size = n if most is None else min(n, max(as_integer(most, "max_train_rows", 1), fewest))
+    if size == n:
+        return as_float32(rows), np.arange(n)
+    picked = np.sort(generator.choice(n, size, replace=False))
+    with np.errstate(over="ignore"):  # reported just below
+        sample = rows[picked].astype(np.float32)
+    for bad in np.flatnonzero(~np.isfinite(sample).all(axis=1))[:1]:
+        check_finite(sample[bad : bad + 1], "X", int(picked[bad]))
+    return sample, picked
 
 
 def as_anchors(anchors: ArrayLike, name: str = "anchors") -> NDArray[np.float32]:

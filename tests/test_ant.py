@@ -236,6 +236,7 @@ class TestBadInput:
             ({"anchors": np.ones((3, 16))}, ValueError, "n_anchors=30, but anchors holds 3"),
             ({"anchors": [4, 4], "n_anchors": None, "nonzeros": 1}, ValueError, "anchors names a row twice"),
             ({"allocation": "fair"}, ValueError, "allocation='fair'; expected one of"),
+            ({"allocation": "global", "nonzeros": None, "l1": 1.0}, ValueError, "spends a budget of nonzeros"),
             ({"update": "adam"}, ValueError, "update='adam'"),
             ({"orthogonality": 1.0, "update": "ksvd"}, ValueError, "orthogonality=1.0 is part of MOD's update"),
             ({"orthogonality": -1}, ValueError, "orthogonality=-1"),
@@ -248,6 +249,14 @@ class TestBadInput:
     def test_parameters(self, parameters, error, message):
         with pytest.raises(error, match=message):
             ANT(**{**small, **parameters}).fit(X)
+
+    @pytest.mark.parametrize("row", [3, 250, 599])
+    def test_nan_is_named_by_its_row_wherever_it_is_met(self, row):
+        spoilt = X.copy()
+        spoilt[row, 5] = np.nan
+        for estimator in (ANT(**small, max_train_rows=300), sv.VocabularyQuantization(9, max_train_rows=300)):
+            with pytest.raises(ValueError, match=f"X holds NaN or infinity in row {row} "):
+                estimator.fit(spoilt)
 
     def test_counts(self):
         with pytest.raises(ValueError, match=r"counts has shape \(3,\); expected \(600,\)"):

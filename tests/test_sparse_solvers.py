@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from slow_sparse import kkt_violation, objective, rows, slow_omp
@@ -99,7 +99,7 @@ class TestPursuit:
                 assert (A @ X[i]).max() < 1e-3
                 continue
             best, _ = nnls(A[support].T.astype(np.float64), X[i].astype(np.float64))
-            assert T[[i]].data == pytest.approx(best, abs=2e-3)
+            assert T[[i]].data == pytest.approx(best, rel=1e-2, abs=2e-3)
 
     def test_nonnegative_fills_the_support_that_least_squares_empties(self):
         """Some row loses an atom on the way, or the test shows nothing; all end with as many as asked for."""
@@ -183,8 +183,17 @@ class TestLasso:
         slack = 2e-4 * np.abs(X @ A.T).max(axis=1) + 1e-5
         assert (kkt_violation(X, A, T, l1, nonnegative) <= slack).all()
         assert not nonnegative or (T.data >= 0).all()
-        gap = duality_gap(X, A, T, l1, nonnegative=nonnegative)
-        assert (gap <= 2e-3 * objective(X, A, T, l1) + 1e-5).all()
+
+    @given(d=shapes["d"], k=shapes["k"], seed=shapes["seed"], nonnegative=st.booleans(), part=st.floats(0.05, 1))
+    @quick
+    def test_the_gap_certifies_the_solution(self, d, k, seed, nonnegative, part):
+        """Scaling a residual that breaks the conditions by v until it is feasible costs a part v / λ of ‖x‖²."""
+        X, A = rows(1, d, seed), rows(k, d, seed + 1)
+        l1 = part * float(np.abs(X @ A.T).max()) + 1e-3
+        for tolerance in (1e-4, 1e-6):
+            T = lasso(X, A, l1, nonnegative=nonnegative, tolerance=tolerance)
+            gap = duality_gap(X, A, T, l1, nonnegative=nonnegative)
+            assert gap[0] <= (2 * tolerance + 1e-5) / part * (X**2).sum() + 1e-5
 
     @pytest.mark.parametrize("nonnegative", [False, True])
     def test_agrees_with_fista(self, nonnegative):
@@ -205,7 +214,8 @@ class TestLasso:
     @quick
     def test_offsets_change_the_penalty_entry_by_entry(self, n, d, k, seed, nonnegative):
         X, A = rows(n, d, seed), rows(k, d, seed + 1)
-        offsets = np.random.default_rng(seed).choice([0, -1, -2, 3], (n, k)).astype(np.float32)
+        offsets = np.random.default_rng(seed).choice([0, -0.5, 3], (n, k)).astype(np.float32)
+        offsets[np.arange(n), np.arange(n) % k] = -2  # one entry free: several that depend on each other have no end
         penalties = np.maximum(1 + offsets, 0)
         T = lasso(X, A, 1.0, offsets=csr_array(offsets), nonnegative=nonnegative)
         slack = 2e-4 * np.abs(X @ A.T).max(axis=1) + 1e-4
@@ -263,7 +273,10 @@ class TestRefit:
     @quick
     def test_is_least_squares_on_the_support(self, n, d, k, seed):
         X, A = rows(n, d, seed), rows(k, d, seed + 1)
+        A /= np.linalg.norm(A, axis=1, keepdims=True)
         chosen = omp(X, A, min(3, k))
+        used = [A[chosen[[i]].indices] for i in range(n)]
+        assume(all(np.linalg.svd(atoms)[1].min(initial=1) > 0.1 for atoms in used))  # not nearly dependent
         shrunk = csr_array((chosen.data * 0.5, chosen.indices, chosen.indptr), shape=chosen.shape)
         again = refit(X, A, shrunk)
         # Near the threshold of dependence an order of anchors decides which one leaves: compare what they make.

@@ -8,13 +8,13 @@ import numpy as np
 
 from slimvec.progress import Progress, ignore
 from slimvec.sparse import anchors as choosing
-from slimvec.sparse.atoms import as_anchors
+from slimvec.sparse.atoms import as_anchors, sample_rows
 from slimvec.sparse.base import SparseEstimator, relative_residual
 from slimvec.sparse.budget import as_weights, omp_within
 from slimvec.sparse.coding import Coding
 from slimvec.sparse.dictionary import UPDATES, learn_anchors
 from slimvec.sparse.relations import Knowledge, as_row_pairs, with_rows
-from slimvec.validation import as_generator, as_integer, as_training_matrix, check_finite
+from slimvec.validation import as_generator, as_integer, as_training_matrix
 from slimvec.vocabulary import resolve_rows
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class ANT(SparseEstimator):
         generator = as_generator(self.random_state)
         vocabulary = getattr(X, "vocabulary", None)
         k = self._n_anchors(len(rows))
-        sample, picked = self._sample(rows, k, generator)
+        sample, picked = sample_rows(rows, self.max_train_rows, k, generator)
         start, anchor_rows = self._choose(rows, k, sample, picked, vocabulary, weights, generator, progress)
         coding.check(len(start))
         knowledge = self._knowledge(coding, anchor_rows, vocabulary)
@@ -250,6 +250,8 @@ class ANT(SparseEstimator):
             )
         if self.orthogonality > 0 and self.update != "mod":
             raise ValueError(f'orthogonality={self.orthogonality} is part of MOD\'s update; expected update="mod"')
+        if self.allocation == "global" and self.l1 is not None:
+            raise ValueError('allocation="global" spends a budget of nonzeros; with l1 the penalty does that')
         nonzeros = DEFAULT_NONZEROS if self.nonzeros is None and self.l1 is None else self.nonzeros
         return Coding(nonzeros, self.l1, self.nonnegative, self.refit)
 
@@ -266,19 +268,6 @@ class ANT(SparseEstimator):
         k = DEFAULT_ANCHORS if self.n_anchors is None else self.n_anchors
         most = None if self.anchors == "random" else n_rows
         return as_integer(k, "n_anchors", 1, most, why=f": there are {n_rows} rows")
-
-    def _sample(
-        self, rows: NDArray[Any], k: int, generator: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return the rows to learn on, as float32, and their numbers; at least k of them."""
-        n = len(rows)
-        n_train = n if self.max_train_rows is None else as_integer(self.max_train_rows, "max_train_rows", 1)
-        n_train = min(n, max(n_train, k))
-        picked = np.arange(n) if n_train == n else np.sort(generator.choice(n, n_train, replace=False))
-        with np.errstate(over="ignore"):  # reported just below
-            sample = rows[picked].astype(np.float32)
-        check_finite(sample, "X" if n_train == n else "a sample of X", 0)
-        return sample, picked
 
     def _choose(
         self,

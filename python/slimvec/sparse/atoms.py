@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.blocks import row_blocks
-from slimvec.validation import as_matrix, check_finite
+from slimvec.blocks import BLOCK_ROWS, row_blocks
+from slimvec.validation import as_integer, as_matrix, check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,12 +75,43 @@ class Atoms:
 
     def blocks(self, X: ArrayLike | Vectors, name: str = "X") -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (number of the first row, block of rows as float32), finite and of the anchors' width."""
-        rows = as_matrix(X, name, self.dim)
-        for first, block in row_blocks(rows, max(64, BLOCK_ENTRIES // self.n_atoms)):
-            with np.errstate(over="ignore"):  # reported just below
-                block32 = block.astype(np.float32, order="C")
-            check_finite(block32, name, first)
-            yield first, block32
+        return float32_blocks(as_matrix(X, name, self.dim), name, max(64, BLOCK_ENTRIES // self.n_atoms))
+
+
+def float32_blocks(
+    rows: NDArray[Any], name: str = "X", size: int = BLOCK_ROWS
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield (number of the first row, block of rows as float32 in C order), all finite."""
+    for first, block in row_blocks(rows, size):
+        with np.errstate(over="ignore"):  # reported just below
+            block32 = block.astype(np.float32, order="C")
+        check_finite(block32, name, first)
+        yield first, block32
+
+
+def as_float32(rows: NDArray[Any], name: str = "X") -> NDArray[np.float32]:
+    """Return a matrix as float32 in C order, all finite."""
+    parts = [block for _, block in float32_blocks(rows, name)]
+    return np.concatenate(parts) if parts else np.empty(rows.shape, np.float32)
+
+
+def sample_rows(
+    rows: NDArray[Any], most: int | None, fewest: int, generator: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return rows to learn on, as float32, and their numbers: all, or ``most`` of them (at least ``fewest``), drawn.
+
+    NaN is reported by its row in ``rows``.
+    """
+    n = len(rows)
+    size = n if most is None else min(n, max(as_integer(most, "max_train_rows", 1), fewest))
+    if size == n:
+        return as_float32(rows), np.arange(n)
+    picked = np.sort(generator.choice(n, size, replace=False))
+    with np.errstate(over="ignore"):  # reported just below
+        sample = rows[picked].astype(np.float32)
+    for bad in np.flatnonzero(~np.isfinite(sample).all(axis=1))[:1]:
+        check_finite(sample[bad : bad + 1], "X", int(picked[bad]))
+    return sample, picked
 
 
 def as_anchors(anchors: ArrayLike, name: str = "anchors") -> NDArray[np.float32]:
@@ -88,10 +119,7 @@ def as_anchors(anchors: ArrayLike, name: str = "anchors") -> NDArray[np.float32]
     matrix = as_matrix(anchors, name)
     if matrix.size == 0:
         raise ValueError(f"{name} is empty: shape {matrix.shape}; expected at least one anchor of at least one column")
-    with np.errstate(over="ignore"):
-        rows = np.ascontiguousarray(matrix, np.float32)
-    check_finite(rows, name, 0)
-    return rows
+    return as_float32(matrix, name)
 
 
 def to_unit(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from slimvec.progress import Progress, ignore
-from slimvec.sparse.atoms import Atoms, to_unit
+from slimvec.sparse.atoms import Atoms, sample_rows, to_unit
 from slimvec.sparse.base import SparseEstimator
 from slimvec.sparse.kmeans import kmeans, nearest
 from slimvec.sparse.running import sparse, stack
@@ -54,10 +54,7 @@ class _Clustered(SparseEstimator):
         n = len(rows)
         k = as_integer(self.n_anchors, "n_anchors", 1, n, why=f": there are {n} rows")
         generator = as_generator(self.random_state)
-        n_train = n if self.max_train_rows is None else as_integer(self.max_train_rows, "max_train_rows", 1)
-        n_train = min(n, max(k, n_train))
-        picked = np.arange(n) if n_train == n else np.sort(generator.choice(n, n_train, replace=False))
-        sample = np.concatenate([block for _, block in Atoms.given(np.eye(rows.shape[1])).blocks(rows[picked])])
+        sample, _ = sample_rows(rows, self.max_train_rows, k, generator)
         n_iter = as_integer(self.n_iter, "n_iter", 0)
         self.anchors_ = kmeans(self._prepare(sample), k, generator, n_iter, progress)
         self._after_clustering(sample)

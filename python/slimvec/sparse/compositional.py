@@ -8,7 +8,7 @@ import numpy as np
 
 from slimvec.errors import missing_extra
 from slimvec.progress import Progress, ignore
-from slimvec.sparse.atoms import Atoms
+from slimvec.sparse.atoms import Atoms, as_float32
 from slimvec.sparse.base import SparseEstimator
 from slimvec.sparse.running import n_rows, sparse
 from slimvec.validation import as_generator, as_integer, as_training_matrix
@@ -111,7 +111,7 @@ class CompositionalCodes(SparseEstimator):
         m, k = as_integer(self.n_codebooks, "n_codebooks", 1), as_integer(self.n_codewords, "n_codewords", 2)
         sizes = as_integer(self.n_epochs, "n_epochs", 1), as_integer(self.batch_size, "batch_size", 1)
         generator = as_generator(self.random_state)
-        sample = np.concatenate([block for _, block in Atoms.given(np.eye(d)).blocks(rows)])
+        sample = as_float32(rows)
         weights, losses = _train(sample, m, k, *sizes, self.learning_rate, generator, progress)
         self._encoder, self.losses_ = weights[:4], losses
         self.anchors_ = weights[4]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from slimvec.progress import Progress, ignore
-from slimvec.sparse.atoms import Atoms
+from slimvec.sparse.atoms import float32_blocks
 from slimvec.sparse.base import SparseEstimator
 from slimvec.sparse.dictionary import DirectionMoments
 from slimvec.sparse.pursuit import refit
@@ -121,7 +121,7 @@ class HashEmbedding(SparseEstimator):
         """Return the anchors that fit best; one that no row uses is zero."""
         k, d = transform.shape[1], rows.shape[1]
         moments = DirectionMoments(k, d)
-        for first, block in Atoms.given(np.eye(d)).blocks(rows):
+        for first, block in float32_blocks(rows):
             moments.update(transform[first : first + len(block)], block)
         return moments.finalize(np.zeros((k, d), np.float32)).astype(np.float32)
 

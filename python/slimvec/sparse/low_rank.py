@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from slimvec.progress import Progress, ignore
-from slimvec.sparse.atoms import Atoms
+from slimvec.sparse.atoms import Atoms, float32_blocks
 from slimvec.sparse.base import SparseEstimator
 from slimvec.sparse.running import n_rows, sparse
 from slimvec.validation import as_integer, as_training_matrix
@@ -84,7 +84,7 @@ class LowRank(SparseEstimator):
         d = rows.shape[1]
         rank = as_integer(self.rank, "rank", 1, d, why=f": the vectors have {d} dimensions")
         squares = np.zeros((d, d))
-        for first, block in Atoms.given(np.eye(d)).blocks(rows):
+        for first, block in float32_blocks(rows):
             squares += block.T.astype(np.float64) @ block
             progress("finding directions", first + len(block), len(rows))
         directions = np.linalg.eigh(squares)[1][:, ::-1][:, :rank].T

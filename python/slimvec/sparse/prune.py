@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from slimvec.blocks import row_blocks
 from slimvec.progress import Progress, ignore
+from slimvec.sparse.atoms import float32_blocks
 from slimvec.sparse.base import SparseEstimator
 from slimvec.sparse.running import sparse
-from slimvec.validation import as_matrix, as_training_matrix, check_finite
+from slimvec.validation import as_matrix, as_training_matrix
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from slimvec.vectors import Vectors
 
@@ -80,7 +80,7 @@ class Prune(SparseEstimator):
         if not 0 <= self.sparsity < 1:
             raise ValueError(f"sparsity={self.sparsity}; expected at least 0 and below 1")
         magnitudes = np.empty(rows.shape, np.float32)
-        for first, block in _float32_blocks(rows):
+        for first, block in float32_blocks(rows):
             np.abs(block, out=magnitudes[first : first + len(block)])
         kept = max(1, round((1 - self.sparsity) * rows.size))
         magnitudes.ravel().partition(rows.size - kept)
@@ -105,7 +105,7 @@ class Prune(SparseEstimator):
         rows = as_matrix(X, "X", len(self.anchors_))
         parts = [
             sparse().csr_array(np.where(np.abs(block) >= self.threshold_, block, np.float32(0)))
-            for _, block in _float32_blocks(rows)
+            for _, block in float32_blocks(rows)
         ]
         return sparse().vstack(parts, format="csr") if parts else sparse().csr_array(rows.shape, dtype=np.float32)
 
@@ -114,11 +114,3 @@ class Prune(SparseEstimator):
         """Numbers that define the embeddings: the entries left. The identity needs none."""
         self._require_fitted("transform_")
         return int(self.transform_.nnz)
-
-
-def _float32_blocks(rows: NDArray[Any]) -> Any:
-    for first, block in row_blocks(rows):
-        with np.errstate(over="ignore"):  # reported just below
-            values = block.astype(np.float32)
-        check_finite(values, "X", first)
-        yield first, values

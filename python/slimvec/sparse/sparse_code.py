@@ -8,7 +8,7 @@ import numpy as np
 
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.ant import ANT
-from slimvec.sparse.atoms import as_anchors
+from slimvec.sparse.atoms import as_float32
 from slimvec.sparse.base import SparseEstimator
 from slimvec.sparse.budget import as_weights
 from slimvec.sparse.lasso import as_penalty, lasso
@@ -124,7 +124,7 @@ class SparseCode(SparseEstimator):
 
 
 def _with_column(rows: NDArray[Any], value: float) -> NDArray[np.float32]:
-    return np.column_stack([as_anchors(rows, "X") if len(rows) else rows, np.full(len(rows), value, np.float32)])
+    return np.column_stack([as_float32(rows), np.full(len(rows), value, np.float32)])
 
 
 class PostSHKSVD(ANT):

@@ -1,0 +1,26 @@
+"""Embedding layers for torch that learn anchors and a sparse transform with the task (ANT, Liang et al., ICLR 2021).
+
+Needs torch: ``pip install 'slimvec[torch]'``. What is learnt leaves as a :class:`slimvec.SparseTable`, which does not.
+"""
+
+from slimvec.errors import missing_extra
+
+try:
+    import torch as _torch  # noqa: F401 - so that the message below comes before any other
+except ImportError:
+    raise missing_extra("torch", "torch") from None
+
+from slimvec.nn.bag import AnchorEmbeddingBag
+from slimvec.nn.embedding import AnchorEmbedding
+from slimvec.nn.mixture import AnchorMixture
+from slimvec.nn.optim import ProximalAdagrad, ProximalAdam, ProximalSGD, ProximalYogi
+
+__all__ = [
+    "AnchorEmbedding",
+    "AnchorEmbeddingBag",
+    "AnchorMixture",
+    "ProximalAdagrad",
+    "ProximalAdam",
+    "ProximalSGD",
+    "ProximalYogi",
+]

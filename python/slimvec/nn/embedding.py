@@ -1,0 +1,373 @@
+"""An embedding layer of anchors and a sparse transform (ANT paper, §3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from slimvec.nn import output
+from slimvec.nn.slots import SlotTransform
+from slimvec.nn.start import as_anchor_rows, as_related, random_transform, related_mask
+from slimvec.nn.transform import DenseTransform, Transform
+from slimvec.sparse.anchors import kmeans_plus_plus, top_rows
+from slimvec.validation import as_generator, as_integer, as_matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import ArrayLike
+    from torch import Tensor
+
+    from slimvec.sparse.table import SparseTable
+    from slimvec.vectors import Vectors
+
+STORAGES = ("dense", "slots")
+STRATEGIES = ("kmeans++", "frequency")
+
+
+class AnchorEmbedding(nn.Module):
+    """A drop-in for ``torch.nn.Embedding`` whose rows are sparse combinations of a few anchors, E = T A [1]_.
+
+    Train it with a proximal optimizer of this package, which makes the zeros of T:
+    ``ProximalAdagrad(model, l1=...)``.
+
+    Parameters
+    ----------
+    num_embeddings : int
+        |V|, rows.
+    embedding_dim : int
+        d, columns.
+    n_anchors : int, optional
+        K. It follows from ``anchors`` or ``anchor_rows`` where one is given.
+    padding_idx : int, optional
+        A row that is zero and stays so.
+    anchors : array_like, shape (K, d), optional
+        Where the anchors start; by default random ones ("dynamic basis vectors").
+    anchor_rows : sequence of int, optional
+        The row that each anchor stands for, such as those of frequent words: such a row starts as its anchor alone.
+    relations : iterable of (int, int), optional
+        Pairs of rows that are related (S(G), eq. 5): where one of them is an anchor, the entry is not penalised. Needs
+        ``anchor_rows``.
+    nonnegative : bool
+        T ≥ 0 (§3.2); the paper finds that it matters.
+    softmax : bool
+        E = softmax(T) A, a component of a mixture: see :class:`AnchorMixture`.
+    storage : {"dense", "slots"}
+        T as one parameter, or only its non-zeros (CPU, float32; needs numba), for big vocabularies.
+    sparse : bool
+        With dense storage: gradients of T hold the rows of a batch only, and the optimizer brings the others up to date
+        when they are next read (always so with slots).
+    nonzeros : int
+        With slots: entries per row that T starts with.
+    device, dtype
+        Of the parameters, as everywhere in torch.
+
+    Attributes
+    ----------
+    anchors : torch.nn.Parameter, shape (K, d)
+        A.
+    transform : torch.nn.Module
+        T; ``transform.weight`` is the parameter where storage is dense.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments that do not fit each other.
+
+    Notes
+    -----
+    Entries of T start as abs(N(0, 1)) / √K and anchors as N(0, 1), so that rows start about as long as those of
+    ``nn.Embedding``; the authors' code starts both much smaller.
+
+    References
+    ----------
+    .. [1] P. P. Liang, M. Zaheer, Y. Wang, A. Ahmed, "Anchor & Transform: Learning Sparse Embeddings for Large
+       Vocabularies", ICLR 2021.
+
+    Examples
+    --------
+    >>> layer = AnchorEmbedding(1000, 16, n_anchors=8, padding_idx=0)
+    >>> layer(torch.tensor([[5, 7, 0], [1, 2, 3]])).shape
+    torch.Size([2, 3, 16])
+    >>> layer.n_parameters == 8 * 16 + layer.count_nonzero()
+    True
+    """
+
+    anchor_rows: Tensor | None
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        n_anchors: int | None = None,
+        *,
+        padding_idx: int | None = None,
+        anchors: ArrayLike | None = None,
+        anchor_rows: ArrayLike | None = None,
+        relations: Iterable[tuple[int, int]] | None = None,
+        nonnegative: bool = True,
+        softmax: bool = False,
+        storage: str = "dense",
+        sparse: bool = False,
+        nonzeros: int = 4,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.num_embeddings = as_integer(num_embeddings, "num_embeddings", 1)
+        self.embedding_dim = as_integer(embedding_dim, "embedding_dim", 1)
+        self.padding_idx = None if padding_idx is None else self._padding(padding_idx)
+        self.nonnegative, self.softmax = bool(nonnegative), bool(softmax)
+        chosen = as_anchor_rows(anchor_rows, self.num_embeddings)
+        k = self._n_anchors(n_anchors, anchors, chosen)
+        self.n_anchors = k
+        start = torch.randn(k, self.embedding_dim, device=device, dtype=dtype)
+        if anchors is not None:
+            start.copy_(torch.as_tensor(as_matrix(anchors, "anchors", self.embedding_dim)))
+        self.anchors = nn.Parameter(start)
+        self.register_buffer("anchor_rows", None if chosen is None else torch.from_numpy(chosen).to(start.device))
+        related = as_related(relations, chosen, self.num_embeddings)
+        self.transform = self._make_transform(storage, sparse, nonzeros, chosen, related)
+
+    def _make_transform(
+        self, storage: str, sparse: bool, nonzeros: int, chosen: Any, related: np.ndarray[Any, Any] | None
+    ) -> Transform:
+        if storage not in STORAGES:
+            raise ValueError(f"storage={storage!r}; expected one of {STORAGES}")
+        shape = (self.num_embeddings, self.n_anchors)
+        if storage == "slots":
+            if self.softmax or self.anchors.dtype != torch.float32 or self.anchors.device.type != "cpu":
+                raise ValueError('storage="slots" is for float32 on the CPU, without softmax; expected storage="dense"')
+            seed = int(torch.randint(2**31, ()))
+            return SlotTransform(
+                shape, nonzeros, chosen, related, self.padding_idx, seed=seed, nonnegative=self.nonnegative
+            )
+        initial = random_transform(shape, self.anchors, chosen, self.padding_idx, nonnegative=self.nonnegative)
+        mask = related_mask(shape, related, initial.device)
+        return DenseTransform(initial, nonnegative=self.nonnegative, sparse=sparse, unpenalised=mask)
+
+    def _padding(self, padding_idx: int) -> int:
+        n = self.num_embeddings
+        return as_integer(padding_idx, "padding_idx", -n, n - 1) % n
+
+    def _n_anchors(self, n_anchors: int | None, anchors: Any, chosen: Any) -> int:
+        found = {len(given) for given in (anchors, chosen) if given is not None}
+        if n_anchors is not None:
+            found.add(as_integer(n_anchors, "n_anchors", 1))
+        if len(found) != 1:
+            names = "n_anchors, anchors and anchor_rows"
+            raise ValueError(
+                f"{names} give {sorted(found)} anchors; expected one number, from one of them or from all that are given"
+            )
+        return found.pop()
+
+    @classmethod
+    def from_vectors(
+        cls,
+        vectors: ArrayLike | Vectors,
+        n_anchors: int,
+        *,
+        strategy: str = "kmeans++",
+        scores: ArrayLike | None = None,
+        random_state: int | np.random.Generator | None = 0,
+        **arguments: Any,
+    ) -> AnchorEmbedding:
+        """Return a layer whose anchors start as some of the rows of given vectors (§3.1).
+
+        Parameters
+        ----------
+        vectors : array_like, shape (|V|, d), or Vectors
+            Such as GloVe vectors of the vocabulary.
+        n_anchors : int
+        strategy : {"kmeans++", "frequency"}
+            Rows that span the space, or those with the highest ``scores``.
+        scores : array_like, shape (|V|,), optional
+            For "frequency": counts, or :func:`slimvec.sparse.anchors.tf_idf`; by default the first rows are taken.
+        random_state : int, numpy.random.Generator or None
+        **arguments
+            Passed on to the constructor.
+
+        Returns
+        -------
+        AnchorEmbedding
+
+        Examples
+        --------
+        >>> layer = AnchorEmbedding.from_vectors(np.eye(6, 3), 2, strategy="frequency", scores=[0, 5, 0, 0, 0, 9])
+        >>> layer.anchor_rows.tolist()
+        [5, 1]
+        """
+        rows = as_matrix(vectors, "vectors")
+        if strategy not in STRATEGIES:
+            raise ValueError(f"strategy={strategy!r}; expected one of {STRATEGIES}")
+        if strategy == "kmeans++":
+            chosen = kmeans_plus_plus(rows, n_anchors, as_generator(random_state))
+        else:
+            chosen = top_rows(-np.arange(len(rows)) if scores is None else scores, n_anchors)
+        start = np.asarray(rows[chosen], np.float64)
+        return cls(*rows.shape, anchors=start, anchor_rows=chosen, **arguments)
+
+    # ---- rows
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the embeddings of ``ids``, of their shape with d more columns.
+
+        Parameters
+        ----------
+        ids : Tensor, integers
+
+        Returns
+        -------
+        Tensor, shape (\\*ids.shape, d)
+        """
+        unique, places = self._unique(ids)
+        return nn.functional.embedding(places, self.rows(unique)).reshape(*ids.shape, self.embedding_dim)
+
+    def _unique(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return which rows are wanted, each once, and where each id is among them."""
+        unique, places = torch.unique(ids, return_inverse=True)
+        return unique.to(torch.int64), places
+
+    def rows(self, unique: Tensor) -> Tensor:
+        """Return ``unique`` rows of E, ``(m, d)``: each is computed once, however often a batch holds it.
+
+        Parameters
+        ----------
+        unique : Tensor, shape (m,), int64
+            Distinct row numbers.
+
+        Returns
+        -------
+        Tensor, shape (m, d)
+        """
+        self.transform.settle(unique)
+        if self.softmax:
+            embedded = torch.softmax(self.transform.read(unique), dim=1) @ self.anchors
+        else:
+            embedded = self.transform.combine(unique, self.anchors)
+        if self.padding_idx is None:
+            return embedded
+        return embedded * (unique != self.padding_idx).unsqueeze(1)
+
+    # ---- as the output layer of a language model
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return E h for each row h of ``hidden``, as T (A h): the output layer tied to this one (appendix C).
+
+        Parameters
+        ----------
+        hidden : Tensor, shape (..., d)
+
+        Returns
+        -------
+        Tensor, shape (..., |V|)
+        """
+        return output.logits(self, hidden)
+
+    def sampled_softmax_loss(self, hidden: Tensor, targets: Tensor, n_samples: int) -> Tensor:
+        """Return the mean cross-entropy over the target and words sampled by a log-uniform law.
+
+        Parameters
+        ----------
+        hidden : Tensor, shape (b, d)
+        targets : Tensor, shape (b,)
+            Row numbers, in order of falling frequency, as the law assumes.
+        n_samples : int
+            Words drawn, the same for the batch.
+
+        Returns
+        -------
+        Tensor, shape ()
+        """
+        return output.sampled_softmax_loss(self, hidden, targets, as_integer(n_samples, "n_samples", 1))
+
+    # ---- terms of the loss
+
+    def orthogonality_loss(self) -> Tensor:
+        """Return Σ_{i≠j} abs(a_iᵀ a_j), which keeps anchors from being combinations of one another (§3.2).
+
+        Returns
+        -------
+        Tensor, shape ()
+        """
+        gram = self.anchors @ self.anchors.T
+        return gram.abs().sum() - gram.diagonal().abs().sum()
+
+    def negative_loss(self, pairs: Tensor) -> Tensor:
+        """Return Σ abs(t_u)ᵀ abs(t_v) over pairs of rows that are not related (§3.3).
+
+        Parameters
+        ----------
+        pairs : Tensor, shape (m, 2), int64
+            Such as a sample of pairs drawn anew for each batch.
+
+        Returns
+        -------
+        Tensor, shape ()
+        """
+        if not isinstance(self.transform, DenseTransform):
+            raise ValueError('negative_loss needs gradients of T; expected storage="dense"')
+        unique, places = self._unique(pairs)
+        self.transform.settle(unique)
+        weights = self.transform.read(unique).abs()
+        first, second = places.unbind(1)
+        return (nn.functional.embedding(first, weights) * nn.functional.embedding(second, weights)).sum()
+
+    # ---- what was learnt
+
+    def count_nonzero(self) -> int:
+        """Return nnz(T), after all rows are up to date.
+
+        Returns
+        -------
+        int
+        """
+        return self.transform.count_nonzero()
+
+    @property
+    def n_parameters(self) -> int:
+        """|A| d + nnz(T), as the paper counts."""
+        return self.anchors.numel() + self.count_nonzero()
+
+    def to_table(self, words: Iterable[str] | None = None) -> SparseTable:
+        """Return what was learnt as a table that needs no torch.
+
+        Parameters
+        ----------
+        words : iterable of str, optional
+            One distinct word per row.
+
+        Returns
+        -------
+        SparseTable
+            Where anchors stand for rows, they are named by them.
+
+        Examples
+        --------
+        >>> layer = AnchorEmbedding(3, 2, n_anchors=1)
+        >>> bool(np.allclose(layer.to_table(["a", "b", "c"]).lookup(["b"]), layer(torch.tensor([1])).detach()))
+        True
+        """
+        from slimvec.sparse.table import SparseTable
+
+        listed = None if words is None else list(words)
+        anchors = self.anchors.detach().cpu().to(torch.float32).numpy()
+        if self.softmax:
+            return SparseTable.mixture([anchors], [as_scipy(self.transform.to_csr())], words=listed)
+        named = None if listed is None or self.anchor_rows is None else [listed[row] for row in self.anchor_rows]
+        return SparseTable(anchors, self.transform.to_csr(), words=listed, anchor_words=named)
+
+    def extra_repr(self) -> str:
+        """Describe the layer in the way of torch."""
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}, n_anchors={self.n_anchors}{padding}"
+
+
+def as_scipy(parts: Any) -> Any:
+    """Return CSR parts as a SciPy matrix, which mixtures are made from."""
+    from slimvec.sparse.running import sparse
+
+    return sparse().csr_array((parts.data, parts.indices, parts.indptr), shape=parts.shape)

@@ -1,0 +1,94 @@
+"""The nonlinear mixture of transformations (ANT paper, §3.2 and figure 3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from slimvec.nn.embedding import AnchorEmbedding, as_scipy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from torch import Tensor
+
+    from slimvec.sparse.table import SparseTable
+
+
+class AnchorMixture(nn.Module):
+    """Embeddings E = Σ_m softmax(T_m) A_m, the softmax over the anchors of each component.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+        |V| and d.
+    n_anchors : sequence of int
+        Anchors of each component.
+    **arguments
+        Passed to every component: see :class:`AnchorEmbedding`.
+
+    Notes
+    -----
+    A softmax gives anchors weight also where T is zero. A zero of T saves a parameter all the same, as in the paper:
+    see :meth:`slimvec.SparseTable.mixture`.
+
+    Examples
+    --------
+    >>> layer = AnchorMixture(100, 8, [5, 5])
+    >>> layer(torch.tensor([3, 4])).shape
+    torch.Size([2, 8])
+    """
+
+    def __init__(self, num_embeddings: int, embedding_dim: int, n_anchors: Sequence[int], **arguments: Any) -> None:
+        super().__init__()
+        if not len(n_anchors):
+            raise ValueError("n_anchors is empty; expected the number of anchors of each component")
+        self.components = nn.ModuleList(
+            AnchorEmbedding(num_embeddings, embedding_dim, k, softmax=True, **arguments) for k in n_anchors
+        )
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return the embeddings of ``ids``.
+
+        Parameters
+        ----------
+        ids : Tensor, integers
+
+        Returns
+        -------
+        Tensor, shape (\\*ids.shape, d)
+        """
+        return torch.stack([component(ids) for component in self.components]).sum(dim=0)
+
+    def count_nonzero(self) -> int:
+        """Return the non-zeros of all T_m.
+
+        Returns
+        -------
+        int
+        """
+        return sum(component.count_nonzero() for component in self.components)
+
+    @property
+    def n_parameters(self) -> int:
+        """Σ_m |A_m| d + nnz(T_m), as the paper counts."""
+        return sum(component.n_parameters for component in self.components)
+
+    def to_table(self, words: Iterable[str] | None = None) -> SparseTable:
+        """Return what was learnt as a table that needs no torch; a padding row is a row like others there.
+
+        Parameters
+        ----------
+        words : iterable of str, optional
+            One distinct word per row.
+
+        Returns
+        -------
+        SparseTable
+        """
+        from slimvec.sparse.table import SparseTable
+
+        anchors = [part.anchors.detach().cpu().numpy() for part in self.components]
+        return SparseTable.mixture(anchors, [as_scipy(part.transform.to_csr()) for part in self.components], words)

@@ -1,0 +1,234 @@
+"""The anchor layer: in nn.Embedding's place, and out of torch as a table."""
+
+from __future__ import annotations
+
+import copy
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import slimvec as sv
+from slimvec.sparse.factors import CsrParts
+from slimvec.sparse.slots import SlotStore
+
+torch = pytest.importorskip("torch")
+nn = pytest.importorskip("slimvec.nn")
+
+STORES = [{"storage": "dense"}, {"storage": "dense", "sparse": True}, {"storage": "slots"}]
+
+
+def dense(layer):
+    T = layer.transform.to_csr()
+    out = np.zeros(T.shape, np.float32)
+    out[np.repeat(np.arange(T.shape[0]), np.diff(T.indptr)), T.indices] = T.data
+    return out
+
+
+@pytest.mark.parametrize("store", STORES, ids=str)
+class TestInEveryStore:
+    def test_rows_are_those_of_the_product_and_of_the_table(self, store):
+        layer = nn.AnchorEmbedding(30, 5, 4, padding_idx=-1, **store)
+        E = dense(layer) @ layer.anchors.detach().numpy()
+        ids = torch.tensor([[3, 3, 29], [0, 7, 12]])
+        assert np.allclose(layer(ids).detach().numpy(), E[ids.numpy()], atol=1e-6)
+        assert layer(ids).shape == (2, 3, 5) and not layer(ids)[0, 2].any()
+        words = [f"w{i}" for i in range(30)]
+        table = layer.to_table(words)
+        assert np.allclose(table.lookup(["w7", 12]), E[[7, 12]], atol=1e-6)
+        assert table.n_parameters == layer.n_parameters == 4 * 5 + np.count_nonzero(dense(layer))
+
+    def test_bags_are_those_of_torch(self, store):
+        bag = nn.AnchorEmbeddingBag(30, 5, 4, padding_idx=2, mode="mean", **store)
+        E = torch.from_numpy(dense(bag)) @ bag.anchors.detach()
+        flat, offsets = torch.tensor([1, 2, 2, 9, 1, 4]), torch.tensor([0, 3])
+        plain = torch.nn.functional.embedding_bag(flat, E, offsets, mode="mean", padding_idx=2)
+        assert torch.allclose(bag(flat, offsets), plain, atol=1e-6)
+        assert torch.allclose(bag(flat.reshape(2, 3)), plain, atol=1e-6)
+
+    def test_state_dict_copies_and_pickles(self, store):
+        layer = nn.AnchorEmbedding(30, 5, 4, **store)
+        optimizer = nn.ProximalSGD(layer, lr=0.1, l1=0.3)
+        for _ in range(3):
+            optimizer.zero_grad()
+            layer(torch.tensor([1, 5])).sum().backward()
+            optimizer.step()
+        copied = copy.deepcopy(layer)
+        other = nn.AnchorEmbedding(30, 5, 4, **store)
+        buffer = io.BytesIO()
+        torch.save(layer.state_dict(), buffer)
+        buffer.seek(0)
+        other.load_state_dict(torch.load(buffer))
+        ids = torch.arange(30)
+        assert torch.equal(layer(ids), other(ids)) and torch.equal(layer(ids), copied(ids))
+        copied(ids).sum().backward()  # a copy trains on its own
+        assert not any(value.grad is not None and value.grad.to_dense()[20].any() for value in layer.parameters())
+
+    def test_tied_logits(self, store):
+        layer = nn.AnchorEmbedding(30, 5, 4, **store)
+        hidden = torch.randn(2, 3, 5, requires_grad=True)
+        E = torch.from_numpy(dense(layer)) @ layer.anchors.detach()
+        logits = layer.logits(hidden)
+        assert torch.allclose(logits, hidden @ E.T, atol=1e-5)
+        logits.square().sum().backward()
+        assert torch.allclose(hidden.grad, 2 * (hidden.detach() @ E.T) @ E, rtol=1e-4, atol=1e-4)
+
+    def test_sampled_softmax_learns_what_the_full_one_does(self, store):
+        torch.manual_seed(0)
+        layer = nn.AnchorEmbedding(30, 5, 4, **store)
+        optimizer = nn.ProximalSGD(layer, lr=0.2)
+        hidden, targets = torch.eye(3, 5) * 3, torch.tensor([4, 0, 17])
+        for _ in range(300):
+            optimizer.zero_grad()
+            layer.sampled_softmax_loss(hidden, targets, 20).backward()
+            optimizer.step()
+        assert layer.logits(hidden).argmax(dim=1).tolist() == targets.tolist()
+
+    def test_padding_stays_zero(self, store):
+        layer = nn.AnchorEmbedding(10, 3, 4, padding_idx=0, **store)
+        optimizer = nn.ProximalSGD(layer, lr=0.1, l1=0.01)
+        for _ in range(5):
+            optimizer.zero_grad()
+            (layer(torch.tensor([0, 1])) - 1).square().sum().backward()
+            optimizer.step()
+        assert not layer(torch.tensor([0])).any()
+
+    def test_compiled(self, store):
+        layer = nn.AnchorEmbedding(30, 5, 4, **store)
+        ids = torch.tensor([[1, 2], [2, 9]])
+        compiled = torch.compile(layer, backend="eager")
+        assert torch.equal(compiled(ids), layer(ids))
+
+
+@pytest.mark.parametrize("options", [{}, {"softmax": True}, {"nonnegative": False}, {"padding_idx": 3}], ids=str)
+def test_gradcheck(options):
+    layer = nn.AnchorEmbedding(6, 3, 4, dtype=torch.float64, **options)
+    ids = torch.tensor([[0, 3], [3, 5]])
+    parameters = tuple(value.detach().clone().requires_grad_() for value in layer.parameters())
+    names = [name for name, _ in layer.named_parameters()]
+
+    def call(*values):
+        return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (ids,))
+
+    assert torch.autograd.gradcheck(call, parameters)
+
+
+@pytest.mark.parametrize("make", [
+    lambda model: nn.ProximalSGD(model, lr=0.1, l1=0.02, l2=0.01),
+    lambda model: nn.ProximalAdagrad(model, lr=0.05, l1=0.02, rowwise=True),
+    lambda model: nn.ProximalAdagrad(model, lr=0.05, l1=0.002, rowwise=True, metric="plain"),
+], ids=["sgd", "adagrad", "adagrad, plain"])  # fmt: skip
+@pytest.mark.parametrize("nonnegative", [True, False])
+def test_slots_equal_a_dense_transform(make, nonnegative):
+    generator = np.random.default_rng(0)
+    relations = [(3, 8), (20, 1), (30, 3)]
+    layers = [
+        nn.AnchorEmbedding(
+            40, 6, anchor_rows=range(1, 11), relations=relations, nonnegative=nonnegative, storage=storage, sparse=True
+        )
+        for storage in ("slots", "dense")
+    ]
+    with torch.no_grad():
+        layers[1].anchors.copy_(layers[0].anchors)
+        layers[1].transform.weight.copy_(torch.from_numpy(dense(layers[0])))
+    optimizers = [make(layer) for layer in layers]
+    wanted, born, died = torch.from_numpy(generator.standard_normal((40, 6)).astype(np.float32)), 0, 0
+    for _ in range(100):
+        ids = torch.from_numpy(generator.integers(40, size=8))
+        before = dense(layers[0]) != 0
+        for layer, optimizer in zip(layers, optimizers, strict=True):
+            optimizer.zero_grad()
+            (layer(ids) - wanted[ids]).square().sum().backward()
+            optimizer.step()
+        slots, twin = dense(layers[0]), dense(layers[1])
+        assert np.abs(slots - twin).max() <= 1e-6 * max(1, np.abs(twin).max())
+        born, died = born + int((~before & (slots != 0)).sum()), died + int((before & (slots == 0)).sum())
+    assert born > 20 and died > 20  # entries came and went
+
+
+def test_the_softmax_over_slots_is_that_over_a_dense_transform():
+    torch.manual_seed(0)
+    generator = np.random.default_rng(0)
+    slots, twin = (nn.AnchorEmbedding(60, 6, 8, storage=storage) for storage in ("slots", "dense"))
+    with torch.no_grad():
+        twin.anchors.copy_(slots.anchors)
+        twin.transform.weight.copy_(torch.from_numpy(dense(slots)))
+    optimizers = [nn.ProximalSGD(layer, lr=0.1, l1=0.05) for layer in (slots, twin)]
+    screened = []
+    step_output = slots.transform.store.step_output
+    slots.transform.store.step_output = lambda *arguments: screened.append(step_output(*arguments))
+    for _ in range(50):
+        ids, targets = torch.from_numpy(generator.integers(60, size=(2, 4)))
+        for layer, optimizer in zip((slots, twin), optimizers, strict=True):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(layer.logits(layer(ids)), targets).backward()
+            optimizer.step()
+        assert np.abs(dense(slots) - dense(twin)).max() <= 1e-5
+    assert 0 < min(screened) and np.mean(screened) < 40  # of 60 rows: screening leaves some out, never all
+
+
+def test_store_moves_rows_that_outgrow_their_room():
+    generator = np.random.default_rng(0)
+    store = SlotStore(CsrParts((50, 20), np.zeros(51, np.int64), np.empty(0), np.empty(0)), nonnegative=False)
+    T, rows = np.zeros((50, 20), np.float32), np.arange(50)
+    for step in range(60):
+        some = np.sort(generator.choice(50, 10, replace=False))
+        gradient = generator.standard_normal((10, 20)).astype(np.float32)
+        threshold = np.full(10, 0.5 if step % 2 else 2.0)
+        store.step(some, gradient, np.ones(10), threshold)
+        moved = T[some] - gradient
+        T[some] = np.sign(moved) * np.maximum(np.abs(moved) - threshold[:, None].astype(np.float32), 0)
+        assert np.array_equal(store.read(rows), T)
+    assert store.nnz == np.count_nonzero(T) and store.nbytes < 50_000
+
+
+def test_mixture():
+    torch.manual_seed(0)
+    layer = nn.AnchorMixture(20, 4, [3, 5])
+    optimizer = nn.ProximalSGD(layer, lr=0.1, l1=0.1)
+    for _ in range(20):
+        optimizer.zero_grad()
+        layer(torch.arange(20)).square().sum().backward()
+        optimizer.step()
+    pytest.importorskip("scipy")
+    expected = sum(
+        torch.softmax(part.transform.weight, dim=1) @ part.anchors for part in layer.components
+    ).detach().numpy()  # fmt: skip
+    assert layer.count_nonzero() < 20 * 8
+    assert np.allclose(layer.to_table().lookup(range(20)), expected, atol=1e-5)
+
+
+def test_anchors_from_vectors_relations_and_losses():
+    X = np.random.default_rng(0).standard_normal((12, 4))
+    layer = nn.AnchorEmbedding.from_vectors(X, 3, relations=[(0, 1)])
+    chosen = layer.anchor_rows.numpy()
+    assert np.allclose(layer(torch.from_numpy(chosen)).detach().numpy(), X[chosen], atol=1e-6)
+    assert layer.to_table([f"w{i}" for i in range(12)]).anchor_words == tuple(f"w{i}" for i in chosen)
+    A = layer.anchors.detach().numpy()
+    assert np.isclose(layer.orthogonality_loss().item(), np.abs(A @ A.T)[~np.eye(3, dtype=bool)].sum(), rtol=1e-5)
+    T = dense(layer)
+    assert np.isclose(layer.negative_loss(torch.tensor([[5, 6], [6, 7]])).item(), T[5] @ T[6] + T[6] @ T[7], rtol=1e-5)
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match=r"expected one number"):
+        nn.AnchorEmbedding(10, 3, 2, anchors=np.ones((4, 3)))
+    with pytest.raises(ValueError, match=r"storage='sparse'"):
+        nn.AnchorEmbedding(10, 3, 2, storage="sparse")
+    with pytest.raises(ValueError, match=r"expected anchor_rows"):
+        nn.AnchorEmbedding(10, 3, 2, relations=[(0, 1)])
+    with pytest.raises(ValueError, match=r"anchor_rows repeats"):
+        nn.AnchorEmbedding(10, 3, anchor_rows=[1, 1])
+    layer = nn.AnchorEmbedding(10, 3, 2, storage="slots")
+    optimizer = nn.ProximalAdam(layer)
+    layer(torch.tensor([1])).sum().backward()
+    with pytest.raises(ValueError, match=r"keeps state per entry"):
+        optimizer.step()
+
+
+def test_without_torch():
+    code = "import sys; sys.modules['torch'] = None; import slimvec; import slimvec.nn"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "slimvec[torch]" in done.stderr and sv.__version__

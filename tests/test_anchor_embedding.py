@@ -10,7 +10,6 @@ import sys
 import numpy as np
 import pytest
 
-import slimvec as sv
 from slimvec.sparse.factors import CsrParts
 from slimvec.sparse.slots import SlotStore
 
@@ -34,7 +33,8 @@ class TestInEveryStore:
         E = dense(layer) @ layer.anchors.detach().numpy()
         ids = torch.tensor([[3, 3, 29], [0, 7, 12]])
         assert np.allclose(layer(ids).detach().numpy(), E[ids.numpy()], atol=1e-6)
-        assert layer(ids).shape == (2, 3, 5) and not layer(ids)[0, 2].any()
+        assert layer(ids).shape == (2, 3, 5)
+        assert not layer(ids)[0, 2].any()
         words = [f"w{i}" for i in range(30)]
         table = layer.to_table(words)
         assert np.allclose(table.lookup(["w7", 12]), E[[7, 12]], atol=1e-6)
@@ -62,9 +62,14 @@ class TestInEveryStore:
         buffer.seek(0)
         other.load_state_dict(torch.load(buffer))
         ids = torch.arange(30)
-        assert torch.equal(layer(ids), other(ids)) and torch.equal(layer(ids), copied(ids))
+        assert torch.equal(layer(ids), other(ids))
+        assert torch.equal(layer(ids), copied(ids))
+        optimizer.zero_grad()
         copied(ids).sum().backward()  # a copy trains on its own
-        assert not any(value.grad is not None and value.grad.to_dense()[20].any() for value in layer.parameters())
+        assert all(value.grad is None for value in layer.parameters())
+        if store["storage"] == "slots":
+            assert len(layer.transform.take_gradient()[0]) == 0
+            assert len(copied.transform.take_gradient()[0]) == 30
 
     def test_tied_logits(self, store):
         layer = nn.AnchorEmbedding(30, 5, 4, **store)
@@ -95,6 +100,7 @@ class TestInEveryStore:
             optimizer.step()
         assert not layer(torch.tensor([0])).any()
 
+    @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's compiler looks at it while tracing
     def test_compiled(self, store):
         layer = nn.AnchorEmbedding(30, 5, 4, **store)
         ids = torch.tensor([[1, 2], [2, 9]])
@@ -116,7 +122,7 @@ def test_gradcheck(options):
 
 
 @pytest.mark.parametrize("make", [
-    lambda model: nn.ProximalSGD(model, lr=0.1, l1=0.02, l2=0.01),
+    lambda model: nn.ProximalSGD(model, lr=0.01, l1=0.1, l2=0.01),
     lambda model: nn.ProximalAdagrad(model, lr=0.05, l1=0.02, rowwise=True),
     lambda model: nn.ProximalAdagrad(model, lr=0.05, l1=0.002, rowwise=True, metric="plain"),
 ], ids=["sgd", "adagrad", "adagrad, plain"])  # fmt: skip
@@ -145,7 +151,7 @@ def test_slots_equal_a_dense_transform(make, nonnegative):
         slots, twin = dense(layers[0]), dense(layers[1])
         assert np.abs(slots - twin).max() <= 1e-6 * max(1, np.abs(twin).max())
         born, died = born + int((~before & (slots != 0)).sum()), died + int((before & (slots == 0)).sum())
-    assert born > 20 and died > 20  # entries came and went
+    assert min(born, died) > 20  # entries came and went
 
 
 def test_the_softmax_over_slots_is_that_over_a_dense_transform():
@@ -166,7 +172,7 @@ def test_the_softmax_over_slots_is_that_over_a_dense_transform():
             torch.nn.functional.cross_entropy(layer.logits(layer(ids)), targets).backward()
             optimizer.step()
         assert np.abs(dense(slots) - dense(twin)).max() <= 1e-5
-    assert 0 < min(screened) and np.mean(screened) < 40  # of 60 rows: screening leaves some out, never all
+    assert 0 < np.mean(screened) < 40  # of 60 rows: screening leaves some out, never all
 
 
 def test_store_moves_rows_that_outgrow_their_room():
@@ -181,7 +187,8 @@ def test_store_moves_rows_that_outgrow_their_room():
         moved = T[some] - gradient
         T[some] = np.sign(moved) * np.maximum(np.abs(moved) - threshold[:, None].astype(np.float32), 0)
         assert np.array_equal(store.read(rows), T)
-    assert store.nnz == np.count_nonzero(T) and store.nbytes < 50_000
+    assert store.nnz == np.count_nonzero(T)
+    assert store.nbytes < 50_000
 
 
 def test_mixture():
@@ -231,4 +238,4 @@ def test_refusals():
 def test_without_torch():
     code = "import sys; sys.modules['torch'] = None; import slimvec; import slimvec.nn"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "slimvec[torch]" in done.stderr and sv.__version__
+    assert "slimvec[torch]" in done.stderr

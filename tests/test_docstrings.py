@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 
 import pytest
@@ -12,6 +13,8 @@ import slimvec
 
 MODULES = [module.name for module in pkgutil.walk_packages(slimvec.__path__, "slimvec.")]
 MODULES = ["slimvec", *(name for name in MODULES if name not in {"slimvec.__main__", "slimvec._core"})]
+if importlib.util.find_spec("torch") is None:
+    MODULES = [name for name in MODULES if not name.startswith("slimvec.nn")]
 
 
 @pytest.mark.parametrize("name", MODULES)

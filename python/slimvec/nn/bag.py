@@ -15,7 +15,7 @@ MODES = ("mean", "sum", "max")
 
 
 class AnchorEmbeddingBag(AnchorEmbedding):
-    """Means, sums or maxima of bags of anchor embeddings: :class:`AnchorEmbedding` in ``torch.nn.EmbeddingBag``'s place.
+    """Means, sums or maxima of bags of rows: :class:`AnchorEmbedding` in the place of ``torch.nn.EmbeddingBag``.
 
     Parameters
     ----------

@@ -160,7 +160,7 @@ class AnchorEmbedding(nn.Module):
         if len(found) != 1:
             names = "n_anchors, anchors and anchor_rows"
             raise ValueError(
-                f"{names} give {sorted(found)} anchors; expected one number, from one of them or from all that are given"
+                f"{names} give {sorted(found)} anchors; expected one number, the same from all that are given"
             )
         return found.pop()
 
@@ -221,7 +221,7 @@ class AnchorEmbedding(nn.Module):
 
         Returns
         -------
-        Tensor, shape (\\*ids.shape, d)
+        Tensor, shape (..., d)
         """
         unique, places = self._unique(ids)
         return nn.functional.embedding(places, self.rows(unique)).reshape(*ids.shape, self.embedding_dim)
@@ -309,7 +309,7 @@ class AnchorEmbedding(nn.Module):
         Tensor, shape ()
         """
         if not isinstance(self.transform, DenseTransform):
-            raise ValueError('negative_loss needs gradients of T; expected storage="dense"')
+            raise TypeError('negative_loss needs gradients of T; expected storage="dense"')
         unique, places = self._unique(pairs)
         self.transform.settle(unique)
         weights = self.transform.read(unique).abs()

@@ -58,7 +58,7 @@ class AnchorMixture(nn.Module):
 
         Returns
         -------
-        Tensor, shape (\\*ids.shape, d)
+        Tensor, shape (..., d)
         """
         return torch.stack([component(ids) for component in self.components]).sum(dim=0)
 

@@ -75,12 +75,10 @@ class ProximalSGD(ProximalOptimizer):
         sizes = np.full(len(gradient), self._size(group))
         return sizes, sizes * group["l1"]
 
-    def _step_output(
-        self, lazy: Lazy, rows: Any, gradient: Any, G: NDArray[np.float32], U: NDArray[np.float32], group: Group
-    ) -> None:
+    def _step_output(self, lazy: Lazy, group: Group, read: Any, factors: Any) -> None:
         self.catch_up(lazy.transform)
         size, factor = self._size(group), 1 / (1 + float(group["lr"]) * group["l2"])
-        lazy.transform.store.step_output(G, U, size, group["l1"], factor, rows, gradient)
+        lazy.transform.store.step_output(*factors, size, group["l1"], factor, *read)
         lazy.done(None)
 
 

@@ -1,4 +1,4 @@
-"""What proximal optimizers share: a gradient step, then the step that makes zeros, and rows that wait (ANT, eq. 3-4)."""
+"""What proximal optimizers share: a gradient step, then the step that makes zeros, rows that wait (ANT, eq. 3-4)."""
 
 from __future__ import annotations
 
@@ -33,8 +33,11 @@ class ProximalOptimizer(torch.optim.Optimizer):
 
     def __init__(self, model: nn.Module | Iterable[Any], defaults: Group) -> None:
         _check(defaults)
-        transforms = [part for part in model.modules() if isinstance(part, Transform)] if _is_module(model) else []
-        groups = _groups(model, transforms) if _is_module(model) else model
+        transforms: list[Transform] = []
+        groups: Any = model
+        if isinstance(model, nn.Module):
+            transforms = [part for part in model.modules() if isinstance(part, Transform)]
+            groups = _groups(model, transforms)
         super().__init__(groups, {"nonnegative": False, "step": 0, **defaults})
         first = len(self.param_groups) - len(transforms)
         self._lazy = {first + place: Lazy(part) for place, part in enumerate(transforms) if part.lazy}
@@ -219,10 +222,12 @@ class ProximalOptimizer(torch.optim.Optimizer):
 
     # ---- transforms that store their non-zeros alone
 
-    def _slot_steps(self, gradient: NDArray[np.float32], sums: Any, group: Group) -> tuple[Any, Any]:
+    def _slot_steps(self, gradient: Any, sums: Any, group: Group) -> tuple[Any, Any]:  # noqa: ARG002
         """Return size and threshold of the step of each row, for rows with a dense gradient."""
-        raise ValueError(f'{type(self).__name__} keeps state per entry; storage="slots" expected ProximalSGD or '
-                         "ProximalAdagrad(rowwise=True)")  # fmt: skip
+        raise ValueError(
+            f'{type(self).__name__} keeps state per entry; storage="slots" needs ProximalSGD or '
+            "ProximalAdagrad(rowwise=True)"
+        )
 
     def _slot_metric(self, sums: Any, group: Group) -> Any:  # noqa: ARG002 - as of SGD
         return 1.0
@@ -234,7 +239,7 @@ class ProximalOptimizer(torch.optim.Optimizer):
         rows, gradient = lazy.transform.take_gradient()
         outputs = lazy.transform.take_output_gradient()
         if outputs is not None:
-            self._step_output(lazy, rows, gradient, *outputs, group)
+            self._step_output(lazy, group, (rows, gradient), outputs)
             return
         self.catch_up(lazy.transform, torch.from_numpy(rows))
         sums = self._slot_sums(number, lazy, group)
@@ -246,9 +251,7 @@ class ProximalOptimizer(torch.optim.Optimizer):
         lazy.transform.store.step(rows, gradient, sizes, thresholds, factor)
         self._tick(lazy, rows, self._size(group), factor, group)
 
-    def _step_output(
-        self, lazy: Lazy, rows: Any, gradient: Any, G: NDArray[np.float32], U: NDArray[np.float32], group: Group
-    ) -> None:
+    def _step_output(self, lazy: Lazy, group: Group, read: Any, factors: Any) -> None:  # noqa: ARG002
         """Take a step with a gradient of all rows, G Uᵀ, and that of those which were read as well."""
         raise ValueError(f"{type(self).__name__} takes no step of logits from slots; expected ProximalSGD")
 
@@ -257,10 +260,6 @@ class ProximalOptimizer(torch.optim.Optimizer):
         sums = self._slot_sums(number, lazy, group)
         metric = 1.0 if sums is None or group["metric"] == "plain" else self._slot_metric(sums[behind], group)
         lazy.transform.store.shrink(behind, excess / metric, ratio)
-
-
-def _is_module(model: Any) -> bool:
-    return isinstance(model, nn.Module)
 
 
 def _groups(model: Any, transforms: list[Transform]) -> list[Group]:

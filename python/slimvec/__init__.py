@@ -4,6 +4,8 @@ from slimvec._core import __version__
 from slimvec.binary.codes import pack, unpack
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.iiq import IIQ, ITQ
+from slimvec.binary.nlb import NLB
+from slimvec.binary.random_rotation import RandomRotation, SignBits
 from slimvec.binary.table import BinaryTable
 from slimvec.errors import FormatError
 from slimvec.isa import active_isa, available_isas, use_isa
@@ -25,6 +27,7 @@ __all__ = [
     "ANT",
     "IIQ",
     "ITQ",
+    "NLB",
     "BinaryTable",
     "CompositionalCodes",
     "FormatError",
@@ -36,9 +39,11 @@ __all__ = [
     "PostSH",
     "PostSHKSVD",
     "Prune",
+    "RandomRotation",
     "RangeResult",
     "ScoreResult",
     "SearchResult",
+    "SignBits",
     "SparseCode",
     "SparseTable",
     "TfIdfSelection",

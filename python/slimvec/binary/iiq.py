@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from slimvec.binary.codes import BlockedCodes, pack
+from slimvec.binary.base import BinaryEstimator
 from slimvec.binary.encoder import Encoder
-from slimvec.binary.factors import FactorsBuilder
-from slimvec.binary.parts import TableParts
 from slimvec.binary.rotation import learn_rotation, random_frame
-from slimvec.binary.table import BinaryTable
 from slimvec.blocks import row_blocks
-from slimvec.estimator import Estimator
 from slimvec.moments import Moments
 from slimvec.progress import Progress, ignore
-from slimvec.validation import as_generator, as_integer, as_matrix, as_training_matrix
+from slimvec.validation import as_generator, as_integer, as_training_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -28,7 +23,7 @@ DEFAULT_TRAIN_ROWS = 10_000
 LARGEST = 1e30
 
 
-class IIQ(Estimator):
+class IIQ(BinaryEstimator):
     r"""Binary codes by Isotropic Iterative Quantization.
 
     The rows are centred, the strongest ``n_remove`` singular directions are removed, the next ones are kept, and a
@@ -159,87 +154,10 @@ class IIQ(Estimator):
         self.n_features_in_ = d
         return self
 
-    def transform(self, X: ArrayLike | Vectors) -> NDArray[np.uint8]:
-        """Encode vectors.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-
-        Returns
-        -------
-        ndarray, shape (n, ceil(n_bits / 8)), uint8
-            Packed codes: bit j is ``(x - mean_) @ projection_[:, j] >= 0``, least significant bit first.
-
-        Raises
-        ------
-        ValueError
-            If not fitted, of the wrong width, or not finite.
-        """
-        self._require_fitted("projection_")
-        return Encoder(self.mean_, self.projection_).encode(X, "X")
-
-    def fit_transform(self, X: ArrayLike | Vectors, y: None = None) -> NDArray[np.uint8]:
-        """Fit and encode the same vectors.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        ndarray, shape (n, ceil(n_bits / 8)), uint8
-            As :meth:`transform` gives them.
-        """
-        return self.fit(X, y).transform(X)
-
-    def compress(
-        self, vectors: Vectors | ArrayLike, *, factors: bool = False, progress: Progress = ignore
-    ) -> BinaryTable:
-        """Fit on vectors and return them as a table of codes.
-
-        Parameters
-        ----------
-        vectors : Vectors or array_like, shape (n, d)
-            With words, the table answers by word; a bare matrix gives a table whose rows are numbers.
-        factors : bool
-            Keep, beside each code, two float16 numbers (three, if the vectors are not of unit length): float queries
-            then find many more of the true neighbours (:meth:`BinaryTable.search`), and rows can be turned back into
-            vectors of the original space (``lookup(..., original=True)``).
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        BinaryTable
-        """
-        self.fit(vectors, progress=progress)
-        rows = as_matrix(vectors, "vectors")
-        encoder = Encoder(self.mean_, self.projection_)
-        codes = BlockedCodes.empty(len(rows), self.projection_.shape[1])
-        builder = FactorsBuilder(len(rows), self.mean_, self._norm(len(rows))) if factors else None
-        for first, block in row_blocks(rows):
-            projected = encoder.project_finite(block, "vectors", first)
-            codes.write(first, pack(projected))
-            if builder is not None:
-                builder.update(first, block, projected)
-            progress("encoding", first + len(block), len(rows))
-        words = getattr(vectors, "vocabulary", None)
-        made = None if builder is None else builder.finish()
-        return BinaryTable.from_parts(TableParts(codes, words, encoder, made, self._description()))
-
-    def _norm(self, n_rows: int) -> float:
-        """Return the root mean square norm of the rows that were fitted."""
-        variance = float((self.singular_values_**2).sum()) / n_rows
+    def _norm(self, rows: NDArray[Any]) -> float:
+        """Return the root mean square norm of the rows that were fitted, without reading them again."""
+        variance = float((self.singular_values_**2).sum()) / len(rows)
         return float(np.sqrt(variance + self.mean_.astype(np.float64) @ self.mean_))
-
-    def _description(self) -> dict[str, Any]:
-        """Return how the table was made, in JSON's types."""
-        parameters = {name: _as_json(value) for name, value in self.get_params().items()}
-        loss = float(self.quantization_loss_[-1]) if len(self.quantization_loss_) else None
-        return {"method": type(self).__name__, "parameters": parameters, "loss": loss}
 
 
 class ITQ(IIQ):
@@ -274,11 +192,6 @@ class ITQ(IIQ):
         random_state: int | np.random.Generator | None = 0,
     ) -> None:
         super().__init__(n_bits, 0, n_iter=n_iter, max_train_rows=max_train_rows, random_state=random_state)
-
-
-def _as_json(value: Any) -> int | None:
-    """Return a parameter as an int, or None for what JSON cannot hold: a random generator."""
-    return None if value is None or isinstance(value, np.random.Generator) else operator.index(value)
 
 
 def _principal_directions(

@@ -107,7 +107,7 @@ class BinaryEstimator(Estimator):
     def _description(self) -> dict[str, Any]:
         """Return how the table was made, in JSON's types."""
         parameters = {name: _as_json(value) for name, value in self.get_params().items()}
-        losses = getattr(self, "quantization_loss_", ())
+        losses: Any = getattr(self, "quantization_loss_", ())
         loss = float(losses[-1]) if len(losses) else None
         return {"method": type(self).__name__, "parameters": parameters, "loss": loss}
 

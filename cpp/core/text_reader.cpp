@@ -50,7 +50,10 @@ const char* parse_number(const char* p, const char* end, float& number) {
   double value = 0;
   const char* stop = parse_plain(p, end, value);
   if (!stop) {
-    if (p < end && *p == '+' && ++p < end && *p == '-') return nullptr;  // from_chars takes no plus sign
+    if (p < end && *p == '+') {  // from_chars takes no plus sign
+      ++p;
+      if (p < end && *p == '-') return nullptr;
+    }
     const std::from_chars_result result = std::from_chars(p, end, value);
     if (result.ec != std::errc() || (result.ptr < end && !is_blank(*result.ptr))) return nullptr;
     stop = result.ptr;

@@ -89,7 +89,7 @@ void test_words() {
 int main() {
   test_lines("cat 1 2\ndog 3 4\n", 2, 5, 2, "catdog");
   test_lines("cat 1 2\r\ndog 3 4", 2, 5, 2, "catdog");
-  test_lines("new york 1 2\n\tx 3 4", 2, 5, 2, "new yorkx");
+  test_lines("new york 1 2\n\tx 3 4", 2, 5, 2, "new york\tx");
   test_lines("cat 1 2\n\ndog 3 4\n", 2, 5, 1, "cat");
   test_lines("cat 1 2\ndog 3 4\n", 2, 1, 1, "cat");
   for (const char* bad :

@@ -113,7 +113,9 @@ class BinaryEstimator(Estimator):
 
     def _norm(self, rows: NDArray[Any]) -> float:
         """Return the root mean square norm of the rows that were fitted."""
-        energy = sum(float(np.square(block, dtype=np.float64).sum()) for _, block in row_blocks(rows))
+        energy = 0.0
+        for _, block in row_blocks(rows):
+            energy += float(np.linalg.norm(block.astype(np.float64))) ** 2
         return float(np.sqrt(energy / len(rows)))
 
 

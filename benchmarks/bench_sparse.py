@@ -158,7 +158,7 @@ def searching(mine, half, anchors, transform, E, repeats):
             return best(np.ascontiguousarray((transform @ (anchors @ queries.T)).T))
 
         def ours(threads, queries=queries, which=mine):
-            return which.search(queries, K, "dot", threads).indices
+            return which.search(queries, K, metric="dot", threads=threads).indices
 
         contestants = {f"slimvec {isa}": partial(on, isa, ours, 1) for isa in sv.available_isas()}
         contestants["slimvec, two threads"] = partial(ours, 2)

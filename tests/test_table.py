@@ -121,7 +121,7 @@ class TestSizes:
         assert (info["rows"], info["bits"], info["dimension"]) == (40, 75, 40)
         assert info["bytes"]["codes"] == 3 * 3 * 16 * 4
         assert info["bytes"]["encoder"] == 4 * (40 + 40 * 75)
-        assert info["bytes"]["words"] == len("".join(table.words)) + 8 * 41
+        assert info["bytes"]["words"] == len("".join(table.words)) + 8 * 41 + 4 * (40 + 13 + 1)
         assert info["compression_ratio"] == table.compression_ratio == 32 * 40 / 75
         assert info["made_by"]["method"] == "IIQ"
         assert info["made_by"]["parameters"]["n_bits"] == 75

@@ -9,6 +9,8 @@ void bind_lookup(pybind11::module_& module);
 void bind_hamming(pybind11::module_& module);
 void bind_asymmetric(pybind11::module_& module);
 void bind_sparse(pybind11::module_& module);
+void bind_text(pybind11::module_& module);
+void bind_vocabulary(pybind11::module_& module);
 
 }  // namespace slimvec
 
@@ -21,4 +23,6 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   slimvec::bind_hamming(module);
   slimvec::bind_asymmetric(module);
   slimvec::bind_sparse(module);
+  slimvec::bind_text(module);
+  slimvec::bind_vocabulary(module);
 }

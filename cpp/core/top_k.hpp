@@ -95,8 +95,10 @@ class CountingTopK {
   void cut() {
     std::size_t at_limit = k_ - n_below_;
     const auto loses = [&](Key key) {
-      const std::uint32_t rank = key_rank(key);
-      return rank > limit_ || (rank == limit_ && (at_limit == 0 || !at_limit--));
+      if (key_rank(key) != limit_) return key_rank(key) > limit_;
+      if (at_limit == 0) return true;
+      --at_limit;
+      return false;
     };
     keys_.erase(std::remove_if(keys_.begin(), keys_.end(), loses), keys_.end());
   }

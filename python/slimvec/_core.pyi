@@ -105,3 +105,19 @@ def sparse_search(
     mask: NDArray[uint8] | None,
     n_threads: int,
 ) -> tuple[NDArray[float32], NDArray[int64]]: ...
+def parse_lines(
+    text: NDArray[uint8], dim: int, rows: NDArray[float32], n_threads: int
+) -> tuple[int, int, NDArray[uint8], NDArray[int64]]: ...
+def parse_records(
+    text: NDArray[uint8], dim: int, rows: NDArray[float32]
+) -> tuple[int, int, NDArray[uint8], NDArray[int64]]: ...
+def find_word(text: NDArray[uint8], offsets: NDArray[int64], slots: NDArray[uint32], word: bytes) -> int: ...
+def index_words(text: NDArray[uint8], offsets: NDArray[int64], slots: NDArray[uint32]) -> int: ...
+def append_words(
+    text: NDArray[uint8],
+    offsets: NDArray[int64],
+    n_words: int,
+    slots: NDArray[uint32],
+    new_text: NDArray[uint8],
+    new_offsets: NDArray[int64],
+) -> NDArray[uint8]: ...

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 SPELLING_CANDIDATES = 50_000  # words compared when one is not found: word lists begin with the frequent ones
 
@@ -22,14 +23,16 @@ class FormatError(ValueError):
 class UnknownWordError(KeyError):
     """A word that is not in a vocabulary. Near spellings are looked for only when the message is read."""
 
-    def __init__(self, word: str, known: Sequence[str]) -> None:
+    def __init__(self, word: str, known: Iterable[str]) -> None:
         super().__init__(word)
         self._known = known
 
     def __str__(self) -> str:
         from difflib import get_close_matches
 
-        near = get_close_matches(self.args[0], islice(self._known, SPELLING_CANDIDATES), n=3, cutoff=0.75)
+        near: list[str] = []
+        with suppress(FormatError):  # damaged words are no help
+            near = get_close_matches(self.args[0], islice(self._known, SPELLING_CANDIDATES), n=3, cutoff=0.75)
         hint = f"; near spellings: {', '.join(map(repr, near))}" if near else ""
         return f"unknown word {self.args[0]!r}{hint}"
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from slimvec.errors import FormatError
 from slimvec.pages import ask_for_huge_pages
-from slimvec.vocabulary import Vocabulary
+from slimvec.vocabulary import Vocabulary, slot_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -217,7 +217,11 @@ class Content:
         if f"{name}.text" not in self.tensors:
             return None
         text = self.tensor(f"{name}.text", np.uint8, (None,))
-        return Vocabulary.from_text(text, self.tensor(f"{name}.offsets", np.int64, (n + 1,)))
+        offsets = self.tensor(f"{name}.offsets", np.int64, (n + 1,))
+        slots = None
+        if f"{name}.slots" in self.tensors:  # files written by early commits have none
+            slots = self.tensor(f"{name}.slots", np.uint32, (slot_count(n),))
+        return Vocabulary.from_text(text, offsets, slots)
 
     def verify(self) -> None:
         """Compare every tensor with its checksum."""

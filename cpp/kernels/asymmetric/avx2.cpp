@@ -7,8 +7,8 @@ namespace {
 
 using slimvec::kBlockCodes;
 
-constexpr int kLookups = 11;  // per word
-constexpr int kTableBytes = 32;
+constexpr std::size_t kLookups = 11;  // per word
+constexpr std::size_t kTableBytes = 32;
 
 inline __m256i load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
 
@@ -30,7 +30,7 @@ inline __m256i dots_of_half(const std::uint32_t* words, std::size_t n_words, con
   __m256i even_i32x8 = _mm256_setzero_si256(), odd_i32x8 = even_i32x8;
   for (std::size_t word = 0; word < n_words; ++word, words += kBlockCodes, tables += slimvec::kTableBytesPerWord) {
     __m256i codes_u32x8 = load(words);
-    for (int lookup = 0; lookup + 1 < kLookups; lookup += 2) {
+    for (std::size_t lookup = 0; lookup + 1 < kLookups; lookup += 2) {
       const __m256i next_u32x8 = _mm256_srli_epi32(codes_u32x8, 3);
       const __m256i even_sums_i32x8 = load(tables + lookup * kTableBytes);
       const __m256i odd_sums_i32x8 = load(tables + (lookup + 1) * kTableBytes);
@@ -61,7 +61,7 @@ inline __m256 scores_of_half(__m256i dots_i32x8, const std::uint16_t* factors, c
 
 void slimvec::asymmetric_tables_avx2(const std::int16_t* query, std::size_t n_words, unsigned char* tables) {
   for (std::size_t word = 0; word < n_words; ++word, query += 32, tables += kTableBytesPerWord) {
-    for (int lookup = 0; lookup < kLookups; ++lookup) {
+    for (std::size_t lookup = 0; lookup < kLookups; ++lookup) {
       const __m256i sums_i32x8 = sums_of_bits(query + 3 * lookup, lookup + 1 < kLookups ? 3 : 2);
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(tables + lookup * kTableBytes), sums_i32x8);
     }

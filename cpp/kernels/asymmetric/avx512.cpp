@@ -24,10 +24,10 @@ inline __m512i sums_of_nibbles(const std::int16_t* query) {
 }
 
 // Adds, for each of 16 codes, the sum that bits `shift` ... `shift` + 3 of its word stand for.
-template <unsigned shift>
+template <std::size_t shift>
 inline __m512i look_up(__m512i dots_i32x16, __m512i codes_u32x16, const unsigned char* tables) {
   const __m512i table_i32x16 = _mm512_loadu_si512(tables + 16 * shift);
-  const __m512i nibbles_u32x16 = _mm512_srli_epi32(codes_u32x16, shift);
+  const __m512i nibbles_u32x16 = _mm512_srli_epi32(codes_u32x16, static_cast<unsigned>(shift));
   return _mm512_add_epi32(dots_i32x16, _mm512_permutexvar_epi32(nibbles_u32x16, table_i32x16));
 }
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import operator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from slimvec.binary.codes import BlockedCodes, pack
+from slimvec.binary.base import BinaryEstimator
+from slimvec.binary.common_directions import common_directions
 from slimvec.binary.encoder import Encoder
-from slimvec.binary.factors import FactorsBuilder
-from slimvec.binary.parts import TableParts
 from slimvec.binary.rotation import learn_rotation, random_frame
-from slimvec.binary.table import BinaryTable
 from slimvec.blocks import row_blocks
-from slimvec.estimator import Estimator
 from slimvec.moments import Moments
 from slimvec.progress import Progress, ignore
-from slimvec.validation import as_generator, as_integer, as_matrix, as_training_matrix
+from slimvec.validation import as_generator, as_integer, as_training_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -28,7 +24,7 @@ DEFAULT_TRAIN_ROWS = 10_000
 LARGEST = 1e30
 
 
-class IIQ(Estimator):
+class IIQ(BinaryEstimator):
     r"""Binary codes by Isotropic Iterative Quantization.
 
     The rows are centred, the strongest ``n_remove`` singular directions are removed, the next ones are kept, and a
@@ -39,12 +35,14 @@ class IIQ(Estimator):
     n_bits : int, optional
         Bits per code, from 1 on; may exceed the dimension. By default the dimension d of the data: 32 times smaller
         than float32.
-    n_remove : int
+    n_remove : int or "auto"
         D, how many of the strongest directions to remove, below d. Removal brings similarities nearer to human
         judgement and further from the floats' own: on vectors with strong common directions the default of 1 gains
         about 3 points on MEN and loses .06 of recall@10. 0 keeps the most float neighbours: use it for retrieval and
         sentence embeddings. The paper takes 2 and 14, [2]_ about d / 100. Measured in
-        ``benchmarks/results/quality.md``.
+        ``benchmarks/results/quality.md``. ``"auto"`` removes the directions that stand out of the spectrum
+        (:func:`slimvec.binary.common_directions.common_directions`), for agreement with human judgement, not for
+        retrieval.
     n_iter : int
         Iterations of the rotation. The paper runs 50.
     max_train_rows : int, optional
@@ -60,6 +58,8 @@ class IIQ(Estimator):
         The mean u of the rows.
     projection_ : ndarray, shape (d, n_bits), float32
         P = V W: kept directions V times learnt rotation W. A code is the signs of (x - u)ᵀP.
+    n_remove_ : int
+        D as it was used.
     quantization_loss_ : ndarray, shape (n_iter,), float64
         ‖B - X̂R‖² / (n n_bits) after each iteration, eq. 2 per bit, over the rows that the rotation was learnt on.
     singular_values_ : ndarray, shape (d,), float64
@@ -109,7 +109,7 @@ class IIQ(Estimator):
     def __init__(
         self,
         n_bits: int | None = None,
-        n_remove: int = 1,
+        n_remove: int | Literal["auto"] = 1,
         *,
         n_iter: int = 50,
         max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
@@ -141,12 +141,14 @@ class IIQ(Estimator):
         rows = as_training_matrix(X)
         n, d = rows.shape
         n_bits = d if self.n_bits is None else as_integer(self.n_bits, "n_bits", 1)
-        n_remove = as_integer(self.n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions")
+        n_remove = self._checked_n_remove(d)
         n_iter = as_integer(self.n_iter, "n_iter", 0)
         n_train = n if self.max_train_rows is None else min(n, as_integer(self.max_train_rows, "max_train_rows", 1))
         generator = as_generator(self.random_state)
 
         mean, singular_values, directions = _principal_directions(rows, progress)
+        if n_remove is None:
+            n_remove = common_directions(singular_values)
         kept = directions[:, n_remove : n_remove + min(n_bits, d - n_remove)]
         sample = None if n_train == n else np.sort(generator.choice(n, n_train, replace=False))
         projected = _project(rows, sample, Encoder(mean, kept))
@@ -156,90 +158,21 @@ class IIQ(Estimator):
         # All at once, at the end: an interrupted fit leaves an earlier one whole.
         self.mean_, self.projection_ = mean, kept @ rotation
         self.singular_values_, self.quantization_loss_ = singular_values, loss
-        self.n_features_in_ = d
+        self.n_remove_, self.n_features_in_ = n_remove, d
         return self
 
-    def transform(self, X: ArrayLike | Vectors) -> NDArray[np.uint8]:
-        """Encode vectors.
+    def _checked_n_remove(self, d: int) -> int | None:
+        """Return D, or None if the spectrum is to tell it."""
+        if isinstance(self.n_remove, str):
+            if self.n_remove != "auto":
+                raise ValueError(f"n_remove={self.n_remove!r}; expected a number of directions, or 'auto'")
+            return None
+        return as_integer(self.n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions")
 
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-
-        Returns
-        -------
-        ndarray, shape (n, ceil(n_bits / 8)), uint8
-            Packed codes: bit j is ``(x - mean_) @ projection_[:, j] >= 0``, least significant bit first.
-
-        Raises
-        ------
-        ValueError
-            If not fitted, of the wrong width, or not finite.
-        """
-        self._require_fitted("projection_")
-        return Encoder(self.mean_, self.projection_).encode(X, "X")
-
-    def fit_transform(self, X: ArrayLike | Vectors, y: None = None) -> NDArray[np.uint8]:
-        """Fit and encode the same vectors.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        ndarray, shape (n, ceil(n_bits / 8)), uint8
-            As :meth:`transform` gives them.
-        """
-        return self.fit(X, y).transform(X)
-
-    def compress(
-        self, vectors: Vectors | ArrayLike, *, factors: bool = False, progress: Progress = ignore
-    ) -> BinaryTable:
-        """Fit on vectors and return them as a table of codes.
-
-        Parameters
-        ----------
-        vectors : Vectors or array_like, shape (n, d)
-            With words, the table answers by word; a bare matrix gives a table whose rows are numbers.
-        factors : bool
-            Keep, beside each code, two float16 numbers (three, if the vectors are not of unit length): float queries
-            then find many more of the true neighbours (:meth:`BinaryTable.search`), and rows can be turned back into
-            vectors of the original space (``lookup(..., original=True)``).
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        BinaryTable
-        """
-        self.fit(vectors, progress=progress)
-        rows = as_matrix(vectors, "vectors")
-        encoder = Encoder(self.mean_, self.projection_)
-        codes = BlockedCodes.empty(len(rows), self.projection_.shape[1])
-        builder = FactorsBuilder(len(rows), self.mean_, self._norm(len(rows))) if factors else None
-        for first, block in row_blocks(rows):
-            projected = encoder.project_finite(block, "vectors", first)
-            codes.write(first, pack(projected))
-            if builder is not None:
-                builder.update(first, block, projected)
-            progress("encoding", first + len(block), len(rows))
-        words = getattr(vectors, "vocabulary", None)
-        made = None if builder is None else builder.finish()
-        return BinaryTable.from_parts(TableParts(codes, words, encoder, made, self._description()))
-
-    def _norm(self, n_rows: int) -> float:
-        """Return the root mean square norm of the rows that were fitted."""
-        variance = float((self.singular_values_**2).sum()) / n_rows
+    def _norm(self, rows: NDArray[Any]) -> float:
+        """Return the root mean square norm of the rows that were fitted, without reading them again."""
+        variance = float((self.singular_values_**2).sum()) / len(rows)
         return float(np.sqrt(variance + self.mean_.astype(np.float64) @ self.mean_))
-
-    def _description(self) -> dict[str, Any]:
-        """Return how the table was made, in JSON's types."""
-        parameters = {name: _as_json(value) for name, value in self.get_params().items()}
-        loss = float(self.quantization_loss_[-1]) if len(self.quantization_loss_) else None
-        return {"method": type(self).__name__, "parameters": parameters, "loss": loss}
 
 
 class ITQ(IIQ):
@@ -274,11 +207,6 @@ class ITQ(IIQ):
         random_state: int | np.random.Generator | None = 0,
     ) -> None:
         super().__init__(n_bits, 0, n_iter=n_iter, max_train_rows=max_train_rows, random_state=random_state)
-
-
-def _as_json(value: Any) -> int | None:
-    """Return a parameter as an int, or None for what JSON cannot hold: a random generator."""
-    return None if value is None or isinstance(value, np.random.Generator) else operator.index(value)
 
 
 def _principal_directions(

@@ -46,8 +46,7 @@ class TableParts:
         if self.encoder is not None:
             tensors |= {"mean": self.encoder.mean, "projection": self.encoder.projection}
         if self.words is not None:
-            text, offsets = self.words.to_text()
-            tensors |= {"words.text": text, "words.offsets": offsets}
+            tensors |= self.words.to_tensors("words")
         return facts, tensors
 
     @classmethod

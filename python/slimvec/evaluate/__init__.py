@@ -1,5 +1,23 @@
 """Judging tables: what is lost, and what it buys."""
 
+from slimvec.evaluate.analogy import AnalogyScore, analogy
+from slimvec.evaluate.categorization import Categorization, categorization
 from slimvec.evaluate.retrieval import Retrieval, retrieval
+from slimvec.evaluate.sentences import SentenceScore, sentence_classification
+from slimvec.evaluate.similarity import Similarity, word_similarity
+from slimvec.isotropy import Isotropy, isotropy
 
-__all__ = ["Retrieval", "retrieval"]
+__all__ = [
+    "AnalogyScore",
+    "Categorization",
+    "Isotropy",
+    "Retrieval",
+    "SentenceScore",
+    "Similarity",
+    "analogy",
+    "categorization",
+    "isotropy",
+    "retrieval",
+    "sentence_classification",
+    "word_similarity",
+]

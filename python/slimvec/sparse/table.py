@@ -361,7 +361,7 @@ class SparseTable(SparseRows):
         }
         for name, vocabulary in (("words", self.vocabulary), ("anchor_words", self._anchor_words)):
             if vocabulary is not None:
-                tensors[f"{name}.text"], tensors[f"{name}.offsets"] = vocabulary.to_text()
+                tensors |= vocabulary.to_tensors(name)
         facts = {
             "kind": self.kind, "rows": len(self), "anchors": self.n_anchors, "dimension": self.dim,
             "solver": self._solver, "made_by": self._made_by,

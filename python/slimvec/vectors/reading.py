@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import os
-import warnings
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +11,20 @@ import numpy as np
 from slimvec.errors import FormatError
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_integer
-from slimvec.vectors.binary import read_word2vec_binary
-from slimvec.vectors.text import BYTE_ORDER_MARK, looks_like_text, parse_header, read_text
+from slimvec.vectors.opening import open_reader
+from slimvec.vectors.repeated import keep_new, warn_of_repeated
 from slimvec.vectors.vectors import Vectors
+from slimvec.vectors.words import read_word_list
+from slimvec.vocabulary import VocabularyBuilder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMATS = ("word2vec", "word2vec-binary", "glove", "fasttext", "npy")
-SAMPLE_BYTES = 1 << 16  # looked at to recognise a format
+    from slimvec.vectors.opening import Reader
 
-_GZIP_MAGIC = b"\x1f\x8b"
+FORMATS = ("word2vec", "word2vec-binary", "glove", "fasttext", "npy")
+ROWS_PER_REPORT = 1000
+
 _NPY_MAGIC = b"\x93NUMPY"
 
 Source = str | os.PathLike[str]
@@ -36,6 +35,8 @@ def read_vectors(
     format: str | None = None,
     limit: int | None = None,
     progress: Progress = ignore,
+    *,
+    threads: int | None = None,
 ) -> Vectors:
     r"""Read an embedding file.
 
@@ -52,6 +53,8 @@ def read_vectors(
         Read only the first so many words: most files begin with the most frequent.
     progress : callable, optional
         ``progress(stage, done, total)``, in bytes of the file.
+    threads : int, optional
+        Of text files: parse on at most this many threads; by default on as many as the process may use.
 
     Returns
     -------
@@ -92,57 +95,46 @@ def read_vectors(
     name = os.fsdecode(parts[0])
     if len(parts) == 1 and Path(name).is_dir():
         parts = (Path(name) / "vectors.npy", Path(name) / "words.txt")
+    if len(parts) == 1 and not is_npy(Path(name), format):
+        return _read_file(Path(name), format, limit, progress, threads)
     if len(parts) == 1:
-        words, matrix = _read_file(Path(name), format, limit, progress)
-    elif format in (None, "npy"):
-        words, matrix = _read_npy(Path(parts[0]), Path(parts[1]), limit)
-    else:
+        parts = (name, Path(name).with_name("words.txt"))
+    if format not in (None, "npy"):
         raise ValueError(f"format={format!r} does not fit {name}: a folder or a pair holds an .npy file and words")
-    return _without_duplicates(words, matrix, name)
+    return _read_npy(Path(parts[0]), Path(parts[1]), limit, name)
 
 
-def _read_file(path: Path, format: str | None, limit: int | None, progress: Progress) -> tuple[list[str], NDArray[Any]]:
-    with io.BufferedReader(io.FileIO(path), SAMPLE_BYTES) as raw:
-        magic = raw.peek(len(_NPY_MAGIC))  # peeking, not seeking: pipes are read too
-        if format == "npy" or (format is None and magic.startswith(_NPY_MAGIC)):
-            return _read_npy(path, path.with_name("words.txt"), limit)
-        try:
-            compressed = magic.startswith(_GZIP_MAGIC)
-            stream = io.BufferedReader(gzip.GzipFile(fileobj=raw), SAMPLE_BYTES) if compressed else raw
-            report = _ByteReport(raw, progress)
-            sample = stream.peek(SAMPLE_BYTES)[:SAMPLE_BYTES]
-            if not sample.strip():
-                raise FormatError("the file is empty")  # noqa: TRY301
-            kind = format or _recognise(sample)
-            if kind == "word2vec-binary":
-                return read_word2vec_binary(stream, limit, report)
-            return read_text(stream, kind != "glove", limit, report)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise FormatError(f"{path}: damaged gzip data ({error})") from None
-        except FormatError as error:
-            raise FormatError(f"{path}: {error}") from None
+def is_npy(path: Path, format: str | None) -> bool:
+    """Tell whether a file is to be read as ``.npy``: because that was asked for, or by its first bytes."""
+    if format is not None or not path.is_file():  # the first bytes of a pipe come only once
+        return format == "npy"
+    with open(path, "rb") as file:
+        return file.read(len(_NPY_MAGIC)) == _NPY_MAGIC
 
 
-def _recognise(sample: bytes) -> str:
-    """Return the format of a file that begins with ``sample``."""
-    first, _, rest = sample.partition(b"\n")
-    header = parse_header(first)
-    if header is None:
-        return "glove"
-    return "word2vec" if looks_like_text(rest) else "word2vec-binary"
+def _read_file(path: Path, format: str | None, limit: int | None, progress: Progress, threads: int | None) -> Vectors:
+    with open_reader(path, format, limit, threads, progress) as (reader, report, status):
+        builder = VocabularyBuilder()
+        rows = np.empty((_expected_rows(reader, status.st_size), reader.dim), np.float32)
+        filled = 0
+        while True:
+            if filled == len(rows):  # grows in place: big blocks of memory are moved by the system, not copied
+                rows.resize((filled + filled // 4 + ROWS_PER_REPORT, reader.dim), refcheck=False)
+            read = reader.read(rows[filled : filled + ROWS_PER_REPORT])
+            if not read.n_rows:
+                break
+            filled += keep_new(rows[filled : filled + read.n_rows], builder.add(read.text, read.offsets))
+            report()
+        report()
+    rows.resize((filled, reader.dim), refcheck=False)
+    warn_of_repeated(builder, os.fsdecode(path))
+    return Vectors(builder.finish(), rows)
 
 
-class _ByteReport:
-    """Reports the position in the file on disk: compressed bytes, for a compressed one. Silent for pipes."""
-
-    def __init__(self, raw: io.BufferedReader[io.FileIO], progress: Progress) -> None:
-        self._raw = raw
-        self._size = os.fstat(raw.fileno()).st_size if raw.seekable() else 0
-        self._progress = progress
-
-    def __call__(self) -> None:
-        if self._size:
-            self._progress("reading vectors", min(self._raw.tell(), self._size), self._size)
+def _expected_rows(reader: Reader, size: int) -> int:
+    """Return how many rows to make room for; what a header promises is believed as far as the file's size allows."""
+    least = size // (2 * reader.dim + 1)  # bytes of a line: a digit and a blank per number
+    return max(1, ROWS_PER_REPORT if reader.n_rows is None else min(reader.n_rows, least + ROWS_PER_REPORT))
 
 
 def load_npy(path: Path) -> NDArray[Any]:
@@ -163,7 +155,7 @@ def load_npy(path: Path) -> NDArray[Any]:
     return array
 
 
-def _read_npy(matrix_path: Path, words_path: Path, limit: int | None) -> tuple[list[str], NDArray[Any]]:
+def _read_npy(matrix_path: Path, words_path: Path, limit: int | None, name: str) -> Vectors:
     matrix = load_npy(matrix_path)
     if matrix.ndim != 2:
         raise FormatError(f"{matrix_path}: its array has shape {matrix.shape}; expected two dimensions")
@@ -172,31 +164,13 @@ def _read_npy(matrix_path: Path, words_path: Path, limit: int | None) -> tuple[l
             f"{words_path} does not exist; an .npy file needs its words beside it: one per line in words.txt, or pass "
             "a pair (vectors.npy, words.txt)"
         )
-    lines = words_path.read_bytes().removeprefix(BYTE_ORDER_MARK).split(b"\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    words = [_decode(line.rstrip(b"\r"), words_path, number) for number, line in enumerate(lines, 1)]
-    if len(words) != len(matrix):
-        raise FormatError(f"{words_path} has {len(words)} words for the {len(matrix)} rows of {matrix_path}")
-    return words[:limit], matrix[:limit]
-
-
-def _decode(word: bytes, path: Path, line: int) -> str:
-    try:
-        return word.decode()
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: line {line}: not UTF-8 ({error})") from None
-
-
-def _without_duplicates(words: list[str], matrix: NDArray[Any], name: str) -> Vectors:
-    first_rows: dict[str, int] = {}
-    for row, word in enumerate(words):
-        first_rows.setdefault(word, row)
-    if len(first_rows) < len(words):
-        twice = next(word for row, word in enumerate(words) if first_rows[word] != row)
-        warnings.warn(
-            f"{name}: {len(words) - len(first_rows)} words appear again, such as {twice!r}; the first ones are kept",
-            stacklevel=3,
-        )
-        matrix = matrix[list(first_rows.values())]
-    return Vectors(first_rows, matrix)
+    text, offsets = read_word_list(words_path)
+    n = len(offsets) - 1
+    if n != len(matrix):
+        raise FormatError(f"{words_path} has {n} words for the {len(matrix)} rows of {matrix_path}")
+    offsets = offsets[: n + 1 if limit is None else limit + 1]
+    builder = VocabularyBuilder()
+    kept = builder.add(text[: offsets[-1]], offsets)
+    matrix = matrix[: len(kept)]
+    warn_of_repeated(builder, name)
+    return Vectors(builder.finish(), matrix if kept.all() else matrix[kept])

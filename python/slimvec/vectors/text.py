@@ -1,27 +1,24 @@
-"""Text files: a word and its numbers on each line, with a header line (word2vec, fastText) or without (GloVe)."""
+"""Single lines of text files: a word and its numbers, or a header (word2vec, fastText).
+
+The compiled reader (``cpp/core/text_reader.cpp``) takes ordinary lines by the thousand. What it refuses comes here, to
+be explained.
+"""
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimvec.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from numpy.typing import NDArray
 
-LINES_PER_REPORT = 1000
 LINES_TO_GUESS_WIDTH = 10
 MAX_DIGITS = 12  # of a number in a header
 MAX_DIM = 1 << 20
-
-Line = tuple[int, bytes]  # number from 1, content
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -43,39 +40,6 @@ def looks_like_text(rest: bytes) -> bool:
     return 2 * sum(map(_is_number, fields)) >= max(len(fields), 1)
 
 
-def read_text(
-    stream: BinaryIO, has_header: bool, limit: int | None, report: Callable[[], None]
-) -> tuple[list[str], NDArray[np.float32]]:
-    """Read words and vectors; every error is a FormatError naming the line."""
-    lines = _lines(stream)
-    promised, dim = read_header(next(lines)[1]) if has_header else (None, 0)
-    head = list(islice(lines, LINES_TO_GUESS_WIDTH))
-    filled = [line for _, line in head if line]
-    if promised is None:
-        dim = _guess_width(filled)
-    else:
-        _check_header(dim, filled)
-    lines = chain(head, lines)
-    wanted = min((count for count in (limit, promised) if count is not None), default=None)
-
-    words: list[str] = []
-    values = array("f")
-    for number, line in _without_last_blanks(lines):
-        if len(words) == wanted:
-            if wanted == promised:
-                raise FormatError(f"line {number}: the header promised {promised} words, but there are more")
-            break
-        word, row = _parse_line(line, dim, number)
-        words.append(word)
-        values.frombytes(row.tobytes())
-        if len(words) % LINES_PER_REPORT == 0:
-            report()
-    if wanted is not None and promised is not None and len(words) < wanted:
-        raise FormatError(f"the header promised {promised} words, but the file ends after {len(words)}: truncated")
-    report()
-    return words, np.frombuffer(values, np.float32).reshape(len(words), dim)
-
-
 def read_header(line: bytes) -> tuple[int, int]:
     """Return (number of words, dimension) of a header line; FormatError if it is none."""
     header = parse_header(line)
@@ -84,7 +48,7 @@ def read_header(line: bytes) -> tuple[int, int]:
     return header
 
 
-def _check_header(dim: int, lines: list[bytes]) -> None:
+def check_header(dim: int, lines: list[bytes]) -> None:
     """Refuse a header with too small a dimension: the numbers left over would be taken for parts of words.
 
     One word may well end in a number ("at 5"); all of the first ones do not.
@@ -94,25 +58,12 @@ def _check_header(dim: int, lines: list[bytes]) -> None:
         raise FormatError(f"line 1: the header says {dim} dimensions, but the lines have {min(widths)} numbers")
 
 
-def _lines(stream: BinaryIO) -> Iterator[Line]:
-    """Yield (line number from 1, line without surrounding blanks); lines end at a newline byte and nowhere else."""
-    for number, line in enumerate(stream, 1):
-        yield number, (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line).rstrip(b" \t\r\n")
+def stripped(line: bytes) -> bytes:
+    """Return a line without surrounding blanks; nothing is left of a blank line."""
+    return line.rstrip(b" \t\r\n")
 
 
-def _without_last_blanks(lines: Iterable[Line]) -> Iterator[Line]:
-    """Pass lines on; blank ones may only stand at the end."""
-    blank = 0
-    for number, line in lines:
-        if not line:
-            blank = blank or number
-        elif blank:
-            raise FormatError(f"line {blank}: blank, with more lines after it")
-        else:
-            yield number, line
-
-
-def _guess_width(lines: list[bytes]) -> int:
+def guess_width(lines: list[bytes]) -> int:
     """Return the dimension of a file without a header: the most common count of trailing numbers of its first lines.
 
     The first field is never counted, because it is the word. Words that hold spaces and numbers ("at 5"), and lines
@@ -139,7 +90,7 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
-def _parse_line(line: bytes, dim: int, number: int) -> tuple[str, NDArray[np.float32]]:
+def parse_line(line: bytes, dim: int, number: int) -> tuple[str, NDArray[np.float32]]:
     """Split the numbers off from the right: what is left is the word, spaces included."""
     fields: list[Any] = line.rsplit(None, dim)
     if len(fields) != dim + 1:

@@ -47,7 +47,7 @@ class Vectors:
 
     def __init__(self, words: Iterable[str], matrix: ArrayLike) -> None:
         self.matrix: NDArray[Any] = as_matrix(matrix, "matrix")
-        self.vocabulary = Vocabulary(words)
+        self.vocabulary = words if isinstance(words, Vocabulary) else Vocabulary(words)
         if len(self.vocabulary) != len(self.matrix):
             raise ValueError(f"there are {len(self.vocabulary)} words for {len(self.matrix)} rows; expected one each")
 

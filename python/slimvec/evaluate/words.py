@@ -1,0 +1,95 @@
+"""Words as the rows of whatever is judged: a table of codes, a table of anchors, or the floats."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.binary.table import BinaryTable
+from slimvec.blocks import BLOCK_ROWS
+from slimvec.sparse.table import SparseTable
+from slimvec.vectors import Vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from slimvec.vocabulary import Vocabulary
+
+Table = BinaryTable | SparseTable | Vectors
+"""What can be judged: codes count as vectors of -1 and +1, anchors as E = T A."""
+
+
+class WordRows:
+    """The vectors of words, and what stands for the words that are missing.
+
+    Parameters
+    ----------
+    table : BinaryTable, SparseTable or Vectors
+        With words.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    ValueError
+        If it has no words.
+    """
+
+    def __init__(self, table: Table) -> None:
+        if not isinstance(table, Table):
+            raise TypeError(f"table is {type(table).__name__}; expected a BinaryTable, a SparseTable or Vectors")
+        if table.vocabulary is None:
+            raise ValueError("table has no words, only rows; expected one made from vectors with words")
+        self._table = table
+        self.vocabulary: Vocabulary = table.vocabulary
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def rows(self, words: Iterable[str]) -> NDArray[np.int64]:
+        """Return the row of each word, or else of the word in lower case, or else -1."""
+        return np.array([self._row(word) for word in words], np.int64)
+
+    def _row(self, word: str) -> int:
+        for spelling in (word, word.lower()):  # "Jerusalem" in a lower-case table
+            if spelling in self.vocabulary:
+                return self.vocabulary.row(spelling)
+        return -1
+
+    def lookup(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the vectors of rows, ``(len(rows), width)``."""
+        if isinstance(self._table, Vectors):
+            return np.asarray(self._table.matrix[rows], np.float32)
+        return self._table.lookup(rows)
+
+    def blocks(self, limit: int | None = None) -> Iterable[tuple[int, NDArray[np.float32]]]:
+        """Yield (number of the first row, vectors) of all rows, or of the first ``limit``, block by block."""
+        n_rows = len(self) if limit is None else min(limit, len(self))
+        for first in range(0, n_rows, BLOCK_ROWS):
+            yield first, self.lookup(np.arange(first, min(first + BLOCK_ROWS, n_rows)))
+
+    @cached_property
+    def mean(self) -> NDArray[np.float32]:
+        """The mean of all vectors: of codes, a vector of real numbers and not of signs."""
+        total = sum(block.sum(axis=0, dtype=np.float64) for _, block in self.blocks())
+        mean: NDArray[np.float32] = np.asarray(total / max(len(self), 1), np.float32)
+        return mean
+
+    def vectors(self, words: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return a vector per word, the mean for those that are missing, and which ones are there."""
+        rows = self.rows(words)
+        known = rows >= 0
+        found = np.tile(self.mean, (len(rows), 1))
+        found[known] = self.lookup(rows[known])
+        return found, known
+
+
+def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    """Return vectors of length one; a zero vector stays zero, so that its cosine with anything is 0."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    return scaled

@@ -1,0 +1,83 @@
+"""Opening a file of vectors: compressed or not, and which format it is."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import zlib
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from slimvec.errors import FormatError
+from slimvec.validation import as_threads
+from slimvec.vectors.ahead import ReadAhead
+from slimvec.vectors.readers import RecordReader, TextReader
+from slimvec.vectors.text import looks_like_text, parse_header
+from slimvec.vectors.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from slimvec.progress import Progress
+
+SAMPLE_BYTES = 1 << 16  # looked at to recognise a format
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+Reader = TextReader | RecordReader
+
+
+@contextmanager
+def open_reader(
+    path: Path, format: str | None, limit: int | None, threads: int | None, progress: Progress
+) -> Iterator[tuple[Reader, Callable[[], None], os.stat_result]]:
+    """Open a file: yields its reader, what reports how far it is, and what the system says of the file.
+
+    Every FormatError that leaves the block names the file.
+    """
+    with io.FileIO(path) as raw, ExitStack() as stack:
+        try:
+            buffered = io.BufferedReader(raw, SAMPLE_BYTES)
+            source: ReadAhead | io.BufferedReader[io.FileIO] = buffered
+            if buffered.peek(2).startswith(_GZIP_MAGIC):  # peeking, not seeking: pipes are read too
+                source = stack.enter_context(ReadAhead(gzip.GzipFile(fileobj=buffered)))
+            window = Window(source)
+            yield _reader(window, format, limit, threads), _ByteReport(raw, progress), os.fstat(raw.fileno())
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise FormatError(f"{path}: damaged gzip data ({error})") from None
+        except FormatError as error:
+            raise FormatError(f"{path}: {error}") from None
+
+
+def _reader(window: Window, format: str | None, limit: int | None, threads: int | None) -> Reader:
+    sample = window.peek(SAMPLE_BYTES)
+    if not sample.strip():
+        raise FormatError("the file is empty")
+    kind = format or _recognise(sample)
+    if kind == "word2vec-binary":
+        return RecordReader(window, limit)
+    return TextReader(window, kind != "glove", limit, as_threads(threads))
+
+
+def _recognise(sample: bytes) -> str:
+    """Return the format of a file that begins with ``sample``."""
+    first, _, rest = sample.partition(b"\n")
+    header = parse_header(first)
+    if header is None:
+        return "glove"
+    return "word2vec" if looks_like_text(rest) else "word2vec-binary"
+
+
+class _ByteReport:
+    """Reports the position in the file on disk: compressed bytes, for a compressed one. Silent for pipes."""
+
+    def __init__(self, raw: io.FileIO, progress: Progress) -> None:
+        self._raw = raw
+        self._size = os.fstat(raw.fileno()).st_size if raw.seekable() else 0
+        self._progress = progress
+
+    def __call__(self) -> None:
+        if self._size:
+            self._progress("reading vectors", min(self._raw.tell(), self._size), self._size)

@@ -149,7 +149,8 @@ def test_slots_equal_a_dense_transform(make, nonnegative):
             (layer(ids) - wanted[ids]).square().sum().backward()
             optimizer.step()
         slots, twin = dense(layers[0]), dense(layers[1])
-        assert np.abs(slots - twin).max() <= 1e-6 * max(1, np.abs(twin).max())
+        # Sums in another order: float32 rounding, a few of its last places after a hundred steps.
+        assert np.abs(slots - twin).max() <= 2e-6 * max(1, np.abs(twin).max())
         born, died = born + int((~before & (slots != 0)).sum()), died + int((before & (slots == 0)).sum())
     assert min(born, died) > 20  # entries came and went
 

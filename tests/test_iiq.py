@@ -294,3 +294,18 @@ class TestBadInput:
         with pytest.raises(ValueError, match="NaN or infinity in row 1"):
             iiq.transform([[0.0] * 6, [np.nan] * 6])
         assert iiq.transform(np.empty((0, 6))).shape == (0, 1)
+
+
+def test_auto_removes_what_stands_out():
+    generator = np.random.default_rng(0)
+    scales = np.concatenate([[4.0, 3.0], np.linspace(1.05, 0.95, 58)])
+    X = generator.standard_normal((20_000, 60)) * scales
+    for removed in (0, 1, 2):
+        iiq = sv.IIQ(n_remove="auto", n_iter=2).fit(X[:, 2 - removed :])
+        assert iiq.n_remove_ == removed
+        same = sv.IIQ(n_remove=removed, n_iter=2).fit(X[:, 2 - removed :])
+        assert np.array_equal(iiq.projection_, same.projection_)
+    assert iiq.compress(X).info()["made_by"]["parameters"]["n_remove"] == "auto"
+    assert sv.IIQ(3, "auto", n_iter=1).fit(X[:, :5]).n_remove_ == 0  # too few dimensions to tell
+    with pytest.raises(ValueError, match="n_remove='all'; expected a number of directions, or 'auto'"):
+        sv.IIQ(n_remove="all").fit(X)

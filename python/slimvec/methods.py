@@ -31,6 +31,9 @@ class Method:
 METHODS = {
     "iiq": Method(sv.IIQ, {"bits": "n_bits", "remove": "n_remove"}),
     "itq": Method(sv.ITQ, {"bits": "n_bits"}),
+    "nlb": Method(sv.NLB, {"bits": "n_bits"}),
+    "random-rotation": Method(sv.RandomRotation, {"bits": "n_bits"}),
+    "sign-bits": Method(sv.SignBits, {}),
     "ant": Method(sv.ANT, {"anchors": "n_anchors", "nonzeros": "nonzeros", "l1": "l1", "signed": "nonnegative"}),
     "frequency": Method(sv.FrequencySelection, {"anchors": "n_anchors"}),
     "low-rank": Method(sv.LowRank, {"rank": "rank"}),
@@ -40,7 +43,7 @@ METHODS = {
     "sparse-code": Method(sv.SparseCode, {"anchors": "n_anchors", "l1": "l1"}),
     "vocabulary-quantization": Method(sv.VocabularyQuantization, {"anchors": "n_anchors"}),
 }
-BINARY = {"iiq", "itq"}
+BINARY = {"iiq", "itq", "nlb", "random-rotation", "sign-bits"}
 OPTIONS = ("bits", "remove", "anchors", "nonzeros", "l1", "signed", "rank", "sparsity")
 
 
@@ -48,7 +51,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the choice of a method and the options of all of them."""
     parser.add_argument("--method", choices=METHODS, default="iiq", help="default: %(default)s")
     parser.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
-    parser.add_argument("--remove", type=int, metavar="D", help="directions removed (default: 1, ITQ: 0)")
+    parser.add_argument(
+        "--remove", type=directions, metavar="D", help="directions removed, or auto (default: 1, ITQ: 0)"
+    )
     parser.add_argument(
         "--factors", action="store_true", help="keep 2 or 3 float16 per row, for float queries and reconstruction"
     )
@@ -62,6 +67,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=["float32", "float16"], help="numbers of a table of anchors (default: float32)"
     )
+
+
+def directions(text: str) -> int | str:
+    """Return the number of directions that an option gives, or ``"auto"``; argparse reports a ValueError."""
+    return text if text == "auto" else int(text)
 
 
 def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:

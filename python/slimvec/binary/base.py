@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import TYPE_CHECKING, Any, Self
 
@@ -107,14 +108,17 @@ class BinaryEstimator(Estimator):
     def _description(self) -> dict[str, Any]:
         """Return how the table was made, in JSON's types."""
         parameters = {name: _as_json(value) for name, value in self.get_params().items()}
-        losses = getattr(self, "quantization_loss_", ())
+        losses: Any = getattr(self, "quantization_loss_", ())
         loss = float(losses[-1]) if len(losses) else None
         return {"method": type(self).__name__, "parameters": parameters, "loss": loss}
 
     def _norm(self, rows: NDArray[Any]) -> float:
         """Return the root mean square norm of the rows that were fitted."""
-        energy = sum(float(np.square(block, dtype=np.float64).sum()) for _, block in row_blocks(rows))
-        return float(np.sqrt(energy / len(rows)))
+        energy = 0.0
+        for _, block in row_blocks(rows):
+            flat = block.astype(np.float64).ravel()
+            energy += float(flat @ flat)
+        return math.sqrt(energy / len(rows))
 
 
 def _as_json(value: Any) -> float | str | None:

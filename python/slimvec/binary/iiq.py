@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
 from slimvec.binary.base import BinaryEstimator
+from slimvec.binary.common_directions import common_directions
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.rotation import learn_rotation, random_frame
 from slimvec.blocks import row_blocks
@@ -34,12 +35,14 @@ class IIQ(BinaryEstimator):
     n_bits : int, optional
         Bits per code, from 1 on; may exceed the dimension. By default the dimension d of the data: 32 times smaller
         than float32.
-    n_remove : int
+    n_remove : int or "auto"
         D, how many of the strongest directions to remove, below d. Removal brings similarities nearer to human
         judgement and further from the floats' own: on vectors with strong common directions the default of 1 gains
         about 3 points on MEN and loses .06 of recall@10. 0 keeps the most float neighbours: use it for retrieval and
         sentence embeddings. The paper takes 2 and 14, [2]_ about d / 100. Measured in
-        ``benchmarks/results/quality.md``.
+        ``benchmarks/results/quality.md``. ``"auto"`` removes the directions that stand out of the spectrum
+        (:func:`slimvec.binary.common_directions.common_directions`), for agreement with human judgement, not for
+        retrieval.
     n_iter : int
         Iterations of the rotation. The paper runs 50.
     max_train_rows : int, optional
@@ -55,6 +58,8 @@ class IIQ(BinaryEstimator):
         The mean u of the rows.
     projection_ : ndarray, shape (d, n_bits), float32
         P = V W: kept directions V times learnt rotation W. A code is the signs of (x - u)ᵀP.
+    n_remove_ : int
+        D as it was used.
     quantization_loss_ : ndarray, shape (n_iter,), float64
         ‖B - X̂R‖² / (n n_bits) after each iteration, eq. 2 per bit, over the rows that the rotation was learnt on.
     singular_values_ : ndarray, shape (d,), float64
@@ -104,7 +109,7 @@ class IIQ(BinaryEstimator):
     def __init__(
         self,
         n_bits: int | None = None,
-        n_remove: int = 1,
+        n_remove: int | Literal["auto"] = 1,
         *,
         n_iter: int = 50,
         max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
@@ -136,12 +141,14 @@ class IIQ(BinaryEstimator):
         rows = as_training_matrix(X)
         n, d = rows.shape
         n_bits = d if self.n_bits is None else as_integer(self.n_bits, "n_bits", 1)
-        n_remove = as_integer(self.n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions")
+        n_remove = self._checked_n_remove(d)
         n_iter = as_integer(self.n_iter, "n_iter", 0)
         n_train = n if self.max_train_rows is None else min(n, as_integer(self.max_train_rows, "max_train_rows", 1))
         generator = as_generator(self.random_state)
 
         mean, singular_values, directions = _principal_directions(rows, progress)
+        if n_remove is None:
+            n_remove = common_directions(singular_values)
         kept = directions[:, n_remove : n_remove + min(n_bits, d - n_remove)]
         sample = None if n_train == n else np.sort(generator.choice(n, n_train, replace=False))
         projected = _project(rows, sample, Encoder(mean, kept))
@@ -151,8 +158,16 @@ class IIQ(BinaryEstimator):
         # All at once, at the end: an interrupted fit leaves an earlier one whole.
         self.mean_, self.projection_ = mean, kept @ rotation
         self.singular_values_, self.quantization_loss_ = singular_values, loss
-        self.n_features_in_ = d
+        self.n_remove_, self.n_features_in_ = n_remove, d
         return self
+
+    def _checked_n_remove(self, d: int) -> int | None:
+        """Return D, or None if the spectrum is to tell it."""
+        if isinstance(self.n_remove, str):
+            if self.n_remove != "auto":
+                raise ValueError(f"n_remove={self.n_remove!r}; expected a number of directions, or 'auto'")
+            return None
+        return as_integer(self.n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions")
 
     def _norm(self, rows: NDArray[Any]) -> float:
         """Return the root mean square norm of the rows that were fitted, without reading them again."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from slimvec.evaluate.grid import Config
     from slimvec.evaluate.sources import Source
 
+MEAN = "mean of the sets"
 COLUMNS = ("source", "method", "bytes_per_word", "ratio", "task", "set", "measure", "shown", "mean", "std", "runs")
 
 
@@ -152,6 +153,8 @@ def as_csv(made: Sequence[Block]) -> str:
                 writer.writerow(
                     [*size, block.task, name, block.measure, score.shown, score.mean, score.std, score.runs]
                 )
+            if row.mean is not None:
+                writer.writerow([*size, block.task, MEAN, block.measure, f"{row.mean:.1f}", row.mean, "", ""])
         for name, share in zip(block.sets, block.coverage, strict=True):
             shown = f"{100 * share:.0f} %"
             writer.writerow([block.source, "", "", "", block.task, name, "coverage", shown, 100 * share, "", ""])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 52, 16, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 66, 16, 14, 44
 TICKS = 5
 COLOURS = 8  # the page names them c0 ... c7
 
@@ -83,7 +83,7 @@ class _Axis:
         unit = 10.0 ** np.floor(np.log10(rough))
         step = float(unit * min((1, 2, 5, 10), key=lambda factor: abs(factor * unit - rough)))
         values = np.arange(np.ceil(self._low / step), np.floor(self._high / step) + 1) * step
-        return [(self.place(float(value)), f"{value:.6g}") for value in values]
+        return [(self.place(float(value)), f"{value + 0.0:.6g}") for value in values]  # + 0: no "-0"
 
 
 def _frame(across: _Axis, upward: _Axis, x_label: str, y_label: str) -> str:

@@ -32,7 +32,7 @@ h3{margin:1.8rem 0 .3rem;font-size:1rem}p{color:var(--soft);margin:.3rem 0 .8rem
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}
 th:first-child,td:first-child{text-align:left}td.best{font-weight:700}tr.foot td{color:var(--soft)}
-svg{width:100%;height:auto;display:block}.axis{fill:none;stroke:var(--soft)}.grid{stroke:var(--rule)}
+svg{width:100%;min-width:34rem;height:auto;display:block}.axis{fill:none;stroke:var(--soft)}.grid{stroke:var(--rule)}
 .tick{font-size:11px;fill:var(--soft)}.label{font-size:12px;fill:var(--ink)}.line{fill:none;stroke-width:2}
 .bits{stroke:var(--ink);stroke-width:10}.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;
 margin:.2rem 0;font-size:.8rem}

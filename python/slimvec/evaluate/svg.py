@@ -55,8 +55,7 @@ def chart(series: Sequence[Series], x_label: str, y_label: str, *, log_x: bool =
                 f"<title>{escape(one.name)}: {value:.4g}</title></circle>"
                 for (x, y), value in zip(places, one.y, strict=True)
             ]
-    drawing = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(y_label)}">{"".join(parts)}</svg>'
-    return drawing + (_legend([one.name for one in series]) if len(series) > 1 else "")
+    return _drawing(parts, HEIGHT, y_label) + (_legend([one.name for one in series]) if len(series) > 1 else "")
 
 
 class _Axis:
@@ -122,4 +121,10 @@ def bit_rows(words: Sequence[str], bits: Sequence[str], split: int) -> str:
                 path.append(f"M{left + column * scale:.1f} {y - 6}h{length * scale:.1f}")
             column += length
         parts.append(f'<path class="bits" d="{"".join(path)}"/>')
-    return f'<svg viewBox="0 0 {WIDTH} {y + 6}" role="img" aria-label="bits of words">{"".join(parts)}</svg>'
+    return _drawing(parts, y + 6, "bits of words")
+
+
+def _drawing(parts: Sequence[str], height: float, name: str) -> str:
+    """Return parts as a drawing that scrolls where the page is too narrow to read it."""
+    drawn = f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(name)}">{"".join(parts)}</svg>'
+    return f'<div class="wide">{drawn}</div>'

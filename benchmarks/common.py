@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import slimvec as sv
+from slimvec import evaluate
 
 RESULTS = Path(__file__).parent / "results"
 CORES = 2
@@ -109,16 +110,6 @@ def read_pairs(path: Path) -> tuple[list[tuple[str, str]], np.ndarray]:
 
 
 def word_similarity(words: dict[str, int], rows: np.ndarray, pairs: list, scores: np.ndarray) -> float:
-    """100 × Spearman correlation of cosines with human scores; a word that is missing is the mean of all vectors."""
-    from scipy.stats import spearmanr
-
-    mean = rows.mean(axis=0)
-
-    def vector(word):
-        row = words.get(word, words.get(word.lower()))  # "Jerusalem" in a lower-case table
-        return mean if row is None else rows[row]
-
-    first = np.array([vector(a) for a, _ in pairs])
-    second = np.array([vector(b) for _, b in pairs])
-    cosines = (_unit(first) * _unit(second)).sum(axis=1)
-    return 100 * float(spearmanr(cosines, scores).statistic)
+    """100 × Spearman over all pairs of a bare matrix, as :func:`slimvec.evaluate.word_similarity` counts."""
+    listed = [(*pair, score) for pair, score in zip(pairs, scores, strict=True)]
+    return 100 * evaluate.word_similarity(sv.Vectors(words, rows), {"": listed})[0].score

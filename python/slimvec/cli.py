@@ -1,4 +1,4 @@
-"""The command line: ``slimvec compress | info | neighbors | demo``."""
+"""The command line: ``slimvec compress | info | neighbors | evaluate | demo``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import slimvec as sv
+from slimvec import evaluate_command
 from slimvec.methods import add_options, make_method
 from slimvec.progress import Progress, ignore
 from slimvec.storage import checked_target
@@ -87,6 +88,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     neighbors.add_argument("-k", type=int, help=f"how many (default: {DEFAULT_K})")
     neighbors.set_defaults(run=_neighbors)
+
+    evaluate = commands.add_parser("evaluate", help="judge vectors, and what compression leaves of them")
+    evaluate_command.add_options(evaluate)
+    evaluate.set_defaults(run=_evaluate)
 
     demo = commands.add_parser("demo", help="make embeddings from Python's own library, compress and query them")
     demo.add_argument("-o", "--output", metavar="OUT", help="keep the table in this file")
@@ -186,6 +191,19 @@ def _row(text: str) -> int:
     if not text.isdecimal():
         raise ValueError(f"{text!r} is not a row number, and this table has no words")
     return int(text)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    def finished(cell: str, seconds: float) -> None:
+        print(f"{seconds:7.1f} s  {cell}", file=sys.stderr, flush=True)
+
+    try:
+        text = evaluate_command.run(options, finished)
+    except KeyboardInterrupt:
+        print(f"slimvec: interrupted; the same command goes on from {options.output}", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+    print(text)
+    print(f"with charts: {Path(options.output) / 'report.html'}")
 
 
 def _demo(options: argparse.Namespace) -> None:

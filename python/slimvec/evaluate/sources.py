@@ -1,0 +1,75 @@
+"""What ``slimvec evaluate`` is pointed at: vectors to compress and judge, or tables to judge as they are."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.binary.hamming import HammingIndex
+from slimvec.evaluate.words import WordRows
+from slimvec.storage import open_table
+from slimvec.vectors import Vectors, read_vectors
+
+if TYPE_CHECKING:
+    import os
+
+    from slimvec.evaluate.words import Table
+
+SAMPLED_ROWS = 1000
+
+
+class Source:
+    """A named table or named vectors.
+
+    Parameters
+    ----------
+    name : str
+    table : BinaryTable, SparseTable or Vectors
+        With words.
+    """
+
+    def __init__(self, name: str, table: Table) -> None:
+        self.name, self.table = name, table
+        words = WordRows(table)
+        sample = np.unique(np.linspace(0, len(words) - 1, SAMPLED_ROWS).astype(np.int64))
+        checksum = zlib.crc32("\n".join(words.vocabulary[row] for row in sample.tolist()).encode())
+        rows = words.lookup(sample)
+        self.dim = rows.shape[1]
+        self._checksum = zlib.crc32(np.ascontiguousarray(rows).tobytes(), checksum)
+
+    @property
+    def is_vectors(self) -> bool:
+        """Whether there is something to compress."""
+        return isinstance(self.table, Vectors)
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Tells this source from one that has the same name and other content, by a thousand of its rows."""
+        return {"name": self.name, "rows": len(self.table), "dim": self.dim, "crc32": self._checksum}
+
+
+def read_source(path: str | os.PathLike[str], limit: int | None = None) -> Source:
+    """Return the vectors or the table of a file or folder.
+
+    Raises
+    ------
+    ValueError
+        If there are no words, or it is an index of bare codes.
+    """
+    place = Path(path)
+    if place.is_file() and _is_table(place):
+        table = open_table(place)
+        if isinstance(table, HammingIndex):
+            raise ValueError(f"{path} is an index of bare codes; expected vectors or a table with words")
+        return Source(place.stem, table)
+    return Source(place.name if place.is_dir() else place.stem, read_vectors(path, limit=limit))
+
+
+def _is_table(path: Path) -> bool:
+    """Tell whether a file begins as safetensors files do: eight bytes of length, then JSON."""
+    with open(path, "rb") as file:
+        start = file.read(9)
+    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size

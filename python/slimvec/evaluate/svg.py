@@ -1,0 +1,130 @@
+"""Charts as SVG text: few marks, numbers beside them, colours that follow the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WIDTH, HEIGHT = 640, 320
+LEFT, RIGHT, TOP, BOTTOM = 66, 16, 14, 44
+TICKS = 5
+COLOURS = 8  # the page names them c0 ... c7
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points of one colour.
+
+    Attributes
+    ----------
+    name : str
+    x, y : sequence of float
+    joined : bool
+        By a line; otherwise dots.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    joined: bool = True
+
+
+def chart(series: Sequence[Series], x_label: str, y_label: str, *, log_x: bool = False) -> str:
+    """Return a chart with axes, ticks, and a legend where there is more than one series."""
+    xs = np.array([value for one in series for value in one.x], float)
+    ys = np.array([value for one in series for value in one.y], float)
+    across = _Axis(xs, LEFT, WIDTH - RIGHT, log=log_x)
+    upward = _Axis(ys, HEIGHT - BOTTOM, TOP)
+    parts = [_frame(across, upward, x_label, y_label)]
+    for number, one in enumerate(series):
+        colour = f"c{number % COLOURS}"
+        places = [(across.place(x), upward.place(y)) for x, y in zip(one.x, one.y, strict=True)]
+        if one.joined:
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+            parts.append(f'<polyline class="line {colour}" points="{path}"/>')
+        else:
+            parts += [
+                f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="4">'
+                f"<title>{escape(one.name)}: {value:.4g}</title></circle>"
+                for (x, y), value in zip(places, one.y, strict=True)
+            ]
+    return _drawing(parts, HEIGHT, y_label) + (_legend([one.name for one in series]) if len(series) > 1 else "")
+
+
+class _Axis:
+    """From values to places."""
+
+    def __init__(self, values: np.ndarray, begin: float, end: float, *, log: bool = False) -> None:
+        self._log = log
+        scaled = np.log2(values) if log else values
+        low, high = (float(scaled.min()), float(scaled.max())) if len(scaled) else (0.0, 1.0)
+        margin = 0.06 * (high - low) or 0.5
+        self._low, self._high = low - margin, high + margin
+        self._begin, self._end = begin, end
+
+    def place(self, value: float) -> float:
+        scaled = float(np.log2(value)) if self._log else value
+        return self._begin + (self._end - self._begin) * (scaled - self._low) / (self._high - self._low)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return places and texts of round values."""
+        if self._log:
+            powers = range(int(np.ceil(self._low)), int(np.floor(self._high)) + 1)
+            return [(self.place(2.0**power), f"{2.0**power:g}") for power in powers]
+        rough = (self._high - self._low) / TICKS
+        unit = 10.0 ** np.floor(np.log10(rough))
+        step = float(unit * min((1, 2, 5, 10), key=lambda factor: abs(factor * unit - rough)))
+        values = np.arange(np.ceil(self._low / step), np.floor(self._high / step) + 1) * step
+        return [(self.place(float(value)), f"{value + 0.0:.6g}") for value in values]  # + 0: no "-0"
+
+
+def _frame(across: _Axis, upward: _Axis, x_label: str, y_label: str) -> str:
+    floor, wall = HEIGHT - BOTTOM, LEFT
+    parts = [f'<path class="axis" d="M{wall} {TOP}V{floor}H{WIDTH - RIGHT}"/>']
+    for place, text in across.ticks():
+        parts.append(f'<text class="tick" x="{place:.1f}" y="{floor + 16}" text-anchor="middle">{text}</text>')
+    for place, text in upward.ticks():
+        parts.append(f'<path class="grid" d="M{wall} {place:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<text class="tick" x="{wall - 6}" y="{place + 4:.1f}" text-anchor="end">{text}</text>')
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_label)}</text>')
+    turn = f"translate(13 {(TOP + floor) / 2}) rotate(-90)"
+    parts.append(f'<text class="label" transform="{turn}" text-anchor="middle">{escape(y_label)}</text>')
+    return "".join(parts)
+
+
+def _legend(names: Sequence[str]) -> str:
+    items = [f'<li><i class="c{number % COLOURS}"></i>{escape(name)}</li>' for number, name in enumerate(names)]
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def bit_rows(words: Sequence[str], bits: Sequence[str], split: int) -> str:
+    """Return rows of bits, 1 dark and 0 light, a word beside each; a gap after the first ``split`` rows."""
+    row_height, left = 12, 110
+    n_bits = len(bits[0])
+    scale = (WIDTH - left - 4) / n_bits
+    parts, y = [], 4
+    for number, (word, row) in enumerate(zip(words, bits, strict=True)):
+        y += row_height if number != split else 2 * row_height
+        parts.append(f'<text class="tick" x="{left - 6}" y="{y - 2}" text-anchor="end">{escape(word[:18])}</text>')
+        path, column = [], 0
+        for bit, run in groupby(row):
+            length = len(list(run))
+            if bit == "1":
+                path.append(f"M{left + column * scale:.1f} {y - 6}h{length * scale:.1f}")
+            column += length
+        parts.append(f'<path class="bits" d="{"".join(path)}"/>')
+    return _drawing(parts, y + 6, "bits of words")
+
+
+def _drawing(parts: Sequence[str], height: float, name: str) -> str:
+    """Return parts as a drawing that scrolls where the page is too narrow to read it."""
+    drawn = f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(name)}">{"".join(parts)}</svg>'
+    return f'<div class="wide">{drawn}</div>'

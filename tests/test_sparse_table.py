@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import slimvec as sv
-from slimvec import storage
+from slimvec import storage, writing
 
 FROZEN = Path(__file__).parent / "data" / "v1"
 WORDS = [f"cat{i}" for i in range(20)] + [f"boat{i}" for i in range(20)]
@@ -574,7 +574,7 @@ class TestDamage:
     def test_entries_that_point_outside(self, tensors, name, change, tmp_path, isa):
         arrays, facts = tensors
         change(arrays[name])
-        storage.save_table(tmp_path / "t", facts, arrays)
+        writing.save_table(tmp_path / "t", facts, arrays)
         table = sv.open(tmp_path / "t", verify=True)
         assert use_everything(table) >= 4
         with pytest.raises(sv.FormatError, match="damaged"):
@@ -608,7 +608,7 @@ class TestDamage:
     def test_parts_that_do_not_fit(self, tensors, change, message, tmp_path):
         arrays, facts = tensors
         change(arrays, facts)
-        storage.save_table(tmp_path / "t", facts, arrays)
+        writing.save_table(tmp_path / "t", facts, arrays)
         with pytest.raises(sv.FormatError, match=message):
             sv.open(tmp_path / "t")
 

@@ -14,7 +14,7 @@ from slimvec.isotropy import Isotropy, isotropy
 from slimvec.results import RangeResult, ScoreResult, SearchResult
 from slimvec.sparse.table import SparseTable
 from slimvec.storage import open_table as open  # noqa: A004 - slimvec.open is meant to read like the built-in
-from slimvec.vectors import Vectors, read_vectors
+from slimvec.vectors import VectorFile, Vectors, read_vectors
 
 if TYPE_CHECKING:
     from slimvec.binary.nlb import NLB
@@ -52,6 +52,7 @@ __all__ = [
     "SparseCode",
     "SparseTable",
     "TfIdfSelection",
+    "VectorFile",
     "Vectors",
     "VocabularyQuantization",
     "__version__",

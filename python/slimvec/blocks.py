@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -16,3 +18,28 @@ def row_blocks(rows: NDArray[Any], size: int = BLOCK_ROWS) -> Iterator[tuple[int
     """Yield (number of the first row, block of rows), in order."""
     for first in range(0, len(rows), size):
         yield first, rows[first : first + size]
+
+
+def even_blocks(blocks: Iterable[NDArray[Any]], size: int = BLOCK_ROWS) -> Iterator[NDArray[Any]]:
+    """Yield the rows of blocks of any sizes in blocks of ``size`` rows; the last one may be shorter.
+
+    Sums are rounded block by block: cut alike, the same rows give the same bits however they came.
+    """
+    waiting: list[NDArray[Any]] = []
+    n_waiting = 0
+    for block in blocks:
+        for _, piece in _cut(block, size - n_waiting, size):
+            waiting.append(piece)
+            n_waiting += len(piece)
+            if n_waiting == size:
+                yield waiting[0] if len(waiting) == 1 else np.concatenate(waiting)
+                waiting, n_waiting = [], 0
+    if n_waiting:
+        yield np.concatenate(waiting)
+
+
+def _cut(block: NDArray[Any], first_size: int, size: int) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield the first rows of a block, and then the others in blocks of ``size``."""
+    if len(block):
+        yield 0, block[:first_size]
+    yield from row_blocks(block[first_size:], size)

@@ -13,8 +13,8 @@ import slimvec as sv
 from slimvec import evaluate_command
 from slimvec.methods import add_options, make_method
 from slimvec.progress import Progress, ignore
-from slimvec.storage import checked_target
-from slimvec.vectors.reading import load_npy
+from slimvec.vectors.reading import is_npy, load_npy
+from slimvec.writing import checked_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,10 +106,21 @@ def _compress(options: argparse.Namespace) -> None:
         raise ValueError(f"-o {options.output} is the input itself; choose another name")
     method, arguments = make_method(options)
     with _Bars() as progress:
-        table = method.compress(_read(options, progress), progress=progress, **arguments)
-    table.save(options.output)
+        if isinstance(method, sv.IIQ):  # straight into the file
+            table = method.compress(_source(options, progress), progress=progress, output=output, **arguments)
+        else:
+            table = method.compress(_read(options, progress), progress=progress, **arguments)
+            table.save(output)
     print(f"{options.output}:")
     _describe(table, output)
+
+
+def _source(options: argparse.Namespace, progress: Progress) -> Any:
+    """Return what is read block by block if it can be: a file of text or records. Pipes cannot be read twice."""
+    path = Path(options.input)
+    if options.words is None and path.is_file() and not is_npy(path, None):
+        return sv.VectorFile(path, limit=options.limit)
+    return _read(options, progress)
 
 
 def _read(options: argparse.Namespace, progress: Progress) -> Any:
@@ -171,7 +182,7 @@ def _neighbors(options: argparse.Namespace) -> None:
         lists = _associations(table, options.words, DEFAULT_K if options.k is None else options.k)
     else:
         k = min(DEFAULT_K, len(table) - 1) if options.k is None else options.k
-        keys = options.words if table.words is not None else [_row(word) for word in options.words]
+        keys = options.words if table.vocabulary is not None else [_row(word) for word in options.words]
         lists = [(key, table.most_similar(key, k)) for key in keys]  # an unknown word stops all, first
     for key, neighbours in lists:
         print(key)

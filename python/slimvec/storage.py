@@ -1,4 +1,4 @@
-"""Table files: valid ``.safetensors``, written atomically, opened by mapping.
+"""Table files: valid ``.safetensors``, opened by mapping; :mod:`slimvec.writing` makes them.
 
 A file is an 8-byte little-endian length, a JSON header of that length, and the tensors. The header is padded with
 spaces and small ``u8`` tensors fill the gaps (the format allows no holes), so that every tensor starts on 64 bytes.
@@ -13,9 +13,7 @@ import math
 import mmap
 import os
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 import numpy as np
@@ -23,19 +21,13 @@ import numpy as np
 from slimvec.errors import FormatError
 from slimvec.pages import ask_for_huge_pages
 from slimvec.vocabulary import Vocabulary, slot_count
+from slimvec.writing import DTYPES, FORMAT_VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import DTypeLike, NDArray
 
 
-FORMAT_VERSION = 1
-ALIGNMENT = 64
-MAX_HEADER_BYTES = 1 << 20  # ours are a few hundred; anything near this is not a table
-
-_DTYPES = {"U8": np.uint8, "U16": np.uint16, "U32": np.uint32, "I64": np.int64, "F16": np.float16, "F32": np.float32}
-_CODES = {np.dtype(dtype): code for code, dtype in _DTYPES.items()}
+MAX_HEADER_BYTES = 1 << 20  # ours are a few hundred to a few thousand; anything near this is not a table
 
 
 class _TableClass(Protocol):
@@ -93,78 +85,6 @@ def open_table(path: str | os.PathLike[str], verify: bool = False) -> Any:
         return _TABLES[kind].from_content(content)
     except FormatError as error:
         raise FormatError(f"{os.fsdecode(path)}: {error}") from None
-
-
-def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Write a table file atomically: beside its place, flushed to disk, then renamed."""
-    target = checked_target(path)
-    header = _header(facts, tensors)
-    temporary = target.with_name(f".slimvec-{os.urandom(6).hex()}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            if target.exists():
-                temporary.chmod(target.stat().st_mode & 0o777)
-            file.write(header)
-            for tensor in tensors.values():
-                file.write(np.ascontiguousarray(tensor).data)
-                file.write(bytes(-tensor.nbytes % ALIGNMENT))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush_directory(target.parent)
-
-
-def checked_target(path: str | os.PathLike[str]) -> Path:
-    """Return where a table for ``path`` is to be written, after making sure that a file can be there.
-
-    Raises
-    ------
-    OSError
-        If the folder does not exist, or something other than a file has that name.
-    """
-    target = Path(os.path.realpath(os.fsdecode(path)))  # a link stays a link
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{target.parent} is not a folder to write {target.name} to")
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a directory; expected the name of a file")
-    if target.exists() and not target.is_file():
-        raise FileExistsError(f"{target} is no ordinary file; it is not replaced")
-    return target
-
-
-def _header(facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    checksums = {name: zlib.crc32(np.ascontiguousarray(tensor).data) for name, tensor in tensors.items()}
-    entries: dict[str, Any] = {
-        "__metadata__": {
-            "format": "slimvec",
-            "format_version": str(FORMAT_VERSION),
-            "facts": json.dumps({**facts, "crc32": checksums}),
-        }
-    }
-    offset = 0
-    for number, (name, tensor) in enumerate(tensors.items()):
-        end = offset + tensor.nbytes
-        entries[name] = {"dtype": _CODES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [offset, end]}
-        gap = -end % ALIGNMENT
-        if gap:
-            entries[f"_padding{number}"] = {"dtype": "U8", "shape": [gap], "data_offsets": [end, end + gap]}
-        offset = end + gap
-    text = json.dumps(entries, separators=(",", ":")).encode()
-    text += b" " * (-(8 + len(text)) % ALIGNMENT)
-    return len(text).to_bytes(8, "little") + text
-
-
-def _flush_directory(directory: Path) -> None:
-    """Make the rename durable; not every system lets a directory be opened."""
-    with suppress(OSError):
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @dataclass(frozen=True)
@@ -292,12 +212,12 @@ def _map_tensors(mapped: mmap.mmap, start: int, entries: dict[str, Any]) -> dict
 
 def _check_entry(name: str, entry: Any) -> tuple[str, np.dtype[Any], tuple[int, ...], tuple[int, int]]:
     """Return name, dtype, shape and bounds of one header entry."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str) or entry["dtype"] not in _DTYPES:
+    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str) or entry["dtype"] not in DTYPES:
         raise FormatError(f"tensor {name!r} has an unknown type")
     shape, bounds = entry.get("shape"), entry.get("data_offsets")
     if not _are_sizes(shape) or not _are_sizes(bounds) or len(bounds) != 2:
         raise FormatError(f"tensor {name!r} has a malformed shape or place")
-    dtype = np.dtype(_DTYPES[entry["dtype"]])
+    dtype = np.dtype(DTYPES[entry["dtype"]])
     if bounds[1] - bounds[0] != math.prod(shape) * dtype.itemsize:
         raise FormatError(f"tensor {name!r} has a place that does not fit its shape")
     return name, dtype, tuple(shape), (bounds[0], bounds[1])

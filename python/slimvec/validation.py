@@ -31,6 +31,8 @@ def as_matrix(values: Any, name: str, n_columns: int | None = None) -> NDArray[A
 def _as_array(values: Any, name: str) -> NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, and codes have no place for a mask; fill or drop the masked rows")
+    if hasattr(values, "blocks_of_rows"):
+        raise TypeError(f"{name} is a VectorFile, which only IIQ and ITQ take; expected vectors: sv.read_vectors(path)")
     return np.asarray(getattr(values, "matrix", values))
 
 

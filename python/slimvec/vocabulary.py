@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from functools import cached_property
 from itertools import pairwise
@@ -218,6 +219,11 @@ class VocabularyBuilder:
         if slot_count(needed) > len(self._slots):
             self._slots = np.empty(2 * slot_count(needed), np.uint32)
             _core.index_words(self._text, self._offsets[: self.n_words + 1], self._slots)
+
+    def checksum(self) -> int:
+        """Return a number that tells lists of words apart."""
+        offsets = self._offsets[: self.n_words + 1]
+        return zlib.crc32(offsets.data, zlib.crc32(self._text[: offsets[-1]].data))
 
     def finish(self) -> Vocabulary:
         """Return the vocabulary."""

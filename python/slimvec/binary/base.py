@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from slimvec.binary.codes import BlockedCodes, pack
 from slimvec.binary.encoder import Encoder
-from slimvec.binary.factors import FactorsBuilder
-from slimvec.binary.parts import TableParts
+from slimvec.binary.encoding import Encoding
+from slimvec.binary.sources import as_source
 from slimvec.binary.table import BinaryTable
-from slimvec.blocks import row_blocks
 from slimvec.estimator import Estimator
 from slimvec.progress import Progress, ignore
-from slimvec.validation import as_matrix
+from slimvec.storage import open_table
+from slimvec.writing import checked_target
 
 if TYPE_CHECKING:
+    import os
+
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.vectors import Vectors
+    from slimvec.binary.sources import Source
+    from slimvec.vectors import VectorFile, Vectors
 
 
 class BinaryEstimator(Estimator):
@@ -29,7 +31,7 @@ class BinaryEstimator(Estimator):
     mean_: NDArray[np.float32]
     projection_: NDArray[np.float32]
 
-    def fit(self, X: ArrayLike | Vectors, y: None = None, *, progress: Progress = ignore) -> Self:
+    def fit(self, X: ArrayLike | Vectors | VectorFile, y: None = None, *, progress: Progress = ignore) -> Self:
         """Learn mean and projection; each subclass has its own."""
         raise NotImplementedError
 
@@ -70,39 +72,53 @@ class BinaryEstimator(Estimator):
         return self.fit(X, y).transform(X)
 
     def compress(
-        self, vectors: Vectors | ArrayLike, *, factors: bool = False, progress: Progress = ignore
+        self,
+        vectors: Vectors | VectorFile | ArrayLike,
+        *,
+        factors: bool = False,
+        output: str | os.PathLike[str] | None = None,
+        progress: Progress = ignore,
     ) -> BinaryTable:
         """Fit on vectors and return them as a table of codes.
 
         Parameters
         ----------
-        vectors : Vectors or array_like, shape (n, d)
-            With words, the table answers by word; a bare matrix gives a table whose rows are numbers.
+        vectors : Vectors, VectorFile or array_like, shape (n, d)
+            With words, the table answers by word; a bare matrix gives a table whose rows are numbers. A
+            :class:`VectorFile`, which IIQ and ITQ take, is read block by block, twice, and gives the same table as
+            its vectors do in memory.
         factors : bool
             Keep, beside each code, two float16 numbers (three, if the vectors are not of unit length): float queries
             then find many more of the true neighbours (:meth:`BinaryTable.search`), and rows can be turned back into
             vectors of the original space (``lookup(..., original=True)``).
+        output : str or path, optional
+            Write codes straight into this file, and return it opened. The file appears when it is complete: after an
+            error or an interrupt an older one is as it was.
         progress : callable, optional
             ``progress(stage, done, total)``.
 
         Returns
         -------
         BinaryTable
+
+        Raises
+        ------
+        TypeError, ValueError
+            As from ``fit``.
+        OSError
+            If the output cannot be written, or a file of vectors changes between the two times it is read.
         """
+        if output is not None:
+            checked_target(output)  # better said now than after an hour
+        source = as_source(vectors)
         self.fit(vectors, progress=progress)
-        rows = as_matrix(vectors, "vectors")
-        encoder = Encoder(self.mean_, self.projection_)
-        codes = BlockedCodes.empty(len(rows), self.projection_.shape[1])
-        builder = FactorsBuilder(len(rows), self.mean_, self._norm(rows)) if factors else None
-        for first, block in row_blocks(rows):
-            projected = encoder.project_finite(block, "vectors", first)
-            codes.write(first, pack(projected))
-            if builder is not None:
-                builder.update(first, block, projected)
-            progress("encoding", first + len(block), len(rows))
-        words = getattr(vectors, "vocabulary", None)
-        made = None if builder is None else builder.finish()
-        return BinaryTable.from_parts(TableParts(codes, words, encoder, made, self._description()))
+        norm = self._norm(source) if factors else None
+        encoding = Encoding(source, Encoder(self.mean_, self.projection_), norm, self._description(), progress)
+        if output is None:
+            return BinaryTable.from_parts(encoding.to_memory())
+        encoding.to_file(output, BinaryTable.kind)
+        table: BinaryTable = open_table(output)
+        return table
 
     def _description(self) -> dict[str, Any]:
         """Return how the table was made, in JSON's types."""
@@ -111,12 +127,12 @@ class BinaryEstimator(Estimator):
         loss = float(losses[-1]) if len(losses) else None
         return {"method": type(self).__name__, "parameters": parameters, "loss": loss}
 
-    def _norm(self, rows: NDArray[Any]) -> float:
+    def _norm(self, source: Source) -> float:
         """Return the root mean square norm of the rows that were fitted."""
         energy = 0.0
-        for _, block in row_blocks(rows):
+        for block in source.blocks_of_rows():
             energy += float(np.linalg.norm(block.astype(np.float64))) ** 2
-        return float(np.sqrt(energy / len(rows)))
+        return float(np.sqrt(energy / len(source)))
 
 
 def _as_json(value: Any) -> float | str | None:

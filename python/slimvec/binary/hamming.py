@@ -9,9 +9,10 @@ import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
 from slimvec.results import RangeResult, SearchResult
-from slimvec.storage import register, save_table
+from slimvec.storage import register
 from slimvec.validation import as_codes, as_integer, as_threads
 from slimvec.vocabulary import allowed_rows, resolve_rows
+from slimvec.writing import save_table
 
 if TYPE_CHECKING:
     import os

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 
 from slimvec.binary.base import BinaryEstimator
 from slimvec.binary.common_directions import common_directions
+from slimvec.binary.directions import principal_directions
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.rotation import learn_rotation, random_frame
-from slimvec.blocks import row_blocks
+from slimvec.binary.sums import RowSums, sample_keys, sampled_rows
+from slimvec.blocks import even_blocks, row_blocks
 from slimvec.moments import Moments
 from slimvec.progress import Progress, ignore
-from slimvec.validation import as_generator, as_integer, as_training_matrix
+from slimvec.validation import as_generator, as_integer, as_matrix, as_training_matrix
+from slimvec.vectors.file import VectorFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from numpy.typing import ArrayLike, NDArray
 
+    from slimvec.binary.sources import Source
     from slimvec.vectors import Vectors
 
 DEFAULT_TRAIN_ROWS = 10_000
-LARGEST = 1e30
 
 
 class IIQ(BinaryEstimator):
@@ -121,12 +127,18 @@ class IIQ(BinaryEstimator):
         self.max_train_rows = max_train_rows
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike | Vectors, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
+    def fit(
+        self,
+        X: ArrayLike | Vectors | VectorFile,
+        y: None = None,  # noqa: ARG002
+        *,
+        progress: Progress = ignore,
+    ) -> Self:
         """Learn mean, directions and rotation.
 
         Parameters
         ----------
-        X : array_like, shape (n, d), or Vectors
+        X : array_like, shape (n, d), or Vectors or VectorFile
             Rows of real numbers, in any memory order, possibly mapped from a file. Read block by block, never copied
             whole.
         y : None
@@ -138,28 +150,136 @@ class IIQ(BinaryEstimator):
         -------
         self
         """
+        if isinstance(X, VectorFile):
+            return self.fit_blocks(X.blocks_of_rows(progress), progress=progress)
         rows = as_training_matrix(X)
         n, d = rows.shape
-        n_bits = d if self.n_bits is None else as_integer(self.n_bits, "n_bits", 1)
-        n_remove = self._checked_n_remove(d)
-        n_iter = as_integer(self.n_iter, "n_iter", 0)
-        n_train = n if self.max_train_rows is None else min(n, as_integer(self.max_train_rows, "max_train_rows", 1))
+        settings = self._settings(d)
         generator = as_generator(self.random_state)
+        moments = Moments(d)
+        for _, block in row_blocks(rows):
+            moments.update(block)
+            progress("finding directions", moments.count, n)
+        size = n if settings.max_train_rows is None else min(n, settings.max_train_rows)
+        sample = None if size == n else sampled_rows(n, size, sample_keys(generator))
+        return self._learn(moments, partial(_project, rows, sample), settings, generator, progress)
 
-        mean, singular_values, directions = _principal_directions(rows, progress)
+    def fit_blocks(self, blocks: Iterable[ArrayLike], *, progress: Progress = ignore) -> Self:
+        """Learn from rows that come block by block, and are seen once; the same, to the bit, as from all at once.
+
+        Parameters
+        ----------
+        blocks : iterable of array_like, shape (m, d)
+            Of any sizes, all of one dtype. Kept of them are ``max_train_rows`` rows and d² sums.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+        >>> streamed = sv.IIQ(n_bits=32).fit_blocks(X[i : i + 100] for i in range(0, 500, 100))
+        >>> bool(np.array_equal(streamed.projection_, sv.IIQ(n_bits=32).fit(X).projection_))
+        True
+        """
+        sums: RowSums | None = None
+        generator = as_generator(self.random_state)
+        for block in even_blocks(as_matrix(block, "blocks") for block in blocks):
+            if sums is None:
+                self._settings(block.shape[1])  # what is wrong is said before an hour of reading
+                sums = self._sums(block.shape[1], generator)
+            sums.update(block)
+        if sums is None:
+            raise ValueError("blocks holds no rows; expected at least one")
+        return self._fit_sums(sums, generator, progress)
+
+    def sums(self, n_columns: int, first_row: int = 0) -> RowSums:
+        """Return an empty accumulator for :meth:`fit_sums`: let every worker have one, and merge them.
+
+        Parameters
+        ----------
+        n_columns : int
+            Width d of the rows.
+        first_row : int
+            Number of the first row that this worker will see, among all rows. It fixes what the worker samples, so
+            that all of them together draw the rows that :meth:`fit` would. ``random_state`` must be an integer.
+
+        Returns
+        -------
+        RowSums
+            With ``update(rows)`` and ``merge(other)``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+        >>> iiq = sv.IIQ(n_bits=32)
+        >>> first, second = iiq.sums(64).update(X[:200]), iiq.sums(64, first_row=200).update(X[200:])
+        >>> iiq.fit_sums(first.merge(second)).projection_.shape
+        (64, 32)
+        """
+        return self._sums(n_columns, as_integer(self.random_state, "random_state", 0), first_row)
+
+    def fit_sums(self, sums: RowSums, *, progress: Progress = ignore) -> Self:
+        """Learn from what :meth:`sums` gathered.
+
+        Parameters
+        ----------
+        sums : RowSums
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit_sums(sums, as_generator(self.random_state), progress)
+
+    def _sums(self, d: int, random_state: int | np.random.Generator, first_row: int = 0) -> RowSums:
+        return RowSums(d, self._settings(d).max_train_rows, random_state, first_row)
+
+    def _fit_sums(self, sums: RowSums, generator: np.random.Generator, progress: Progress) -> Self:
+        project = partial(_project, sums.sample(), None)
+        return self._learn(sums.moments, project, self._settings(sums.n_columns), generator, progress)
+
+    def _learn(
+        self,
+        moments: Moments,
+        project: Callable[[Encoder], NDArray[np.float32]],
+        settings: _Settings,
+        generator: np.random.Generator,
+        progress: Progress,
+    ) -> Self:
+        """Set what is learnt, from moments and from what gives the sampled rows as an encoder projects them."""
+        d, n_bits, n_remove = settings.n_columns, settings.n_bits, settings.n_remove
+        mean, singular_values, directions = principal_directions(moments)
         if n_remove is None:
             n_remove = common_directions(singular_values)
         kept = directions[:, n_remove : n_remove + min(n_bits, d - n_remove)]
-        sample = None if n_train == n else np.sort(generator.choice(n, n_train, replace=False))
-        projected = _project(rows, sample, Encoder(mean, kept))
         frame = random_frame(kept.shape[1], n_bits, generator)
-        rotation, loss = learn_rotation(projected, frame, n_iter, progress)
+        rotation, loss = learn_rotation(project(Encoder(mean, kept)), frame, settings.n_iter, progress)
 
         # All at once, at the end: an interrupted fit leaves an earlier one whole.
         self.mean_, self.projection_ = mean, kept @ rotation
         self.singular_values_, self.quantization_loss_ = singular_values, loss
         self.n_remove_, self.n_features_in_ = n_remove, d
         return self
+
+    def _settings(self, d: int) -> _Settings:
+        """Return the parameters, checked, for vectors of d dimensions."""
+        return _Settings(
+            d,
+            d if self.n_bits is None else as_integer(self.n_bits, "n_bits", 1),
+            self._checked_n_remove(d),
+            as_integer(self.n_iter, "n_iter", 0),
+            None if self.max_train_rows is None else as_integer(self.max_train_rows, "max_train_rows", 1),
+        )
 
     def _checked_n_remove(self, d: int) -> int | None:
         """Return D, or None if the spectrum is to tell it."""
@@ -169,10 +289,20 @@ class IIQ(BinaryEstimator):
             return None
         return as_integer(self.n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions")
 
-    def _norm(self, rows: NDArray[Any]) -> float:
+    def _norm(self, source: Source) -> float:
         """Return the root mean square norm of the rows that were fitted, without reading them again."""
-        variance = float((self.singular_values_**2).sum()) / len(rows)
+        variance = float((self.singular_values_**2).sum()) / len(source)
         return float(np.sqrt(variance + self.mean_.astype(np.float64) @ self.mean_))
+
+
+class _Settings(NamedTuple):
+    """Checked parameters; no ``n_remove`` stands for "auto", no ``max_train_rows`` for all."""
+
+    n_columns: int
+    n_bits: int
+    n_remove: int | None
+    n_iter: int
+    max_train_rows: int | None
 
 
 class ITQ(IIQ):
@@ -207,38 +337,6 @@ class ITQ(IIQ):
         random_state: int | np.random.Generator | None = 0,
     ) -> None:
         super().__init__(n_bits, 0, n_iter=n_iter, max_train_rows=max_train_rows, random_state=random_state)
-
-
-def _principal_directions(
-    rows: NDArray[Any], progress: Progress
-) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float32]]:
-    """Return the mean ``(d,)``, the singular values of the centred rows, largest first, and directions ``(d, d)``.
-
-    Directions are columns, each with its largest entry positive: LAPACK leaves the signs open, and fixing them makes a
-    run repeatable across builds of it.
-    """
-    moments = Moments(rows.shape[1])
-    for _, block in row_blocks(rows):
-        moments.update(block)
-        progress("finding directions", moments.count, len(rows))
-    mean, scatter = moments.finalize()
-    eigenvalues, vectors = np.linalg.eigh(scatter)
-    eigenvalues, vectors = np.maximum(eigenvalues[::-1], 0.0), vectors[:, ::-1]
-    largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
-    _check_range(mean, eigenvalues.sum() / moments.count)
-    directions = (vectors * np.where(largest >= 0, 1.0, -1.0)).astype(np.float32)
-    return mean.astype(np.float32), np.sqrt(eigenvalues), directions
-
-
-def _check_range(mean: NDArray[np.float64], variance: float) -> None:
-    """Raise ValueError if float32, in which codes are made, cannot hold the rows or tell them from their mean."""
-    if variance**0.5 + np.linalg.norm(mean) > LARGEST:
-        raise ValueError(
-            f"X holds values too large for float32 sums (above {LARGEST:g}); divide it by a constant first"
-        )
-    rounding = np.linalg.norm(mean - mean.astype(np.float32))
-    if rounding > 0.1 * variance**0.5:
-        raise ValueError("the mean of X is so large that float32 cannot tell the rows apart; subtract it from X first")
 
 
 def _project(rows: NDArray[Any], sample: NDArray[np.intp] | None, encoder: Encoder) -> NDArray[np.float32]:

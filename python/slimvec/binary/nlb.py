@@ -13,10 +13,12 @@ from slimvec.progress import Progress, ignore
 from slimvec.validation import as_generator, as_integer, as_training_matrix, check_finite
 
 if TYPE_CHECKING:
+    import os
+
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.binary.table import BinaryTable
-    from slimvec.vectors import Vectors
+    from slimvec.vectors import VectorFile, Vectors
 
 DECAY = 0.95  # of both learning rates, after each epoch
 
@@ -101,7 +103,7 @@ class NLB(BinaryEstimator):
         self.n_epochs = n_epochs
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike | Vectors, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
+    def fit(self, X: ArrayLike | Vectors | VectorFile, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
         """Learn W and c.
 
         Parameters
@@ -142,7 +144,12 @@ class NLB(BinaryEstimator):
         return self
 
     def compress(
-        self, vectors: Vectors | ArrayLike, *, factors: bool = False, progress: Progress = ignore
+        self,
+        vectors: Vectors | VectorFile | ArrayLike,
+        *,
+        factors: bool = False,
+        output: str | os.PathLike[str] | None = None,
+        progress: Progress = ignore,
     ) -> BinaryTable:
         """Fit on vectors and return them as a table of codes.
 
@@ -151,6 +158,8 @@ class NLB(BinaryEstimator):
         vectors : Vectors or array_like, shape (n, d)
         factors : bool
             Must be False.
+        output : str or path, optional
+            Write codes straight into this file, and return it opened.
         progress : callable, optional
             ``progress(stage, done, total)``.
 
@@ -165,7 +174,7 @@ class NLB(BinaryEstimator):
         """
         if factors:
             raise ValueError("factors=True: NLB's projection is not orthogonal, which factors need; use IIQ or ITQ")
-        return super().compress(vectors, progress=progress)
+        return super().compress(vectors, output=output, progress=progress)
 
 
 def _rate(value: Any, name: str) -> float:

@@ -16,7 +16,7 @@ from slimvec.validation import as_generator, as_integer, as_training_matrix
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from slimvec.vectors import Vectors
+    from slimvec.vectors import VectorFile, Vectors
 
 
 class RandomRotation(BinaryEstimator):
@@ -74,7 +74,7 @@ class RandomRotation(BinaryEstimator):
         self.center = center
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike | Vectors, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
+    def fit(self, X: ArrayLike | Vectors | VectorFile, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
         """Find the mean and draw the projections.
 
         Parameters
@@ -135,7 +135,7 @@ class SignBits(BinaryEstimator):
 
     def fit(
         self,
-        X: ArrayLike | Vectors,
+        X: ArrayLike | Vectors | VectorFile,
         y: None = None,  # noqa: ARG002
         *,
         progress: Progress = ignore,  # noqa: ARG002

@@ -12,9 +12,10 @@ from slimvec.binary.parts import TableParts
 from slimvec.binary.rows import CodeRows
 from slimvec.binary.search import TableSearch
 from slimvec.binary.similarity import largest, similarities
-from slimvec.storage import register, save_table
+from slimvec.storage import register
 from slimvec.validation import as_codes, as_integer
 from slimvec.vocabulary import Vocabulary
+from slimvec.writing import save_table
 
 if TYPE_CHECKING:
     import os

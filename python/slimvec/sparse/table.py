@@ -10,9 +10,10 @@ from slimvec.errors import FormatError, missing_extra
 from slimvec.sparse.factors import FLOAT_TYPES, OFFSET_TYPES, Factors, index_type
 from slimvec.sparse.mixture import mixture
 from slimvec.sparse.rows import SparseRows
-from slimvec.storage import register, save_table
+from slimvec.storage import register
 from slimvec.validation import as_integer
 from slimvec.vocabulary import optional_vocabulary
+from slimvec.writing import save_table
 
 if TYPE_CHECKING:
     import os

@@ -1,6 +1,7 @@
 """Reading embedding files, and holding what was read."""
 
+from slimvec.vectors.file import VectorFile
 from slimvec.vectors.reading import read_vectors
 from slimvec.vectors.vectors import Vectors
 
-__all__ = ["Vectors", "read_vectors"]
+__all__ = ["VectorFile", "Vectors", "read_vectors"]

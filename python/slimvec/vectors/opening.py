@@ -17,7 +17,7 @@ from slimvec.vectors.text import looks_like_text, parse_header
 from slimvec.vectors.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from slimvec.progress import Progress
@@ -32,8 +32,8 @@ Reader = TextReader | RecordReader
 @contextmanager
 def open_reader(
     path: Path, format: str | None, limit: int | None, threads: int | None, progress: Progress
-) -> Iterator[tuple[Reader, Callable[[], None], os.stat_result]]:
-    """Open a file: yields its reader, what reports how far it is, and what the system says of the file.
+) -> Iterator[tuple[Reader, ByteReport]]:
+    """Open a file: yields its reader, and what reports how far it is.
 
     Every FormatError that leaves the block names the file.
     """
@@ -44,7 +44,7 @@ def open_reader(
             if buffered.peek(2).startswith(_GZIP_MAGIC):  # peeking, not seeking: pipes are read too
                 source = stack.enter_context(ReadAhead(gzip.GzipFile(fileobj=buffered)))
             window = Window(source)
-            yield _reader(window, format, limit, threads), _ByteReport(raw, progress), os.fstat(raw.fileno())
+            yield _reader(window, format, limit, threads), ByteReport(raw, progress)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise FormatError(f"{path}: damaged gzip data ({error})") from None
         except FormatError as error:
@@ -70,7 +70,7 @@ def _recognise(sample: bytes) -> str:
     return "word2vec" if looks_like_text(rest) else "word2vec-binary"
 
 
-class _ByteReport:
+class ByteReport:
     """Reports the position in the file on disk: compressed bytes, for a compressed one. Silent for pipes."""
 
     def __init__(self, raw: io.FileIO, progress: Progress) -> None:
@@ -81,3 +81,17 @@ class _ByteReport:
     def __call__(self) -> None:
         if self._size:
             self._progress("reading vectors", min(self._raw.tell(), self._size), self._size)
+
+    def expect(self, n_read: int, n_rows: int | None) -> int:
+        """Return how many rows the file will have, going by those read, and by what its header promises at most.
+
+        A promise alone would let a small file take any amount of memory.
+        """
+        done = self._raw.tell() if self._size else 0
+        expected = 0 if done == 0 else n_read * self._size // done + n_read // 50  # 2 % more: words grow longer
+        return expected if n_rows is None else min(expected, n_rows)
+
+    def identity(self) -> tuple[int, ...]:
+        """Return what changes when the file is written to or replaced."""
+        now = os.fstat(self._raw.fileno())
+        return now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns

@@ -20,10 +20,8 @@ from slimvec.vocabulary import VocabularyBuilder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from slimvec.vectors.opening import Reader
-
 FORMATS = ("word2vec", "word2vec-binary", "glove", "fasttext", "npy")
-ROWS_PER_REPORT = 1000
+ROWS_AT_ONCE = 1000  # few enough for progress to be seen, enough for threads to be worth waking
 
 _NPY_MAGIC = b"\x93NUMPY"
 
@@ -85,10 +83,7 @@ def read_vectors(
     >>> sv.read_vectors(path)["dog"]
     array([0.25, 2.  ], dtype=float32)
     """
-    if format is not None and format not in FORMATS:
-        raise ValueError(f"format={format!r}; expected one of {', '.join(FORMATS)}, or None to recognise it")
-    if limit is not None:
-        limit = as_integer(limit, "limit", 1)
+    limit = check_options(format, limit)
     parts = path if isinstance(path, tuple) else (path,)
     if isinstance(path, tuple) and len(path) != 2:
         raise ValueError(f"path has {len(path)} parts; expected a pair (.npy file, word list)")
@@ -104,6 +99,13 @@ def read_vectors(
     return _read_npy(Path(parts[0]), Path(parts[1]), limit, name)
 
 
+def check_options(format: str | None, limit: int | None) -> int | None:
+    """Return the limit, after checking both."""
+    if format is not None and format not in FORMATS:
+        raise ValueError(f"format={format!r}; expected one of {', '.join(FORMATS)}, or None to recognise it")
+    return None if limit is None else as_integer(limit, "limit", 1)
+
+
 def is_npy(path: Path, format: str | None) -> bool:
     """Tell whether a file is to be read as ``.npy``: because that was asked for, or by its first bytes."""
     if format is not None or not path.is_file():  # the first bytes of a pipe come only once
@@ -113,14 +115,14 @@ def is_npy(path: Path, format: str | None) -> bool:
 
 
 def _read_file(path: Path, format: str | None, limit: int | None, progress: Progress, threads: int | None) -> Vectors:
-    with open_reader(path, format, limit, threads, progress) as (reader, report, status):
+    with open_reader(path, format, limit, threads, progress) as (reader, report):
         builder = VocabularyBuilder()
-        rows = np.empty((_expected_rows(reader, status.st_size), reader.dim), np.float32)
+        rows = np.empty((ROWS_AT_ONCE, reader.dim), np.float32)
         filled = 0
         while True:
-            if filled == len(rows):  # grows in place: big blocks of memory are moved by the system, not copied
-                rows.resize((filled + filled // 4 + ROWS_PER_REPORT, reader.dim), refcheck=False)
-            read = reader.read(rows[filled : filled + ROWS_PER_REPORT])
+            if filled == len(rows):
+                rows = _with_room(rows, report.expect(filled, reader.n_rows))
+            read = reader.read(rows[filled : filled + ROWS_AT_ONCE])
             if not read.n_rows:
                 break
             filled += keep_new(rows[filled : filled + read.n_rows], builder.add(read.text, read.offsets))
@@ -131,10 +133,14 @@ def _read_file(path: Path, format: str | None, limit: int | None, progress: Prog
     return Vectors(builder.finish(), rows)
 
 
-def _expected_rows(reader: Reader, size: int) -> int:
-    """Return how many rows to make room for; what a header promises is believed as far as the file's size allows."""
-    least = size // (2 * reader.dim + 1)  # bytes of a line: a digit and a blank per number
-    return max(1, ROWS_PER_REPORT if reader.n_rows is None else min(reader.n_rows, least + ROWS_PER_REPORT))
+def _with_room(rows: NDArray[np.float32], expected: int) -> NDArray[np.float32]:
+    """Return an array that begins with ``rows`` and has room for as many as are expected, but for more in any case.
+
+    What is expected is not written to, so it takes no memory until it comes.
+    """
+    larger = np.empty((max(expected, len(rows) + len(rows) // 4 + 1), rows.shape[1]), np.float32)
+    larger[: len(rows)] = rows
+    return larger
 
 
 def load_npy(path: Path) -> NDArray[Any]:

@@ -150,6 +150,8 @@ def _describe(table: sv.BinaryTable | sv.SparseTable | sv.HammingIndex, path: Pa
     counted = _describe_sparse(info) if isinstance(table, sv.SparseTable) else _describe_binary(info)
     sizes = ", ".join(f"{name} {_megabytes(size)}" for name, size in info["bytes"].items())
     print(f"on disk     {_megabytes(path.stat().st_size)}: {sizes}")
+    if info["resident"] is not None:
+        print(f"in memory   {_megabytes(info['resident'])} of it now")
     if info.get("dimension") and info["stored_ratio"]:
         floats = 4 * info["rows"] * info["dimension"]
         print(f"as float32  {_megabytes(floats)}")

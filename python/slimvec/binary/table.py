@@ -12,6 +12,7 @@ from slimvec.binary.parts import TableParts
 from slimvec.binary.rows import CodeRows
 from slimvec.binary.search import TableSearch
 from slimvec.binary.similarity import largest, similarities
+from slimvec.pages import resident_bytes
 from slimvec.storage import register
 from slimvec.validation import as_codes, as_integer
 from slimvec.vocabulary import Vocabulary
@@ -110,9 +111,11 @@ class BinaryTable(CodeRows):
         -------
         dict
             ``kind``, ``rows``, ``bits``, ``dimension`` (of the original vectors, or None), ``made_by`` (method and
-            parameters), ``bytes`` (stored bytes of ``codes``, ``factors``, ``encoder`` and ``words``),
-            ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and ``stored_ratio`` (float32 matrix
-            over all that is stored but the words; None where the dimension is not known).
+            parameters), ``bytes`` (on disk, of ``codes``, ``factors``, ``encoder`` and ``words``), ``resident`` (bytes
+            of all these that lie in physical memory now, None where the system does not tell: of a mapped file those
+            that were used, by anybody), ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and
+            ``stored_ratio`` (float32 matrix over all that is stored but the words; None where the dimension is not
+            known).
         """
         encoder = self._parts.encoder
         dimension = None if encoder is None else len(encoder.mean)
@@ -129,6 +132,7 @@ class BinaryTable(CodeRows):
             "dimension": dimension,
             "made_by": dict(self._parts.made_by),
             "bytes": {**sizes, "words": 0 if self.vocabulary is None else self.vocabulary.nbytes},
+            "resident": resident_bytes(self._parts.arrays()),
             "compression_ratio": self.compression_ratio,
             "stored_ratio": 4 * len(self) * dimension / stored if dimension and stored else None,
         }

@@ -19,8 +19,7 @@ struct ElementTypes {
   std::size_t smallest, largest;
 };
 
-constexpr ElementTypes kOffsets32 = {'u', 4, 4}, kOffsets64 = {'i', 8, 8}, kIndices = {'u', 1, 4},
-                       kFloats = {'f', 2, 4};
+constexpr ElementTypes kOffsets32 = {'u', 4, 4}, kInt64 = {'i', 8, 8}, kIndices = {'u', 1, 4}, kFloats = {'f', 2, 4};
 
 bool is_one_of(const py::dtype& type, const ElementTypes& types) {
   const auto size = static_cast<std::size_t>(type.itemsize());
@@ -50,7 +49,7 @@ const void* plain(const py::array& array, const ElementTypes& types, const char*
 SparseRows check_rows(const py::array& indptr, const py::array& indices, const py::array& values,
                       std::size_t n_columns) {
   SparseRows rows = {};
-  rows.indptr = plain(indptr, indptr.itemsize() == 4 ? kOffsets32 : kOffsets64, "indptr");
+  rows.indptr = plain(indptr, indptr.itemsize() == 4 ? kOffsets32 : kInt64, "indptr");
   rows.indices = plain(indices, kIndices, "indices");
   rows.values = plain(values, kFloats, "values");
   require(indptr.size() >= 1, "indptr must have n_rows + 1 entries");
@@ -77,14 +76,13 @@ Anchors check_anchors(const py::array& anchors) {
 constexpr std::size_t kFewRows = 4;
 
 FloatArray lookup_sparse_rows(const Kernels& isa, const py::array& indptr, const py::array& indices,
-                              const py::array& values, const py::array& anchors, const IdArray& ids) {
+                              const py::array& values, const py::array& anchors, const py::array& ids) {
   check_isa(isa);
   const Anchors table = check_anchors(anchors);
   const SparseRows rows = check_rows(indptr, indices, values, size_of(anchors, 0));
-  require(ids.ndim() == 1, "ids must be one-dimensional");
+  const auto* in = static_cast<const std::int64_t*>(plain(ids, kInt64, "ids"));
   const std::size_t n_ids = size_of(ids, 0);
   FloatArray out = new_array<FloatArray>(n_ids, table.d);
-  const std::int64_t* in = elements(ids);
   float* to = out.mutable_data();
   std::optional<py::gil_scoped_release> unlocked;
   if (n_ids > kFewRows) unlocked.emplace();

@@ -25,10 +25,10 @@ const Index* typed(const void* array, std::size_t element) {
 // Loops without branches, which compilers vectorise: what is wrong is found after the loop.
 template <typename Offset>
 bool copy_rising(const Offset* offsets, std::size_t n_rows, std::uint32_t* starts) {
-  bool rising = true;
-  for (std::size_t i = 0; i < n_rows; ++i) rising &= offsets[i] <= offsets[i + 1];
+  Offset falls = 0;  // as wide as the offsets: a bool would keep the loop from vectors
+  for (std::size_t i = 0; i < n_rows; ++i) falls |= offsets[i] > offsets[i + 1];
   for (std::size_t i = 0; i <= n_rows; ++i) starts[i] = static_cast<std::uint32_t>(offsets[i] - offsets[0]);
-  return rising;
+  return falls == 0;
 }
 
 template <typename Index>

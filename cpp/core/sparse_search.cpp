@@ -14,8 +14,9 @@ namespace {
 
 constexpr std::size_t kChunkRows = 64;    // checked, then used while in L1
 constexpr std::size_t kTileQueries = 64;  // share a chunk; their scores are four AVX-512 registers per row
-// Up to so many queries run one by one: over 4 M entries 2.0 ms each, where up to eight together take 6.2 (EPYC Turin).
-constexpr std::size_t kFewQueries = 3;
+// Up to so many queries run one by one: over 4 M entries 1.2 ms each, where up to eight together take 6 to 8 (EPYC
+// Turin).
+constexpr std::size_t kFewQueries = 6;
 constexpr std::size_t kEntriesPerThread = std::size_t{1} << 18;  // 0.12 ms for one query: a few times a thread's start
 constexpr std::size_t kMaxThreads = 256;
 
@@ -52,29 +53,12 @@ struct Ranking {
   }
 };
 
-// One query: plain sums. Vectors of rows would need three gather instructions per entry, which cost more. On an EPYC
-// Turin this loop takes 1.3 ms for 4 M entries, two floating-point loads per entry and cycle being its limit.
-template <typename Index>
-void sum_rows(const Chunk& chunk, const Index* indices, const float* anchor_scores, float* scores) {
-  for (std::size_t i = 0; i < chunk.n_rows; ++i) {
-    float score = 0;
-    for (std::size_t j = chunk.starts[i]; j < chunk.starts[i + 1]; ++j) {
-      score += chunk.weights[j] * anchor_scores[indices[j]];
-    }
-    scores[i] = score;
-  }
-}
-
-void score_chunk(const SparseRows& rows, const Chunk& chunk, const float* anchor_scores, const Ranking& ranking,
-                 float* scores, TopScores& top) {
-  check_indices(rows, chunk.entries);
-  const std::size_t first = chunk.entries.begin;
-  if (rows.index_size == 1) {
-    sum_rows(chunk, static_cast<const std::uint8_t*>(rows.indices) + first, anchor_scores, scores);
-  } else if (rows.index_size == 2) {
-    sum_rows(chunk, static_cast<const std::uint16_t*>(rows.indices) + first, anchor_scores, scores);
-  } else {
-    sum_rows(chunk, static_cast<const std::uint32_t*>(rows.indices) + first, anchor_scores, scores);
+void score_chunk(const Kernels& isa, const SparseRows& rows, const Chunk& chunk, const float* anchor_scores,
+                 const Ranking& ranking, float* scores, TopScores& top) {
+  const char* indices = static_cast<const char*>(rows.indices) + chunk.entries.begin * rows.index_size;
+  if (!isa.score_rows(indices, rows.index_size, chunk.weights, chunk.starts, chunk.n_rows, anchor_scores,
+                      rows.n_columns, scores)) {
+    check_indices(rows, chunk.entries);  // says which is damaged
   }
   if (ranking.row_scales) {
     for (std::size_t i = 0; i < chunk.n_rows; ++i) scores[i] *= ranking.row_scales[chunk.first_row + i];
@@ -155,7 +139,7 @@ void scan_rows(const Kernels& isa, const SparseRows& rows, const Ranking& rankin
     interrupt.check();
     read_chunk(isa, rows, row, std::min(kChunkRows, end_row - row), chunk);
     for (std::size_t q = 0; tile.is_small() && q < tile.n_queries; ++q) {
-      score_chunk(rows, chunk, tile.anchor_scores + q * tile.n_columns, ranking, scores.data(), tops[q]);
+      score_chunk(isa, rows, chunk, tile.anchor_scores + q * tile.n_columns, ranking, scores.data(), tops[q]);
     }
     if (!tile.is_small()) score_tile(isa, rows, chunk, tile, ranking, scores.data(), best.data(), tops);
   }

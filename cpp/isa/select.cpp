@@ -13,13 +13,13 @@ constexpr std::uint32_t kNeedsAvx512 = kPopcnt | kAvx2 | kF16c | kAvx512f | kAvx
 constexpr Kernels kAvx512Kernels = {
     "avx512",          kNeedsAvx512,         pack_signs_avx512,        unpack_avx512,
     count_bits_avx512, hamming_below_avx512, asymmetric_tables_avx512, asymmetric_above_avx512,
-    gather_f32_avx512, gather_f16_avx512,    widen_halves_avx512};
+    gather_f32_avx512, gather_f16_avx512,    widen_halves_avx512,      score_rows_avx512};
 #endif
 #ifdef SLIMVEC_AVX2
 constexpr std::uint32_t kNeedsAvx2 = kPopcnt | kAvx2 | kF16c;
 constexpr Kernels kAvx2Kernels = {"avx2",          kNeedsAvx2,         pack_signs_avx2,        unpack_avx2,
                                   count_bits_avx2, hamming_below_avx2, asymmetric_tables_avx2, asymmetric_above_avx2,
-                                  gather_f32_avx2, gather_f16_avx2,    widen_halves_avx2};
+                                  gather_f32_avx2, gather_f16_avx2,    widen_halves_avx2,      score_rows_avx2};
 #endif
 #ifdef SLIMVEC_NEON
 constexpr Kernels kNeonKernels = {"neon",
@@ -32,7 +32,8 @@ constexpr Kernels kNeonKernels = {"neon",
                                   asymmetric_above_neon,
                                   gather_f32_neon,
                                   gather_f16_neon,
-                                  widen_halves_neon};
+                                  widen_halves_neon,
+                                  score_rows_neon};
 #endif
 constexpr Kernels kScalarKernels = {"scalar",
                                     0,
@@ -44,7 +45,8 @@ constexpr Kernels kScalarKernels = {"scalar",
                                     asymmetric_above_scalar,
                                     gather_f32_scalar,
                                     gather_f16_scalar,
-                                    widen_halves_scalar};
+                                    widen_halves_scalar,
+                                    score_rows_scalar};
 
 }  // namespace
 

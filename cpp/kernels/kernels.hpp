@@ -1,4 +1,5 @@
-// Contracts of the compiled kernels: the only header that a kernel file includes besides intrinsics.
+// Contracts of the compiled kernels: the only header that a kernel file includes besides intrinsics and, next to it,
+// what the instruction sets share.
 //
 // A *code* is one row of bits. Bit j is `value_j >= 0`, least significant bit first, so that the bytes equal
 // numpy.packbits(x >= 0, axis=1, bitorder="little"); bits past n_bits are zero.
@@ -84,6 +85,14 @@ using GatherF16 = void(const std::uint16_t* anchors, std::size_t stride, std::si
 // out[i] = halves[i], float16 to float32: exact.                    numpy: halves.astype(float32)
 using WidenHalves = void(const std::uint16_t* halves, std::size_t n, float* out);
 
+// One query against sparse rows, from its scores of the anchors alone:
+//   scores[i] = sum of weights[j] * anchor_scores[indices[j]] over j from starts[i] to starts[i + 1] - 1
+//                                                  numpy: for j: scores[i] += weights[j] * anchor_scores[indices[j]]
+// summed in the order of a gather; starts[0] is 0. Indices (uint8, uint16 or uint32: index_size is in bytes) are
+// checked here, where they are about to be used: returns false, having written nothing, if one is not below n_anchors.
+using ScoreRows = bool(const void* indices, unsigned index_size, const float* weights, const std::uint32_t* starts,
+                       std::size_t n_rows, const float* anchor_scores, std::size_t n_anchors, float* scores);
+
 // One instruction set: its name, the CPU features it needs (isa/features.hpp) and its kernels.
 struct Kernels {
   const char* name;
@@ -97,6 +106,7 @@ struct Kernels {
   GatherF32* gather_f32;
   GatherF16* gather_f16;
   WidenHalves* widen_halves;
+  ScoreRows* score_rows;
 };
 
 PackSigns pack_signs_scalar, pack_signs_avx2, pack_signs_avx512, pack_signs_neon;
@@ -108,5 +118,6 @@ AsymmetricAbove asymmetric_above_scalar, asymmetric_above_avx2, asymmetric_above
 GatherF32 gather_f32_scalar, gather_f32_avx2, gather_f32_avx512, gather_f32_neon;
 GatherF16 gather_f16_scalar, gather_f16_avx2, gather_f16_avx512, gather_f16_neon;
 WidenHalves widen_halves_scalar, widen_halves_avx2, widen_halves_avx512, widen_halves_neon;
+ScoreRows score_rows_scalar, score_rows_avx2, score_rows_avx512, score_rows_neon;
 
 }  // namespace slimvec

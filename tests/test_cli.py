@@ -182,7 +182,7 @@ def test_what_anchors_weigh_in(sparse_file):
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["compress"], ["info"], ["neighbors"], ["demo"]])
+@pytest.mark.parametrize("arguments", [[], ["compress"], ["info"], ["neighbors"], ["export"], ["demo"]])
 def test_help(arguments):
     done = run(*arguments, "--help")
     assert done.returncode == 0

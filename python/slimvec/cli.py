@@ -1,4 +1,4 @@
-"""The command line: ``slimvec compress | info | neighbors | evaluate | demo``."""
+"""The command line: ``slimvec compress | info | neighbors | export | evaluate | demo``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import slimvec as sv
 from slimvec import evaluate_command
+from slimvec.blocks import row_blocks
 from slimvec.methods import add_options, make_method
 from slimvec.progress import Progress, ignore
 from slimvec.vectors.reading import is_npy, load_npy
+from slimvec.vectors.saving import write_blocks
 from slimvec.writing import checked_target
 
 if TYPE_CHECKING:
@@ -88,6 +92,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     neighbors.add_argument("-k", type=int, help=f"how many (default: {DEFAULT_K})")
     neighbors.set_defaults(run=_neighbors)
+
+    export = commands.add_parser("export", help="write a table's vectors for other programs")
+    export.add_argument("table", metavar="TABLE")
+    export.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        required=True,
+        help="word2vec text; word2vec binary if it ends in .bin; an array and words.txt beside it if in .npy",
+    )
+    export.add_argument(
+        "--original", action="store_true", help="codes with factors: estimates of the vectors that they were made from"
+    )
+    export.set_defaults(run=_export)
 
     evaluate = commands.add_parser("evaluate", help="judge vectors, and what compression leaves of them")
     evaluate_command.add_options(evaluate)
@@ -204,6 +222,22 @@ def _row(text: str) -> int:
     if not text.isdecimal():
         raise ValueError(f"{text!r} is not a row number, and this table has no words")
     return int(text)
+
+
+def _export(options: argparse.Namespace) -> None:
+    table = sv.open(options.table)
+    if isinstance(table, sv.HammingIndex) or (options.original and isinstance(table, sv.SparseTable)):
+        wanted = "a table of codes" if options.original else "a table"
+        raise ValueError(f"{options.table}: export{' --original' * options.original} needs {wanted}")
+    original = {"original": True} if options.original else {}
+    output = checked_target(options.output)
+    if output.exists() and output.samefile(options.table):
+        raise ValueError(f"-o {options.output} is the table itself; choose another name")
+    width = table.lookup(np.arange(0), **original).shape[1]
+    blocks = (table.lookup(rows, **original) for _, rows in row_blocks(np.arange(len(table))))
+    with _Bars() as progress:
+        write_blocks(output, table.vocabulary, blocks, (len(table), width), None, progress)
+    print(f"{options.output}: {len(table):,} x {width}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ std::vector<char> read(const std::string& path) {
 void write(const std::string& path, const std::vector<char>& bytes) {
   std::FILE* file = std::fopen(path.c_str(), "wb");
   CHECK(file != nullptr);
-  CHECK(std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size());
+  CHECK(bytes.empty() || std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size());
   std::fclose(file);
 }
 

@@ -16,7 +16,7 @@ from slimvec import evaluate_command
 from slimvec.blocks import row_blocks
 from slimvec.methods import add_options, make_method
 from slimvec.progress import Progress, ignore
-from slimvec.vectors.reading import is_npy, load_npy
+from slimvec.vectors.mapped import load_matrix, mapped_format
 from slimvec.vectors.saving import write_blocks
 from slimvec.writing import checked_target
 
@@ -70,10 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     compress = commands.add_parser("compress", help="turn an embedding file into a table of codes, or of anchors")
-    compress.add_argument("input", metavar="IN", help="word2vec, GloVe, fastText .vec (also .gz), .npy or a folder")
+    compress.add_argument(
+        "input",
+        metavar="IN",
+        help="word2vec, GloVe, fastText .vec (also .gz, .zst) or .bin (whole words only), .npy, safetensors, a folder",
+    )
     compress.add_argument("-o", "--output", metavar="OUT", required=True, help="the table to write")
     compress.add_argument(
-        "--words", metavar="FILE", help="word list of an .npy file, one per line (default: words.txt)"
+        "--words", metavar="FILE", help="word list of .npy or safetensors, one per line (default: words.txt)"
     )
     compress.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
     add_options(compress)
@@ -136,16 +140,17 @@ def _compress(options: argparse.Namespace) -> None:
 def _source(options: argparse.Namespace, progress: Progress) -> Any:
     """Return what is read block by block if it can be: a file of text or records. Pipes cannot be read twice."""
     path = Path(options.input)
-    if options.words is None and path.is_file() and not is_npy(path, None):
+    if options.words is None and path.is_file() and mapped_format(path, None) is None:
         return sv.VectorFile(path, limit=options.limit)
     return _read(options, progress)
 
 
 def _read(options: argparse.Namespace, progress: Progress) -> Any:
-    """Return the vectors, or the bare matrix of an .npy file that comes without words."""
+    """Return the vectors, or the bare matrix of an .npy or safetensors file that comes without words."""
     path = Path(options.input)
-    if options.words is None and path.suffix == ".npy" and not path.with_name("words.txt").exists():
-        return load_npy(path)[: options.limit]
+    kind = mapped_format(path, None)
+    if options.words is None and kind in {"npy", "safetensors"} and not path.with_name("words.txt").exists():
+        return load_matrix(path, kind)[: options.limit]
     source = options.input if options.words is None else (options.input, options.words)
     return sv.read_vectors(source, limit=options.limit, progress=progress)
 

@@ -11,7 +11,7 @@ from slimvec.binary.encoder import Encoder
 from slimvec.binary.parts import TableParts
 from slimvec.binary.rows import CodeRows
 from slimvec.binary.search import TableSearch
-from slimvec.binary.similarity import largest, similarities
+from slimvec.binary.similarity import most_similar
 from slimvec.pages import resident_bytes
 from slimvec.storage import register
 from slimvec.validation import as_codes, as_integer
@@ -250,9 +250,8 @@ class BinaryTable(CodeRows):
                 raise ValueError("query is empty; expected at least one word, row or vector")
             codes = self._parts.codes.read(rows)
         k = as_integer(k, "k", 1, len(self) - len(rows), why=", the number of rows that are not in the query")
-        cosines = similarities(self._parts.codes, codes)
-        cosines[rows] = -np.inf
-        return [(self._name(row), float(cosines[row])) for row in largest(cosines, k).tolist()]
+        best, cosines = most_similar(self._parts.codes, codes, rows, k)
+        return [(self._name(row), cosine) for row, cosine in zip(best.tolist(), cosines.tolist(), strict=True)]
 
     # ---- files
 

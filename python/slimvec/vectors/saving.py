@@ -70,10 +70,8 @@ def write_vectors(
     >>> import slimvec as sv
     >>> path = os.path.join(tempfile.mkdtemp(), "tiny.txt")
     >>> sv.write_vectors(path, ["cat", "dog"], [[0.5, -1], [0.25, 2]])
-    >>> print(open(path).read(), end="")
-    2 2
-    cat 0.5 -1
-    dog 0.25 2
+    >>> sv.read_vectors(path)["dog"]
+    array([0.25, 2.  ], dtype=float32)
     """
     matrix = as_matrix(vectors, "vectors")
     vocabulary = words if isinstance(words, Vocabulary) else optional_vocabulary(words, len(matrix), "words")

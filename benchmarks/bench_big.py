@@ -1,4 +1,4 @@
-"""A text file larger than memory: compressed under a limit of address space, beside reading it and gensim's load.
+"""A text file larger than memory: read, compressed under a limit of address space, opened, beside gensim.
 
 Makes a file in GloVe format (about 5 GB; fewer lines by --lines) in --folder and deletes it afterwards. Every job runs
 in a process of its own, whose peak resident memory is told by the system.
@@ -7,20 +7,24 @@ in a process of its own, whose peak resident memory is told by the system.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 import slimvec as sv
-from common import table, write_result
+from common import interleaved, table, write_result
 
 LINES, DIM, BITS = 1_917_494, 300, 300
+PIECE_LINES = 200_000
 LIMIT = 700_000_000
 SNIPPET = 30  # numbers per ready-made piece of a line
 
@@ -40,6 +44,28 @@ import sys
 from gensim.models import KeyedVectors
 KeyedVectors.load_word2vec_format(sys.argv[1], no_header=True)
 """
+OPEN = """
+import json, sys, time, tracemalloc
+import slimvec as sv
+path, n = sys.argv[1], int(sys.argv[2])
+asked = [f"word{i * 7919 % n}" for i in range(100)]
+marks = [time.perf_counter()]
+opened = sv.open(path)
+marks.append(time.perf_counter())
+opened.lookup(asked)
+marks.append(time.perf_counter())
+opened.most_similar(asked[7])
+marks.append(time.perf_counter())
+code = opened.codes([asked[7]])
+begin = time.perf_counter()
+opened.search(code, k=11)
+scan = time.perf_counter() - begin
+tracemalloc.start()
+second = sv.open(path)
+heap = tracemalloc.get_traced_memory()[0]
+print(json.dumps([*(b - a for a, b in zip(marks, marks[1:])), scan, heap]))
+"""
+SPIN = "sum(i * i for i in range(10_000_000))"
 
 
 def make(path: Path, n: int) -> None:
@@ -53,28 +79,60 @@ def make(path: Path, n: int) -> None:
             file.writelines(f"word{first + i} {' '.join([pieces[p] for p in row])}\n" for i, row in enumerate(picked))
 
 
-def run(code: str, *arguments: object, env: dict | None = None) -> tuple[float, int]:
+def run(code: str, *arguments: object) -> tuple[float, int]:
     """Seconds and peak resident bytes of a process that must succeed."""
     start = time.perf_counter()
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)], env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL
-    )
+    child = subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     assert child.returncode == 0, (arguments, child.returncode)
     return time.perf_counter() - start, usage.ru_maxrss * 1024
 
 
-def measure(folder: Path, n: int, gensim: bool) -> str:
-    path, output = folder / "vectors.txt", folder / "table.slim"
-    make(path, n)
+def spin(n_processes: int) -> None:
+    """Keep processes busy with arithmetic in registers: what two cores are worth on this machine at this time."""
+    children = [subprocess.Popen([sys.executable, "-c", SPIN]) for _ in range(n_processes)]
+    assert not any(child.wait() for child in children)
+
+
+def piece_section(path: Path, repeats: int) -> str:
+    """Reading the first lines into memory, in turns with gensim."""
+    from gensim.models import KeyedVectors
+
+    piece = path.with_name("piece.txt")
+    with path.open() as whole, piece.open("w") as file:
+        file.writelines(islice(whole, PIECE_LINES))
+    contestants = {
+        "slimvec, one thread": partial(sv.read_vectors, piece, threads=1),
+        "slimvec, two threads": partial(sv.read_vectors, piece, threads=2),
+        "gensim `load_word2vec_format`": partial(KeyedVectors.load_word2vec_format, piece, no_header=True),
+        "spin, one": partial(spin, 1),
+        "spin, two": partial(spin, 2),
+    }
+    ours, theirs = (list(contestants.values())[at]() for at in (1, 2))
+    assert list(ours) == theirs.index_to_key
+    assert np.array_equal(ours.matrix, theirs.vectors)
+    del ours, theirs
+    times = interleaved(contestants, repeats)
+    one, two, gensim, spin_one, spin_two = times.values()
+    megabytes = piece.stat().st_size / 1e6
+    piece.unlink()
+    rows = [[name, f"{megabytes / times[name]:.0f}", f"{gensim / times[name]:.1f}"] for name in list(times)[:3]]
+    text = f"## The first {PIECE_LINES:,} lines, {megabytes:,.0f} MB\n\n"
+    text += table(rows, ["", "MB/s", "times faster than gensim"])
+    text += f"\n\nTwo threads read {one / two:.2f} times as fast as one. Two processes that only add numbers, without "
+    text += f"touching memory, did {2 * spin_one / spin_two:.2f} times the work of one in turns with them: what the "
+    return text + "machine's second core was worth meanwhile."
+
+
+def whole_section(path: Path, output: Path, n: int, gensim: bool) -> str:
     size = path.stat().st_size
     compress = (LIMIT, "compress", path, "-o", output, "--bits", BITS)
     jobs = {
         "read the file alone, one thread": (READ, path, 1),
         "read the file alone, two threads": (READ, path, 2),
-        f"`slimvec compress --bits {BITS}`": (COMPRESS, *compress),
         f"`slimvec compress --bits {BITS} --factors`": (COMPRESS, *compress, "--factors"),
+        f"`slimvec compress --bits {BITS}`": (COMPRESS, *compress),
     }
     if gensim:
         jobs["gensim `load_word2vec_format`"] = (GENSIM, path)
@@ -92,17 +150,41 @@ def measure(folder: Path, n: int, gensim: bool) -> str:
     return text + table(rows, ["", "seconds", "MB/s of text", "peak resident MB"])
 
 
+def opening_section(output: Path, n: int, repeats: int) -> str:
+    """The first answers of a new process; medians."""
+    figures = [
+        json.loads(subprocess.run([sys.executable, "-c", OPEN, output, str(n)], capture_output=True, check=True).stdout)
+        for _ in range(repeats)
+    ]
+    opening, lookups, first, scan, heap = np.median(figures, axis=0)
+    rows = [
+        ["opening", f"{1e3 * opening:.2f} ms"],
+        ["Python memory that it takes", f"{heap / 1e6:.3f} MB"],
+        ["100 lookups by word, the first ever", f"{1e3 * lookups:.2f} ms"],
+        ["first `most_similar` by word", f"{1e3 * first:.1f} ms"],
+        ["a search of the same codes afterwards", f"{1e3 * scan:.1f} ms"],
+    ]
+    return f"## The table of {n:,} words and {BITS} bits, opened\n\n" + table(rows, ["", ""])
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--lines", type=int, default=LINES)
     options.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
-    options.add_argument("--no-gensim", action="store_true")
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--no-gensim", action="store_true", help="do not load the whole file with gensim")
     arguments = options.parse_args()
     if shutil.disk_usage(arguments.folder).free < 2 * 2800 * arguments.lines:
         sys.exit(f"{arguments.folder} has too little room for {arguments.lines:,} lines")
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        section = measure(Path(folder), arguments.lines, not arguments.no_gensim)
-    write_result("big.md", "A file larger than memory", "bench_big.py", [section])
+        path, output = Path(folder) / "vectors.txt", Path(folder) / "table.slim"
+        make(path, arguments.lines)
+        sections = [  # in this order: a process starts with the peak of the one that it was forked from
+            whole_section(path, output, arguments.lines, not arguments.no_gensim),
+            opening_section(output, arguments.lines, arguments.repeats),
+            piece_section(path, arguments.repeats),
+        ]
+    write_result("big.md", "A file larger than memory", "bench_big.py", sections)
 
 
 if __name__ == "__main__":

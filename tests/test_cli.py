@@ -46,6 +46,7 @@ def test_compress_info_neighbors(folder, animals):
     assert "IIQ(n_bits=75, n_remove=0, n_iter=50, max_train_rows=10000, random_state=3)" in info.stdout
     assert "rows        40" in info.stdout
     assert "17.1 times (bits)" in info.stdout
+    assert re.search(r"in memory   \d+\.\d MB of it now", info.stdout)
     assert "checksums   all match" in info.stdout
 
     neighbors = run("neighbors", folder / "a.slim", "cat0", "boat1", "-k", 3)
@@ -181,7 +182,7 @@ def test_what_anchors_weigh_in(sparse_file):
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["compress"], ["info"], ["neighbors"], ["demo"]])
+@pytest.mark.parametrize("arguments", [[], ["compress"], ["info"], ["neighbors"], ["export"], ["demo"]])
 def test_help(arguments):
     done = run(*arguments, "--help")
     assert done.returncode == 0

@@ -59,7 +59,7 @@ def test_the_stub_describes_the_module():
 
 def test_every_compiled_function_has_a_twin():
     compiled = {name for name, value in vars(_core).items() if callable(value) and not name.startswith("_")}
-    management = {"Isa", "built_isas", "available_isas", "cpu_features"}
+    management = {"Isa", "built_isas", "available_isas", "cpu_features", "resident_bytes"}  # questions to the machine
     for name in compiled - management:
         arguments = re.findall(r"(\w+): ", vars(_core)[name].__doc__.split("->")[0])
         twin = list(inspect.signature(getattr(reference, name)).parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import resource
 import shutil
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 import slimvec as sv
 from conftest import random_codes
-from slimvec import writing
+from slimvec import pages, writing
 
 FROZEN = Path(__file__).parent / "data" / "v1"
 HEADER_END = 8
@@ -34,7 +35,7 @@ def same(a, b):
     return (
         np.array_equal(a.codes(), b.codes())
         and a.words == b.words
-        and a.info() == b.info()
+        and {**a.info(), "resident": None} == {**b.info(), "resident": None}
         and np.array_equal(a.lookup([0]), b.lookup([0]))
     )
 
@@ -77,6 +78,34 @@ class TestRoundTrip:
         assert not codes.flags.writeable
         assert not codes.flags.owndata
 
+    @pytest.mark.parametrize("name", ["binary.slim", "factors.slim", "hamming.slim", "sparse-float16.slim"])
+    def test_preloaded_is_the_same_and_lets_go_of_the_file(self, name, tmp_path):
+        path = tmp_path / "t"
+        shutil.copyfile(FROZEN / name, path)
+        mapped, preloaded = sv.open(FROZEN / name), sv.open(path, verify=True, preload=True)
+        path.write_bytes(b"gone")
+        assert preloaded.info() == {**mapped.info(), "resident": preloaded.info()["resident"]}
+        if name == "hamming.slim":
+            assert np.array_equal(preloaded.pairwise(), mapped.pairwise())
+        else:
+            assert np.array_equal(preloaded.lookup([0, 1]), mapped.lookup([0, 1]))
+            assert preloaded.most_similar(0, 2) == mapped.most_similar(0, 2)
+
+    @pytest.mark.parametrize("n", [100, 200_000])  # below and above the size of a huge page
+    def test_preloaded_tensors_are_aligned_and_read_only(self, tmp_path, n):
+        sv.HammingIndex(random_codes(n, 300)).save(tmp_path / "t")
+        blocks = sv.open(tmp_path / "t", preload=True)._codes.blocks
+        assert blocks.ctypes.data % 64 == 0
+        assert not blocks.flags.writeable
+        assert np.array_equal(blocks, sv.open(tmp_path / "t")._codes.blocks)
+
+    def test_resident_bytes_tell_what_was_used(self):
+        memory = np.frombuffer(mmap.mmap(-1, 1 << 26), np.uint8)  # pages that nobody wrote to
+        assert pages.resident_bytes([memory]) == 0
+        memory[: 1 << 20] = 1
+        assert 1 << 20 <= pages.resident_bytes([memory]) < 1 << 25
+        assert pages.resident_bytes([memory[100:200], memory[:10]]) == 110
+
     def test_the_frozen_file_of_version_1_still_opens(self):
         opened = sv.open(FROZEN / "binary.slim", verify=True)
         assert opened.words == ("cat", "dog", "größe", "new york", "sea")
@@ -93,7 +122,7 @@ class TestRoundTrip:
         assert np.allclose(opened.lookup([0, 4], original=True), answers["originals"], atol=1e-6)
         index = sv.open(FROZEN / "hamming.slim", verify=True)
         assert np.array_equal(index.pairwise(opened.codes()), index.pairwise())
-        assert index.info() == {"kind": "hamming", "rows": 20, "bits": 37, "bytes": {"codes": 256}}
+        assert index.info() == {"kind": "hamming", "rows": 20, "bits": 37, "bytes": {"codes": 256}, "resident": 256}
 
     def test_factors_come_back(self, animals, tmp_path):
         table = sv.IIQ(n_bits=75, n_remove=0).compress(animals, factors=True)
@@ -149,8 +178,9 @@ class TestDamage:
     @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 100, 1000])
     def test_truncated(self, saved, size):
         saved.write_bytes(saved.read_bytes()[:size])
-        with pytest.raises(sv.FormatError, match=saved.name):
-            sv.open(saved)
+        for preload in (False, True):
+            with pytest.raises(sv.FormatError, match=saved.name):
+                sv.open(saved, preload=preload)
 
     def test_every_truncation_of_the_last_bytes(self, saved):
         raw = saved.read_bytes()

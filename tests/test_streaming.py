@@ -257,7 +257,7 @@ class TestFailure:
 
     def test_what_cannot_be_streamed(self, tmp_path, path, animals):
         np.save(tmp_path / "vectors.npy", animals.matrix)
-        with pytest.raises(ValueError, match=r"is an \.npy file; expected text or word2vec binary"):
+        with pytest.raises(ValueError, match=r"is of format npy; expected text or word2vec binary"):
             sv.VectorFile(tmp_path / "vectors.npy")
         os.mkfifo(tmp_path / "pipe")
         for other in (tmp_path, tmp_path / "pipe"):

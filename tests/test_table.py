@@ -91,6 +91,14 @@ class TestSearch:
         similarities = [similarity for _, similarity in neighbours]
         assert similarities == sorted(similarities, reverse=True)
 
+    @pytest.mark.parametrize("k", [1, 10, 39])
+    def test_one_word_is_answered_by_a_search_as_by_all_cosines(self, table, k):
+        rows = table.lookup(np.arange(40))
+        for row in range(40):
+            cosines = rows @ rows[row] / 75
+            order = [int(i) for i in np.lexsort((np.arange(40), -cosines)) if i != row][:k]
+            assert table.most_similar(row, k) == [(table.words[i], pytest.approx(cosines[i])) for i in order]
+
     def test_most_similar_to_several_words(self, table):
         neighbours = dict(table.most_similar(["cat0", "boat0"], k=38))
         assert not {"cat0", "boat0"} & neighbours.keys()

@@ -292,7 +292,7 @@ class TestDamage:
 
     def test_npy(self, tmp_path):
         np.save(tmp_path / "vectors.npy", MATRIX)
-        with pytest.raises(FileNotFoundError, match=r"words\.txt does not exist; an \.npy file needs its words"):
+        with pytest.raises(FileNotFoundError, match=r"words\.txt does not exist; an array needs its words"):
             sv.read_vectors(tmp_path)
         write(tmp_path / "words.txt", WORDS[:-1])
         with pytest.raises(sv.FormatError, match="has 6 words for the 7 rows"):

@@ -8,6 +8,7 @@ void bind_codes(pybind11::module_& module);
 void bind_lookup(pybind11::module_& module);
 void bind_hamming(pybind11::module_& module);
 void bind_asymmetric(pybind11::module_& module);
+void bind_memory(pybind11::module_& module);
 void bind_sparse(pybind11::module_& module);
 void bind_text(pybind11::module_& module);
 void bind_vocabulary(pybind11::module_& module);
@@ -22,6 +23,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   slimvec::bind_lookup(module);
   slimvec::bind_hamming(module);
   slimvec::bind_asymmetric(module);
+  slimvec::bind_memory(module);
   slimvec::bind_sparse(module);
   slimvec::bind_text(module);
   slimvec::bind_vocabulary(module);

@@ -14,7 +14,7 @@ from slimvec.isotropy import Isotropy, isotropy
 from slimvec.results import RangeResult, ScoreResult, SearchResult
 from slimvec.sparse.table import SparseTable
 from slimvec.storage import open_table as open  # noqa: A004 - slimvec.open is meant to read like the built-in
-from slimvec.vectors import VectorFile, Vectors, read_vectors
+from slimvec.vectors import VectorFile, Vectors, read_vectors, write_vectors
 
 if TYPE_CHECKING:
     from slimvec.binary.nlb import NLB
@@ -64,6 +64,7 @@ __all__ = [
     "read_vectors",
     "unpack",
     "use_isa",
+    "write_vectors",
 ]
 
 # Learners load when they are first named: a program that only uses a table does not wait for them.

@@ -1,3 +1,5 @@
+from typing import Any
+
 from numpy import float32, floating, int16, int32, int64, integer, uint8, uint16, uint32, unsignedinteger
 from numpy.typing import NDArray
 
@@ -121,3 +123,4 @@ def append_words(
     new_text: NDArray[uint8],
     new_offsets: NDArray[int64],
 ) -> NDArray[uint8]: ...
+def resident_bytes(array: NDArray[Any]) -> int: ...

@@ -1,4 +1,4 @@
-"""The command line: ``slimvec compress | info | neighbors | evaluate | demo``."""
+"""The command line: ``slimvec compress | info | neighbors | export | evaluate | demo``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import slimvec as sv
 from slimvec import evaluate_command
+from slimvec.blocks import row_blocks
 from slimvec.methods import add_options, make_method
 from slimvec.progress import Progress, ignore
-from slimvec.vectors.reading import is_npy, load_npy
+from slimvec.vectors.mapped import load_matrix, mapped_format
+from slimvec.vectors.saving import write_blocks
 from slimvec.writing import checked_target
 
 if TYPE_CHECKING:
@@ -66,10 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     compress = commands.add_parser("compress", help="turn an embedding file into a table of codes, or of anchors")
-    compress.add_argument("input", metavar="IN", help="word2vec, GloVe, fastText .vec (also .gz), .npy or a folder")
+    compress.add_argument(
+        "input",
+        metavar="IN",
+        help="word2vec, GloVe, fastText .vec (also .gz, .zst) or .bin (whole words only), .npy, safetensors, a folder",
+    )
     compress.add_argument("-o", "--output", metavar="OUT", required=True, help="the table to write")
     compress.add_argument(
-        "--words", metavar="FILE", help="word list of an .npy file, one per line (default: words.txt)"
+        "--words", metavar="FILE", help="word list of .npy or safetensors, one per line (default: words.txt)"
     )
     compress.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
     add_options(compress)
@@ -88,6 +96,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     neighbors.add_argument("-k", type=int, help=f"how many (default: {DEFAULT_K})")
     neighbors.set_defaults(run=_neighbors)
+
+    export = commands.add_parser("export", help="write a table's vectors for other programs")
+    export.add_argument("table", metavar="TABLE")
+    export.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        required=True,
+        help="word2vec text; word2vec binary if it ends in .bin; an array and words.txt beside it if in .npy",
+    )
+    export.add_argument(
+        "--original", action="store_true", help="codes with factors: estimates of the vectors that they were made from"
+    )
+    export.set_defaults(run=_export)
 
     evaluate = commands.add_parser("evaluate", help="judge vectors, and what compression leaves of them")
     evaluate_command.add_options(evaluate)
@@ -118,16 +140,17 @@ def _compress(options: argparse.Namespace) -> None:
 def _source(options: argparse.Namespace, progress: Progress) -> Any:
     """Return what is read block by block if it can be: a file of text or records. Pipes cannot be read twice."""
     path = Path(options.input)
-    if options.words is None and path.is_file() and not is_npy(path, None):
+    if options.words is None and path.is_file() and mapped_format(path, None) is None:
         return sv.VectorFile(path, limit=options.limit)
     return _read(options, progress)
 
 
 def _read(options: argparse.Namespace, progress: Progress) -> Any:
-    """Return the vectors, or the bare matrix of an .npy file that comes without words."""
+    """Return the vectors, or the bare matrix of an .npy or safetensors file that comes without words."""
     path = Path(options.input)
-    if options.words is None and path.suffix == ".npy" and not path.with_name("words.txt").exists():
-        return load_npy(path)[: options.limit]
+    kind = mapped_format(path, None)
+    if options.words is None and kind in {"npy", "safetensors"} and not path.with_name("words.txt").exists():
+        return load_matrix(path, kind)[: options.limit]
     source = options.input if options.words is None else (options.input, options.words)
     return sv.read_vectors(source, limit=options.limit, progress=progress)
 
@@ -150,6 +173,8 @@ def _describe(table: sv.BinaryTable | sv.SparseTable | sv.HammingIndex, path: Pa
     counted = _describe_sparse(info) if isinstance(table, sv.SparseTable) else _describe_binary(info)
     sizes = ", ".join(f"{name} {_megabytes(size)}" for name, size in info["bytes"].items())
     print(f"on disk     {_megabytes(path.stat().st_size)}: {sizes}")
+    if info["resident"] is not None:
+        print(f"in memory   {_megabytes(info['resident'])} of it now")
     if info.get("dimension") and info["stored_ratio"]:
         floats = 4 * info["rows"] * info["dimension"]
         print(f"as float32  {_megabytes(floats)}")
@@ -202,6 +227,22 @@ def _row(text: str) -> int:
     if not text.isdecimal():
         raise ValueError(f"{text!r} is not a row number, and this table has no words")
     return int(text)
+
+
+def _export(options: argparse.Namespace) -> None:
+    table = sv.open(options.table)
+    if isinstance(table, sv.HammingIndex) or (options.original and isinstance(table, sv.SparseTable)):
+        wanted = "a table of codes" if options.original else "a table"
+        raise ValueError(f"{options.table}: export{' --original' * options.original} needs {wanted}")
+    original = {"original": True} if options.original else {}
+    output = checked_target(options.output)
+    if output.exists() and output.samefile(options.table):
+        raise ValueError(f"-o {options.output} is the table itself; choose another name")
+    width = table.lookup(np.arange(0), **original).shape[1]
+    blocks = (table.lookup(rows, **original) for _, rows in row_blocks(np.arange(len(table))))
+    with _Bars() as progress:
+        write_blocks(output, table.vocabulary, blocks, (len(table), width), None, progress)
+    print(f"{options.output}: {len(table):,} x {width}")
 
 
 def _evaluate(options: argparse.Namespace) -> None:

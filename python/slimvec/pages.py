@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec import _core
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 HUGE_PAGE = 2 << 20
@@ -26,6 +31,25 @@ def zeros(shape: tuple[int, ...]) -> NDArray[np.uint32]:
     memory = _map(size + alignment) if size >= HUGE_PAGE else np.zeros(size + alignment, np.uint8)
     start = -memory.ctypes.data % alignment
     return memory[start : start + size].view(np.uint32).reshape(shape)
+
+
+def read_file(path: str | os.PathLike[str]) -> memoryview:
+    """Return the content of a file, copied into such memory; read-only."""
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        memory = zeros((-(-size // 4),)).view(np.uint8)[:size]
+        filled = 0
+        while filled < size and (read := file.readinto(memory[filled:].data)):
+            filled += read
+    return memory[:filled].data.toreadonly()
+
+
+def resident_bytes(arrays: Iterable[NDArray[Any]]) -> int | None:
+    """Return how many bytes of arrays lie in physical memory now; None where the system does not tell."""
+    try:
+        return sum(_core.resident_bytes(array) for array in arrays)
+    except RuntimeError:
+        return None
 
 
 def _map(size: int) -> NDArray[np.uint8]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 import numpy as np
 
 from slimvec.errors import FormatError
-from slimvec.pages import ask_for_huge_pages
+from slimvec.pages import ask_for_huge_pages, read_file
 from slimvec.vocabulary import Vocabulary, slot_count
 from slimvec.writing import DTYPES, FORMAT_VERSION
 
@@ -44,7 +44,7 @@ def register(table_class: _TableClass) -> None:
     _TABLES[table_class.kind] = table_class
 
 
-def open_table(path: str | os.PathLike[str], verify: bool = False) -> Any:
+def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: bool = False) -> Any:
     """Open a saved table by mapping its file: in milliseconds, whatever its size.
 
     Parameters
@@ -53,6 +53,10 @@ def open_table(path: str | os.PathLike[str], verify: bool = False) -> Any:
         A file written by ``save`` of a table or an index.
     verify : bool
         Read the whole file and compare checksums. Without it, structure is checked but not the content of the tensors.
+    preload : bool
+        Copy the file into memory of the process, in huge pages where the system gives them, instead of mapping it: the
+        first search is as fast as the next ones, and none waits for the disk when other programs have pushed the file
+        out of its cache. Processes that map a file share its memory; those that preload it do not.
 
     Returns
     -------
@@ -76,7 +80,7 @@ def open_table(path: str | os.PathLike[str], verify: bool = False) -> Any:
     <slimvec.BinaryTable: 2 codes of 2 bits, with words>
     """
     try:
-        content = read_content(path)
+        content = read_content(path, preload)
         if verify:
             content.verify()
         kind = content.facts.get("kind")
@@ -153,20 +157,38 @@ class Content:
                 raise FormatError(f"tensor {name!r} does not match its checksum; the file is damaged")
 
 
-def read_content(path: str | os.PathLike[str]) -> Content:
-    """Map a table file and check everything that its header says."""
+def read_content(path: str | os.PathLike[str], preload: bool = False) -> Content:
+    """Map or read a table file and check everything that its header says."""
+    metadata, tensors = read_tensors(path, preload)
+    return Content(_read_facts(metadata), tensors)
+
+
+def read_tensors(path: str | os.PathLike[str], preload: bool = False) -> tuple[Any, dict[str, NDArray[Any]]]:
+    """Return the metadata and the tensors of any ``.safetensors`` file, mapped or read into memory.
+
+    Raises
+    ------
+    FormatError
+        If it is none, or damaged.
+    """
+    raw = read_file(path) if preload else _map_file(path)
+    if len(raw) < 8:
+        raise FormatError(f"{len(raw)} bytes are too few for a table")
+    header_bytes = int.from_bytes(raw[:8], "little")
+    if header_bytes > min(len(raw) - 8, MAX_HEADER_BYTES):
+        raise FormatError(f"its header of {header_bytes} bytes does not fit: not a table, or truncated")
+    entries = _parse_json(bytes(raw[8 : 8 + header_bytes]))
+    metadata = entries.pop("__metadata__", None)
+    return metadata, _view_tensors(raw, 8 + header_bytes, entries)
+
+
+def _map_file(path: str | os.PathLike[str]) -> memoryview:
     with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size < 8:
-            raise FormatError(f"{size} bytes are too few for a table")
+        if os.fstat(file.fileno()).st_size == 0:  # nothing to map
+            return memoryview(b"")
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     ask_for_huge_pages(mapped)
-    header_bytes = int.from_bytes(mapped[:8], "little")
-    if header_bytes > min(size - 8, MAX_HEADER_BYTES):
-        raise FormatError(f"its header of {header_bytes} bytes does not fit: not a table, or truncated")
-    entries = _parse_json(mapped[8 : 8 + header_bytes])
-    facts = _read_facts(entries.pop("__metadata__", None))
-    return Content(facts, _map_tensors(mapped, 8 + header_bytes, entries))
+    return memoryview(mapped)
 
 
 def _parse_json(text: bytes | str) -> dict[str, Any]:
@@ -191,21 +213,21 @@ def _read_facts(metadata: Any) -> dict[str, Any]:
     return _parse_json(facts)
 
 
-def _map_tensors(mapped: mmap.mmap, start: int, entries: dict[str, Any]) -> dict[str, NDArray[Any]]:
+def _view_tensors(raw: memoryview, start: int, entries: dict[str, Any]) -> dict[str, NDArray[Any]]:
     """Return views of the tensors, which must follow each other without holes to the end of the file."""
     checked = sorted((_check_entry(name, entry) for name, entry in entries.items()), key=lambda item: item[3])
     tensors = {}
     offset = 0
     for name, dtype, shape, (begin, end) in checked:
-        if begin != offset or start + end > len(mapped):
+        if begin != offset or start + end > len(raw):
             raise FormatError(f"tensor {name!r} lies at {begin} ... {end}: damaged or truncated")
         offset = end
         if name.startswith("_padding"):
             continue
         if (start + begin) % dtype.itemsize:
             raise FormatError(f"tensor {name!r} is not aligned")
-        tensors[name] = np.frombuffer(mapped, dtype, math.prod(shape), start + begin).reshape(shape)
-    if start + offset != len(mapped):
+        tensors[name] = np.frombuffer(raw, dtype, math.prod(shape), start + begin).reshape(shape)
+    if start + offset != len(raw):
         raise FormatError("the file is longer than its tensors: damaged")
     return tensors
 

@@ -95,6 +95,11 @@ class Vocabulary:
         return slots
 
     @property
+    def arrays(self) -> list[NDArray[Any]]:
+        """The arrays that it has now: a hash table that no file holds is there once a word was looked for."""
+        return [*self._stored, *([self._slots] if "_slots" in vars(self) else [])]
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the text, the offsets and the hash table in a file."""
         return sum(part.nbytes for part in self._stored) + 4 * slot_count(len(self))

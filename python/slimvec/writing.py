@@ -30,7 +30,7 @@ def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: 
     """Write a table file atomically: beside its place, flushed to disk, then renamed."""
     entries = [_Entry.of(name, tensor) for name, tensor in tensors.items()]
     header = _header(facts, entries, 0)
-    with _replacing(checked_target(path)) as file:
+    with replacing(checked_target(path)) as file:
         file.write(header)
         for tensor in tensors.values():
             file.write(np.ascontiguousarray(tensor).data)
@@ -41,7 +41,7 @@ def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: 
 def table_writer(path: str | os.PathLike[str]) -> Iterator[TableWriter]:
     """Open a table file for writing; it appears under its name only when the block ends well."""
     target = checked_target(path)
-    with _replacing(target) as file:
+    with replacing(target) as file:
         file.write(bytes(STREAM_HEADER_BYTES))
         writer = TableWriter(file)
         yield writer
@@ -53,7 +53,7 @@ class TableWriter:
 
     Parameters
     ----------
-    file : _NamedFile
+    file : NamedFile
         Behind the space kept for the header.
 
     Attributes
@@ -62,7 +62,7 @@ class TableWriter:
         What the header will say of the table.
     """
 
-    def __init__(self, file: _NamedFile) -> None:
+    def __init__(self, file: NamedFile) -> None:
         self.facts: dict[str, Any] = {}
         self._file = file
         self._entries: list[_Entry] = []
@@ -135,7 +135,7 @@ def _header(facts: Mapping[str, Any], tensors: list[_Entry], size: int) -> bytes
     return len(text).to_bytes(8, "little") + text
 
 
-class _NamedFile:
+class NamedFile:
     """An unbuffered file whose errors tell its name: the system says that a disk is full, not which."""
 
     def __init__(self, raw: io.FileIO, target: Path) -> None:
@@ -165,14 +165,14 @@ class _NamedFile:
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[_NamedFile]:
+def replacing(target: Path) -> Iterator[NamedFile]:
     """Open a file beside ``target`` that takes its place when the block ends well, and is gone when it does not."""
     temporary = target.with_name(f".slimvec-{os.urandom(6).hex()}.tmp")
     try:
         with open(temporary, "xb", buffering=0) as raw:
             if target.exists():
                 temporary.chmod(target.stat().st_mode & 0o777)
-            file = _NamedFile(raw, target)
+            file = NamedFile(raw, target)
             yield file
             file.sync()
         temporary.replace(target)

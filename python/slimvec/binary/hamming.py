@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
+from slimvec.pages import resident_bytes
 from slimvec.results import RangeResult, SearchResult
 from slimvec.storage import register
 from slimvec.validation import as_codes, as_integer, as_threads
@@ -319,11 +320,13 @@ class HammingIndex:
         Returns
         -------
         dict
-            ``kind``, ``rows``, ``bits`` and ``bytes`` (stored bytes of ``codes``).
+            ``kind``, ``rows``, ``bits``, ``bytes`` (on disk, of ``codes``) and ``resident`` (bytes that lie in physical
+            memory now; see :meth:`BinaryTable.info`).
         """
         codes = self._codes
         sizes = {"codes": codes.blocks.nbytes}
-        return {"kind": self.kind, "rows": codes.n_codes, "bits": codes.n_bits, "bytes": sizes}
+        resident = resident_bytes([codes.blocks])
+        return {"kind": self.kind, "rows": codes.n_codes, "bits": codes.n_bits, "bytes": sizes, "resident": resident}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a file that :func:`slimvec.open` maps; see :meth:`BinaryTable.save`.

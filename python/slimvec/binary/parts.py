@@ -49,6 +49,13 @@ class TableParts:
             tensors |= self.words.to_tensors("words")
         return facts, tensors
 
+    def arrays(self) -> list[NDArray[Any]]:
+        """Return all arrays that the table holds."""
+        arrays: list[NDArray[Any]] = [self.codes.blocks, *(() if self.words is None else self.words.arrays)]
+        if self.factors is not None:
+            arrays.append(self.factors.values)
+        return arrays if self.encoder is None else [*arrays, self.encoder.mean, self.encoder.projection]
+
     @classmethod
     def from_content(cls, content: Content) -> TableParts:
         """Return what a file's content describes, mapped, after checking that the parts fit each other."""

@@ -7,11 +7,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import unpack
+from slimvec.validation import as_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.codes import BlockedCodes
+
+
+def most_similar(
+    table: BlockedCodes, codes: NDArray[np.uint8], own: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
+    """Return the ``k`` rows besides ``own`` that are most similar to the mean of ``codes``, and their cosines."""
+    if len(codes) == 1:  # distances order rows as cosines do, and a search makes nothing of the size of the table
+        distances, rows = table.search(codes, k + len(own), None, as_threads(None))
+        others = np.flatnonzero(~np.isin(rows[0], own))[:k]
+        return rows[0, others], (table.n_bits - 2.0 * distances[0, others]) / table.n_bits
+    cosines = similarities(table, codes)
+    cosines[own] = -np.inf
+    best = largest(cosines, k)
+    return best, cosines[best]
 
 
 def similarities(table: BlockedCodes, codes: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -11,7 +11,8 @@ from slimvec.binary.encoder import Encoder
 from slimvec.binary.parts import TableParts
 from slimvec.binary.rows import CodeRows
 from slimvec.binary.search import TableSearch
-from slimvec.binary.similarity import largest, similarities
+from slimvec.binary.similarity import most_similar
+from slimvec.pages import resident_bytes
 from slimvec.storage import register
 from slimvec.validation import as_codes, as_integer
 from slimvec.vocabulary import Vocabulary
@@ -110,9 +111,11 @@ class BinaryTable(CodeRows):
         -------
         dict
             ``kind``, ``rows``, ``bits``, ``dimension`` (of the original vectors, or None), ``made_by`` (method and
-            parameters), ``bytes`` (stored bytes of ``codes``, ``factors``, ``encoder`` and ``words``),
-            ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and ``stored_ratio`` (float32 matrix
-            over all that is stored but the words; None where the dimension is not known).
+            parameters), ``bytes`` (on disk, of ``codes``, ``factors``, ``encoder`` and ``words``), ``resident`` (bytes
+            of all these that lie in physical memory now, None where the system does not tell: of a mapped file those
+            that were used, by anybody), ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and
+            ``stored_ratio`` (float32 matrix over all that is stored but the words; None where the dimension is not
+            known).
         """
         encoder = self._parts.encoder
         dimension = None if encoder is None else len(encoder.mean)
@@ -129,6 +132,7 @@ class BinaryTable(CodeRows):
             "dimension": dimension,
             "made_by": dict(self._parts.made_by),
             "bytes": {**sizes, "words": 0 if self.vocabulary is None else self.vocabulary.nbytes},
+            "resident": resident_bytes(self._parts.arrays()),
             "compression_ratio": self.compression_ratio,
             "stored_ratio": 4 * len(self) * dimension / stored if dimension and stored else None,
         }
@@ -246,9 +250,8 @@ class BinaryTable(CodeRows):
                 raise ValueError("query is empty; expected at least one word, row or vector")
             codes = self._parts.codes.read(rows)
         k = as_integer(k, "k", 1, len(self) - len(rows), why=", the number of rows that are not in the query")
-        cosines = similarities(self._parts.codes, codes)
-        cosines[rows] = -np.inf
-        return [(self._name(row), float(cosines[row])) for row in largest(cosines, k).tolist()]
+        best, cosines = most_similar(self._parts.codes, codes, rows, k)
+        return [(self._name(row), cosine) for row, cosine in zip(best.tolist(), cosines.tolist(), strict=True)]
 
     # ---- files
 

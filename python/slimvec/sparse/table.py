@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.errors import FormatError, missing_extra
+from slimvec.pages import resident_bytes
 from slimvec.sparse.factors import Factors
 from slimvec.sparse.mixture import mixture
 from slimvec.sparse.rows import SparseRows
@@ -214,13 +215,14 @@ class SparseTable(SparseRows):
         -------
         dict
             ``kind``, ``rows``, ``dimension``, ``anchors``, ``nonzeros``, ``n_parameters``, ``made_by`` (method and
-            parameters), ``solver``, ``bytes`` (stored bytes of ``anchors``, ``transform``, ``norms`` and ``words``),
-            ``compression_ratio`` (as the paper counts) and ``stored_ratio`` (float32 matrix over all that is stored,
-            words apart).
+            parameters), ``solver``, ``bytes`` (on disk, of ``anchors``, ``transform``, ``norms`` and ``words``),
+            ``resident`` (bytes that lie in physical memory now; see :meth:`BinaryTable.info`), ``compression_ratio``
+            (as the paper counts) and ``stored_ratio`` (float32 matrix over all that is stored, words apart).
         """
         factors = self._factors
         stored = factors.anchors.nbytes + factors.transform_bytes + self._inverse_norms.nbytes
-        vocabularies = (self.vocabulary, self._anchor_words)
+        vocabularies = [words for words in (self.vocabulary, self._anchor_words) if words is not None]
+        arrays = [*factors.to_tensors().values(), self._inverse_norms]
         return {
             "kind": self.kind,
             "rows": len(self),
@@ -234,8 +236,9 @@ class SparseTable(SparseRows):
                 "anchors": factors.anchors.nbytes,
                 "transform": factors.transform_bytes,
                 "norms": self._inverse_norms.nbytes,
-                "words": sum(words.nbytes for words in vocabularies if words is not None),
+                "words": sum(words.nbytes for words in vocabularies),
             },
+            "resident": resident_bytes([*arrays, *(array for words in vocabularies for array in words.arrays)]),
             "compression_ratio": self.compression_ratio,
             "stored_ratio": 4 * len(self) * self.dim / stored,
         }

@@ -1,17 +1,20 @@
-"""Decompressing on another thread, ahead of whoever parses: zlib lets go of the interpreter while it works."""
+"""Decompressing on another thread, ahead of whoever parses: zlib and zstd let go of the interpreter while they work."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from gzip import GzipFile
-    from typing import BinaryIO
+from typing import Protocol, Self
 
 PIECE_BYTES = 1 << 20
 PIECES_AHEAD = 4
+
+
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes; nothing at the end."""
 
 
 class ReadAhead:
@@ -19,11 +22,11 @@ class ReadAhead:
 
     Parameters
     ----------
-    stream : binary file
+    stream : Readable
         Touched by the thread alone until :meth:`close`.
     """
 
-    def __init__(self, stream: BinaryIO | GzipFile) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._pieces: queue.Queue[bytes | BaseException] = queue.Queue(PIECES_AHEAD)
         self._piece = memoryview(b"")

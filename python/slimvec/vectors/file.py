@@ -11,8 +11,9 @@ import numpy as np
 
 from slimvec.blocks import BLOCK_ROWS
 from slimvec.progress import Progress, ignore
+from slimvec.vectors.mapped import mapped_format
 from slimvec.vectors.opening import open_reader
-from slimvec.vectors.reading import Source, check_options, is_npy
+from slimvec.vectors.reading import Source, check_options
 from slimvec.vectors.repeated import keep_new, warn_of_repeated
 from slimvec.vocabulary import VocabularyBuilder
 
@@ -33,8 +34,9 @@ class VectorFile:
     Parameters
     ----------
     path : str or path
-        A word2vec text or binary file, a GloVe text file, a fastText ``.vec`` file, any of these compressed by gzip.
-        (``.npy`` files are mapped by :func:`read_vectors`, which takes no memory either.)
+        A word2vec text or binary file, a GloVe text file, a fastText ``.vec`` file, any of these compressed by gzip
+        or Zstandard. (``.npy``, safetensors and fastText ``.bin`` files are mapped by :func:`read_vectors`, which takes
+        no memory either.)
     format, limit, threads
         See :func:`read_vectors`.
 
@@ -68,8 +70,9 @@ class VectorFile:
         self.path = Path(os.fsdecode(path))
         self._options = format, check_options(format, limit), threads
         self.path.stat()  # a missing file is said to be missing
-        if not self.path.is_file() or is_npy(self.path, format):
-            what = "an .npy file" if self.path.is_file() else "no ordinary file"
+        kind = mapped_format(self.path, format)
+        if not self.path.is_file() or kind is not None:
+            what = f"of format {kind}" if self.path.is_file() else "no ordinary file"
             raise ValueError(f"{self.path} is {what}; expected text or word2vec binary: use sv.read_vectors(path)")
         self.vocabulary: Vocabulary | None = None
         self._seen: tuple[object, ...] | None = None

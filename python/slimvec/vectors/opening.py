@@ -15,6 +15,7 @@ from slimvec.vectors.ahead import ReadAhead
 from slimvec.vectors.readers import RecordReader, TextReader
 from slimvec.vectors.text import looks_like_text, parse_header
 from slimvec.vectors.window import Window
+from slimvec.vectors.zstd import ZSTD_MAGIC, ZstdStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,8 +42,11 @@ def open_reader(
         try:
             buffered = io.BufferedReader(raw, SAMPLE_BYTES)
             source: ReadAhead | io.BufferedReader[io.FileIO] = buffered
-            if buffered.peek(2).startswith(_GZIP_MAGIC):  # peeking, not seeking: pipes are read too
+            magic = buffered.peek(len(ZSTD_MAGIC))  # peeking, not seeking: pipes are read too
+            if magic.startswith(_GZIP_MAGIC):
                 source = stack.enter_context(ReadAhead(gzip.GzipFile(fileobj=buffered)))
+            elif magic.startswith(ZSTD_MAGIC):
+                source = stack.enter_context(ReadAhead(ZstdStream(buffered)))
             window = Window(source)
             yield _reader(window, format, limit, threads), ByteReport(raw, progress)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ import numpy as np
 from slimvec.errors import FormatError
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_integer
+from slimvec.vectors.mapped import load_fasttext, load_matrix, mapped_format
 from slimvec.vectors.opening import open_reader
 from slimvec.vectors.repeated import keep_new, warn_of_repeated
+from slimvec.vectors.tokenizer import is_token_folder, load_token_folder
 from slimvec.vectors.vectors import Vectors
 from slimvec.vectors.words import read_word_list
 from slimvec.vocabulary import VocabularyBuilder
@@ -20,10 +23,8 @@ from slimvec.vocabulary import VocabularyBuilder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMATS = ("word2vec", "word2vec-binary", "glove", "fasttext", "npy")
+FORMATS = ("word2vec", "word2vec-binary", "glove", "fasttext", "fasttext-binary", "npy", "safetensors")
 ROWS_AT_ONCE = 1000  # few enough for progress to be seen, enough for threads to be worth waking
-
-_NPY_MAGIC = b"\x93NUMPY"
 
 Source = str | os.PathLike[str]
 
@@ -41,10 +42,13 @@ def read_vectors(
     Parameters
     ----------
     path : str, path, or pair of them
-        A word2vec text or binary file, a GloVe text file, a fastText ``.vec`` file, any of these compressed by gzip; a
-        folder with ``words.txt`` and ``vectors.npy``; an ``.npy`` file with ``words.txt`` beside it; or a pair
-        (``.npy`` file, word list). Word lists have one word per line, in UTF-8.
-    format : {"word2vec", "word2vec-binary", "glove", "fasttext", "npy"}, optional
+        A word2vec text or binary file, a GloVe text file, a fastText ``.vec`` file, any of these compressed by gzip or
+        Zstandard (before Python 3.14 that needs the extra ``zstd``); a fastText ``.bin`` file, of which the words and
+        their input vectors are read and the buckets of subwords left out; an ``.npy`` or safetensors file with
+        ``words.txt`` beside it, or a pair (such a file, word list); a folder with ``vectors.npy`` and ``words.txt``, or
+        with ``model.safetensors`` and ``tokenizer.json`` (static embeddings, as of model2vec). Word lists have one word
+        per line, in UTF-8.
+    format : {"word2vec", "word2vec-binary", "glove", "fasttext", "fasttext-binary", "npy", "safetensors"}, optional
         By default the format is recognised from the content. ``"word2vec"`` and ``"fasttext"`` are the same text format
         with a header line; ``"glove"`` has none.
     limit : int, optional
@@ -57,13 +61,13 @@ def read_vectors(
     Returns
     -------
     Vectors
-        ``.matrix`` is float32, or, from an ``.npy`` file, that file's own array, memory-mapped (copied only to leave
-        out rows of repeated words).
+        ``.matrix`` is float32, or, where rows lie in the file as in memory (``.npy``, safetensors, fastText ``.bin``),
+        that file's own array, memory-mapped (copied only to leave out rows of repeated words).
 
     Raises
     ------
     FormatError
-        If the content is damaged: a bad number, NaN or infinity (in an ``.npy`` file only compressing finds those), a
+        If the content is damaged: a bad number, NaN or infinity (in a mapped file only compressing finds those), a
         wrong count, a truncated file, text that is not UTF-8. The message names the file and the line.
     OSError
         If the file does not exist or may not be read.
@@ -71,7 +75,7 @@ def read_vectors(
     Warns
     -----
     UserWarning
-        If words appear more than once: the first one is kept.
+        If words appear more than once: the first one is kept. If subword buckets are left out.
 
     Examples
     --------
@@ -84,19 +88,24 @@ def read_vectors(
     array([0.25, 2.  ], dtype=float32)
     """
     limit = check_options(format, limit)
-    parts = path if isinstance(path, tuple) else (path,)
     if isinstance(path, tuple) and len(path) != 2:
-        raise ValueError(f"path has {len(path)} parts; expected a pair (.npy file, word list)")
+        raise ValueError(f"path has {len(path)} parts; expected a pair (file of rows, word list)")
+    parts = [Path(os.fsdecode(part)) for part in (path if isinstance(path, tuple) else (path,))]
     name = os.fsdecode(parts[0])
-    if len(parts) == 1 and Path(name).is_dir():
-        parts = (Path(name) / "vectors.npy", Path(name) / "words.txt")
-    if len(parts) == 1 and not is_npy(Path(name), format):
-        return _read_file(Path(name), format, limit, progress, threads)
-    if len(parts) == 1:
-        parts = (name, Path(name).with_name("words.txt"))
-    if format not in (None, "npy"):
-        raise ValueError(f"format={format!r} does not fit {name}: a folder or a pair holds an .npy file and words")
-    return _read_npy(Path(parts[0]), Path(parts[1]), limit, name)
+    if len(parts) == 1 and parts[0].is_dir():
+        if is_token_folder(parts[0]) and format in (None, "safetensors"):
+            tokens, matrix = load_token_folder(parts[0])
+            return Vectors(tokens[:limit], matrix[:limit])
+        parts = [parts[0] / "vectors.npy", parts[0] / "words.txt"]
+    kind = mapped_format(parts[0], format)
+    if kind == "fasttext-binary" and len(parts) == 1:
+        return _read_fasttext(parts[0], limit)
+    if len(parts) == 1 and kind is None:
+        return _read_file(parts[0], format, limit, progress, threads)
+    if kind == "fasttext-binary" or format not in (None, kind):
+        raise ValueError(f"format={format!r} does not fit {name}: a folder or a pair holds rows and words apart")
+    words = parts[1] if len(parts) == 2 else parts[0].with_name("words.txt")
+    return _with_words(parts[0], kind or "npy", words, limit, name)
 
 
 def check_options(format: str | None, limit: int | None) -> int | None:
@@ -104,14 +113,6 @@ def check_options(format: str | None, limit: int | None) -> int | None:
     if format is not None and format not in FORMATS:
         raise ValueError(f"format={format!r}; expected one of {', '.join(FORMATS)}, or None to recognise it")
     return None if limit is None else as_integer(limit, "limit", 1)
-
-
-def is_npy(path: Path, format: str | None) -> bool:
-    """Tell whether a file is to be read as ``.npy``: because that was asked for, or by its first bytes."""
-    if format is not None or not path.is_file():  # the first bytes of a pipe come only once
-        return format == "npy"
-    with open(path, "rb") as file:
-        return file.read(len(_NPY_MAGIC)) == _NPY_MAGIC
 
 
 def _read_file(path: Path, format: str | None, limit: int | None, progress: Progress, threads: int | None) -> Vectors:
@@ -143,40 +144,43 @@ def _with_room(rows: NDArray[np.float32], expected: int) -> NDArray[np.float32]:
     return larger
 
 
-def load_npy(path: Path) -> NDArray[Any]:
-    """Return the array of an ``.npy`` file, memory-mapped.
-
-    Raises
-    ------
-    FormatError
-        If it is no ``.npy`` file, is damaged, or holds Python objects.
-    """
-    with open(path, "rb") as file:
-        if file.read(len(_NPY_MAGIC)) != _NPY_MAGIC:
-            raise FormatError(f"{path}: not a usable .npy file (it does not begin like one)")
-    try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise FormatError(f"{path}: not a usable .npy file ({error})") from None
-    return array
-
-
-def _read_npy(matrix_path: Path, words_path: Path, limit: int | None, name: str) -> Vectors:
-    matrix = load_npy(matrix_path)
-    if matrix.ndim != 2:
-        raise FormatError(f"{matrix_path}: its array has shape {matrix.shape}; expected two dimensions")
+def _with_words(path: Path, kind: str, words_path: Path, limit: int | None, name: str) -> Vectors:
+    """Return the vectors of a file that holds only the matrix."""
+    matrix = load_matrix(path, kind)
     if not words_path.exists():
         raise FileNotFoundError(
-            f"{words_path} does not exist; an .npy file needs its words beside it: one per line in words.txt, or pass "
-            "a pair (vectors.npy, words.txt)"
+            f"{words_path} does not exist; an array needs its words beside it: one per line in words.txt, or pass "
+            f"a pair ({path.name}, words.txt)"
         )
     text, offsets = read_word_list(words_path)
-    n = len(offsets) - 1
-    if n != len(matrix):
-        raise FormatError(f"{words_path} has {n} words for the {len(matrix)} rows of {matrix_path}")
-    offsets = offsets[: n + 1 if limit is None else limit + 1]
+    if len(offsets) - 1 != len(matrix):
+        raise FormatError(f"{words_path} has {len(offsets) - 1} words for the {len(matrix)} rows of {path}")
+    return _distinct(matrix, text, offsets, limit, name)
+
+
+def _read_fasttext(path: Path, limit: int | None) -> Vectors:
+    model = load_fasttext(path)
+    if model.n_buckets:
+        warnings.warn(
+            f"{path}: its {model.n_buckets} subword buckets are left out: its words have the vectors of whole words "
+            "alone, and other words none",
+            stacklevel=3,
+        )
+    return _distinct(model.matrix, model.text, model.offsets, limit, os.fsdecode(path))
+
+
+def _distinct(
+    matrix: NDArray[Any], text: NDArray[np.uint8], offsets: NDArray[np.int64], limit: int | None, name: str
+) -> Vectors:
+    """Return the first rows, without those of repeated words."""
+    n = len(offsets) - 1 if limit is None else min(limit, len(offsets) - 1)
+    offsets = offsets[: n + 1]
     builder = VocabularyBuilder()
-    kept = builder.add(text[: offsets[-1]], offsets)
+    try:
+        kept = builder.add(text[: offsets[-1]], offsets)
+        vocabulary = builder.finish()
+    except ValueError as error:
+        raise FormatError(f"{name}: {error}") from None
     matrix = matrix[: len(kept)]
     warn_of_repeated(builder, name)
-    return Vectors(builder.finish(), matrix if kept.all() else matrix[kept])
+    return Vectors(vocabulary, matrix if kept.all() else matrix[kept])

@@ -1,0 +1,160 @@
+#include "capi/slimvec.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "capi/table.hpp"
+#include "core/vocabulary.hpp"
+
+using slimvec::Slots;
+using slimvec::TableFile;
+using slimvec::Tensor;
+using slimvec::Words;
+
+namespace {
+
+thread_local char error_text[512] = "";
+
+// Calls work() and returns what it returns, or `failed` after keeping the text of an exception.
+template <typename Work, typename Result>
+Result guarded(const Work& work, Result failed) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    std::snprintf(error_text, sizeof error_text, "%s", error.what());
+  } catch (...) {
+    std::snprintf(error_text, sizeof error_text, "unknown error");
+  }
+  return failed;
+}
+
+struct Vocabulary {
+  Words words;
+  Slots slots;
+  std::vector<std::uint32_t> own_slots;  // of files that hold none, written by early commits
+};
+
+std::optional<Vocabulary> read_vocabulary(const TableFile& file, std::size_t n) {
+  if (!file.has("words.text")) return std::nullopt;
+  const Tensor &text = file.tensor("words.text", {"U8"}, {TableFile::kAny}),
+               &offsets = file.tensor("words.offsets", {"I64"}, {n + 1});
+  const std::size_t n_slots = n + n / 3 + 1;
+  Vocabulary vocabulary{{text.as<char>(), text.shape[0], offsets.as<std::int64_t>(), n}, {nullptr, n_slots}, {}};
+  if (file.has("words.slots")) {
+    // find_word only reads: Slots is not const because the same struct is filled elsewhere.
+    vocabulary.slots.rows =
+        const_cast<std::uint32_t*>(file.tensor("words.slots", {"U32"}, {n_slots}).as<std::uint32_t>());
+    return vocabulary;
+  }
+  vocabulary.own_slots.resize(n_slots);
+  vocabulary.slots.rows = vocabulary.own_slots.data();
+  if (index_words(vocabulary.words, vocabulary.slots) >= 0) throw std::runtime_error("a word appears twice: damaged");
+  return vocabulary;
+}
+
+}  // namespace
+
+struct slimvec_table {
+  explicit slimvec_table(const char* path) : file(path) {
+    const std::string kind = file.kind();
+    if (kind != "binary" && kind != "sparse") {
+      throw std::runtime_error("it holds a table of kind " + kind + "; expected binary or sparse");
+    }
+    table = kind == "binary" ? slimvec::make_binary_table(file) : slimvec::make_sparse_table(file);
+    vocabulary = read_vocabulary(file, table->n_rows());
+  }
+
+  const Vocabulary& words() const {
+    if (!vocabulary) throw std::runtime_error("this table has no words, only row numbers");
+    return *vocabulary;
+  }
+
+  TableFile file;
+  std::unique_ptr<slimvec::Table> table;
+  std::optional<Vocabulary> vocabulary;
+};
+
+const char* slimvec_error(void) { return error_text; }
+
+slimvec_table* slimvec_open(const char* path) {
+  const auto open = [path] {
+    try {
+      return new slimvec_table(path);
+    } catch (const std::exception& error) {
+      throw std::runtime_error(std::string(path) + ": " + error.what());
+    }
+  };
+  return guarded(open, static_cast<slimvec_table*>(nullptr));
+}
+
+void slimvec_close(slimvec_table* table) { delete table; }
+
+int64_t slimvec_rows(const slimvec_table* table) { return static_cast<int64_t>(table->table->n_rows()); }
+
+int64_t slimvec_dim(const slimvec_table* table) { return static_cast<int64_t>(table->table->dim()); }
+
+int64_t slimvec_find(const slimvec_table* table, const char* word, size_t length) {
+  const auto find = [=] {
+    const Vocabulary& vocabulary = table->words();
+    const int64_t row = find_word(vocabulary.words, vocabulary.slots, {word, length});
+    if (row < 0) throw std::out_of_range("unknown word " + std::string(word, length));
+    return row;
+  };
+  return guarded(find, int64_t{-1});
+}
+
+int slimvec_word(const slimvec_table* table, int64_t row, const char** word, size_t* length) {
+  const auto read = [=] {
+    const Words& words = table->words().words;
+    if (static_cast<std::uint64_t>(row) >= words.n_words) {
+      throw std::out_of_range("row " + std::to_string(row) + " is outside the table");
+    }
+    const std::string_view found = words[static_cast<std::size_t>(row)];
+    *word = found.data();
+    *length = found.size();
+    return 0;
+  };
+  return guarded(read, -1);
+}
+
+int slimvec_lookup(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vectors) {
+  const auto lookup = [=] {
+    table->table->lookup(rows, n_rows, vectors);
+    return 0;
+  };
+  return guarded(lookup, -1);
+}
+
+int slimvec_mean(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vector) {
+  const auto mean = [=] {
+    std::vector<std::int64_t> known;
+    std::copy_if(rows, rows + n_rows, std::back_inserter(known), [](std::int64_t row) { return row != -1; });
+    table->table->mean(known.data(), known.size(), vector);
+    return 0;
+  };
+  return guarded(mean, -1);
+}
+
+int slimvec_nearest(const slimvec_table* table, int64_t row, size_t k, size_t n_threads, int64_t* rows,
+                    float* similarities) {
+  const auto search = [=] {
+    const std::size_t n = table->table->n_rows();
+    if (k < 1 || k >= n) throw std::out_of_range("k=" + std::to_string(k) + "; expected 1 ... rows - 1");
+    if (n_threads < 1) throw std::out_of_range("n_threads=0; expected at least 1");
+    std::vector<std::int64_t> found(k + 1);
+    std::vector<float> scores(k + 1);
+    table->table->search(row, k + 1, n_threads, found.data(), scores.data());
+    for (std::size_t i = 0, kept = 0; kept < k; ++i) {  // its own row takes one place at most
+      if (found[i] == row) continue;
+      rows[kept] = found[i];
+      similarities[kept++] = scores[i];
+    }
+    return 0;
+  };
+  return guarded(search, -1);
+}

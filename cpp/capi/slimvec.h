@@ -1,0 +1,65 @@
+/* slimvec in C: tables that the Python library or the command line wrote, opened by mapping, on machines without
+ * Python. Words and rows to vectors, means, and nearest rows, by the same code and with the same answers.
+ *
+ *   slimvec_table* table = slimvec_open("glove.slim");
+ *   if (table == NULL) puts(slimvec_error());
+ *   int64_t row = slimvec_find(table, "king", 4);
+ *   slimvec_nearest(table, row, 10, 1, rows, similarities);
+ *   slimvec_close(table);
+ *
+ * Functions that can fail return -1 (or NULL), having written nothing, and slimvec_error() tells why. No exception
+ * leaves them. A table may be used by several threads at once. Its file is mapped: it may be replaced meanwhile, as
+ * slimvec does when it saves, but must not be written to or shortened.
+ */
+#ifndef SLIMVEC_H
+#define SLIMVEC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define SLIMVEC_API __attribute__((visibility("default")))
+#else
+#define SLIMVEC_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct slimvec_table slimvec_table;
+
+/* Opens a table of binary codes or of anchors. To be closed; closing NULL does nothing. */
+SLIMVEC_API slimvec_table* slimvec_open(const char* path);
+SLIMVEC_API void slimvec_close(slimvec_table* table);
+
+/* Why the last call that failed on this thread did: valid until the next one fails. */
+SLIMVEC_API const char* slimvec_error(void);
+
+/* Number of rows, and of floats per vector: the bits of a code, or the columns of the anchors. */
+SLIMVEC_API int64_t slimvec_rows(const slimvec_table* table);
+SLIMVEC_API int64_t slimvec_dim(const slimvec_table* table);
+
+/* The row of a word of `length` bytes of UTF-8, or -1 if the table does not have it. */
+SLIMVEC_API int64_t slimvec_find(const slimvec_table* table, const char* word, size_t length);
+
+/* Points `word` to the word of a row: UTF-8 inside the table, without a final zero. */
+SLIMVEC_API int slimvec_word(const slimvec_table* table, int64_t row, const char** word, size_t* length);
+
+/* vectors[i * dim ...] = the vector of rows[i]; of a binary table, -1 and +1. */
+SLIMVEC_API int slimvec_lookup(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vectors);
+
+/* vector[0 .. dim) = the mean of these rows. Rows of -1, as slimvec_find returns for unknown words, are left out;
+ * zeros if none is left. */
+SLIMVEC_API int slimvec_mean(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vector);
+
+/* The k rows most similar to a row by cosine, itself left out: most similar first, ties by the lower row.
+ * k lies between 1 and slimvec_rows - 1; at most n_threads threads search. */
+SLIMVEC_API int slimvec_nearest(const slimvec_table* table, int64_t row, size_t k, size_t n_threads, int64_t* rows,
+                                float* similarities);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

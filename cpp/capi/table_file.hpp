@@ -1,0 +1,64 @@
+// A table file, mapped: a valid .safetensors file whose header is checked before it is believed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "capi/json.hpp"
+
+namespace slimvec {
+
+class MappedFile {
+ public:
+  // Throws std::runtime_error, with the system's reason, for a file that cannot be mapped.
+  explicit MappedFile(const char* path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const char* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  const char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+struct Tensor {
+  const void* data;
+  std::string dtype;  // as safetensors spells it: U8, U32, I64, F16, F32 ...
+  std::vector<std::uint64_t> shape;
+
+  template <typename T>
+  const T* as() const {
+    return static_cast<const T*>(data);
+  }
+};
+
+// Every error is a std::runtime_error that says what is wrong with the file.
+class TableFile {
+ public:
+  explicit TableFile(const char* path);
+
+  std::string kind() const;
+  std::uint64_t fact(const char* name) const;  // an integer that the header tells of the table
+  bool has(const char* name) const { return tensors_.count(name) != 0; }
+
+  // A tensor of one of these dtypes and of this shape, in which kAny stands for any length.
+  const Tensor& tensor(const char* name, std::initializer_list<const char*> dtypes,
+                       std::initializer_list<std::uint64_t> shape) const;
+  static constexpr std::uint64_t kAny = ~std::uint64_t{0};
+
+ private:
+  void add_tensor(const std::string& name, const Json& entry, std::size_t start);
+
+  MappedFile file_;
+  Json facts_;
+  std::map<std::string, Tensor> tensors_;
+};
+
+}  // namespace slimvec

@@ -55,6 +55,14 @@ class Keyed:
         """Return the row numbers of words and row numbers; errors call them ``name``."""
         return resolve_rows(keys, name, len(self), self.vocabulary)
 
+    def _query_rows(self, query: Any) -> NDArray[np.int64]:
+        """Return the rows of a word, a row number, or several: each once, in rising order."""
+        one = isinstance(query, str) or np.ndim(query) == 0
+        rows = self._rows([query] if one else query, "query")
+        if len(rows) == 0:
+            raise ValueError("query is empty; expected at least one word, row or vector")
+        return np.array(sorted(set(rows.tolist())))  # numpy.unique imports, when first called, for 8 ms
+
     def _kernel_rows(self, keys: Any, name: str) -> NDArray[np.int64]:
         """Return :meth:`_rows` for compiled functions, which check row numbers: an int64 array passes as it is."""
         if type(keys) is np.ndarray and keys.dtype is _INT64 and keys.strides == _SIDE_BY_SIDE:

@@ -244,10 +244,7 @@ class BinaryTable(CodeRows):
             if len(codes) != 1:
                 raise ValueError(f"query has shape {query.shape}; expected one vector, (d,)")
         else:
-            one = isinstance(query, str) or np.ndim(query) == 0
-            rows = np.unique(self._rows([query] if one else query, "query"))
-            if len(rows) == 0:
-                raise ValueError("query is empty; expected at least one word, row or vector")
+            rows = self._query_rows(query)
             codes = self._parts.codes.read(rows)
         k = as_integer(k, "k", 1, len(self) - len(rows), why=", the number of rows that are not in the query")
         best, cosines = most_similar(self._parts.codes, codes, rows, k)

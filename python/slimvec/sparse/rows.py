@@ -212,10 +212,7 @@ class SparseRows(Keyed):
             if len(vectors) != 1:
                 raise ValueError(f"query has shape {query.shape}; expected one vector, (d,)")
         else:
-            one = isinstance(query, str) or np.ndim(query) == 0
-            rows = np.unique(self._rows([query] if one else query, "query"))
-            if len(rows) == 0:
-                raise ValueError("query is empty; expected at least one word, row or vector")
+            rows = self._query_rows(query)
             own = set(rows.tolist())
             vectors = self._factors.lookup(rows).mean(axis=0, dtype=np.float64, keepdims=True)
         k = as_integer(k, "k", 1, len(self) - len(own), why=", the number of rows that are not in the query")

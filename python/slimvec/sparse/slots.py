@@ -53,22 +53,27 @@ class SlotStore:
         nonnegative: bool = True,
         dtype: DTypeLike = np.float32,
     ) -> None:
-        n, k = self.shape = parts.shape
+        n, k = parts.shape
         if k > MOST_COLUMNS:
             raise ValueError(f"n_anchors={k}; expected at most {MOST_COLUMNS} with slots")
         self.nonnegative, self.dtype = nonnegative, np.dtype(dtype)
         self._number: Any = self.dtype.type
         self._loops = compiled("slots")
+        self._hold(parts)
+        listed = np.empty((0, 2), np.int64) if free is None else free
+        self._free_starts = np.searchsorted(listed[:, 0], np.arange(n + 1)).astype(np.int64)
+        self._free_columns = listed[:, 1].astype(np.uint16)
+
+    def _hold(self, parts: CsrParts) -> None:
+        """Copy the entries of a transform, without room between its rows."""
+        self.shape = parts.shape
         self._counts = np.diff(parts.indptr).astype(np.int32)
         self._rooms = self._counts.copy()
         self._starts = np.asarray(parts.indptr[:-1], np.int64).copy()
         self._columns = np.array(parts.indices, np.uint16)
         self._values = np.array(parts.data, self.dtype)
         self._tail = len(self._values)
-        listed = np.empty((0, 2), np.int64) if free is None else free
-        self._free_starts = np.searchsorted(listed[:, 0], np.arange(n + 1)).astype(np.int64)
-        self._free_columns = listed[:, 1].astype(np.uint16)
-        self._scratch = np.empty(k, self.dtype)
+        self._scratch = np.empty(parts.shape[1], self.dtype)
 
     @property
     def nnz(self) -> int:
@@ -205,6 +210,22 @@ class SlotStore:
         layout = (self._starts, self._counts, self._rooms, self._columns, self._values)
         self._tail = self._loops.move(*layout, columns, values)
         self._columns, self._values = columns, values
+
+    def column_sums(self) -> NDArray[np.float64]:
+        """Return Σ_i abs(t_ij) for each column, ``(k,)``."""
+        parts = self.to_csr()
+        sums = np.zeros(self.shape[1])
+        np.add.at(sums, parts.indices, np.abs(parts.data))
+        return sums
+
+    def resize_columns(self, kept: NDArray[np.int64], n_new: int) -> None:
+        """Keep some columns, rising, and put new ones of zeros after them; for a T without entries free of penalty."""
+        parts, place = self.to_csr(), np.full(self.shape[1], -1)
+        place[kept] = np.arange(len(kept))
+        columns = place[parts.indices]
+        stays = columns >= 0
+        indptr = np.concatenate([[0], np.cumsum(stays)])[parts.indptr]
+        self._hold(CsrParts((self.shape[0], len(kept) + n_new), indptr, columns[stays], parts.data[stays]))
 
     def to_csr(self) -> CsrParts:
         """Return T in CSR form, copied."""

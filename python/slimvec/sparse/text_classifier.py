@@ -13,7 +13,10 @@ from slimvec.progress import Progress, ignore
 from slimvec.sparse.bags import Bags, learn_words, read_known
 from slimvec.sparse.base import PLAIN
 from slimvec.sparse.factors import Factors
+from slimvec.sparse.growth import FIRST, find_anchor_count
+from slimvec.sparse.slots import SlotStore
 from slimvec.sparse.table import SparseTable
+from slimvec.sparse.text_model import TextModel
 from slimvec.sparse.text_start import first_anchors, first_entries, related_entries
 from slimvec.storage import read_content
 from slimvec.validation import as_generator, as_integer
@@ -36,8 +39,10 @@ class TextClassifier(Estimator):
 
     Parameters
     ----------
-    n_anchors : int
-        K; it follows from ``anchors`` where those are given.
+    n_anchors : int or "auto"
+        K; it follows from ``anchors`` where those are given. "auto" trains twice: first with a number of anchors that
+        grows and shrinks (NBANT [1]_), by the loss on a tenth of the texts + λ (nnz(T) + (d - 1) K); then on all texts
+        with the number found. Fewer anchors than classes are smaller, and seldom the most accurate.
     embedding_dim : int
         d. It costs K d numbers, whatever the vocabulary.
     l1 : float
@@ -99,7 +104,7 @@ class TextClassifier(Estimator):
 
     def __init__(
         self,
-        n_anchors: int = 20,
+        n_anchors: int | str = 20,
         embedding_dim: int = 100,
         l1: float = 3e-6,
         *,
@@ -141,9 +146,6 @@ class TextClassifier(Estimator):
         -------
         self
         """
-        from slimvec.sparse.slots import SlotStore
-        from slimvec.sparse.text_model import TextModel
-
         schedule, d = self._schedule(), as_integer(self.embedding_dim, "embedding_dim", 1)
         words, flat, sizes = learn_words(texts, as_integer(self.min_count, "min_count", 1))
         classes, targets = _as_targets(labels, len(sizes))
@@ -153,21 +155,40 @@ class TextClassifier(Estimator):
             )
         rows = {word: row for row, word in enumerate(words)}
         generator = as_generator(self.random_state)
-        anchors, anchor_rows = first_anchors(self.anchors, self.n_anchors, d, rows, generator)
-        free = related_entries(self.relations, rows, anchor_rows)
-        entries = first_entries((len(words), len(anchors)), anchor_rows)
-        store = SlotStore(entries, free, nonnegative=bool(self.nonnegative))
-        model = TextModel(store, anchors, len(classes), generator, float(self.l1))
-        model.train(Bags(flat, sizes, len(words)), targets, generator=generator, progress=progress, **schedule)
+        bags = Bags(flat, sizes, len(words))
+        n_anchors: Any = self.n_anchors
+        if n_anchors == "auto":
+            if not isinstance(self.anchors, str) or self.anchors != "dynamic":
+                raise ValueError('n_anchors="auto" makes anchors of its own; expected anchors="dynamic"')
+            search = self._model(first_anchors("dynamic", FIRST, d, rows, generator), len(classes), rows, generator)
+            searching: Progress = lambda _, done, total: progress("counting anchors", done, total)  # noqa: E731
+            n_anchors = find_anchor_count(search, bags, targets, generator, progress=searching, **schedule)
+        start = first_anchors(self.anchors, n_anchors, d, rows, generator)
+        model = self._model(start, len(classes), rows, generator)
+        model.train(bags, targets, generator=generator, progress=progress, **schedule)
 
         # All at once, at the end: an interrupted fit leaves an earlier one whole.
-        factors = Factors.from_csr(model.anchors, store.to_csr(), "float32")
-        names = None if anchor_rows is None else Vocabulary(words[row] for row in anchor_rows.tolist())
+        factors = Factors.from_csr(model.anchors, model.store.to_csr(), "float32")
+        names = None if start[1] is None else Vocabulary(words[row] for row in start[1].tolist())
         parameters = {name: value for name, value in self.get_params().items() if isinstance(value, PLAIN | None)}
         made_by = {"method": type(self).__name__, "parameters": parameters}
         table = SparseTable.from_parts(factors, factors.inverse_norms(), Vocabulary(words), names, None, made_by)
         self._set_fitted(table, classes, np.ascontiguousarray(model.weights.T), model.intercept)
         return self
+
+    def _model(
+        self,
+        start: tuple[NDArray[Any], NDArray[np.int64] | None],
+        n_classes: int,
+        rows: dict[str, int],
+        generator: np.random.Generator,
+    ) -> TextModel:
+        """Return a model that has learnt nothing, from :func:`first_anchors`."""
+        anchors, anchor_rows = start
+        free = related_entries(self.relations, rows, anchor_rows)
+        entries = first_entries((len(rows), len(anchors)), anchor_rows)
+        store = SlotStore(entries, free, nonnegative=bool(self.nonnegative))
+        return TextModel(store, anchors, n_classes, generator, float(self.l1))
 
     def _schedule(self) -> dict[str, Any]:
         """Return how long and how fast to train, after checking all numbers."""

@@ -15,6 +15,7 @@ pytest.importorskip("scipy")
 from slimvec.sparse.factors import CsrParts
 from slimvec.sparse.growth import AnchorRule, most_used, residual_anchors
 from slimvec.sparse.slots import SlotStore
+from slimvec.sparse.text_model import INITIAL
 
 
 def test_the_rule():
@@ -89,7 +90,7 @@ def test_training_goes_on_exactly_after_anchors_came_and_went():
     model.resize_anchors(kept, new)
     twin.T = np.concatenate([twin.T[:, kept], np.zeros((N, 2))], axis=1)
     twin.A = np.concatenate([twin.A[kept], new])
-    twin.dense_v[0] = np.concatenate([twin.dense_v[0][kept], np.zeros((2, D))])
+    twin.dense_v[0] = np.concatenate([twin.dense_v[0][kept], np.full((2, D), INITIAL)])
     twin.S = np.ones((N, K + 1))
     assert np.allclose(model.store.read(np.arange(N)), twin.T, rtol=1e-12, atol=1e-12)
     steps(10)

@@ -16,7 +16,7 @@ pytest.importorskip("numba")
 pytest.importorskip("scipy")
 from slimvec.sparse.bags import Bags, learn_words, read_known
 from slimvec.sparse.slots import SlotStore
-from slimvec.sparse.text_model import EPS, TextModel
+from slimvec.sparse.text_model import INITIAL, TextModel
 from slimvec.sparse.text_start import first_entries
 
 N, K, D, CLASSES = 12, 4, 3, 3
@@ -30,7 +30,7 @@ class Literal:
         self.A, self.W, self.b = model.anchors.copy(), model.weights.copy(), model.intercept.copy()
         self.S, self.l1, self.nonnegative = np.ones((N, K)), model.l1, nonnegative
         self.S[tuple(free.T)] = 0
-        self.v, self.dense_v = np.zeros(N), [np.zeros_like(part) for part in (self.A, self.W, self.b)]
+        self.v, self.dense_v = np.zeros(N), [np.full_like(part, INITIAL) for part in (self.A, self.W, self.b)]
 
     def gradients(self, X, y):
         means = X @ self.T @ self.A
@@ -55,7 +55,7 @@ class Literal:
         self.T = shrunk * (self.T != 0) if not births else shrunk
         for part, v, gradient in zip((self.A, self.W, self.b), self.dense_v, by_dense, strict=True):
             v[...] = v + gradient**2
-            part[...] = part - lr * gradient / (np.sqrt(v) + EPS)
+            part[...] = part - lr * gradient / np.sqrt(v)
 
 
 def random_bags(generator, n, n_rows=N):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from slimvec.sparse.bags import Bags
     from slimvec.sparse.slots import SlotStore
 
-EPS = 1e-10
+INITIAL = 0.1  # of the squares that Adagrad sums up for A, W and b, as in slimvec.nn
 BAGS_AT_ONCE = 4096  # when nothing is learnt
 LAST_PART = 0.2  # of all steps, in which no entry of T is born
 
@@ -58,7 +58,7 @@ class TextModel:
         self.anchors = anchors.astype(store.dtype)
         self.weights = (generator.standard_normal((d, n_classes)) / d**0.5).astype(store.dtype)
         self.intercept = np.zeros(n_classes, store.dtype)
-        self._squares = [np.zeros_like(part) for part in self._dense()]
+        self._squares = [np.full_like(part, INITIAL) for part in self._dense()]
         self._row_squares = np.zeros(store.shape[0], store.dtype)
         self._due = 0.0  # Σ η λ so far
         self._paid = np.zeros(store.shape[0])  # what it was when a row was last up to date
@@ -135,7 +135,7 @@ class TextModel:
         self._paid[rows] = self._due
         for part, squares, gradient in zip(self._dense(), self._squares, by_dense, strict=True):
             np.add(squares, gradient * gradient, out=squares)
-            np.subtract(part, lr * gradient / (np.sqrt(squares) + EPS), out=part)
+            np.subtract(part, lr * gradient / np.sqrt(squares), out=part)
 
     def train(
         self,
@@ -192,4 +192,4 @@ class TextModel:
         self.settle()
         self.store.resize_columns(kept, len(new))
         self.anchors = np.concatenate([self.anchors[kept], new]).astype(self.store.dtype)
-        self._squares[0] = np.concatenate([self._squares[0][kept], np.zeros(new.shape, self.store.dtype)])
+        self._squares[0] = np.concatenate([self._squares[0][kept], np.full(new.shape, INITIAL, self.store.dtype)])

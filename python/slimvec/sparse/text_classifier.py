@@ -52,7 +52,7 @@ class TextClassifier(Estimator):
         Random directions; the most frequent words; words, such as those of highest
         :func:`slimvec.sparse.anchors.tf_idf`; or where the anchors start. The row of a word that is an anchor starts as
         that anchor, all others as zeros.
-    relations : iterable of (str, str), optional
+    relations : sequence of (str, str), optional
         Related words (S(G), eq. 5): for a word and an anchor word that are related, and for an anchor's own row, the
         entry of T is not penalised. Pairs with words that the texts lack are left out. For anchors that are words.
     nonnegative : bool
@@ -109,7 +109,7 @@ class TextClassifier(Estimator):
         l1: float = 3e-6,
         *,
         anchors: str | Sequence[str] | ArrayLike = "dynamic",
-        relations: Iterable[tuple[str, str]] | None = None,
+        relations: Sequence[tuple[str, str]] | None = None,
         nonnegative: bool = True,
         min_count: int = 2,
         n_epochs: int = 5,

@@ -122,9 +122,9 @@ def find_anchor_count(
     its d numbers; non-zeros that would not outlive the time to the next look, without a gradient, do not count. The
     model is not meant to be used: anchors that come late find the rows taken.
 
-    On 20 Newsgroups the objective of models with fixed K is least at 10 anchors; this returns 10 to 14 with λ = 1e-5,
-    18 with 3e-6, and 24 to 26 with 1e-6, where the objective is flat (0.55 at 10, 0.58 at 16). The rule is guided by the falling loss
-    of a model that learns, too: that is its weakness.
+    On 20 Newsgroups the objective of models with fixed K is least at 10 anchors. This returns 10 to 14 with λ = 1e-5,
+    18 with 3e-6, and 24 to 26 with 1e-6, where the objective is flat (0.55 at 10, 0.58 at 16). The rule is guided by
+    the falling loss of a model that learns, too: that is its weakness.
     """
     order = generator.permutation(len(bags))
     n_held = max(len(bags) // HELD_OUT, 1)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from slimvec.sparse.prune import Prune
     from slimvec.sparse.selection import FrequencySelection, TfIdfSelection
     from slimvec.sparse.sparse_code import PostSHKSVD, SparseCode
+    from slimvec.sparse.text_classifier import TextClassifier
 
 __all__ = [
     "ANT",
@@ -51,6 +52,7 @@ __all__ = [
     "SignBits",
     "SparseCode",
     "SparseTable",
+    "TextClassifier",
     "TfIdfSelection",
     "VectorFile",
     "Vectors",
@@ -81,6 +83,7 @@ _LEARNERS = {
     "RandomRotation": "slimvec.binary.random_rotation",
     "SignBits": "slimvec.binary.random_rotation",
     "SparseCode": "slimvec.sparse.sparse_code",
+    "TextClassifier": "slimvec.sparse.text_classifier",
     "TfIdfSelection": "slimvec.sparse.selection",
     "VocabularyQuantization": "slimvec.sparse.clustering",
 }

@@ -12,15 +12,18 @@ except ImportError:
 
 from slimvec.nn.bag import AnchorEmbeddingBag
 from slimvec.nn.embedding import AnchorEmbedding
+from slimvec.nn.growth import AnchorGrowth, resize_anchors
 from slimvec.nn.mixture import AnchorMixture
 from slimvec.nn.optim import ProximalAdagrad, ProximalAdam, ProximalSGD, ProximalYogi
 
 __all__ = [
     "AnchorEmbedding",
     "AnchorEmbeddingBag",
+    "AnchorGrowth",
     "AnchorMixture",
     "ProximalAdagrad",
     "ProximalAdam",
     "ProximalSGD",
     "ProximalYogi",
+    "resize_anchors",
 ]

@@ -97,6 +97,8 @@ class AnchorEmbedding(nn.Module):
     """
 
     anchor_rows: Tensor | None
+    keeps_gradient = False  # of the rows last read: AnchorGrowth asks for it
+    latest_gradient: Tensor | None = None
 
     def __init__(
         self,
@@ -248,9 +250,14 @@ class AnchorEmbedding(nn.Module):
             embedded = torch.softmax(self.transform.read(unique), dim=1) @ self.anchors
         else:
             embedded = self.transform.combine(unique, self.anchors)
+        if self.keeps_gradient and embedded.requires_grad:
+            embedded.register_hook(self._keep_gradient)
         if self.padding_idx is None:
             return embedded
         return embedded * (unique != self.padding_idx).unsqueeze(1)
+
+    def _keep_gradient(self, gradient: Tensor) -> None:
+        self.latest_gradient = gradient
 
     # ---- as the output layer of a language model
 

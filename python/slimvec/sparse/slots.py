@@ -10,7 +10,7 @@ from slimvec.sparse.factors import CsrParts
 from slimvec.sparse.running import compiled
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
 CHUNK = 1024  # rows at a time: their dense steps need room for every entry
 SPARE = 1.5  # of what is in use, when the arena grows
@@ -18,7 +18,7 @@ MOST_COLUMNS = 1 << 16
 
 
 class SlotStore:
-    """The non-zeros of T, ``(n, k)`` float32, row by row in one arena; zeros take no room, and no state.
+    """The non-zeros of T, ``(n, k)``, row by row in one arena; zeros take no room, and no state.
 
     A row has slots for a power of two of entries. One that outgrows them moves to the end of the arena; when that is
     full, rows are copied to a new one, without the gaps.
@@ -31,6 +31,8 @@ class SlotStore:
         Entries without penalty, in order of (row, column).
     nonnegative : bool
         T ≥ 0.
+    dtype : {"float32", "float64"}
+        Of the numbers.
 
     Examples
     --------
@@ -43,22 +45,35 @@ class SlotStore:
            [0. , 1. , 0. ]], dtype=float32)
     """
 
-    def __init__(self, parts: CsrParts, free: NDArray[np.int64] | None = None, *, nonnegative: bool = True) -> None:
-        n, k = self.shape = parts.shape
+    def __init__(
+        self,
+        parts: CsrParts,
+        free: NDArray[np.int64] | None = None,
+        *,
+        nonnegative: bool = True,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        n, k = parts.shape
         if k > MOST_COLUMNS:
             raise ValueError(f"n_anchors={k}; expected at most {MOST_COLUMNS} with slots")
-        self.nonnegative = nonnegative
+        self.nonnegative, self.dtype = nonnegative, np.dtype(dtype)
+        self._number: Any = self.dtype.type
         self._loops = compiled("slots")
+        self._hold(parts)
+        listed = np.empty((0, 2), np.int64) if free is None else free
+        self._free_starts = np.searchsorted(listed[:, 0], np.arange(n + 1)).astype(np.int64)
+        self._free_columns = listed[:, 1].astype(np.uint16)
+
+    def _hold(self, parts: CsrParts) -> None:
+        """Copy the entries of a transform, without room between its rows."""
+        self.shape = parts.shape
         self._counts = np.diff(parts.indptr).astype(np.int32)
         self._rooms = self._counts.copy()
         self._starts = np.asarray(parts.indptr[:-1], np.int64).copy()
         self._columns = np.array(parts.indices, np.uint16)
-        self._values = np.array(parts.data, np.float32)
+        self._values = np.array(parts.data, self.dtype)
         self._tail = len(self._values)
-        listed = np.empty((0, 2), np.int64) if free is None else free
-        self._free_starts = np.searchsorted(listed[:, 0], np.arange(n + 1)).astype(np.int64)
-        self._free_columns = listed[:, 1].astype(np.uint16)
-        self._scratch = np.empty(k, np.float32)
+        self._scratch = np.empty(parts.shape[1], self.dtype)
 
     @property
     def nnz(self) -> int:
@@ -71,42 +86,43 @@ class SlotStore:
         parts = (self._counts, self._rooms, self._starts, self._columns, self._values, self._free_starts)
         return sum(part.nbytes for part in parts)
 
-    def _layout(self) -> tuple[Any, ...]:
+    def layout(self) -> tuple[Any, ...]:
+        """Return starts, counts, columns and values, as the compiled loops take them."""
         return self._starts, self._counts, self._columns, self._values
 
-    def combine(self, rows: NDArray[np.int64], anchors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def combine(self, rows: NDArray[np.int64], anchors: NDArray[Any]) -> NDArray[Any]:
         """Return ``rows`` of T A, ``(m, d)``."""
-        out = np.zeros((len(rows), anchors.shape[1]), np.float32)
-        self._loops.combine(rows, *self._layout(), np.ascontiguousarray(anchors), out)
+        out = np.zeros((len(rows), anchors.shape[1]), self.dtype)
+        self._loops.combine(rows, *self.layout(), np.ascontiguousarray(anchors), out)
         return out
 
-    def read(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    def read(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return ``rows`` of T, dense."""
-        return self.combine(rows, np.eye(self.shape[1], dtype=np.float32))
+        return self.combine(rows, np.eye(self.shape[1], dtype=self.dtype))
 
-    def anchor_gradient(self, rows: NDArray[np.int64], G: NDArray[np.float32]) -> NDArray[np.float32]:
+    def anchor_gradient(self, rows: NDArray[np.int64], G: NDArray[Any]) -> NDArray[Any]:
         """Return T_Iᵀ G, ``(k, d)``."""
-        out = np.zeros((self.shape[1], G.shape[1]), np.float32)
-        self._loops.add_transposed(rows, *self._layout(), np.ascontiguousarray(G), out)
+        out = np.zeros((self.shape[1], G.shape[1]), self.dtype)
+        self._loops.add_transposed(rows, *self.layout(), np.ascontiguousarray(G), out)
         return out
 
-    def scores(self, U: NDArray[np.float32]) -> NDArray[np.float32]:
+    def scores(self, U: NDArray[Any]) -> NDArray[Any]:
         """Return T U, ``(n, b)``, for U ``(k, b)``."""
-        out = np.zeros((self.shape[0], U.shape[1]), np.float32)
-        self._loops.scores(*self._layout(), np.ascontiguousarray(U), out)
+        out = np.zeros((self.shape[0], U.shape[1]), self.dtype)
+        self._loops.scores(*self.layout(), np.ascontiguousarray(U), out)
         return out
 
     def shrink(self, rows: NDArray[np.int64], thresholds: NDArray[Any], ratios: NDArray[Any]) -> None:
         """Threshold the entries of distinct rows, and multiply them by a ratio: the steps that they have missed."""
         self._loops.shrink(
-            rows, np.asarray(thresholds, np.float32), np.asarray(ratios, np.float32), self.nonnegative,
-            *self._layout(), self._free_starts, self._free_columns,
+            rows, np.asarray(thresholds, self.dtype), np.asarray(ratios, self.dtype), self.nonnegative,
+            *self.layout(), self._free_starts, self._free_columns,
         )  # fmt: skip
 
     def step(
         self,
         rows: NDArray[np.int64],
-        gradient: NDArray[np.float32],
+        gradient: NDArray[Any],
         sizes: NDArray[Any],
         thresholds: NDArray[Any],
         ratio: float = 1.0,
@@ -116,31 +132,31 @@ class SlotStore:
         Parameters
         ----------
         rows : ndarray, shape (m,), int64
-        gradient : ndarray, shape (m, k), float32
+        gradient : ndarray, shape (m, k)
             Of all entries, stored or not: what is born is told by it.
         sizes, thresholds : ndarray, shape (m,)
         ratio : float
             The L2 factor.
         """
-        sizes, thresholds = np.asarray(sizes, np.float32), np.asarray(thresholds, np.float32)
+        sizes, thresholds = np.asarray(sizes, self.dtype), np.asarray(thresholds, self.dtype)
         for first in range(0, len(rows), CHUNK):
             part = slice(first, first + CHUNK)
             self._make_room(2 * self.shape[1] * len(rows[part]) + 4 * len(rows[part]))
             self._tail = self._loops.step(
-                rows[part], np.ascontiguousarray(gradient[part], np.float32), sizes[part], thresholds[part],
-                np.float32(ratio), self.nonnegative, self._starts, self._counts, self._rooms, self._columns,
+                rows[part], np.ascontiguousarray(gradient[part], self.dtype), sizes[part], thresholds[part],
+                self._number(ratio), self.nonnegative, self._starts, self._counts, self._rooms, self._columns,
                 self._values, self._free_starts, self._free_columns, self._scratch, self._tail,
             )  # fmt: skip
 
     def step_output(
         self,
-        G: NDArray[np.float32],
-        U: NDArray[np.float32],
+        G: NDArray[Any],
+        U: NDArray[Any],
         size: float,
         l1: float,
         ratio: float = 1.0,
         rows: NDArray[np.int64] | None = None,
-        gradient: NDArray[np.float32] | None = None,
+        gradient: NDArray[Any] | None = None,
     ) -> int:
         """Take a proximal step in all rows of an output layer, whose gradient is G Uᵀ; return how many were made dense.
 
@@ -163,14 +179,14 @@ class SlotStore:
         -------
         int
         """
-        G, U = np.ascontiguousarray(G, np.float32), np.ascontiguousarray(U, np.float32)
+        G, U = np.ascontiguousarray(G, self.dtype), np.ascontiguousarray(U, self.dtype)
         bounds = np.abs(G) @ np.abs(U).max(axis=0, initial=0)
         dense = (bounds * (1 + 1e-5) > l1) | (np.diff(self._free_starts) > 0)  # float32 sums may be short by an ulp
         also = np.empty(0, np.int64) if rows is None else rows
         dense[also] = True
-        threshold, others = np.float32(size * l1), np.flatnonzero(~dense)
+        threshold, others = self._number(size * l1), np.flatnonzero(~dense)
         self._loops.step_stored(
-            others, G, U, np.float32(size), threshold, np.float32(ratio), self.nonnegative, *self._layout(),
+            others, G, U, self._number(size), threshold, self._number(ratio), self.nonnegative, *self.layout(),
             self._free_starts, self._free_columns,
         )  # fmt: skip
         screened = np.flatnonzero(dense)
@@ -190,16 +206,32 @@ class SlotStore:
         self._loops.trim(self._counts, self._rooms)
         used = int(self._rooms.sum(dtype=np.int64))
         size = int(SPARE * used) + n
-        columns, values = np.empty(size, np.uint16), np.empty(size, np.float32)
+        columns, values = np.empty(size, np.uint16), np.empty(size, self.dtype)
         layout = (self._starts, self._counts, self._rooms, self._columns, self._values)
         self._tail = self._loops.move(*layout, columns, values)
         self._columns, self._values = columns, values
+
+    def column_sums(self) -> NDArray[np.float64]:
+        """Return Σ_i abs(t_ij) for each column, ``(k,)``."""
+        parts = self.to_csr()
+        sums = np.zeros(self.shape[1])
+        np.add.at(sums, parts.indices, np.abs(parts.data))
+        return sums
+
+    def resize_columns(self, kept: NDArray[np.int64], n_new: int) -> None:
+        """Keep some columns, rising, and put new ones of zeros after them; for a T without entries free of penalty."""
+        parts, place = self.to_csr(), np.full(self.shape[1], -1)
+        place[kept] = np.arange(len(kept))
+        columns = place[parts.indices]
+        stays = columns >= 0
+        indptr = np.concatenate([[0], np.cumsum(stays)])[parts.indptr]
+        self._hold(CsrParts((self.shape[0], len(kept) + n_new), indptr, columns[stays], parts.data[stays]))
 
     def to_csr(self) -> CsrParts:
         """Return T in CSR form, copied."""
         indptr = np.zeros(self.shape[0] + 1, np.int64)
         np.cumsum(self._counts, out=indptr[1:])
-        columns, values = np.empty(indptr[-1], np.uint16), np.empty(indptr[-1], np.float32)
+        columns, values = np.empty(indptr[-1], np.uint16), np.empty(indptr[-1], self.dtype)
         starts = self._starts.copy()
         self._loops.move(starts, self._counts, self._counts, self._columns, self._values, columns, values)
         return CsrParts(self.shape, indptr, columns, values)

@@ -356,15 +356,19 @@ class SparseTable(SparseRows):
         OSError
             If the place cannot be written.
         """
+        save_table(path, *self.to_content())
+
+    def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the facts and tensors of a file, for files that hold more besides; see :meth:`from_content`."""
         tensors = self._factors.to_tensors() | {"inverse_norms": self._inverse_norms}
         for name, vocabulary in (("words", self.vocabulary), ("anchor_words", self._anchor_words)):
             if vocabulary is not None:
                 tensors |= vocabulary.to_tensors(name)
-        facts = {
+        facts: dict[str, Any] = {
             "kind": self.kind, "rows": len(self), "anchors": self.n_anchors, "dimension": self.dim,
             "solver": self._solver, "made_by": self._made_by,
         }  # fmt: skip
-        save_table(path, facts, tensors)
+        return facts, tensors
 
     @classmethod
     def from_content(cls, content: Content) -> SparseTable:

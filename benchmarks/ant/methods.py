@@ -26,7 +26,12 @@ FIRST = corpora.UNKNOWN + 1  # the row of the most frequent word
 LR, FACTORED_LR = {"newsgroups": 1e-2}, 1e-2  # others: 3e-3
 ANT_LR, L1, ANCHORS = 3e-3, 3e-5, 20
 START = 0.1  # of T, times the layer's own start
-STRENGTH = {"group lasso": 1.0, "VVD": 0.1, "SparseVD": 1.0, "SparseVD-Voc": 1.0}  # / training texts, but for the first
+STRENGTH = {
+    "group lasso": 1.0,
+    "VVD": 10.0,
+    "SparseVD": 1.0,
+    "SparseVD-Voc": 1.0,
+}  # / training texts, but for the first
 HEADLINE = "ANT, dynamic"
 
 

@@ -113,8 +113,7 @@ def section(corpus, found: dict[str, list[dict]]) -> str:
     ratio = n * D / mean(found[HEADLINE], "parameters")
     facts = (
         f"{len(corpus.train[0]):,} / {len(corpus.validation[0]):,} / {len(corpus.test[0]):,} texts to "
-        f"train, validate and test, {n:,} words × {D}, {corpus.n_classes} classes, {EPOCHS.get(corpus.name, 2)} "
-        f"epochs."
+        f"train, validate and test, {n:,} words × {D}, {corpus.n_classes} classes, {EPOCHS.get(corpus.name, 2)} epochs."
     )
     verdict = (
         f"**{HEADLINE}: {loss:+.2f} points below dense at 1/{ratio:.0f} of its parameters. Baselines above it at equal "

@@ -173,6 +173,12 @@ class HashEmbedding(Baseline):
         parts = nn.functional.embedding(self.places[unique], self.weight)
         return (nn.functional.embedding(self.own[unique], self.importances).unsqueeze(2) * parts).sum(1)
 
+    @staticmethod
+    def sizes_for(n, d, n_parameters, k=2):
+        """Return buckets and importances: those of all words, but no more than half of the parameters."""
+        n_importances = min(n, n_parameters // (2 * k))
+        return (n_parameters - k * n_importances) // d, n_importances
+
 
 def start(n: int, d: int, spread: float = SPREAD):
     return nn.Parameter(spread * torch.randn(n, d))

@@ -123,7 +123,7 @@ BASELINES = {
     "low rank": sized(lambda c, n, p: (baselines.LowRank, baselines.LowRank.rank_for(n, D, p))),
     "tensor train": sized(lambda c, n, p: (baselines.TensorTrain, baselines.TensorTrain.rank_for(n, D, p))),
     "frequency, others hashed": sized(lambda c, n, p: (baselines.HashBuckets, p // D // 2, p // D // 2)),
-    "hash embeddings": sized(lambda c, n, p: (baselines.HashEmbedding, p // D // 2, p // 4)),
+    "hash embeddings": sized(lambda c, n, p: (baselines.HashEmbedding, *baselines.HashEmbedding.sizes_for(n, D, p))),
 }
 DENSE = {"dense": sized(lambda c, n, p: (baselines.Dense,))}
 METHODS = DENSE | ANT | BASELINES

@@ -15,7 +15,21 @@ import corpora
 import numpy as np
 import torch
 from baselines import Baseline
-from methods import ANCHORS, ANT, BASELINES, DENSE, HEADLINE, L1, METHODS, START, STRENGTH, D, learning_rate
+from methods import (
+    ANCHORS,
+    ANT,
+    BASELINES,
+    DENSE,
+    HEADLINE,
+    L1,
+    METHODS,
+    MIXTURE,
+    MIXTURE_L1,
+    START,
+    STRENGTH,
+    D,
+    learning_rate,
+)
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import common
@@ -28,9 +42,9 @@ SETUP = f"""\
 Kim's CNN: filters over 3, 4 and 5 words, dropout {cnn.DROPOUT}, batches of {cnn.BATCH}, texts of {LENGTH} tokens. Cut
 for CPU time, the same for all: {cnn.FILTERS} filters of each width (100 in the paper), {D} columns (256), 2 or 6 epochs
 (200), words that occur {MIN_COUNT} times or more; convolutions in bfloat16. Adam; learning rates fall linearly to 0.
-ANT: {ANCHORS} anchors, T ≥ 0, ProximalAdam in its own metric, λ = {L1:g}; T starts at {START:g} of the layer's own
-start. Relations: Open English WordNet; words within 10 tokens of an anchor 5 times or more. Parameters are those of
-the embedding layer that are not zero.
+ANT: {ANCHORS} anchors, T ≥ 0, ProximalAdam in its own metric, λ = {L1:g} ({MIXTURE_L1:g} in the mixture); T starts at
+{START:g} of the layer's own start. Relations: Open English WordNet; words within 10 tokens of an anchor 5 times or more.
+Parameters are those of the embedding layer that are not zero.
 
 Baselines get as many parameters as ANT with dynamic anchors has at seed 0: vocabularies, ranks, cores and buckets of
 that size; those that learn what to keep are cut to it by their own score (row norm, or log α) where they kept more."""
@@ -41,7 +55,7 @@ def settings(name: str, method: str, budget: int) -> dict:
     found = {"length": LENGTH, "min_count": MIN_COUNT, "d": D, "filters": cnn.FILTERS, "epochs": EPOCHS.get(name, 2)}
     found["lr"] = learning_rate(name, method)
     if method in ANT:
-        return found | {"k": ANCHORS, "l1": L1, "start": START}
+        return found | {"k": ANCHORS, "l1": MIXTURE_L1 if method == MIXTURE else L1, "start": START}
     if method in BASELINES:
         found |= {"budget": budget, "strength": STRENGTH.get(method)}
     return found

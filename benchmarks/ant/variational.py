@@ -19,7 +19,7 @@ class VVD(Dense):
     def __init__(self, n, d, strength, padding_idx=None):
         super().__init__(n, d, padding_idx)
         self.strength = strength
-        self.log_alpha = nn.Parameter(3 * torch.rand(n))
+        self.log_alpha = nn.Parameter(torch.zeros(n))  # the authors draw from U(0, 3), which long training forgets
         self.register_buffer("kept", torch.ones(n, dtype=torch.bool))
 
     def forward(self, ids):
@@ -39,6 +39,11 @@ class VVD(Dense):
         alpha = self.log_alpha.clamp(-10, 10)
         near = 0.63576 * (1 - torch.sigmoid(1.87320 + 1.48695 * alpha))
         return self.strength * (near + 0.5 * nn.functional.softplus(-alpha)).sum()
+
+    def optimizer(self, model, lr):
+        others = [part for part in model.parameters() if part is not self.log_alpha]
+        groups = [{"params": others}, {"params": [self.log_alpha], "lr": 10 * lr}]
+        return torch.optim.Adam(groups, lr=lr, fused=True)
 
     def _alive(self):
         return self.kept & (self.log_alpha < DROPPED)

@@ -43,8 +43,8 @@ Kim's CNN: filters over 3, 4 and 5 words, dropout {cnn.DROPOUT}, batches of {cnn
 for CPU time, the same for all: {cnn.FILTERS} filters of each width (100 in the paper), {D} columns (256), 2 or 6 epochs
 (200), words that occur {MIN_COUNT} times or more; convolutions in bfloat16. Adam; learning rates fall linearly to 0.
 ANT: {ANCHORS} anchors, T ≥ 0, ProximalAdam in its own metric, λ = {L1:g} ({MIXTURE_L1:g} in the mixture); T starts at
-{START:g} of the layer's own start. Relations: Open English WordNet; words within 10 tokens of an anchor 5 times or more.
-Parameters are those of the embedding layer that are not zero.
+{START:g} of the own start of the layer. Relations: Open English WordNet; words within 10 tokens of an anchor 5 times or
+more. Parameters are those of the embedding layer that are not zero.
 
 Baselines get as many parameters as ANT with dynamic anchors has at seed 0: vocabularies, ranks, cores and buckets of
 that size; those that learn what to keep are cut to it by their own score (row norm, or log α) where they kept more."""

@@ -107,6 +107,10 @@ def mean(cells: list[dict], part: str) -> float:
     return float(np.mean([one[part] for one in cells]))
 
 
+def spread_of(scores: list[float]) -> str:
+    return f"{np.mean(scores):.2f}" + (f" ± {np.std(scores):.2f}" if len(scores) > 1 else "")
+
+
 def section(corpus, found: dict[str, list[dict]]) -> str:
     """Return the table of a collection and what it says of ANT."""
     n, rows, dense = len(corpus.words), [], found["dense"]
@@ -115,7 +119,7 @@ def section(corpus, found: dict[str, list[dict]]) -> str:
             scores = [one["test"] for one in cells]
             size = mean(cells, "parameters")
             rows.append([
-                method, f"{cells[0]['settings']['lr']:g}", f"{np.mean(scores):.2f} ± {np.std(scores):.2f}", len(cells),
+                method, f"{cells[0]['settings']['lr']:g}", spread_of(scores), len(cells),
                 f"{size:,.0f}", f"{n * D / size:.1f}", f"{mean(cells, 'learnt'):,.0f}",
                 f"{mean(cells, 'validation'):.1f}",
             ])  # fmt: skip
@@ -129,9 +133,10 @@ def section(corpus, found: dict[str, list[dict]]) -> str:
         f"{len(corpus.train[0]):,} / {len(corpus.validation[0]):,} / {len(corpus.test[0]):,} texts to "
         f"train, validate and test, {n:,} words × {D}, {corpus.n_classes} classes, {EPOCHS.get(corpus.name, 2)} epochs."
     )
+    missing = [method for method in METHODS if not found[method]]
     verdict = (
-        f"**{HEADLINE}: {loss:+.2f} points below dense at 1/{ratio:.0f} of its parameters. Baselines above it at equal "
-        f"parameters: {', '.join(above) or 'none'}.**"
+        f"**{HEADLINE}: {loss:.2f} points below dense at 1/{ratio:.0f} of its parameters. Baselines above it at equal "
+        f"parameters: {', '.join(above) or 'none'}.**" + (f" Not run: {', '.join(missing)}." if missing else "")
     )
     return "\n\n".join([f"## {corpus.name}", facts, common.table(rows, header), verdict])
 

@@ -132,7 +132,8 @@ class ProximalOptimizer(torch.optim.Optimizer):
         moved = self._descend(part, gradient, some, group, size)
         free = _some(self._masks.get(number), rows)
         if group["l1"] > 0 or factor < 1 or group["nonnegative"]:
-            moved = self._shrink(moved, size * group["l1"], factor, self._metric_of(some, group), free, group)
+            threshold = self._threshold(size, group)
+            moved = self._shrink(moved, threshold, factor, self._metric_of(some, group), free, group)
         _put(values, rows, moved)
         for name, kept in state.items():
             _put(kept, rows, some[name])
@@ -141,10 +142,14 @@ class ProximalOptimizer(torch.optim.Optimizer):
 
     def _tick(self, lazy: Lazy, rows: NDArray[np.int64] | None, size: float, factor: float, group: Group) -> None:
         """Note a step, which ``rows`` have taken."""
-        lazy.clock.tick(size * group["l1"], factor, size)
+        lazy.clock.tick(self._threshold(size, group), factor, size)
         lazy.done(rows)
         if lazy.clock.spent:
             self.catch_up(lazy.transform)
+
+    def _threshold(self, size: float, group: Group) -> float:
+        """Return ηλ, or what the metric is to divide; what corrects a bias of the metric belongs to the latter only."""
+        return float(size if group["metric"] == "own" else group["lr"]) * float(group["l1"])
 
     def _metric_of(self, state: State, group: Group) -> Any:
         return self._metric(state, group) if group["metric"] == "own" else 1.0

@@ -121,13 +121,23 @@ def test_gradcheck(options):
     assert torch.autograd.gradcheck(call, parameters)
 
 
-@pytest.mark.parametrize("make", [
-    lambda model: nn.ProximalSGD(model, lr=0.01, l1=0.1, l2=0.01),
-    lambda model: nn.ProximalAdagrad(model, lr=0.05, l1=0.02, rowwise=True),
-    lambda model: nn.ProximalAdagrad(model, lr=0.05, l1=0.002, rowwise=True, metric="plain"),
-], ids=["sgd", "adagrad", "adagrad, plain"])  # fmt: skip
+OPTIMIZERS = {
+    "sgd": lambda model: nn.ProximalSGD(model, lr=0.01, l1=0.1),
+    "sgd, L2": lambda model: nn.ProximalSGD(model, lr=0.01, l1=0.1, l2=0.01),
+    "adagrad": lambda model: nn.ProximalAdagrad(model, lr=0.05, l1=0.02, rowwise=True),
+    "adagrad, plain": lambda model: nn.ProximalAdagrad(model, lr=0.05, l1=5e-3, rowwise=True, metric="plain"),
+}
+
+
+@pytest.mark.parametrize("case", OPTIMIZERS)
 @pytest.mark.parametrize("nonnegative", [True, False])
-def test_slots_equal_a_dense_transform(make, nonnegative):
+def test_slots_equal_a_dense_transform(case, nonnegative):
+    """Over random gradients and fixed anchors: otherwise rounding in one feeds back through the other.
+
+    Trained together on a loss, the two float32 transforms were 2e-6 apart after 100 steps, the dense one 3e-6 from
+    float64 and the slots 2e-6.
+    """
+    torch.manual_seed(0)
     generator = np.random.default_rng(0)
     relations = [(3, 8), (20, 1), (30, 3)]
     layers = [
@@ -139,19 +149,27 @@ def test_slots_equal_a_dense_transform(make, nonnegative):
     with torch.no_grad():
         layers[1].anchors.copy_(layers[0].anchors)
         layers[1].transform.weight.copy_(torch.from_numpy(dense(layers[0])))
-    optimizers = [make(layer) for layer in layers]
-    wanted, born, died = torch.from_numpy(generator.standard_normal((40, 6)).astype(np.float32)), 0, 0
-    for _ in range(100):
+    optimizers = [OPTIMIZERS[case](layer) for layer in layers]
+    for optimizer in optimizers:
+        optimizer.param_groups[0]["lr"] = 0.0
+    # Thresholding and then dividing by 1 + ημ rounds twice in a dense float32 transform, and the same way every time.
+    tolerance = 2e-6 if "L2" in case else 1e-6
+    born = died = 0
+    before = dense(layers[0]) != 0
+    for step in range(100):
         ids = torch.from_numpy(generator.integers(40, size=8))
-        before = dense(layers[0]) != 0
+        directions = torch.from_numpy(generator.standard_normal((8, 6), np.float32))
         for layer, optimizer in zip(layers, optimizers, strict=True):
             optimizer.zero_grad()
-            (layer(ids) - wanted[ids]).square().sum().backward()
+            (layer(ids) * directions).sum().backward()
             optimizer.step()
+        assert torch.allclose(layers[0].anchors.grad, layers[1].anchors.grad, rtol=1e-5, atol=1e-5)
+        if step % 10 < 9:
+            continue  # looking brings all rows up to date
         slots, twin = dense(layers[0]), dense(layers[1])
-        # Sums in another order: float32 rounding, a few of its last places after a hundred steps.
-        assert np.abs(slots - twin).max() <= 2e-6 * max(1, np.abs(twin).max())
+        assert np.abs(slots - twin).max() <= tolerance
         born, died = born + int((~before & (slots != 0)).sum()), died + int((before & (slots == 0)).sum())
+        before = slots != 0
     assert min(born, died) > 20  # entries came and went
 
 
@@ -166,13 +184,13 @@ def test_the_softmax_over_slots_is_that_over_a_dense_transform():
     screened = []
     step_output = slots.transform.store.step_output
     slots.transform.store.step_output = lambda *arguments: screened.append(step_output(*arguments))
-    for _ in range(50):
+    for _ in range(100):
         ids, targets = torch.from_numpy(generator.integers(60, size=(2, 4)))
         for layer, optimizer in zip((slots, twin), optimizers, strict=True):
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(layer.logits(layer(ids)), targets).backward()
             optimizer.step()
-        assert np.abs(dense(slots) - dense(twin)).max() <= 1e-5
+        assert np.abs(dense(slots) - dense(twin)).max() <= 1e-6
     assert 0 < np.mean(screened) < 40  # of 60 rows: screening leaves some out, never all
 
 

@@ -252,10 +252,19 @@ class AnchorEmbedding(nn.Module):
             return embedded
         return embedded * (unique != self.padding_idx).unsqueeze(1)
 
+    @property
+    def weight(self) -> Tensor:
+        """E = T A, all rows, ``(n, d)``: what ``nn.Embedding`` has as a parameter, here computed at each call."""
+        if self.softmax or not isinstance(self.transform, DenseTransform):
+            return self.rows(torch.arange(self.num_embeddings, device=self.anchors.device))
+        return self.transform.combine_all(self.anchors)
+
     # ---- as the output layer of a language model
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Return E h for each row h of ``hidden``, as T (A h): the output layer tied to this one (appendix C).
+
+        With a dense T and many rows it is (T A) h, which takes fewer products.
 
         Parameters
         ----------

@@ -69,7 +69,7 @@ class ProximalSGD(ProximalOptimizer):
         return {}
 
     def _descend(self, values: Tensor, gradient: Tensor, state: State, group: Group, size: float) -> Tensor:  # noqa: ARG002
-        return values - size * gradient
+        return torch.sub(values, gradient, alpha=size)
 
     def _slot_steps(self, gradient: NDArray[np.float32], sums: Any, group: Group) -> tuple[Any, Any]:  # noqa: ARG002
         sizes = np.full(len(gradient), self._size(group))
@@ -131,12 +131,14 @@ class ProximalAdagrad(ProximalOptimizer):
         return {"sum": torch.full_like(like, group["initial"], memory_format=torch.contiguous_format)}
 
     def _descend(self, values: Tensor, gradient: Tensor, state: State, group: Group, size: float) -> Tensor:
-        squares = gradient.square()
-        state["sum"] += squares.mean(dim=1, keepdim=True) if group["rowwise"] else squares
-        return values - size * gradient / self._metric(state, group)
+        if group["rowwise"]:
+            state["sum"] += torch.linalg.vector_norm(gradient, dim=1, keepdim=True).square_() / gradient.shape[1]
+        else:
+            state["sum"].addcmul_(gradient, gradient)
+        return torch.addcdiv(values, gradient, self._metric(state, group), value=-size)
 
     def _metric(self, state: State, group: Group) -> Any:
-        return state["sum"].sqrt() + group["eps"]
+        return state["sum"].sqrt().add_(group["eps"])
 
     def _slot_sums(self, number: int, lazy: Lazy, group: Group) -> NDArray[np.float32] | None:
         if not group["rowwise"]:
@@ -187,13 +189,13 @@ class _Moments(ProximalOptimizer):
         return float(group["lr"] * (1 - beta2 ** group["step"]) ** 0.5 / (1 - beta1 ** group["step"]))
 
     def _metric(self, state: State, group: Group) -> Any:
-        return state["exp_avg_sq"].sqrt() + group["eps"]
+        return state["exp_avg_sq"].sqrt().add_(group["eps"])
 
     def _descend(self, values: Tensor, gradient: Tensor, state: State, group: Group, size: float) -> Tensor:
         beta1, beta2 = group["betas"]
         state["exp_avg"].mul_(beta1).add_(gradient, alpha=1 - beta1)
         self._square(state["exp_avg_sq"], gradient.square(), beta2)
-        return values - size * state["exp_avg"] / self._metric(state, group)
+        return torch.addcdiv(values, state["exp_avg"], self._metric(state, group), value=-size)
 
     def _square(self, mean: Tensor, squares: Tensor, beta: float) -> None:
         raise NotImplementedError

@@ -156,7 +156,8 @@ class ProximalOptimizer(torch.optim.Optimizer):
         threshold = threshold / metric
         if free is not None:
             threshold = torch.where(free, 0.0, torch.as_tensor(threshold, dtype=values.dtype, device=values.device))
-        return soft_threshold(values, threshold, nonnegative=group["nonnegative"]) * ratio
+        shrunk = soft_threshold(values, threshold, nonnegative=group["nonnegative"])
+        return shrunk if isinstance(ratio, float) and ratio == 1 else shrunk.mul_(ratio)
 
     # ---- rows that have waited
 

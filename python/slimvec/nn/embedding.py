@@ -370,7 +370,12 @@ class AnchorEmbedding(nn.Module):
         return SparseTable(anchors, self.transform.to_csr(), words=listed, anchor_words=named)
 
     def extra_repr(self) -> str:
-        """Describe the layer in the way of torch."""
+        """Describe the layer in the way of torch.
+
+        Returns
+        -------
+        str
+        """
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"{self.num_embeddings}, {self.embedding_dim}, n_anchors={self.n_anchors}{padding}"
 

@@ -108,6 +108,16 @@ class ProximalAdagrad(ProximalOptimizer):
     Notes
     -----
     A zero gradient leaves v as it is, so rows that no batch touches keep their thresholds, and catching up is exact.
+
+    Examples
+    --------
+    >>> from slimvec.nn import AnchorEmbedding
+    >>> layer = AnchorEmbedding(50, 4, n_anchors=3)
+    >>> optimizer = ProximalAdagrad(layer, lr=0.1, l1=1e-3, rowwise=True)
+    >>> layer(torch.tensor([1, 2])).square().sum().backward()
+    >>> optimizer.step()
+    >>> bool((layer.transform.weight >= 0).all())
+    True
     """
 
     def __init__(
@@ -193,7 +203,7 @@ class _Moments(ProximalOptimizer):
 
     def _descend(self, values: Tensor, gradient: Tensor, state: State, group: Group, size: float) -> Tensor:
         beta1, beta2 = group["betas"]
-        state["exp_avg"].mul_(beta1).add_(gradient, alpha=1 - beta1)
+        state["exp_avg"].lerp_(gradient, 1 - beta1)
         self._square(state["exp_avg_sq"], gradient.square(), beta2)
         return torch.addcdiv(values, state["exp_avg"], self._metric(state, group), value=-size)
 
@@ -225,6 +235,16 @@ class ProximalAdam(_Moments):
     In Adam, v decays under zero gradients, and what a row misses has no closed form. With sparse gradients this is
     therefore Adam as ``torch.optim.SparseAdam`` has it: the means of rows that a batch does not touch stand still. The
     penalty does not: those rows are thresholded for every step, with the v that they have.
+
+    Examples
+    --------
+    >>> from slimvec.nn import AnchorEmbedding
+    >>> layer = AnchorEmbedding(50, 4, n_anchors=3)
+    >>> optimizer = ProximalAdam(layer, lr=1e-3, l1=1e-2, metric="plain")
+    >>> layer(torch.tensor([1, 2])).square().sum().backward()
+    >>> optimizer.step()
+    >>> bool((layer.transform.weight >= 0).all())
+    True
     """
 
     def __init__(
@@ -241,7 +261,7 @@ class ProximalAdam(_Moments):
         super().__init__(model, lr, l1=l1, metric=metric, penalty=penalty, betas=betas, initial=0.0, eps=eps)
 
     def _square(self, mean: Tensor, squares: Tensor, beta: float) -> None:
-        mean.mul_(beta).add_(squares, alpha=1 - beta)
+        mean.lerp_(squares, 1 - beta)
 
 
 class ProximalYogi(_Moments):
@@ -275,6 +295,16 @@ class ProximalYogi(_Moments):
     References
     ----------
     .. [1] M. Zaheer et al., "Adaptive Methods for Nonconvex Optimization", NeurIPS 2018.
+
+    Examples
+    --------
+    >>> from slimvec.nn import AnchorEmbedding
+    >>> layer = AnchorEmbedding(50, 4, n_anchors=3)
+    >>> optimizer = ProximalYogi(layer, l1=1e-3)
+    >>> layer(torch.tensor([1, 2])).square().sum().backward()
+    >>> optimizer.step()
+    >>> bool((layer.transform.weight >= 0).all())
+    True
     """
 
     def __init__(

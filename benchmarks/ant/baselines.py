@@ -104,7 +104,7 @@ class LowRank(Baseline):
 
     def __init__(self, n, d, rank, padding_idx=None):
         super().__init__(n, d, padding_idx)
-        self.left, self.right = start(n, rank, 1.0), start(rank, d, SPREAD / rank**0.5)
+        self.left, self.right = start(n, rank), start(rank, d, rank**-0.5)
 
     def rows(self, unique):
         return nn.functional.embedding(unique, self.left) @ self.right

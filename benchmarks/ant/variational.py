@@ -119,7 +119,7 @@ class SparseVDVoc(SparseVD):
 
 
 def log_alpha(means, log_sigma):
-    return (2 * log_sigma - 2 * means.abs().clamp_min(1e-8).log()).clamp(-8, 8)
+    return 2 * log_sigma - 2 * means.abs().clamp_min(1e-8).log()
 
 
 def sample(means, log_sigma):
@@ -128,4 +128,5 @@ def sample(means, log_sigma):
 
 def divergence(alpha):
     """Return Σ of the approximate KL divergence that Chirkova et al.'s code takes."""
+    alpha = alpha.clamp(-8, 8)
     return (0.5 * torch.log1p(torch.exp(-alpha)) - (0.03 + 0.64 * torch.sigmoid(1.5 * (alpha + 1.3)))).sum()

@@ -219,7 +219,7 @@ class ProximalAdam(_Moments):
     model : torch.nn.Module, or iterable of parameters or groups
         See :class:`ProximalSGD`.
     lr : float
-        η. The size s of a step is η √(1 - β₂ᵗ) / (1 - β₁ᵗ), and the thresholds are sλ ("plain") or sλ / (√v + ε).
+        η. The size s of a step is η √(1 - β₂ᵗ) / (1 - β₁ᵗ), and the thresholds are sλ / (√v + ε), or ηλ ("plain").
     l1 : float
         λ.
     metric : {"own", "plain"}
@@ -272,7 +272,7 @@ class ProximalYogi(_Moments):
     model : torch.nn.Module, or iterable of parameters or groups
         See :class:`ProximalSGD`.
     lr : float
-        η. The size s of a step is η √(1 - β₂ᵗ) / (1 - β₁ᵗ), and the thresholds are sλ ("plain") or sλ / (√v + ε).
+        η. The size s of a step is η √(1 - β₂ᵗ) / (1 - β₁ᵗ), and the thresholds are sλ / (√v + ε), or ηλ ("plain").
     l1 : float
         λ.
     metric : {"own", "plain"}

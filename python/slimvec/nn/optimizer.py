@@ -144,8 +144,8 @@ class ProximalOptimizer(torch.optim.Optimizer):
         some = {name: kept[rows] for name, kept in state.items()}
         moved = self._descend(values[rows], gradient, some, group, size)
         if group["l1"] > 0 or factor < 1 or group["nonnegative"]:
-            free = _some(self._masks.get(number), rows)
-            moved = self._shrink(moved, size * group["l1"], factor, self._metric_of(some, group), free, group)
+            free, threshold = _some(self._masks.get(number), rows), self._threshold(size, group)
+            moved = self._shrink(moved, threshold, factor, self._metric_of(some, group), free, group)
         values[rows] = moved
         if isinstance(rows, torch.Tensor):  # else they are views, and changed in place
             for name, kept in state.items():
@@ -153,10 +153,14 @@ class ProximalOptimizer(torch.optim.Optimizer):
 
     def _tick(self, lazy: Lazy, rows: NDArray[np.int64] | None, size: float, factor: float, group: Group) -> None:
         """Note a step, which ``rows`` have taken."""
-        lazy.clock.tick(size * group["l1"], factor, size)
+        lazy.clock.tick(self._threshold(size, group), factor, size)
         lazy.done(rows)
         if lazy.clock.spent:
             self.catch_up(lazy.transform)
+
+    def _threshold(self, size: float, group: Group) -> float:
+        """Return ηλ, or what the metric is to divide; what corrects a bias of the metric belongs to the latter only."""
+        return float(size if group["metric"] == "own" else group["lr"]) * float(group["l1"])
 
     def _metric_of(self, state: State, group: Group) -> Any:
         return self._metric(state, group) if group["metric"] == "own" else 1.0

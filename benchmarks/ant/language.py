@@ -24,12 +24,17 @@ import cells
 import common
 from slimvec.nn import AnchorEmbedding, ProximalAdam
 
+NAME = "ant_language"
 D, LAYERS, DROPOUT, CLIP = 200, 2, 0.2, 0.25
 BATCH, LENGTH, EPOCHS, PART, SEED = 20, 70, 1, 0.4, 0
 SPREAD = 0.1  # standard deviation of the entries of E at the start, of every layer
 LR_OTHERS, LR_ANCHORS = 3e-3, 1e-2
 EPS = 3e-5  # of Adam for T: rows of words that hardly occur stay where they are, and lose entries
 START = 16  # non-zeros per row that T starts with
+REMARK = (
+    "In the paper, 1,000 dynamic anchors end 2.3 above dense rows (79.4 and 77.1) with a fifth of their parameters; the "
+    "aim here was 3.5, with a quarter. How far a longer training closes the gap was not measured."
+)
 SHOWN = ("year", "stock", "company", "president")  # anchors whose words are listed
 
 
@@ -195,30 +200,32 @@ def learnt(embedding: nn.Module, words: list[str]) -> dict:
 
 
 def main() -> None:
-    data = common.data_or_skip(common.parser(__doc__).parse_args())
+    parser = common.parser(__doc__)
+    parser.add_argument("--report", action="store_true", help="train nothing more: report the cells that are there")
+    options = parser.parse_args()
+    data = common.data_or_skip(options)
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     corpus = Corpus(data / "ptb")
     results = {
-        cell: cells.kept("ant_language", cell.name, lambda cell=cell: train(cell, corpus, device))
+        cell: cells.kept(NAME, cell.name, lambda cell=cell: train(cell, corpus, device))
         for cell in dict.fromkeys([*TUNED, DENSE, *ANCHORS])
+        if not options.report or cells.path_of(NAME, cell.name).exists()
     }
-    common.write_result(
-        "ant_language.md", "ANT in a language model", "ant/language.py", report(results, corpus, device)
-    )
+    common.write_result(f"{NAME}.md", "ANT in a language model", "ant/language.py", report(results, corpus, device))
 
 
 def report(results: dict[Cell, dict], corpus: Corpus, device: torch.device) -> list[str]:
     dense = results[DENSE]
     rows = [["dense", f"{len(corpus.words):,}", "", f"{dense['parameters']:,}", "1",
              f"{dense['valid']:.1f}", f"{dense['test']:.1f}", ""]]  # fmt: skip
-    for cell in ANCHORS:
+    for cell in [cell for cell in ANCHORS if cell in results]:
         found = results[cell]
         rows.append([f"ANT, {cell.kind}", f"{cell.n_anchors:,}", f"{found['nonzeros']:,}", f"{found['parameters']:,}",
                      f"1/{dense['parameters'] / found['parameters']:.1f}", f"{found['valid']:.1f}",
                      f"{found['test']:.1f}", f"{found['test'] - dense['test']:+.1f}"])  # fmt: skip
     tuned = [[cell.kind, f"{cell.lr:g}", f"{cell.l1:g}" if cell.l1 else "", f"{results[cell]['parameters']:,}",
-              f"{results[cell]['valid']:.1f}"] for cell in TUNED]  # fmt: skip
+              f"{results[cell]['valid']:.1f}"] for cell in TUNED if cell in results]  # fmt: skip
     facts = (
         f"Penn Treebank, {len(corpus.words):,} words; {LAYERS} LSTM layers of {D}, output tied to the input embedding, "
         f"full softmax with a bias per word; dropout {DROPOUT}; batches of {BATCH} × {LENGTH} words as in the paper. "
@@ -228,16 +235,26 @@ def report(results: dict[Cell, dict], corpus: Corpus, device: torch.device) -> l
         f"{device.type}. ANT: T ≥ 0, which starts with {START} random entries per row; the threshold ηλ stays as it "
         "is while η falls; the learning rate of T is in proportion to 1 / |A|."
     )
-    words = results[ANCHORS[-1]]
-    pairs = ", ".join(f"{word} – {anchor}" for word, anchor in words["pairs"])
-    near = [[name, ", ".join(listed)] for name, listed in words["words"].items()]
     header = ["embedding", "anchors", "nnz(T)", "parameters", "of dense", "valid", "test perplexity", "over dense"]
-    return [
-        facts,
-        common.table(rows, header),
+    sections = [facts, common.table(rows, header), REMARK]
+    missing = [f"{cell.n_anchors:,} {cell.kind}" for cell in ANCHORS if cell not in results]
+    if missing:
+        sections.append(f"Not trained yet: anchors {', '.join(missing)}. Running the script again trains them.")
+    sections += [
         "## How it was tuned",
         "By the perplexity of the validation text; the other numbers of anchors take what 1,000 took.",
         common.table(tuned, ["embedding", "learning rate", "λ", "parameters", "valid"]),
+    ]
+    if ANCHORS[-1] in results:
+        sections += associations(results[ANCHORS[-1]])
+    return sections
+
+
+def associations(found: dict) -> list[str]:
+    """Table 4 of the paper."""
+    pairs = ", ".join(f"{word} – {anchor}" for word, anchor in found["pairs"])
+    near = [[name, ", ".join(listed)] for name, listed in found["words"].items()]
+    return [
         f"## Words learnt with {ANCHORS[-1].n_anchors} frequency anchors",
         "The paper's table 4: the words in which an anchor weighs most, and the largest entries of T.",
         common.table(near, ["anchor", "words"]),

@@ -32,8 +32,8 @@ LR_OTHERS, LR_ANCHORS = 3e-3, 1e-2
 EPS = 3e-5  # of Adam for T: rows of words that hardly occur stay where they are, and lose entries
 START = 16  # non-zeros per row that T starts with
 REMARK = (
-    "In the paper, 1,000 dynamic anchors end 2.3 above dense rows (79.4 and 77.1) with a fifth of their parameters; the "
-    "aim here was 3.5, with a quarter. How far a longer training closes the gap was not measured."
+    "In the paper, 1,000 dynamic anchors end 2.3 above dense rows (79.4 and 77.1) with a fifth of their parameters; "
+    "the aim here was 3.5, with a quarter. How far a longer training closes the gap was not measured."
 )
 SHOWN = ("year", "stock", "company", "president")  # anchors whose words are listed
 

@@ -100,26 +100,6 @@ class TestInEveryStore:
             optimizer.step()
         assert not layer(torch.tensor([0])).any()
 
-    @pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's compiler looks at it while tracing
-    def test_compiled(self, store):
-        layer = nn.AnchorEmbedding(30, 5, 4, **store)
-        ids = torch.tensor([[1, 2], [2, 9]])
-        compiled = torch.compile(layer, backend="eager")
-        assert torch.equal(compiled(ids), layer(ids))
-
-
-@pytest.mark.parametrize("options", [{}, {"softmax": True}, {"nonnegative": False}, {"padding_idx": 3}], ids=str)
-def test_gradcheck(options):
-    layer = nn.AnchorEmbedding(6, 3, 4, dtype=torch.float64, **options)
-    ids = torch.tensor([[0, 3], [3, 5]])
-    parameters = tuple(value.detach().clone().requires_grad_() for value in layer.parameters())
-    names = [name for name, _ in layer.named_parameters()]
-
-    def call(*values):
-        return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (ids,))
-
-    assert torch.autograd.gradcheck(call, parameters)
-
 
 OPTIMIZERS = {
     "sgd": lambda model: nn.ProximalSGD(model, lr=0.01, l1=0.1),

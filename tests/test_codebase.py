@@ -71,9 +71,9 @@ def test_versions_agree():
     assert f"## {sv.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def public():
-    for name in sv.__all__:
-        value = getattr(sv, name)
+def public(module):
+    for name in module.__all__:
+        value = getattr(module, name)
         if name == "__version__":
             continue
         yield name, value
@@ -83,8 +83,22 @@ def public():
                     yield f"{name}.{method}", function
 
 
-@pytest.mark.parametrize(("name", "value"), list(public()), ids=[name for name, _ in public()])
+@pytest.mark.parametrize(("name", "value"), list(public(sv)), ids=[name for name, _ in public(sv)])
 def test_public_names_are_documented(name, value):
+    check_docstring(name, value)
+
+
+def test_names_for_torch_are_documented():
+    pytest.importorskip("torch")
+    from slimvec import nn
+
+    for name, value in public(nn):
+        check_docstring(name, value)
+        if inspect.isclass(value):
+            assert ">>> " in inspect.getdoc(value), name
+
+
+def check_docstring(name, value):
     text = inspect.getdoc(value)
     assert text, name
     if getattr(value, "__name__", "").startswith("from_"):

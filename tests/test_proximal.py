@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 nn = pytest.importorskip("slimvec.nn")
+optimizer_module = pytest.importorskip("slimvec.nn.optimizer")
 
 N, K, D = 7, 3, 2
 
@@ -126,6 +127,24 @@ def test_lazy_rows_equal_steps_taken_every_time(case, seed, l1, l2, metric, nonn
         twin.step(gradient, lr)
     optimizer.flush()
     assert np.allclose(weight.detach().numpy(), twin.T, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_dense_step_is_the_same_in_blocks_of_rows(case, monkeypatch):
+    make = CASES[case][1]
+    torch.manual_seed(0)
+    layer = make_layer(True, "rows" not in case, sparse=False)
+    twin = copy.deepcopy(layer)
+    for block in (1 << 16, 2 * K):  # all rows at once, and two at a time
+        monkeypatch.setattr(optimizer_module, "BLOCK", block)
+        trained = layer if block == 2 * K else twin
+        optimizer = make(trained, {"l1": 0.05, "l2": 0.1, "metric": "plain"})
+        for step in range(10):
+            optimizer.zero_grad()
+            (trained(torch.arange(N)) - step).square().sum().backward()
+            optimizer.step()
+    assert torch.equal(layer.transform.weight, twin.transform.weight)
+    assert layer.count_nonzero() > 0
 
 
 def test_untouched_rows_do_wait_and_lose_their_entries():

@@ -259,10 +259,19 @@ class AnchorEmbedding(nn.Module):
     def _keep_gradient(self, gradient: Tensor) -> None:
         self.latest_gradient = gradient
 
+    @property
+    def weight(self) -> Tensor:
+        """E = T A, all rows, ``(n, d)``: what ``nn.Embedding`` has as a parameter, here computed at each call."""
+        if self.softmax or not isinstance(self.transform, DenseTransform):
+            return self.rows(torch.arange(self.num_embeddings, device=self.anchors.device))
+        return self.transform.combine_all(self.anchors)
+
     # ---- as the output layer of a language model
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Return E h for each row h of ``hidden``, as T (A h): the output layer tied to this one (appendix C).
+
+        With a dense T and many rows it is (T A) h, which takes fewer products.
 
         Parameters
         ----------
@@ -368,7 +377,12 @@ class AnchorEmbedding(nn.Module):
         return SparseTable(anchors, self.transform.to_csr(), words=listed, anchor_words=named)
 
     def extra_repr(self) -> str:
-        """Describe the layer in the way of torch."""
+        """Describe the layer in the way of torch.
+
+        Returns
+        -------
+        str
+        """
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"{self.num_embeddings}, {self.embedding_dim}, n_anchors={self.n_anchors}{padding}"
 

@@ -69,7 +69,7 @@ class ProximalSGD(ProximalOptimizer):
         return {}
 
     def _descend(self, values: Tensor, gradient: Tensor, state: State, group: Group, size: float) -> Tensor:  # noqa: ARG002
-        return values - size * gradient
+        return torch.sub(values, gradient, alpha=size)
 
     def _slot_steps(self, gradient: NDArray[np.float32], sums: Any, group: Group) -> tuple[Any, Any]:  # noqa: ARG002
         sizes = np.full(len(gradient), self._size(group))
@@ -108,6 +108,16 @@ class ProximalAdagrad(ProximalOptimizer):
     Notes
     -----
     A zero gradient leaves v as it is, so rows that no batch touches keep their thresholds, and catching up is exact.
+
+    Examples
+    --------
+    >>> from slimvec.nn import AnchorEmbedding
+    >>> layer = AnchorEmbedding(50, 4, n_anchors=3)
+    >>> optimizer = ProximalAdagrad(layer, lr=0.1, l1=1e-3, rowwise=True)
+    >>> layer(torch.tensor([1, 2])).square().sum().backward()
+    >>> optimizer.step()
+    >>> bool((layer.transform.weight >= 0).all())
+    True
     """
 
     def __init__(
@@ -131,12 +141,14 @@ class ProximalAdagrad(ProximalOptimizer):
         return {"sum": torch.full_like(like, group["initial"], memory_format=torch.contiguous_format)}
 
     def _descend(self, values: Tensor, gradient: Tensor, state: State, group: Group, size: float) -> Tensor:
-        squares = gradient.square()
-        state["sum"] += squares.mean(dim=1, keepdim=True) if group["rowwise"] else squares
-        return values - size * gradient / self._metric(state, group)
+        if group["rowwise"]:
+            state["sum"] += torch.linalg.vector_norm(gradient, dim=1, keepdim=True).square_() / gradient.shape[1]
+        else:
+            state["sum"].addcmul_(gradient, gradient)
+        return torch.addcdiv(values, gradient, self._metric(state, group), value=-size)
 
     def _metric(self, state: State, group: Group) -> Any:
-        return state["sum"].sqrt() + group["eps"]
+        return state["sum"].sqrt().add_(group["eps"])
 
     def _slot_sums(self, number: int, lazy: Lazy, group: Group) -> NDArray[np.float32] | None:
         if not group["rowwise"]:
@@ -187,13 +199,13 @@ class _Moments(ProximalOptimizer):
         return float(group["lr"] * (1 - beta2 ** group["step"]) ** 0.5 / (1 - beta1 ** group["step"]))
 
     def _metric(self, state: State, group: Group) -> Any:
-        return state["exp_avg_sq"].sqrt() + group["eps"]
+        return state["exp_avg_sq"].sqrt().add_(group["eps"])
 
     def _descend(self, values: Tensor, gradient: Tensor, state: State, group: Group, size: float) -> Tensor:
         beta1, beta2 = group["betas"]
-        state["exp_avg"].mul_(beta1).add_(gradient, alpha=1 - beta1)
+        state["exp_avg"].lerp_(gradient, 1 - beta1)
         self._square(state["exp_avg_sq"], gradient.square(), beta2)
-        return values - size * state["exp_avg"] / self._metric(state, group)
+        return torch.addcdiv(values, state["exp_avg"], self._metric(state, group), value=-size)
 
     def _square(self, mean: Tensor, squares: Tensor, beta: float) -> None:
         raise NotImplementedError
@@ -223,6 +235,16 @@ class ProximalAdam(_Moments):
     In Adam, v decays under zero gradients, and what a row misses has no closed form. With sparse gradients this is
     therefore Adam as ``torch.optim.SparseAdam`` has it: the means of rows that a batch does not touch stand still. The
     penalty does not: those rows are thresholded for every step, with the v that they have.
+
+    Examples
+    --------
+    >>> from slimvec.nn import AnchorEmbedding
+    >>> layer = AnchorEmbedding(50, 4, n_anchors=3)
+    >>> optimizer = ProximalAdam(layer, lr=1e-3, l1=1e-2, metric="plain")
+    >>> layer(torch.tensor([1, 2])).square().sum().backward()
+    >>> optimizer.step()
+    >>> bool((layer.transform.weight >= 0).all())
+    True
     """
 
     def __init__(
@@ -239,7 +261,7 @@ class ProximalAdam(_Moments):
         super().__init__(model, lr, l1=l1, metric=metric, penalty=penalty, betas=betas, initial=0.0, eps=eps)
 
     def _square(self, mean: Tensor, squares: Tensor, beta: float) -> None:
-        mean.mul_(beta).add_(squares, alpha=1 - beta)
+        mean.lerp_(squares, 1 - beta)
 
 
 class ProximalYogi(_Moments):
@@ -273,6 +295,16 @@ class ProximalYogi(_Moments):
     References
     ----------
     .. [1] M. Zaheer et al., "Adaptive Methods for Nonconvex Optimization", NeurIPS 2018.
+
+    Examples
+    --------
+    >>> from slimvec.nn import AnchorEmbedding
+    >>> layer = AnchorEmbedding(50, 4, n_anchors=3)
+    >>> optimizer = ProximalYogi(layer, l1=1e-3)
+    >>> layer(torch.tensor([1, 2])).square().sum().backward()
+    >>> optimizer.step()
+    >>> bool((layer.transform.weight >= 0).all())
+    True
     """
 
     def __init__(

@@ -24,6 +24,8 @@ PENALTIES = ("entries", "rows")
 Group = dict[str, Any]
 State = dict[str, Any]
 
+BLOCK = 1 << 16  # entries
+
 
 class ProximalOptimizer(torch.optim.Optimizer):
     """Base of the proximal optimizers; what subclasses add is the gradient step and its metric.
@@ -128,17 +130,26 @@ class ProximalOptimizer(torch.optim.Optimizer):
         if not state:
             state.update(self._initial(values, group))
         size, factor = self._size(group), 1 / (1 + float(group["lr"]) * group.get("l2", 0.0))
-        part, some = _some(values, rows), {name: _some(kept, rows) for name, kept in state.items()}
-        moved = self._descend(part, gradient, some, group, size)
-        free = _some(self._masks.get(number), rows)
-        if group["l1"] > 0 or factor < 1 or group["nonnegative"]:
-            threshold = self._threshold(size, group)
-            moved = self._shrink(moved, threshold, factor, self._metric_of(some, group), free, group)
-        _put(values, rows, moved)
-        for name, kept in state.items():
-            _put(kept, rows, some[name])
+        if rows is not None:
+            self._step_rows(values, gradient, rows, state, number, group)
+        else:
+            for block in _blocks(values):
+                self._step_rows(values, gradient[block], block, state, number, group)
         if lazy is not None:
             self._tick(lazy, None if rows is None else rows.cpu().numpy(), size, factor, group)
+
+    def _step_rows(self, values: Tensor, gradient: Tensor, rows: Any, state: State, number: int, group: Group) -> None:
+        """Take the step of some rows, given by number or as a slice."""
+        size, factor = self._size(group), 1 / (1 + float(group["lr"]) * group.get("l2", 0.0))
+        some = {name: kept[rows] for name, kept in state.items()}
+        moved = self._descend(values[rows], gradient, some, group, size)
+        if group["l1"] > 0 or factor < 1 or group["nonnegative"]:
+            free, threshold = _some(self._masks.get(number), rows), self._threshold(size, group)
+            moved = self._shrink(moved, threshold, factor, self._metric_of(some, group), free, group)
+        values[rows] = moved
+        if isinstance(rows, torch.Tensor):  # else they are views, and changed in place
+            for name, kept in state.items():
+                kept[rows] = some[name]
 
     def _tick(self, lazy: Lazy, rows: NDArray[np.int64] | None, size: float, factor: float, group: Group) -> None:
         """Note a step, which ``rows`` have taken."""
@@ -161,7 +172,8 @@ class ProximalOptimizer(torch.optim.Optimizer):
         threshold = threshold / metric
         if free is not None:
             threshold = torch.where(free, 0.0, torch.as_tensor(threshold, dtype=values.dtype, device=values.device))
-        return soft_threshold(values, threshold, nonnegative=group["nonnegative"]) * ratio
+        shrunk = soft_threshold(values, threshold, nonnegative=group["nonnegative"])
+        return shrunk if isinstance(ratio, float) and ratio == 1 else shrunk.mul_(ratio)
 
     # ---- rows that have waited
 
@@ -276,15 +288,16 @@ def _groups(model: Any, transforms: list[Transform]) -> list[Group]:
     return groups if rest else groups[1:]
 
 
-def _some(values: Any, rows: Tensor | None) -> Any:
+def _blocks(values: Tensor) -> list[Any]:
+    """Return slices of rows: on a CPU so few at a time that a step's passes over them stay in cache."""
+    if values.device.type != "cpu" or values.ndim == 0:
+        return [...]
+    n = max(1, BLOCK * len(values) // max(1, values.numel()))
+    return [slice(first, first + n) for first in range(0, len(values), n)]
+
+
+def _some(values: Any, rows: Any) -> Any:
     return values if values is None or rows is None else values[rows]
-
-
-def _put(values: Tensor, rows: Tensor | None, new: Tensor) -> None:
-    if rows is not None:
-        values[rows] = new
-    elif new is not values:
-        values.copy_(new)
 
 
 def _check(group: Group) -> None:

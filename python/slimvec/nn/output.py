@@ -7,19 +7,26 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from slimvec.nn.transform import DenseTransform
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def logits(layer: Any, hidden: Tensor) -> Tensor:
-    """Return E h as T (A h): k d + nnz products instead of n d. A softmax of T has no such form and makes E."""
+    """Return E h as T (A h), or as (T A) h where that takes fewer products; a softmax of T has no other form."""
     flat = hidden.reshape(-1, hidden.shape[-1])
-    if layer.softmax:
-        everything = torch.arange(layer.num_embeddings, device=hidden.device)
-        scores = flat @ layer.rows(everything).T
+    if layer.softmax or _rather_whole(layer, len(flat)):
+        scores = flat @ layer.weight.T
     else:
         scores = layer.transform.scores(flat @ layer.anchors.T)
     return scores.reshape(*hidden.shape[:-1], layer.num_embeddings)
+
+
+def _rather_whole(layer: Any, b: int) -> bool:
+    """Return whether E, n k d products once, saves work over b rows: a dense T takes n k for each, and E n d."""
+    n, k, d = layer.num_embeddings, layer.n_anchors, layer.embedding_dim
+    return isinstance(layer.transform, DenseTransform) and n * k * d + b * n * d < b * k * (n + d)
 
 
 def log_uniform(rows: Tensor, n: int) -> Tensor:

@@ -33,8 +33,8 @@ def soft_threshold(values: Tensor, threshold: Any, *, nonnegative: bool = False)
     tensor([2., 0., 0.])
     """
     if nonnegative:
-        return (values - threshold).clamp_min(0)
-    return values.sign() * (values.abs() - threshold).clamp_min(0)
+        return (values - threshold).clamp_min_(0)
+    return (values.abs() - threshold).clamp_min_(0).copysign_(values)
 
 
 def row_threshold(values: Tensor, threshold: Any, *, nonnegative: bool = False) -> Tensor:

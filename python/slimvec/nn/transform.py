@@ -22,6 +22,7 @@ class Transform(nn.Module):
     n_rows: int
     n_anchors: int
     nonnegative: bool
+    lazy: bool
     _owner: Any = None
 
     def owned_by(self, optimizer: Any) -> None:
@@ -44,6 +45,13 @@ class Transform(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         self.settle()  # a copy has no optimizer that would do it
         return {name: value for name, value in self.__dict__.items() if name != "_owner"}
+
+    def _replicate_for_data_parallel(self) -> Any:
+        if self.lazy and self.training and self._owner is not None:
+            raise RuntimeError(
+                "replicas of a layer would read rows that wait for their penalty; expected sparse=False in training"
+            )
+        return super()._replicate_for_data_parallel()
 
     def _save_to_state_dict(self, *arguments: Any) -> None:
         self.settle()
@@ -77,6 +85,11 @@ class DenseTransform(Transform):
     def combine(self, rows: Tensor, anchors: Tensor) -> Tensor:
         """Return ``rows`` of T A, ``(m, d)``."""
         return self.read(rows) @ anchors
+
+    def combine_all(self, anchors: Tensor) -> Tensor:
+        """Return T A, ``(n, d)``."""
+        self.settle()
+        return self.weight @ anchors
 
     def scores(self, anchor_scores: Tensor) -> Tensor:
         """Return T u for each row u of ``anchor_scores (b, k)``: ``(b, n)``."""

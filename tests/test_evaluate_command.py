@@ -203,7 +203,7 @@ cli.main(["evaluate", {str(folder / "toy")!r}, "--data", {str(folder / "data")!r
         (["--tasks", "naming"], "tasks holds 'naming'"),
         (["--tasks", "analogy"], "the sets of task 'analogy'"),
         (["--seeds", "0"], "--seeds=0; expected at least 1"),
-        (["--bits", "0"], "n_bits=0"),
+        (["--bits", "0", "--tasks", "similarity"], "n_bits=0"),
     ],
 )
 def test_bad_options(folder, tmp_path, capsys, options, message):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Key = str | int
 _INT64 = np.dtype(np.int64)
+_SIDE_BY_SIDE = (_INT64.itemsize,)  # the strides of one contiguous axis
 
 
 class Keyed:
@@ -56,7 +57,7 @@ class Keyed:
 
     def _kernel_rows(self, keys: Any, name: str) -> NDArray[np.int64]:
         """Return :meth:`_rows` for compiled functions, which check row numbers: an int64 array passes as it is."""
-        if type(keys) is np.ndarray and keys.dtype is _INT64 and keys.ndim == 1 and keys.flags.c_contiguous:
+        if type(keys) is np.ndarray and keys.dtype is _INT64 and keys.strides == _SIDE_BY_SIDE:
             return keys
         return self._rows(keys, name)
 

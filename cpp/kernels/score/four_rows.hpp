@@ -72,9 +72,11 @@ SLIMVEC_STEP __m128 add_two(const Index* indices, const float* weights, const st
 template <typename Index>
 void score_four_rows(const Index* indices, const float* weights, const std::uint32_t* starts,
                      const float* anchor_scores, float* scores) {
-  const std::uint32_t shortest = std::min(std::min(starts[1] - starts[0], starts[2] - starts[1]),
-                                          std::min(starts[3] - starts[2], starts[4] - starts[3]));
-  std::uint32_t j = 0;
+  std::uint32_t shortest = starts[1] - starts[0], j = 0;
+  for (std::size_t row = 1; row < kRows; ++row) {
+    const std::uint32_t length = starts[row + 1] - starts[row];
+    shortest = length < shortest ? length : shortest;
+  }
   __m128 sums_f32x4 = _mm_setzero_ps();
   for (; j + 4 <= shortest; j += 4) {
     sums_f32x4 = add_four(indices + j, weights + j, starts, anchor_scores, sums_f32x4);

@@ -2,8 +2,6 @@
 // each is compiled for another instruction set.
 #pragma once
 
-#include <algorithm>
-
 #include "kernels/kernels.hpp"
 
 namespace {
@@ -12,7 +10,7 @@ namespace {
 template <typename Index>
 std::uint32_t largest_index(const Index* indices, std::size_t n) {
   Index largest = 0;
-  for (std::size_t j = 0; j < n; ++j) largest = std::max(largest, indices[j]);
+  for (std::size_t j = 0; j < n; ++j) largest = largest < indices[j] ? indices[j] : largest;
   return largest;
 }
 

@@ -146,7 +146,7 @@ def learning_section(kept, bench, dccl_on):
     parts = [intro, table(rows, ["", "epochs", "first", "¼", "½", "¾", "last"])]
     rows = []
     for name, source in bench.sources.items():
-        for config in (Config("nlb", 300), Config("itq", 300), Config("iiq", 300, DIRECTIONS)):
+        for config in (Config("nlb", 300), Config("iiq", 300, DIRECTIONS)):
             even = kept(
                 f"{name} | {config.label} | bits",
                 lambda source=source, config=config: bit_evenness(source.table, config),

@@ -30,7 +30,7 @@ STYLE = (
 *{box-sizing:border-box}body{margin:0 auto;padding:1.2rem;max-width:66rem;font:16px/1.5 system-ui,sans-serif;
 color:var(--ink);background:var(--paper)}h1{font-size:1.5rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--rule)}
 h3{margin:1.8rem 0 .3rem;font-size:1rem}p{color:var(--soft);margin:.3rem 0 .8rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
+.wide{overflow-x:auto}table{border-spacing:0;font-size:.85rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .5rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}
 th:first-child,td:first-child{text-align:left;padding-left:0;position:sticky;left:0;background:var(--paper)}
 td.best{font-weight:700}tr.foot td{color:var(--soft)}
@@ -81,9 +81,10 @@ def write_report(folder: str | os.PathLike[str], experiment: Experiment, listed:
 
 
 def _page(sections: Sequence[str], seeds: int) -> str:
+    spread = "one seed" if seeds == 1 else f"mean ± standard deviation over {seeds} seeds where a seed matters"
     intro = (
-        f"100 × the score; mean ± standard deviation over {seeds} seeds where a seed matters. Bytes per word as the "
-        "paper counts them: codes alone, no words, no projection. The best number of a column below the floats is bold."
+        f"100 × the score; {spread}. Bytes per word as the paper counts them: codes alone, no words, no projection. "
+        "The best number of a column below the floats is bold."
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SETS = ("MEN", "SimLex999", "WS353")
 DIRECTIONS = 2
+NORMS = (None, 4, 8.7, 13)
 TRAIN_ROWS = 10_000  # for a rotation, as many as slimvec takes
 PAPER_RATIOS = {"GloVe, 32 × 256": (1_917_494, 256, 32.3), "HDC, 32 × 128": (388_723, 128, 29.5)}
 PAPER_RATIOS["IMDB, 32 × 32"] = (50_000, 32, 26.9)
@@ -131,6 +132,32 @@ def codeword_evenness(vectors):
     counts = [np.bincount(column, minlength=DCCL_CODEWORDS) for column in codes.T]
     shares = [entropy(count) / np.log2(DCCL_CODEWORDS) for count in counts]
     return [float(np.mean(shares)), float(np.min(shares)), float(np.mean(np.array(counts) > 0))]
+
+
+def scaled_scores(vectors, norm, data):
+    """Return NLB's first and last loss and its scores on rows scaled to a mean norm, or as they are for None."""
+    X = np.asarray(vectors.matrix, np.float32)
+    if norm is not None:
+        X = X * np.float32(norm / np.sqrt((X**2).sum(axis=1)).mean())
+    fitted = sv.NLB(300).fit(X)
+    signs = np.where(X @ fitted.projection_ >= 0, 1.0, -1.0).astype(np.float32)
+    size = float((X**2).sum(axis=1).mean())
+    return [size, fitted.losses_[0], fitted.losses_[-1], *similarity(vectors.words, signs, data)]
+
+
+def scale_section(kept, sources, data):
+    rows = []
+    for name, source in sources.items():
+        for norm in NORMS:
+            label = "as they are" if norm is None else f"mean norm {norm}"
+
+            def measure(vectors=source.table, norm=norm):
+                return scaled_scores(vectors, norm, data)
+
+            values = kept(f"{name} | NLB | {label}", measure)
+            rows.append([f"{name}, rows {label}", *(f"{value:.1f}" for value in values)])
+    header = ["", "‖x‖², mean", "first loss", "last loss", *SETS]
+    return "## NLB by the scale of the rows, 300 bits, one seed\n\n" + table(rows, header)
 
 
 def learning_section(kept, bench, dccl_on):

@@ -20,8 +20,8 @@ from common import (
     table,
     write_result,
 )
-from paper_iiq import GLOVE, HDC, METHODS, SETS
-from quality_rivals import TRAIN_ROWS, Kept, learning_section, peers_section, scale_section
+from paper_iiq import GLOVE, HDC, INDEPENDENT, METHODS, SETS
+from quality_rivals import Kept, faiss_section, learning_section, peers_section, scale_section, similarity, unit_section
 from slimvec.evaluate import sentence_classification
 from slimvec.evaluate.experiment import Experiment
 from slimvec.evaluate.grid import Config
@@ -55,31 +55,11 @@ MORE = {
     "NLB, 256 bits (its default)": Config("nlb", 256),
     **{f"IIQ, D={remove}, 300 bits": Config("iiq", 300, remove) for remove in (1, 3, 14)},
 }
-NOTES = """"""
+NOTES = (Path(__file__).parent / "quality_notes.md").read_text().rstrip()
 TITLES = {
     "similarity": ("Table 2: word similarity, 100 × Spearman", "score"),
     "categorization": ("Table 3: categorization, purity in %", "purity"),
     "sentences": ("Table 4: sentences, accuracy in %", None),
-}
-INDEPENDENT = {  # the data's own notes: another program, one seed; None where it says nothing
-    "numberbatch": {
-        "SETS": ("MEN", "MTurk", "RG65", "RW", "SimLex999", "WS353"),
-        "float32": (83.6, 45.6, 92.5, 32.1, 62.1, 74.5),
-        "sign bits": (74.6, 38.3, 81.1, 31.2, 58.5, 70.1),
-        "ITQ": (79.4, 44.2, 90.5, 28.5, 58.7, 69.6),
-        "IIQ-32": (81.2, 45.8, 91.9, 27.9, 58.9, 71.9),
-        "IIQ-64": (79.3, 52.0, 86.4, 27.2, 59.4, 69.9),
-        "IIQ-128": (77.5, 40.3, 84.2, 26.8, 53.8, 62.7),
-    },
-    "glove-enwiki": {
-        "SETS": ("MEN", "MTurk", "RG65", "SimLex999", "WS353"),
-        "float32": (61.0, 60.6, 56.6, 28.6, 58.2),
-        "sign bits": (56.2, 60.0, 48.5, 24.8, 53.5),
-        "ITQ": (55.6, 57.1, 58.7, 27.0, 53.8),
-        "IIQ, D=1, 300 bits": (59.2, 58.0, 58.1, 30.8, 62.7),
-        "IIQ, D=3, 300 bits": (58.0, 60.1, 49.8, 27.8, 64.4),
-        "IIQ, D=14, 300 bits": (57.9, 48.9, 50.8, 28.2, 58.4),
-    },
 }
 
 
@@ -135,11 +115,14 @@ def paper_section(bench, task):
         rows = [[method, *(f"{n:.1f}" for n in row)] for method, row in zip(METHODS, numbers, strict=True)]
         parts.append(f"### The paper, {name}\n\n" + table(rows, ["", *SETS[task]]))
         wins.append([f"the paper, {name}", *won(dict(zip(METHODS, numbers, strict=True)))])
+    measured = {**OURS, **MORE} if task == "similarity" else OURS
+    if task == "sentences":
+        measured = {label: config for label, config in measured.items() if config.method not in ONCE}
     for name in JUDGED[task]:
-        found = bench.rows(name, task, {**OURS, **(MORE if task == "similarity" else {})})
+        found = bench.rows(name, task, measured)
         parts.append(f"### Here, {name}\n\n" + shown(found, task))
         wins.append([f"here, {name}", *won(found)])
-    parts[1] = table(wins, [f"IIQ-32 is better, of {len(SETS[task])} sets", *RIVALS])
+    parts[1] = wins_table(wins, task)
     return "\n\n".join(parts)
 
 
@@ -153,8 +136,22 @@ def covered_section(bench):
         foot = ["part of the pairs", *(f"{100 * shares[column]:.0f} %" for column in SETS["similarity"])]
         parts.append(f"### {name}\n\n" + shown(found, "similarity", foot))
         wins.append([name, *won(found)])
-    parts[1] = table(wins, [f"IIQ-32 is better, of {len(SETS['similarity'])} sets", *RIVALS])
+    parts[1] = wins_table(wins, "similarity")
     return "\n\n".join(parts)
+
+
+def won(rows):
+    """Return in how many cells IIQ-32 is above each other method; None where that was not measured."""
+    means = {method: [getattr(score, "mean", score) for score in scores] for method, scores in rows.items()}
+    mine = means["IIQ-32"]
+    return [
+        sum(a > b for a, b in zip(mine, means[method], strict=True)) if method in means else None for method in RIVALS
+    ]
+
+
+def wins_table(wins, task):
+    rows = [[name, *("-" if count is None else count for count in counts)] for name, *counts in wins]
+    return table(rows, [f"IIQ-32 is better, of {len(SETS[task])} sets", *RIVALS])
 
 
 def shown(found, task, *more):
@@ -162,12 +159,6 @@ def shown(found, task, *more):
     return table(
         [*([label, *(score.shown for score in row)] for label, row in found.items()), *more], ["", *SETS[task]]
     )
-
-
-def won(rows):
-    """Return in how many cells IIQ-32 is above each other method."""
-    means = {method: [getattr(score, "mean", score) for score in rows[method]] for method in METHODS}
-    return [sum(a > b for a, b in zip(means["IIQ-32"], means[method], strict=True)) for method in RIVALS]
 
 
 def removal_section(bench):
@@ -203,12 +194,41 @@ def independent_section(bench):
             for label, scores in found.items()
         ]
         parts.append(f"### {name}\n\n" + table(rows, ["", *sets]))
+    rows = []
+    for seed in range(2):
+
+        def judge(vectors=bench.sources["glove-enwiki"].table, seed=seed):
+            made = sv.IIQ(300, 1, max_train_rows=None, random_state=seed).compress(vectors)
+            return similarity(vectors.words, made.lookup(np.arange(len(vectors))), bench.data)
+
+        scores = bench.kept(f"glove-enwiki | all rows | {seed}", judge)
+        rows.append([f"seed {seed}", *(f"{score:.1f}" for score in scores)])
+    parts.append("### glove-enwiki, D=1, 300 bits, the rotation learnt on all rows, as theirs\n\n")
+    parts[-1] += table(rows, ["", "MEN", "SimLex999", "WS353"])
     return "\n\n".join(parts)
+
+
+def floats_section(bench):
+    """What the floats themselves reach once they are treated as IIQ treats them before it rotates."""
+    chosen = ("MEN", "SimLex999", "WS353")
+    rows = []
+    for name in TABLES:
+        vectors = bench.sources[name].table
+        for d in (0, 1, 2, 14):
+
+            def judge(vectors=vectors, d=d):
+                fitted = sv.IIQ(300, d, n_iter=0).fit(vectors)
+                treated = (np.asarray(vectors.matrix, np.float32) - fitted.mean_) @ fitted.projection_
+                return similarity(vectors.words, treated, bench.data)
+
+            scores = bench.kept(f"{name} | floats, D={d}", judge)
+            rows.append([f"{name}, centred, {d} removed", *(f"{score:.1f}" for score in scores)])
+    return "## The floats after the same treatment: no bits, cosines of Y\n\n" + table(rows, ["", *chosen])
 
 
 def recall_section(bench):
     rows = []
-    for name in ("numberbatch", "glove-enwiki", "minilm-sentences"):
+    for name in ("numberbatch", "glove-enwiki"):
         base, queries = held_out(np.load(bench.data / "vectors" / name / "vectors.npy").astype(np.float32), 1000)
         truth = cosine_neighbours(base, queries, 10)
         signs = sv.HammingIndex(sv.pack(base), base.shape[1]).search(sv.pack(queries)).indices
@@ -226,38 +246,6 @@ def recall_section(bench):
     return f"{title}\n\n" + table(rows, ["", "sign bits", *(f"IIQ, D={d}" for d in REMOVED[:3])])
 
 
-def faiss_section(bench):
-    rows = []
-    for name in ("numberbatch", "minilm-sentences"):
-        path = bench.data / "vectors" / name / "vectors.npy"
-        losses = bench.kept(f"{name} | faiss ITQ", lambda path=path: rotation_losses(path))
-        assert losses["slimvec ITQ"] < losses["faiss ITQMatrix"]
-        rows.append([name, *(f"{value:.5f}" for value in losses.values())])
-    title = f"## Loss per entry on all centred rows, rotations learnt from {TRAIN_ROWS:,} of them"
-    return f"{title}\n\n" + table(rows, ["", *losses])
-
-
-def rotation_losses(path):
-    import faiss
-
-    X = np.load(path).astype(np.float32)
-    X -= X.mean(axis=0)
-    d = X.shape[1]
-
-    def loss(rotated):
-        return float(np.mean((np.where(rotated >= 0, 1, -1) - rotated) ** 2))
-
-    start = np.linalg.qr(np.random.default_rng(0).standard_normal((d, d)))[0].astype(np.float32)
-    theirs = faiss.ITQMatrix(d)
-    theirs.train(X[np.random.default_rng(0).choice(len(X), TRAIN_ROWS, replace=False)])
-    ours = sv.ITQ(d).fit(X)
-    return {
-        "random rotation": loss(X @ start),
-        "faiss ITQMatrix": loss(theirs.apply_py(X)),
-        "slimvec ITQ": loss((X - ours.mean_) @ ours.projection_),
-    }
-
-
 def main():
     options = parser(__doc__).parse_args()
     data = data_or_skip(options)
@@ -269,10 +257,12 @@ def main():
         covered_section(bench),
         removal_section(bench),
         independent_section(bench),
-        learning_section(bench.kept, bench, "numberbatch"),
+        floats_section(bench),
+        unit_section(bench.kept, "glove-enwiki", peered["glove-enwiki"].table, data),
+        learning_section(bench.kept, bench, "googlenews"),
         scale_section(bench.kept, peered, data),
         peers_section(bench.kept, peered, data),
-        faiss_section(bench),
+        faiss_section(bench.kept, data),
         recall_section(bench),
     ]
     write_result("quality.md", TITLE, "bench_quality.py", sections)

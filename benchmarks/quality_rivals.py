@@ -111,7 +111,7 @@ def peers_section(kept, sources, data):
 
 def faiss_section(kept, data):
     rows = []
-    for name in ("numberbatch", "minilm-sentences"):
+    for name in ("numberbatch",):
         path = data / "vectors" / name / "vectors.npy"
         losses = kept(f"{name} | faiss ITQ", lambda path=path: rotation_losses(path))
         assert losses["slimvec ITQ"] < losses["faiss ITQMatrix"]

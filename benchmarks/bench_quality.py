@@ -204,7 +204,7 @@ def independent_section(bench):
 
         scores = bench.kept(f"glove-enwiki | all rows | {seed}", judge)
         rows.append([f"seed {seed}", *(f"{score:.1f}" for score in scores)])
-    parts.append("### glove-enwiki, D=1, 300 bits, the rotation learnt on all rows, as theirs\n\n")
+    parts.append("### glove-enwiki, D=1, 300 bits, the rotation learnt on all rows\n\n")
     parts[-1] += table(rows, ["", "MEN", "SimLex999", "WS353"])
     return "\n\n".join(parts)
 

@@ -148,7 +148,7 @@ def entropy(counts):
 
 
 def bit_evenness(vectors, config):
-    """Return the mean and the lowest entropy of a bit, and the mean |correlation| of two bits."""
+    """Return the mean and the lowest entropy of a bit, and the mean absolute correlation of two bits."""
     signs = config.compress(vectors, 0)[1].lookup(np.arange(len(vectors)))
     ones = (signs > 0).mean(axis=0)
     each = [entropy([share, 1 - share]) for share in ones]
@@ -228,7 +228,7 @@ def learning_section(kept, bench, dccl_on):
                 lambda source=source, config=config: bit_evenness(source.table, config),
             )
             rows.append([f"{name}, {config.label}", *(f"{value:.3f}" for value in even)])
-    header = ["", "entropy of a bit, mean", "lowest", "mean of |correlation| of two bits"]
+    header = ["", "entropy of a bit, mean", "lowest", "absolute correlation of two bits, mean"]
     parts.append("### Bits\n\n" + table(rows, header))
     mean, lowest, used = kept(f"{dccl_on} | DCCL | codewords", lambda: codeword_evenness(bench.sources[dccl_on].table))
     parts.append(

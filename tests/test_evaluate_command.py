@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from html import escape
 
 import numpy as np
 import pytest
@@ -19,10 +20,8 @@ from slimvec.evaluate.datasets import read_pairs
 from slimvec.evaluate.grid import Config, configs, dccl_ratio
 from slimvec.evaluate.sources import Source
 from slimvec.evaluate.store import Store
-from slimvec.evaluate.summary import Score
+from slimvec.evaluate.summary import MEAN, Score
 from slimvec.evaluate.svg import Series, bit_rows, chart
-
-pytest.importorskip("sklearn")
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +51,23 @@ def evaluate(folder, output, *options, inputs=("toy",)):
     return cli.main(["evaluate", *places, "--data", str(folder / "data"), "-o", str(output), *map(str, options)])
 
 
+GRID = ["--methods", "iiq,itq,nlb,sign-bits,prune", "--bits", "24,12", "--remove", "auto,0,2", "--seeds", 2]
+
+
 @pytest.fixture(scope="module")
 def report(folder):
+    pytest.importorskip("sklearn")
     output = folder / "report"
-    options = ["--methods", "iiq,itq,nlb,sign-bits,prune", "--bits", "24,12", "--remove", "auto,0,2", "--seeds", 2]
-    assert evaluate(folder, output, *options) == 0
+    assert evaluate(folder, output, *GRID) == 0
     return output
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    """The page of one task alone, which needs no scikit-learn."""
+    output = folder / "similarity"
+    assert evaluate(folder, output, *GRID, "--tasks", "similarity") == 0
+    return output / "report.html"
 
 
 def test_every_configuration_has_its_row(report):
@@ -193,7 +203,7 @@ cli.main(["evaluate", {str(folder / "toy")!r}, "--data", {str(folder / "data")!r
         (["--tasks", "naming"], "tasks holds 'naming'"),
         (["--tasks", "analogy"], "the sets of task 'analogy'"),
         (["--seeds", "0"], "--seeds=0; expected at least 1"),
-        (["--bits", "0"], "n_bits=0"),
+        (["--bits", "0", "--tasks", "similarity"], "n_bits=0"),
     ],
 )
 def test_bad_options(folder, tmp_path, capsys, options, message):
@@ -256,6 +266,8 @@ def test_charts_place_points_where_they_belong():
     assert float(dot.group(1)) == x2
     assert float(dot.group(2)) == pytest.approx((y1 + y2) / 2, abs=0.11)
     assert "<li>" in drawn
+    many = chart([Series(str(i), [i], [i], joined=False) for i in range(10)], "x", "y")
+    assert len(set(re.findall(r'class="dot ([^"]+)"', many))) == 10  # told apart beyond eight colours
     assert "nan" not in chart([Series("flat", [1, 2], [3, 3])], "x", "y")
 
 
@@ -267,17 +279,61 @@ def test_rows_of_bits():
     assert length == pytest.approx(2 * (start - 110), abs=0.2)
 
 
-def test_the_page_renders_in_a_browser(report, tmp_path):
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Chromium without a window, as a function of options and a page."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    browser = next((found for name in names if (found := shutil.which(name))), None)
-    if browser is None:
+    program = next((found for name in names if (found := shutil.which(name))), None)
+    if program is None:
         pytest.skip(f"none of {', '.join(names)} is installed: the page is checked as text alone")
-    picture = tmp_path / "page.png"
-    common = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=390,4000"]
-    page = (report / "report.html").as_uri()
-    shown = subprocess.run([*common, f"--screenshot={picture}", page], capture_output=True, timeout=120, check=False)
-    assert shown.returncode == 0, shown.stderr
-    assert picture.stat().st_size > 20_000  # a blank page of this size takes 7 KB
-    dom = subprocess.run([*common, "--dump-dom", page], capture_output=True, text=True, timeout=120, check=False).stdout
-    assert dom.count("<svg") == 5
-    assert "IIQ, D=2, 12 bits" in dom
+    profile = tmp_path_factory.mktemp("profile")
+
+    def run(page, *options):
+        common = [program, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
+        done = subprocess.run([*common, *options, page.as_uri()], capture_output=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode()
+
+    return run
+
+
+# In a frame, for a window is never narrower than 500.
+FRAME = """<!doctype html><iframe style="border:0;height:4000px;width:{width}px" srcdoc="{page}"></iframe><script>
+onload = () => {{
+  const inside = document.querySelector("iframe").contentDocument;
+  const boxes = query => [...inside.querySelectorAll(query)].map(part => part.getBoundingClientRect());
+  const charts = boxes("svg.chart, svg.chart text");
+  document.title = JSON.stringify({{
+    page: inside.documentElement.scrollWidth,
+    left: Math.min(...charts.map(box => box.left)), right: Math.max(...charts.map(box => box.right)),
+    letters: Math.min(...boxes("svg.chart .tick").map(box => box.height)),
+    drawn: boxes("svg").filter(box => box.height > 50).length,
+  }});
+}};</script>"""
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_page_fits_its_window(page, tmp_path, browser, width):
+    """Nothing but tables and rows of bits, in boxes of their own, is wider than a phone; letters stay readable."""
+    framed = tmp_path / "framed.html"
+    framed.write_text(FRAME.format(width=width, page=escape(page.read_text())))
+    dom = browser(framed, "--hide-scrollbars", "--dump-dom")
+    found = json.loads(re.search(r"<title>(.*?)</title>", dom).group(1))
+    assert found["page"] == width
+    assert 0 <= found["left"] < found["right"] <= width
+    assert found["letters"] >= 10
+    assert found["drawn"] == 4
+
+
+def test_the_page_renders_in_a_browser(page, tmp_path, browser):
+    picture, blank = tmp_path / "page.png", tmp_path / "blank.png"
+    (tmp_path / "blank.html").write_text("<!doctype html>")
+    size = "--window-size=390,4000"
+    browser(page, size, f"--screenshot={picture}")
+    browser(tmp_path / "blank.html", size, f"--screenshot={blank}")
+    assert picture.stat().st_size > 5 * blank.stat().st_size
+    dom = browser(page, "--dump-dom")
+    with open(page.parent / "results.csv") as file:
+        rows = [row for row in csv.DictReader(file) if row["set"] != MEAN]
+    assert len(rows) > 50
+    assert not [row["shown"] for row in rows if f">{row['shown']}</td>" not in dom]

@@ -64,7 +64,7 @@ class TfIdf:
     def __init__(self, C: float) -> None:
         self.C = C
 
-    def fit(self, texts, labels, seed):  # noqa: ARG002 - there is no chance in it
+    def fit(self, texts, labels, seed):
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline

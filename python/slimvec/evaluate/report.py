@@ -22,28 +22,31 @@ if TYPE_CHECKING:
 
     Listed = Sequence[tuple[Source, Sequence[Config]]]
 
+COLOURS = ("#2f6fde", "#d9622b", "#2a9d6f", "#a44ec2", "#c79a12", "#d23f6f", "#1d9bb8", "#7a7f87")
 STYLE = (
     """
 :root{--ink:#1b1f24;--soft:#5d6670;--rule:#dfe3e8;--paper:#fff;color-scheme:light dark}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ec;--soft:#9aa4ae;--rule:#343b43;--paper:#15181c}}
-*{box-sizing:border-box}body{margin:0 auto;padding:1.2rem;max-width:60rem;font:16px/1.5 system-ui,sans-serif;
+*{box-sizing:border-box}body{margin:0 auto;padding:1.2rem;max-width:66rem;font:16px/1.5 system-ui,sans-serif;
 color:var(--ink);background:var(--paper)}h1{font-size:1.5rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--rule)}
 h3{margin:1.8rem 0 .3rem;font-size:1rem}p{color:var(--soft);margin:.3rem 0 .8rem}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}
-th,td{padding:.25rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}
-th:first-child,td:first-child{text-align:left}td.best{font-weight:700}tr.foot td{color:var(--soft)}
-svg{width:100%;min-width:34rem;height:auto;display:block}.axis{fill:none;stroke:var(--soft)}.grid{stroke:var(--rule)}
-.tick{font-size:11px;fill:var(--soft)}.label{font-size:12px;fill:var(--ink)}.line{fill:none;stroke-width:2}
-.bits{stroke:var(--ink);stroke-width:10}.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;
-margin:.2rem 0;font-size:.8rem}
-.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.4em;border-radius:50%}
+.wide{overflow-x:auto}table{border-spacing:0;font-size:.85rem;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .5rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--rule)}
+th:first-child,td:first-child{text-align:left;padding-left:0;position:sticky;left:0;background:var(--paper)}
+td.best{font-weight:700}tr.foot td{color:var(--soft)}
+svg{width:100%;max-width:52rem;height:auto;display:block}svg.bits{min-width:34rem;max-width:none}
+.axis{fill:none;stroke:var(--soft)}.grid{stroke:var(--rule)}.tick{font-size:11px;fill:var(--soft)}
+.label{font-size:12px;fill:var(--ink)}.line{fill:none;stroke:var(--c);stroke-width:2}.line.again{stroke-dasharray:6 4}
+.dot{fill:var(--c)}.dot.again{fill:var(--paper);stroke:var(--c);stroke-width:2}
+.bits path{stroke:var(--ink);stroke-width:10}
+.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1rem;padding:0;margin:.2rem 0;font-size:.8rem}
+.legend i{display:inline-block;width:.8em;height:.8em;margin-right:.4em;border-radius:50%;background:var(--c)}
+.legend i.again{background:none;border:2px solid var(--c)}
+@media(max-width:36rem){body{padding:.8rem}table{font-size:.75rem}th,td{padding:.25rem .35rem}
+td:first-child{white-space:normal;min-width:6.5rem}svg:not(.bits) .tick{font-size:18px}
+svg:not(.bits) .label{font-size:18px}}
 """.replace("\n", "")
-    + "".join(
-        f".line.c{i}{{stroke:{colour}}}.dot.c{i}{{fill:{colour}}}i.c{i}{{background:{colour}}}"
-        for i, colour in enumerate(
-            ("#2f6fde", "#d9622b", "#2a9d6f", "#a44ec2", "#c79a12", "#d23f6f", "#1d9bb8", "#7a7f87")
-        )
-    )
+    + "".join(f".c{number}{{--c:{colour}}}" for number, colour in enumerate(COLOURS))
 )
 
 
@@ -78,9 +81,10 @@ def write_report(folder: str | os.PathLike[str], experiment: Experiment, listed:
 
 
 def _page(sections: Sequence[str], seeds: int) -> str:
+    spread = "one seed" if seeds == 1 else f"mean ± standard deviation over {seeds} seeds where a seed matters"
     intro = (
-        f"100 × the score; mean ± standard deviation over {seeds} seeds where a seed matters. Bytes per word as the "
-        "paper counts them: codes alone, no words, no projection. The best number of a column below the floats is bold."
+        f"100 × the score; {spread}. Bytes per word as the paper counts them: codes alone, no words, no projection. "
+        "The best number of a column below the floats is bold."
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 66, 16, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 80, 20, 14, 54  # room for the larger letters of narrow pages
 TICKS = 5
-COLOURS = 8  # the page names them c0 ... c7
+COLOURS = 8  # the page names them c0 ... c7; the next eight series are dashed, their dots hollow
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,23 @@ def chart(series: Sequence[Series], x_label: str, y_label: str, *, log_x: bool =
     upward = _Axis(ys, HEIGHT - BOTTOM, TOP)
     parts = [_frame(across, upward, x_label, y_label)]
     for number, one in enumerate(series):
-        colour = f"c{number % COLOURS}"
+        colour = _colour(number)
         places = [(across.place(x), upward.place(y)) for x, y in zip(one.x, one.y, strict=True)]
         if one.joined:
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
             parts.append(f'<polyline class="line {colour}" points="{path}"/>')
         else:
             parts += [
-                f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="4">'
+                f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="5">'
                 f"<title>{escape(one.name)}: {value:.4g}</title></circle>"
                 for (x, y), value in zip(places, one.y, strict=True)
             ]
     return _drawing(parts, HEIGHT, y_label) + (_legend([one.name for one in series]) if len(series) > 1 else "")
+
+
+def _colour(number: int) -> str:
+    """Return the classes of one series."""
+    return f"c{number % COLOURS}" + (" again" if number // COLOURS % 2 else "")
 
 
 class _Axis:
@@ -89,19 +94,19 @@ def _frame(across: _Axis, upward: _Axis, x_label: str, y_label: str) -> str:
     floor, wall = HEIGHT - BOTTOM, LEFT
     parts = [f'<path class="axis" d="M{wall} {TOP}V{floor}H{WIDTH - RIGHT}"/>']
     for place, text in across.ticks():
-        parts.append(f'<text class="tick" x="{place:.1f}" y="{floor + 16}" text-anchor="middle">{text}</text>')
+        parts.append(f'<text class="tick" x="{place:.1f}" y="{floor + 20}" text-anchor="middle">{text}</text>')
     for place, text in upward.ticks():
         parts.append(f'<path class="grid" d="M{wall} {place:.1f}H{WIDTH - RIGHT}"/>')
         parts.append(f'<text class="tick" x="{wall - 6}" y="{place + 4:.1f}" text-anchor="end">{text}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text class="label" x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_label)}</text>')
-    turn = f"translate(13 {(TOP + floor) / 2}) rotate(-90)"
+    turn = f"translate(18 {(TOP + floor) / 2}) rotate(-90)"
     parts.append(f'<text class="label" transform="{turn}" text-anchor="middle">{escape(y_label)}</text>')
     return "".join(parts)
 
 
 def _legend(names: Sequence[str]) -> str:
-    items = [f'<li><i class="c{number % COLOURS}"></i>{escape(name)}</li>' for number, name in enumerate(names)]
+    items = [f'<li><i class="{_colour(number)}"></i>{escape(name)}</li>' for number, name in enumerate(names)]
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
@@ -120,11 +125,10 @@ def bit_rows(words: Sequence[str], bits: Sequence[str], split: int) -> str:
             if bit == "1":
                 path.append(f"M{left + column * scale:.1f} {y - 6}h{length * scale:.1f}")
             column += length
-        parts.append(f'<path class="bits" d="{"".join(path)}"/>')
-    return _drawing(parts, y + 6, "bits of words")
+        parts.append(f'<path d="{"".join(path)}"/>')
+    return f'<div class="wide">{_drawing(parts, y + 6, "bits of words", "bits")}</div>'  # scrolls on a narrow page
 
 
-def _drawing(parts: Sequence[str], height: float, name: str) -> str:
-    """Return parts as a drawing that scrolls where the page is too narrow to read it."""
-    drawn = f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(name)}">{"".join(parts)}</svg>'
-    return f'<div class="wide">{drawn}</div>'
+def _drawing(parts: Sequence[str], height: float, name: str, kind: str = "chart") -> str:
+    size = f'class="{kind}" viewBox="0 0 {WIDTH} {height}"'
+    return f'<svg {size} role="img" aria-label="{escape(name)}">{"".join(parts)}</svg>'

@@ -29,7 +29,7 @@ MIXTURE_L1 = 1e-6  # gradients through a softmax are smaller
 START = 0.1  # of T, times the layer's own start
 STRENGTH = {
     "group lasso": 1.0,
-    "VVD": 30.0,
+    "VVD": 3.0,
     "SparseVD": 1.0,
     "SparseVD-Voc": 1.0,
 }  # / training texts, but for the first

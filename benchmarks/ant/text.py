@@ -136,7 +136,8 @@ def section(corpus, found: dict[str, list[dict]]) -> str:
     missing = [method for method in METHODS if not found[method]]
     verdict = (
         f"**{HEADLINE}: {loss:.2f} points below dense at 1/{ratio:.0f} of its parameters. Baselines above it at equal "
-        f"parameters: {', '.join(above) or 'none'}.**" + (f" Not run: {', '.join(missing)}." if missing else "")
+        f"parameters: {', '.join(above) or 'none'}.**"
+        + (f" Without a figure, not run or not tuned yet: {', '.join(missing)}." if missing else "")
     )
     return "\n\n".join([f"## {corpus.name}", facts, common.table(rows, header), verdict])
 

@@ -27,7 +27,7 @@ from slimvec.nn import AnchorEmbedding, ProximalAdam
 D, K, EPOCHS, BATCH, LR = 32, 8, 20, 2048, 0.02
 SEEDS = (0, 1, 2)
 SHARE = 1 / 10  # of the dense parameters: what all others may have
-SHRINKAGE = (0.02, 0.03, 0.04, 0.05)  # weight of the squared norms of a rating's two rows, tried for every method
+SHRINKAGE = (0.02, 0.03, 0.04, 0.05, 0.08)  # weight of the squared norms of a rating's two rows, tried for every method
 STRENGTHS = {  # of the penalty that removes rows or entries
     "ANT": (3e-6, 1e-5, 3e-5),
     "group lasso": (0.1, 1.0),

@@ -139,21 +139,24 @@ def measure(vectors, parts, make, seed):
 def main():
     options = parser(__doc__)
     options.add_argument("--runs", type=int, default=1, help="trainings per method (default: %(default)s)")
+    options.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="default: all")
     options = options.parse_args()
     torch.set_num_threads(1)
     parts = read_data(data_or_skip(options))
     KEPT.parent.mkdir(parents=True, exist_ok=True)
     vectors, learnt = learnt_vectors(parts, KEPT.with_suffix(".npz"))
     kept = Kept(KEPT)
-    found = {name: [] for name in METHODS}
+    found = {name: [] for name in options.methods}
     for seed in range(options.runs):
-        for name, (make, _) in METHODS.items():
+        for name in options.methods:
+            make = METHODS[name][0]
             run = kept(f"{name} | {seed}", lambda make=make, seed=seed: measure(vectors, parts, make, seed))
             found[name].append(run)
     rows = []
-    for name, (_, ratio) in METHODS.items():
-        values = [100 * run["accuracy"] for run in found[name]]
-        removed = found[name][0]["removed"]
+    for name, runs in found.items():
+        ratio = METHODS[name][1]
+        values = [100 * run["accuracy"] for run in runs]
+        removed = runs[0]["removed"]
         label = f"{name}, D={removed} (auto)" if name.startswith("IIQ") else name
         spread = f" ± {np.std(values):.1f}" if len(values) > 1 else ""
         rows.append([label, ratio, f"{np.mean(values):.1f}{spread}"])

@@ -163,13 +163,13 @@ def main():
     settings = (
         f"{WORDS:,} words (the paper: 50,000), the last {LENGTH} words of a review (400), {TRAIN:,} reviews to train "
         f"on (20,000), {VALID:,} to choose the epoch (5,000), {TEST:,} to test (25,000), {EPOCHS} epochs (20) of Adam "
-        f"at {RATE:g} (.0001), runs: {options.runs} (10). Methods that are not below were not run. One run's standard error from the "
-        f"test reviews alone is about {100 * (0.85 * 0.15 / TEST) ** 0.5:.1f} points."
+        f"at {RATE:g} (.0001), runs: {options.runs} (10). Methods that are not below were not run. One run's standard "
+        f"error from the test reviews alone is about {100 * (0.85 * 0.15 / TEST) ** 0.5:.1f} points."
     )
     text = (
-        f"The network that learns its own vectors: {100 * learnt:.1f} %. The others train over them, frozen. The strongest "
-        "directions of vectors that were learnt for a task may be the task itself: compare IIQ, which removes them, with "
-        "ITQ, which does not."
+        f"The network that learns its own vectors: {100 * learnt:.1f} %. The others train over them, frozen. The "
+        "strongest directions of vectors that were learnt for a task may be the task itself: compare IIQ, which removes "
+        "them, with ITQ, which does not."
     )
     header = ["vectors", "times smaller", "test accuracy, %"]
     write_result(

@@ -168,7 +168,7 @@ def main():
     )
     text = (
         f"The network that learns its own vectors: {100 * learnt:.1f} %. The others train over them, frozen. The "
-        "strongest directions of vectors that were learnt for a task may be the task itself: compare IIQ, which removes "
+        "strongest directions of vectors learnt for a task may be the task itself: compare IIQ, which removes "
         "them, with ITQ, which does not."
     )
     header = ["vectors", "times smaller", "test accuracy, %"]

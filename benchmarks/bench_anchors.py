@@ -20,11 +20,11 @@ from common import data_or_skip, load_vectors, parser, read_pairs, recall, table
 
 ROWS = 41_000
 K = 1000
+OFFSET_BYTES = 4
 ROUNDS = 15
 SETS = ["MEN", "SimLex999", "WS353"]
 TARGETS = {"numberbatch": 0.60, "glove-enwiki": 0.57}
 BEATEN = ["low rank, 20 float16", "Prune, 10 entries per row", "Post-SH, 10 of 1,000", "ANT, random directions, signed"]
-GAP = 256  # columns are stored as gaps of one byte; a larger gap costs an entry of value zero
 
 
 class Judge:
@@ -51,12 +51,11 @@ class Judge:
         return {"residual": residual, "similarity": similarity, "recall": recall(self._neighbours(rows), self.truth)}
 
 
-def compressed(estimator, X):
-    """Return the rows of an estimator's table in float16, what a row takes, and what the rows share, in bytes."""
-    built = estimator.compress(X, dtype="float16")
-    info = built.info()
-    column = 1 if info["anchors"] <= 256 else 2
-    return built.lookup(np.arange(len(X))), (2 + column) * info["nonzeros"] / len(X), info["bytes"]["anchors"]
+def compressed(estimator, X, dtype="float16"):
+    """Return the rows of an estimator's table, what a row takes without its offset, and what the rows share: bytes."""
+    built = estimator.compress(X, dtype=dtype)
+    sizes = built.info()["bytes"]
+    return built.lookup(np.arange(len(X))), sizes["transform"] / len(X) - OFFSET_BYTES, sizes["anchors"]
 
 
 def low_rank(X):
@@ -89,35 +88,13 @@ def bits(method):
     return reconstructed
 
 
-def few_bits(nonzeros, value_bits, **parameters):
-    """Return ANT with values of few bits (a float16 scale per row) and columns as gaps of one byte."""
-
-    def quantized(X):
-        ant = learnt(nonzeros, **parameters).fit(X)
-        T = ant.transform_.copy()
-        T.sort_indices()
-        row = np.repeat(np.arange(T.shape[0]), np.diff(T.indptr))
-        largest = np.zeros(T.shape[0], np.float32)
-        np.maximum.at(largest, row, np.abs(T.data))
-        levels = 2 ** (value_bits - 1) - 1
-        scale = np.maximum((largest / levels).astype(np.float16).astype(np.float32), 1e-7)[row]
-        T.data = (np.clip(np.round(T.data / scale), -levels, levels) * scale).astype(np.float32)
-        before = np.concatenate([[-1], T.indices[:-1]])
-        before[T.indptr[:-1]] = -1
-        extra = ((T.indices - before - 1) // GAP).sum()
-        size = ((T.nnz + extra) * (1 + value_bits / 8)) / len(X) + 2
-        return T @ ant.anchors_.astype(np.float16).astype(np.float32), size, 2 * ant.anchors_.size
-
-    return quantized
-
-
 def learnt(nonzeros=10, **parameters):
     choices = {"nonnegative": False, "n_rounds": ROUNDS, "max_train_rows": None, **parameters}
     return sv.ANT(K, nonzeros, **choices)
 
 
-def table_of(estimator):
-    return lambda X: compressed(estimator, X)
+def table_of(estimator, dtype="float16"):
+    return lambda X: compressed(estimator, X, dtype)
 
 
 METHODS = {
@@ -134,9 +111,8 @@ METHODS = {
     "ANT, learnt, signed, one budget": table_of(learnt(allocation="global")),
     "ITQ, 300 bits and a scale": bits(sv.ITQ(300, max_train_rows=None)),
     "IIQ, D=1, 300 bits and a scale": bits(sv.IIQ(300, 1, max_train_rows=None)),
-    "ANT, 19 of 8 bits, column gaps": few_bits(19, 8),
-    "ANT, 19 of 8 bits, T ≥ 0, column gaps": few_bits(19, 8, nonnegative=True),
-    "**ANT, 25 of 4 bits, column gaps**": few_bits(25, 4),
+    "ANT, learnt, T ≥ 0, 25 of 4 bits": table_of(learnt(25, nonnegative=True), "int4"),
+    "**ANT, learnt, signed, 25 of 4 bits**": table_of(learnt(25), "int4"),
 }
 
 
@@ -184,11 +160,8 @@ def main():
     notes = (
         f"ANT learns {ROUNDS} rounds of MOD on all rows, {K:,} anchors. Bytes per row leave out what finds a row (a "
         "table adds 4 bytes of offset and 4 of norm); shared bytes are stored once, and are small beside a table of a "
-        "million rows. Column gaps: columns in order, each as the one-byte distance from the one before, an extra "
-        "entry where that is more than 255 (counted); a scale of two bytes per row. Tables store float16 or float32 "
-        "values with one- or two-byte columns: the rows with column gaps are measured by reconstruction, not by a "
-        "table. DCCL got 40 epochs, a learning rate of .001 and batches of 128 instead of the authors' 200, .0001 and "
-        "64."
+        "million rows. 4 bits: tables of dtype int4. DCCL got 40 epochs, a learning rate of .001 and batches of 128 "
+        "instead of the authors' 200, .0001 and 64."
     )
     write_result("anchors.md", "What anchors keep at 40 bytes per row", "bench_anchors.py", [*sections, notes])
 

@@ -435,7 +435,7 @@ class TestConstruction:
             sv.SparseTable(anchors, good, ["a", "b"])
         with pytest.raises(ValueError, match="anchor_words has 2 words; expected 12, one each"):
             sv.SparseTable(anchors, good, anchor_words=["a", "b"])
-        with pytest.raises(ValueError, match="dtype='float64'; expected 'float32' or 'float16'"):
+        with pytest.raises(ValueError, match="dtype='float64'; expected 'float32', 'float16' or 'int4'"):
             sv.SparseTable(anchors, good, dtype="float64")
         with pytest.raises(TypeError, match="transform has dtype complex128"):
             sv.SparseTable(anchors, good.astype(complex))

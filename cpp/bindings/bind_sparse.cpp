@@ -19,7 +19,8 @@ struct ElementTypes {
   std::size_t smallest, largest;
 };
 
-constexpr ElementTypes kOffsets32 = {'u', 4, 4}, kInt64 = {'i', 8, 8}, kIndices = {'u', 1, 4}, kFloats = {'f', 2, 4};
+constexpr ElementTypes kOffsets32 = {'u', 4, 4}, kInt64 = {'i', 8, 8}, kIndices = {'u', 1, 4}, kFloats = {'f', 2, 4},
+                       kBytes = {'u', 1, 1};
 
 bool is_one_of(const py::dtype& type, const ElementTypes& types) {
   const auto size = static_cast<std::size_t>(type.itemsize());
@@ -46,20 +47,21 @@ const void* plain(const py::array& array, const ElementTypes& types, const char*
 }
 
 // Only sizes are checked here: core/sparse_rows.hpp checks the entries of the rows that a call touches.
-SparseRows check_rows(const py::array& indptr, const py::array& indices, const py::array& values,
+// Packed rows come without values.
+SparseRows check_rows(const py::array& indptr, const py::array& indices, const std::optional<py::array>& values,
                       std::size_t n_columns) {
   SparseRows rows = {};
   rows.indptr = plain(indptr, indptr.itemsize() == 4 ? kOffsets32 : kInt64, "indptr");
-  rows.indices = plain(indices, kIndices, "indices");
-  rows.values = plain(values, kFloats, "values");
+  rows.indices = plain(indices, values ? kIndices : kBytes, "indices");
+  if (values) rows.values = plain(*values, kFloats, "values");
   require(indptr.size() >= 1, "indptr must have n_rows + 1 entries");
-  require(indices.size() == values.size(), "indices and values must have as many entries");
+  require(!values || indices.size() == values->size(), "indices and values must have as many entries");
   rows.n_rows = static_cast<std::size_t>(indptr.size()) - 1;
   rows.n_entries = static_cast<std::size_t>(indices.size());
   rows.n_columns = n_columns;
   rows.indptr_size = static_cast<unsigned>(indptr.itemsize());
   rows.index_size = static_cast<unsigned>(indices.itemsize());
-  rows.value_size = static_cast<unsigned>(values.itemsize());
+  rows.value_size = values ? static_cast<unsigned>(values->itemsize()) : 0;
   return rows;
 }
 
@@ -76,7 +78,7 @@ Anchors check_anchors(const py::array& anchors) {
 constexpr std::size_t kFewRows = 4;
 
 FloatArray lookup_sparse_rows(const Kernels& isa, const py::array& indptr, const py::array& indices,
-                              const py::array& values, const py::array& anchors, const py::array& ids) {
+                              const std::optional<py::array>& values, const py::array& anchors, const py::array& ids) {
   check_isa(isa);
   const Anchors table = check_anchors(anchors);
   const SparseRows rows = check_rows(indptr, indices, values, size_of(anchors, 0));
@@ -91,7 +93,7 @@ FloatArray lookup_sparse_rows(const Kernels& isa, const py::array& indptr, const
 }
 
 FloatArray mean_of_sparse_bags(const Kernels& isa, const py::array& indptr, const py::array& indices,
-                               const py::array& values, const py::array& anchors, const IdArray& ids,
+                               const std::optional<py::array>& values, const py::array& anchors, const IdArray& ids,
                                const IdArray& offsets, const std::optional<FloatArray>& weights) {
   check_isa(isa);
   const Anchors table = check_anchors(anchors);
@@ -111,7 +113,8 @@ FloatArray mean_of_sparse_bags(const Kernels& isa, const py::array& indptr, cons
 }
 
 std::pair<FloatArray, IdArray> search_sparse_rows(const Kernels& isa, const py::array& indptr, const py::array& indices,
-                                                  const py::array& values, const std::optional<FloatArray>& row_scales,
+                                                  const std::optional<py::array>& values,
+                                                  const std::optional<FloatArray>& row_scales,
                                                   const FloatArray& anchor_scores, std::size_t k,
                                                   const std::optional<ByteArray>& mask, std::size_t n_threads) {
   check_isa(isa);

@@ -51,6 +51,22 @@ void check_largest(const SparseRows& rows, std::uint32_t index) {
                     " anchors: the table is damaged");
 }
 
+// The two weights of a byte, low half first: a load instead of shifts and conversions.
+struct WeightTable {
+  float of_byte[256][2];
+};
+
+constexpr WeightTable make_weight_table() {
+  WeightTable table = {};
+  for (int byte = 0; byte < 256; ++byte) {
+    table.of_byte[byte][0] = static_cast<float>((byte % 16 ^ 8) - 8);
+    table.of_byte[byte][1] = static_cast<float>((byte / 16 ^ 8) - 8);
+  }
+  return table;
+}
+
+constexpr WeightTable kWeights = make_weight_table();
+
 void prefetch(const char* begin, const char* end) {
   constexpr std::ptrdiff_t kLine = 64;
   constexpr std::ptrdiff_t kMaxLines = 4;  // 64 entries of float32: longer rows are left to the hardware's prefetcher
@@ -112,6 +128,32 @@ void copy_values(const Kernels& isa, const SparseRows& rows, Entries entries, fl
   }
 }
 
+void unpack_entries(const Kernels& isa, const SparseRows& rows, Entries bytes, std::size_t first, std::size_t n,
+                    std::uint32_t& column, std::uint32_t* indices, float* values) {
+  if (n == 0) return;
+  const std::uint8_t* row = static_cast<const std::uint8_t*>(rows.indices) + bytes.begin;
+  const std::uint8_t *gaps = row + 2, *weights = gaps + packed_entries(bytes.size());
+  const auto half = static_cast<std::uint16_t>(row[0] | row[1] << 8);
+  float scale = 0;
+  isa.widen_halves(&half, 1, &scale);
+  std::uint32_t here = column, last = 0;  // not in `column` itself, which the compiler must think `indices` overwrites
+  for (std::size_t j = 0; j < n; ++j) {
+    here += gaps[first + j];
+    indices[j] = here;
+    last = std::max(last, here);
+  }
+  column = here;
+  check_largest(rows, last);
+  std::size_t j = 0;
+  if (first % 2 != 0) values[j++] = scale * kWeights.of_byte[weights[first / 2]][1];
+  for (; j + 2 <= n; j += 2) {
+    const float* both = kWeights.of_byte[weights[(first + j) / 2]];
+    values[j] = scale * both[0];
+    values[j + 1] = scale * both[1];
+  }
+  if (j < n) values[j] = scale * kWeights.of_byte[weights[(first + j) / 2]][0];
+}
+
 void prefetch_offsets(const SparseRows& rows, std::int64_t id) {
   if (static_cast<std::uint64_t>(id) < rows.n_rows) {
     __builtin_prefetch(at(rows.indptr, static_cast<std::size_t>(id), rows.indptr_size));
@@ -124,7 +166,9 @@ void prefetch_entries(const SparseRows& rows, std::int64_t id) {
   const std::uint64_t end = offset(rows, static_cast<std::size_t>(id) + 1);
   if (begin >= end || end > rows.n_entries) return;
   prefetch(at(rows.indices, begin, rows.index_size), at(rows.indices, end, rows.index_size));
-  prefetch(at(rows.values, begin, rows.value_size), at(rows.values, end, rows.value_size));
+  if (!rows.is_packed()) {
+    prefetch(at(rows.values, begin, rows.value_size), at(rows.values, end, rows.value_size));
+  }
 }
 
 }  // namespace slimvec

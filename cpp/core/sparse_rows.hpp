@@ -19,12 +19,18 @@ struct DamagedRows : std::runtime_error {
 };
 
 // A view: owns nothing. Sizes of elements are in bytes.
+//
+// Where value_size is 0 the rows are *packed*: indptr counts bytes, and a row of n entries is 2 + n + ceil(n / 2)
+// bytes of `indices`: its scale as float16, a byte per entry by how much its column lies above that of the entry before
+// (of the first: above 0), and the weights, two to a byte, low half first, as signed integers that the scale
+// multiplies.
 struct SparseRows {
   const void* indptr;   // n_rows + 1 offsets: uint32 or int64
   const void* indices;  // n_entries column numbers: uint8, uint16 or uint32
-  const void* values;   // n_entries weights: float32 or float16
+  const void* values;   // n_entries weights: float32 or float16; not looked at for packed rows
   std::size_t n_rows, n_columns, n_entries;
   unsigned indptr_size, index_size, value_size;
+  bool is_packed() const { return value_size == 0; }
 };
 
 // Entries begin ... end - 1.
@@ -49,6 +55,14 @@ void check_indices(const SparseRows& rows, Entries entries);
 // Copies entries out as uint32 and float32. Throws DamagedRows for an index that is not below n_columns.
 void copy_indices(const SparseRows& rows, Entries entries, std::uint32_t* out);
 void copy_values(const Kernels& isa, const SparseRows& rows, Entries entries, float* out);
+
+// How many entries a packed row of so many bytes has.
+inline std::size_t packed_entries(std::size_t n_bytes) { return n_bytes > 2 ? (n_bytes - 2) * 2 / 3 : 0; }
+
+// Copies some entries of the packed row whose bytes these are, from entry `first` on; `column` is that of the entry
+// before, 0 for the first, and becomes that of the last. Throws DamagedRows for a column that is not below n_columns.
+void unpack_entries(const Kernels& isa, const SparseRows& rows, Entries bytes, std::size_t first, std::size_t n,
+                    std::uint32_t& column, std::uint32_t* indices, float* values);
 
 // Asks the cache for a row that will be needed soon; damage is of no consequence.
 void prefetch_offsets(const SparseRows& rows, std::int64_t id);

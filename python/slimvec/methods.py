@@ -65,7 +65,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sparsity", type=float, metavar="X", help="part that prune sets to zero (default: 0.95)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     parser.add_argument(
-        "--dtype", choices=["float32", "float16"], help="numbers of a table of anchors (default: float32)"
+        "--dtype", choices=["float32", "float16", "int4"], help="numbers of a table of anchors (default: float32)"
     )
 
 

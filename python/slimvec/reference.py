@@ -221,6 +221,25 @@ def add_sparse_row(
         total += weight * np.float32(values[entry]) * anchors[indices[entry]].astype(np.float32)
 
 
+def unpack_sparse_rows(
+    indptr: NDArray[np.integer], packed: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.float32]]:
+    """Return the ``(indptr, indices, values)`` of packed rows, one entry after the other."""
+    starts, indices, values = [0], [], []
+    for begin, end in pairwise(indptr.tolist()):
+        row = packed[begin:end]
+        n = max(len(row) - 2, 0) * 2 // 3
+        column = 0
+        for entry in range(n):
+            column += int(row[2 + entry])
+            half = int(row[2 + n + entry // 2]) >> 4 * (entry % 2) & 15
+            weight = half - 16 if half >= 8 else half
+            indices.append(column)
+            values.append(np.float32(row[:2].copy().view("<f2")[0]) * np.float32(weight))
+        starts.append(len(indices))
+    return np.array(starts), np.array(indices, np.uint32), np.array(values, np.float32)
+
+
 def sparse_lookup(
     indptr: NDArray[np.integer],
     indices: NDArray[np.unsignedinteger],

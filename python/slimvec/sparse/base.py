@@ -61,8 +61,8 @@ class SparseEstimator(Estimator):
         ----------
         vectors : Vectors or array_like, shape (n, d)
             With words, the table answers by word; a bare matrix gives a table whose rows are numbers.
-        dtype : {"float32", "float16"}
-            How the table stores the numbers of A and T.
+        dtype : {"float32", "float16", "int4"}
+            How the table stores the numbers of A and T: see :class:`slimvec.SparseTable`.
         progress : callable, optional
             ``progress(stage, done, total)``.
         **fit_arguments

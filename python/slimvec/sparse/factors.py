@@ -12,14 +12,18 @@ from slimvec import _core, isa
 from slimvec.binary.similarity import largest
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError
+from slimvec.sparse.packed import pack_rows, packed_counts, unpack_rows
 from slimvec.validation import as_matrix, check_finite
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from slimvec.storage import Content
+
 INDEX_TYPES = (np.uint8, np.uint16, np.uint32)
 OFFSET_TYPES = (np.uint32, np.int64)
 FLOAT_TYPES = (np.float32, np.float16)
+PACKED = "int4"
 LINE_BYTES = 64
 CACHED_BYTES = 8 << 20  # more anchors than this come from memory, whatever their place
 
@@ -37,6 +41,24 @@ class CsrParts(NamedTuple):
         return self
 
 
+class Entries(NamedTuple):
+    """T as plain CSR arrays."""
+
+    indptr: NDArray[np.integer]
+    indices: NDArray[np.integer]
+    values: NDArray[np.floating]
+
+    def largest(
+        self, entries: NDArray[np.int64], k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.floating]]:
+        """Return rows, anchors and values of the k largest of some entries, largest first, ties by row."""
+        k = min(k, len(entries))
+        if k:
+            entries = entries[largest(self.values[entries].astype(np.float64), k)]
+        rows: NDArray[np.int64] = np.searchsorted(self.indptr, entries, "right") - 1
+        return rows, self.indices[entries], self.values[entries]
+
+
 @dataclass(frozen=True, eq=False)
 class Factors:
     """Anchors A and a transform T in CSR form, in memory or mapped from a file.
@@ -45,23 +67,25 @@ class Factors:
     ----------
     anchors : ndarray, shape (k, d), float32 or float16
     indptr : ndarray, shape (n + 1,), uint32 or int64
-        Row i has the entries ``indptr[i]`` to ``indptr[i + 1] - 1``.
+        Row i has the entries ``indptr[i]`` to ``indptr[i + 1] - 1``; where rows are packed, these bytes.
     indices : ndarray, shape (nnz,), uint8, uint16 or uint32
-        Anchor numbers: the smallest type that holds k of them.
-    values : ndarray, shape (nnz,), float32 or float16
+        Anchor numbers: the smallest type that holds k of them. Where rows are packed, their bytes.
+    values : ndarray, shape (nnz,), float32 or float16; or None
+        None where rows are packed (``sparse/packed.py``).
     """
 
     anchors: NDArray[Any]
     indptr: NDArray[Any]
     indices: NDArray[Any]
-    values: NDArray[Any]
+    values: NDArray[Any] | None
 
     @classmethod
     def from_csr(cls, anchors: ArrayLike, transform: Any, dtype: DTypeLike) -> Factors:
         """Return the factors of a SciPy sparse matrix ``(n, k)``, checked, with numbers stored as ``dtype``."""
-        number = np.dtype(dtype)
+        is_packed = isinstance(dtype, str) and dtype == PACKED
+        number = np.dtype(np.float16 if is_packed else dtype)
         if number not in FLOAT_TYPES:
-            raise ValueError(f"dtype={dtype!r}; expected 'float32' or 'float16'")
+            raise ValueError(f"dtype={dtype!r}; expected 'float32', 'float16' or 'int4'")
         matrix = as_matrix(anchors, "anchors")
         if matrix.size == 0:
             raise ValueError(f"anchors has shape {matrix.shape}; expected at least one row and one column")
@@ -74,35 +98,68 @@ class Factors:
         if len(bad):
             row = int(np.searchsorted(indptr, bad[0], "right")) - 1
             raise ValueError(f"transform holds NaN, infinity or a value too large for {number} in row {row}")
-        return cls(
-            stored,
-            np.ascontiguousarray(indptr, np.uint32 if n_entries < 1 << 32 else np.int64),
-            np.ascontiguousarray(csr.indices[:n_entries], index_type(len(stored))),
-            values,
-        )
+        if is_packed:
+            offsets, packed = pack_rows(indptr, csr.indices[:n_entries], csr.data[:n_entries])
+            return cls(stored, _as_offsets(offsets), packed, None)
+        indices = np.ascontiguousarray(csr.indices[:n_entries], index_type(len(stored)))
+        return cls(stored, _as_offsets(indptr), indices, values)
+
+    @classmethod
+    def from_content(cls, content: Content, n_rows: int, n_anchors: int) -> Factors:
+        """Return the factors in a file, mapped, after checking that their sizes fit each other."""
+        anchors = content.tensor("anchors", FLOAT_TYPES, (n_anchors, content.integer("dimension", 1)))
+        indptr = content.tensor("indptr", OFFSET_TYPES, (n_rows + 1,))
+        values: NDArray[Any] | None = None
+        if "packed" in content.tensors:
+            indices = content.tensor("packed", np.uint8, (None,))
+        else:
+            indices = content.tensor("indices", index_type(n_anchors), (None,))
+            values = content.tensor("values", FLOAT_TYPES, (None,))
+        n_entries = len(indices if values is None else values)
+        if not indptr[0] == 0 <= indptr[-1] == len(indices) == n_entries:
+            raise FormatError("the entries of the transform do not fit the offsets of its rows")
+        return cls(anchors, indptr, indices, values)
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        """Return what a file holds, by name."""
+        tensors = {"anchors": self.anchors, "indptr": self.indptr}
+        if self.values is None:
+            return tensors | {"packed": self.indices}
+        return tensors | {"indices": self.indices, "values": self.values}
 
     @property
     def n_rows(self) -> int:
         """Rows of T."""
         return len(self.indptr) - 1
 
-    def check(self) -> None:
-        """Raise FormatError unless every entry lies inside: before code that trusts them, such as SciPy's."""
+    @cached_property
+    def n_entries(self) -> int:
+        """Entries of T that are stored."""
+        return len(self.values) if self.values is not None else int(packed_counts(self.indptr).sum())
+
+    @property
+    def transform_bytes(self) -> int:
+        """What T takes, offsets included."""
+        return sum(part.nbytes for part in (self.indptr, self.indices, self.values) if part is not None)
+
+    def entries(self) -> Entries:
+        """Return T for code that trusts its entries, such as SciPy's.
+
+        Raises
+        ------
+        FormatError
+            Unless every entry lies inside.
+        """
         falls = self.indptr[1:] < self.indptr[:-1]
         if self.indptr[0] != 0 or falls.any() or self.indptr[-1] != len(self.indices):
             raise FormatError("the offsets of the transform's rows fall or overrun: the table is damaged")
-        if len(self.indices) and self.indices.max() >= len(self.anchors):
+        if self.values is None:
+            entries = Entries(*unpack_rows(self.indptr, self.indices))
+        else:
+            entries = Entries(self.indptr, self.indices, self.values)
+        if len(entries.indices) and entries.indices.max() >= len(self.anchors):
             raise FormatError(f"the transform names more than the {len(self.anchors)} anchors: the table is damaged")
-
-    def largest(
-        self, entries: NDArray[np.int64], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.floating]]:
-        """Return rows, anchors and values of the k largest of some entries of T, largest first, ties by row."""
-        k = min(k, len(entries))
-        if k:
-            entries = entries[largest(self.values[entries].astype(np.float64), k)]
-        rows: NDArray[np.int64] = np.searchsorted(self.indptr, entries, "right") - 1
-        return rows, self.indices[entries], self.values[entries]
+        return entries
 
     def lookup(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return ``rows`` of T A, ``(len(rows), d)``."""
@@ -188,6 +245,10 @@ def index_type(n: int) -> type[np.unsignedinteger]:
     if n > 1 << 32:
         raise ValueError(f"there are {n} anchors; expected at most 2**32")
     return next(dtype for dtype in INDEX_TYPES if n - 1 <= np.iinfo(dtype).max)
+
+
+def _as_offsets(offsets: NDArray[np.integer]) -> NDArray[Any]:
+    return np.ascontiguousarray(offsets, np.uint32 if offsets[-1] < 1 << 32 else np.int64)
 
 
 def _as_floats(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

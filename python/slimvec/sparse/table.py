@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.errors import FormatError, missing_extra
-from slimvec.sparse.factors import FLOAT_TYPES, OFFSET_TYPES, Factors, index_type
+from slimvec.sparse.factors import Factors
 from slimvec.sparse.mixture import mixture
 from slimvec.sparse.rows import SparseRows
 from slimvec.storage import register
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+    from slimvec.sparse.factors import Entries
     from slimvec.storage import Content
     from slimvec.vectors import Vectors
     from slimvec.vocabulary import Vocabulary
@@ -42,8 +43,10 @@ class SparseTable(SparseRows):
         One distinct word per row.
     anchor_words : iterable of str, optional
         One distinct name per anchor, where anchors stand for words.
-    dtype : {"float32", "float16"}
-        How the numbers of A and T are stored. Sums are float32 in any case.
+    dtype : {"float32", "float16", "int4"}
+        How the numbers of A and T are stored. ``"int4"`` rounds the weights of a row to multiples of 1/7 of its
+        largest, keeps A in float16, and takes about 1.5 bytes per entry and 6 per row, where float16 takes 3 to 4 per
+        entry: more entries then say more in as many bytes. Sums are float32 in any case.
     solver : dict, optional
         How rows were coded on the anchors (such as ``{"nonzeros": 10}``), for :meth:`encode`.
 
@@ -134,7 +137,7 @@ class SparseTable(SparseRows):
         transforms : sequence of SciPy sparse matrices, each of shape (n, k_m)
         words : iterable of str, optional
             One distinct word per row.
-        dtype : {"float32", "float16"}
+        dtype : {"float32", "float16", "int4"}
             How numbers are stored.
 
         Returns
@@ -171,7 +174,7 @@ class SparseTable(SparseRows):
     @property
     def n_parameters(self) -> int:
         """Numbers that make the table, as the ANT paper counts them: k d for the anchors, and the entries of T."""
-        return self._factors.anchors.size + len(self._factors.values)
+        return self._factors.anchors.size + self._factors.n_entries
 
     @property
     def anchors(self) -> NDArray[np.floating]:
@@ -190,11 +193,9 @@ class SparseTable(SparseRows):
             from scipy.sparse import csr_array
         except ImportError:
             raise missing_extra("SciPy", "train") from None
-        self._factors.check()
-        factors = self._factors
-        narrow = max(len(factors.values), self.n_anchors) < 1 << 31
-        index = np.int32 if narrow else np.int64
-        parts = (factors.values.astype(np.float32), factors.indices.astype(index), factors.indptr.astype(index))
+        indptr, indices, values = self._factors.entries()
+        index = np.int32 if max(len(values), self.n_anchors) < 1 << 31 else np.int64
+        parts = (values.astype(np.float32), indices.astype(index), indptr.astype(index))
         return csr_array(parts, shape=(len(self), self.n_anchors))
 
     @property
@@ -218,21 +219,20 @@ class SparseTable(SparseRows):
             words apart).
         """
         factors = self._factors
-        transform = factors.indptr.nbytes + factors.indices.nbytes + factors.values.nbytes
-        stored = factors.anchors.nbytes + transform + self._inverse_norms.nbytes
+        stored = factors.anchors.nbytes + factors.transform_bytes + self._inverse_norms.nbytes
         vocabularies = (self.vocabulary, self._anchor_words)
         return {
             "kind": self.kind,
             "rows": len(self),
             "dimension": self.dim,
             "anchors": self.n_anchors,
-            "nonzeros": len(factors.values),
+            "nonzeros": factors.n_entries,
             "n_parameters": self.n_parameters,
             "made_by": dict(self._made_by),
             "solver": None if self._solver is None else dict(self._solver),
             "bytes": {
                 "anchors": factors.anchors.nbytes,
-                "transform": transform,
+                "transform": factors.transform_bytes,
                 "norms": self._inverse_norms.nbytes,
                 "words": sum(words.nbytes for words in vocabularies if words is not None),
             },
@@ -294,8 +294,9 @@ class SparseTable(SparseRows):
         [('dog', 5.0), ('cat', 3.0)]
         """
         number = self._anchor(anchor)
-        self._factors.check()
-        return [(word, weight) for word, _, weight in self._largest(np.flatnonzero(self._factors.indices == number), k)]
+        entries = self._factors.entries()
+        found = self._largest(entries, np.flatnonzero(entries.indices == number), k)
+        return [(word, weight) for word, _, weight in found]
 
     def _anchor(self, anchor: str | int) -> int:
         if not isinstance(anchor, str):
@@ -325,12 +326,12 @@ class SparseTable(SparseRows):
         >>> sv.SparseTable([[1.0], [2.0]], csr_array([[0.0, 3.0], [1.0, 5.0]])).largest_pairs(2)
         [(1, 1, 5.0), (0, 1, 3.0)]
         """
-        self._factors.check()
-        return self._largest(np.arange(len(self._factors.values)), k)
+        entries = self._factors.entries()
+        return self._largest(entries, np.arange(len(entries.values)), k)
 
-    def _largest(self, entries: NDArray[np.int64], k: int) -> list[tuple[str | int, str | int, float]]:
+    def _largest(self, entries: Entries, some: NDArray[np.int64], k: int) -> list[tuple[str | int, str | int, float]]:
         """Return (word, anchor, weight) of the k largest of some entries of T."""
-        rows, anchors, weights = self._factors.largest(entries, as_integer(k, "k", 1))
+        rows, anchors, weights = entries.largest(some, as_integer(k, "k", 1))
         names: Any = range(self.n_anchors) if self._anchor_words is None else self._anchor_words
         found = zip(rows.tolist(), anchors.tolist(), weights.tolist(), strict=True)
         return [(self._name(row), names[anchor], weight) for row, anchor, weight in found]
@@ -352,14 +353,7 @@ class SparseTable(SparseRows):
         OSError
             If the place cannot be written.
         """
-        factors = self._factors
-        tensors: dict[str, NDArray[Any]] = {
-            "anchors": factors.anchors,
-            "indptr": factors.indptr,
-            "indices": factors.indices,
-            "values": factors.values,
-            "inverse_norms": self._inverse_norms,
-        }
+        tensors = self._factors.to_tensors() | {"inverse_norms": self._inverse_norms}
         for name, vocabulary in (("words", self.vocabulary), ("anchor_words", self._anchor_words)):
             if vocabulary is not None:
                 tensors |= vocabulary.to_tensors(name)
@@ -376,14 +370,7 @@ class SparseTable(SparseRows):
         What the offsets and indices of T say is checked by the kernels, for the rows that they touch.
         """
         n_rows, n_anchors = content.integer("rows", 0), content.integer("anchors", 1)
-        factors = Factors(
-            content.tensor("anchors", FLOAT_TYPES, (n_anchors, content.integer("dimension", 1))),
-            content.tensor("indptr", OFFSET_TYPES, (n_rows + 1,)),
-            content.tensor("indices", index_type(n_anchors), (None,)),
-            content.tensor("values", FLOAT_TYPES, (None,)),
-        )
-        if not factors.indptr[0] == 0 <= factors.indptr[-1] == len(factors.indices) == len(factors.values):
-            raise FormatError("the entries of the transform do not fit the offsets of its rows")
+        factors = Factors.from_content(content, n_rows, n_anchors)
         solver = content.facts.get("solver")
         if solver is not None and not isinstance(solver, dict):
             raise FormatError(f"solver is {solver!r}; expected an object or nothing")

@@ -234,7 +234,8 @@ def report(results: dict[Cell, dict], corpus: Corpus, device: torch.device) -> l
         f"full softmax with a bias per word; dropout {DROPOUT}; batches of {BATCH} × {LENGTH} words as in the paper. "
         f"For all: {EPOCHS} epochs over the {len(corpus.train):,} training words, where the paper has 500, so that "
         "perplexities are far from the paper's; Adam, learning rates falling to 0, products in bfloat16 (evaluation in "
-        f"float32), one seed, {device.type}. ANT: T ≥ 0, which starts with {START} random entries per row; the threshold ηλ stays as it "
+        f"float32), one seed, {device.type}. ANT: T ≥ 0, which starts with {START} random entries per row; the "
+        "threshold ηλ stays as it "
         "is while η falls; the learning rate of T is in proportion to 1 / |A|."
     )
     header = ["embedding", "anchors", "nnz(T)", "parameters", "of dense", "valid", "test perplexity", "over dense"]

@@ -17,23 +17,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import slimvec as sv
 from common import data_or_skip, parser, table, write_result
 from quality_rivals import Kept
+from slimvec.evaluate.grid import Config
 
 WORDS, DIM, LENGTH = 20_000, 300, 150
 TRAIN, VALID, TEST = 5000, 1000, 6000
 EPOCHS, BATCH, RATE = 4, 128, 1e-3
 FILTERS, KERNEL, HIDDEN, DROPOUT = 250, 3, 250, 0.2
 KEPT = Path(__file__).parent.parent / "build" / "quality" / "imdb.jsonl"
-METHODS = {  # estimator for a seed, times smaller
-    "float32": (None, 1),
-    "IIQ-32": (lambda seed: sv.IIQ(300, "auto", random_state=seed), 32),
-    "ITQ": (lambda seed: sv.ITQ(300, random_state=seed), 32),
-    "NLB, 300 bits": (lambda seed: sv.NLB(300, random_state=seed), 32),
-    "Prune 95 %": (lambda _: sv.Prune(0.95), 20),
-    "IIQ-128": (lambda seed: sv.IIQ(75, "auto", random_state=seed), 128),
-    "IIQ-64": (lambda seed: sv.IIQ(150, "auto", random_state=seed), 64),
+METHODS = {
+    "float32": Config("float"),
+    "IIQ-32": Config("iiq", 300, "auto"),
+    "ITQ": Config("itq", 300),
+    "NLB, 300 bits": Config("nlb", 300),
+    "Prune 95 %": Config("prune"),
+    "DCCL": Config("dccl"),
+    "IIQ-64": Config("iiq", 150, "auto"),
+    "IIQ-128": Config("iiq", 75, "auto"),
 }
 
 
@@ -122,23 +123,23 @@ def learnt_vectors(parts, path):
         return kept["vectors"], float(kept["accuracy"])
 
 
-def compressed(vectors, make, seed):
+def compressed(vectors, config, seed):
     """Return the rows as a compressed table looks them up, and how many directions were removed."""
-    if make is None:
+    if config.method == "float":
         return vectors, None
-    estimator = make(seed)
-    rows = estimator.compress(vectors).lookup(np.arange(len(vectors)))
+    estimator, made = config.compress(vectors, seed)
+    rows = made.lookup(np.arange(len(vectors)))
     return np.ascontiguousarray(rows, np.float32), getattr(estimator, "n_remove_", None)
 
 
-def measure(vectors, parts, make, seed):
-    rows, removed = compressed(vectors, make, seed)
+def measure(vectors, parts, config, seed):
+    rows, removed = compressed(vectors, config, seed)
     return {"accuracy": train(rows, parts, seed, frozen=True)[1], "removed": None if removed is None else int(removed)}
 
 
 def main():
     options = parser(__doc__)
-    options.add_argument("--runs", type=int, default=1, help="trainings per method (default: %(default)s)")
+    options.add_argument("--runs", type=int, default=3, help="trainings per method (default: %(default)s)")
     options.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="default: all")
     options = options.parse_args()
     torch.set_num_threads(1)
@@ -149,12 +150,12 @@ def main():
     found = {name: [] for name in options.methods}
     for seed in range(options.runs):
         for name in options.methods:
-            make = METHODS[name][0]
-            run = kept(f"{name} | {seed}", lambda make=make, seed=seed: measure(vectors, parts, make, seed))
+            config = METHODS[name]
+            run = kept(f"{name} | {seed}", lambda config=config, seed=seed: measure(vectors, parts, config, seed))
             found[name].append(run)
     rows = []
     for name, runs in found.items():
-        ratio = METHODS[name][1]
+        ratio = f"{METHODS[name].ratio(WORDS, DIM):.0f}"
         values = [100 * run["accuracy"] for run in runs]
         removed = runs[0]["removed"]
         label = f"{name}, D={removed} (auto)" if name.startswith("IIQ") else name

@@ -174,6 +174,18 @@ def test_the_softmax_over_slots_is_that_over_a_dense_transform():
     assert 0 < np.mean(screened) < 40  # of 60 rows: screening leaves some out, never all
 
 
+@pytest.mark.parametrize("store", STORES)
+def test_zero_grad_drops_what_a_loss_left(store):
+    layer = nn.AnchorEmbedding(60, 6, 8, **store)
+    before, anchors = dense(layer), layer.anchors.detach().clone()
+    optimizer = nn.ProximalSGD(layer, lr=0.1)
+    (layer.logits(torch.randn(3, 6)).square().sum() + layer(torch.tensor([1, 2])).square().sum()).backward()
+    optimizer.zero_grad()
+    optimizer.step()
+    assert np.array_equal(dense(layer), before)
+    assert torch.equal(layer.anchors, anchors)
+
+
 def test_store_moves_rows_that_outgrow_their_room():
     generator = np.random.default_rng(0)
     store = SlotStore(CsrParts((50, 20), np.zeros(51, np.int64), np.empty(0), np.empty(0)), nonnegative=False)

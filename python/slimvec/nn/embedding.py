@@ -82,6 +82,9 @@ class AnchorEmbedding(nn.Module):
     Entries of T start as abs(N(0, 1)) / √K and anchors as N(0, 1), so that rows start about as long as those of
     ``nn.Embedding``; the authors' code starts both much smaller.
 
+    Slots keep the gradient of T themselves, beside autograd: ``DistributedDataParallel`` does not average it over
+    processes. With several processes take dense storage.
+
     References
     ----------
     .. [1] P. P. Liang, M. Zaheer, Y. Wang, A. Ahmed, "Anchor & Transform: Learning Sparse Embeddings for Large

@@ -113,6 +113,7 @@ class ProximalOptimizer(torch.optim.Optimizer):
         for lazy in self._lazy.values():
             if isinstance(lazy.transform, SlotTransform):
                 lazy.transform.take_gradient()
+                lazy.transform.take_output_gradient()
 
     def _step_values(self, values: Tensor, number: int, lazy: Lazy | None, group: Group) -> None:
         gradient, rows = values.grad, None

@@ -26,7 +26,7 @@ def as_anchor_rows(anchor_rows: Any, n_rows: int) -> NDArray[np.int64] | None:
 
 def as_related(relations: Any, anchor_rows: NDArray[np.int64] | None, n_rows: int) -> NDArray[np.int64] | None:
     """Return the entries (row, anchor) of T that are not penalised, ``(m, 2)`` in their order, or None (eq. 5)."""
-    from slimvec.sparse.relations import Knowledge
+    from slimvec.sparse.relations import unpenalised
 
     if relations is None:
         return None
@@ -35,10 +35,7 @@ def as_related(relations: Any, anchor_rows: NDArray[np.int64] | None, n_rows: in
     pairs = np.asarray(list(relations), np.int64).reshape(-1, 2)
     if len(pairs) and not 0 <= pairs.min() <= pairs.max() < n_rows:
         raise ValueError(f"relations holds {pairs.min()} ... {pairs.max()}; expected rows 0 ... {n_rows - 1}")
-    entries = Knowledge(pairs, pairs[:0], 0.0, anchor_rows, n_rows, 0.0).related_entries().tocsr()
-    entries.sort_indices()
-    rows = np.repeat(np.arange(n_rows), np.diff(entries.indptr))
-    return np.stack([rows, entries.indices.astype(np.int64)], axis=1)
+    return unpenalised(pairs, anchor_rows, n_rows)
 
 
 def related_mask(shape: tuple[int, int], related: NDArray[np.int64] | None, device: Any) -> Tensor | None:

@@ -120,6 +120,14 @@ class Knowledge:
         return entries
 
 
+def unpenalised(related: NDArray[np.int64], anchor_rows: NDArray[np.int64], n_rows: int) -> NDArray[np.int64]:
+    """Return the entries (row, anchor) where S(G) is 0, ``(m, 2)`` in their order."""
+    entries = Knowledge(related, related[:0], 0.0, anchor_rows, n_rows, 0.0).related_entries()
+    entries.sort_indices()
+    rows = np.repeat(np.arange(n_rows), np.diff(entries.indptr))
+    return np.stack([rows, entries.indices.astype(np.int64)], axis=1)
+
+
 def with_rows(transform: Any, which: NDArray[np.int64], replacement: Any) -> Any:
     """Return a CSR transform with some rows replaced."""
     source = np.arange(transform.shape[0])

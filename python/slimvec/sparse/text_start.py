@@ -68,7 +68,7 @@ def related_entries(
     relations: Iterable[tuple[str, str]] | None, rows: dict[str, int], anchor_rows: NDArray[np.int64] | None
 ) -> NDArray[np.int64] | None:
     """Return the entries (row, anchor) of T that are not penalised, ``(m, 2)`` in their order, or None (eq. 5)."""
-    from slimvec.sparse.relations import Knowledge
+    from slimvec.sparse.relations import unpenalised
 
     if relations is None:
         return None
@@ -80,8 +80,4 @@ def related_entries(
             raise ValueError(f"relations holds {pair!r}; expected pairs of words")
         if pair[0] in rows and pair[1] in rows:
             pairs.append((rows[pair[0]], rows[pair[1]]))
-    listed = np.array(pairs, np.int64).reshape(-1, 2)
-    entries = Knowledge(listed, listed[:0], 0.0, anchor_rows, len(rows), 0.0).related_entries()
-    entries.sort_indices()
-    owners = np.repeat(np.arange(len(rows)), np.diff(entries.indptr))
-    return np.stack([owners, entries.indices.astype(np.int64)], axis=1)
+    return unpenalised(np.array(pairs, np.int64).reshape(-1, 2), anchor_rows, len(rows))

@@ -25,13 +25,13 @@ FIRST = corpora.UNKNOWN + 1  # the row of the most frequent word
 # Chosen by accuracy on the validation texts, seed 0
 LR, FACTORED_LR = {"newsgroups": 1e-2}, 1e-2  # others: 3e-3
 ANT_LR, L1, ANCHORS = 3e-3, 3e-5, 20
-MIXTURE_L1 = 1e-6  # gradients through a softmax are smaller
+MIXTURE_LR, MIXTURE_L1 = 0.1, 1e-6  # of T: entries have to grow far for a softmax to choose
 START = 0.1  # of T, times the layer's own start
 STRENGTH = {
     "group lasso": 1.0,
-    "VVD": 3.0,
-    "SparseVD": 1.0,
-    "SparseVD-Voc": 1.0,
+    "VVD": 0.03,
+    "SparseVD": 0.1,
+    "SparseVD-Voc": 0.05,
 }  # / training texts, but for the first
 HEADLINE, MIXTURE = "ANT, dynamic", "ANT, mixture of 10 + 10"
 
@@ -54,7 +54,14 @@ def anchor_layer(corpus, folder, budget, seed, *, choose=None, relate=None, k=AN
 
 def mixture_layer(corpus, folder, budget, seed, *, k):
     layer = AnchorMixture(len(corpus.words), D, k, padding_idx=corpora.PADDING)
-    return layer, partial(ProximalAdam, l1=MIXTURE_L1)
+
+    def optimizer(model, lr):
+        made = ProximalAdam(model, lr=lr, l1=MIXTURE_L1)
+        for group in made.param_groups[1:]:  # the first holds all but the transforms
+            group["lr"] = MIXTURE_LR
+        return made
+
+    return layer, optimizer
 
 
 def frequent(corpus, folder, seed, k):

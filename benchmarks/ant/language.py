@@ -10,7 +10,8 @@ import gzip
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ from slimvec.nn import AnchorEmbedding, ProximalAdam
 
 NAME = "ant_language"
 D, LAYERS, DROPOUT, CLIP = 200, 2, 0.2, 0.25
-BATCH, LENGTH, EPOCHS, SEED = 20, 70, 6, 0
+BATCH, LENGTH, SEED = 20, 70, 0
+EPOCHS, LONG = 4, 16
 SPREAD = 0.1  # standard deviation of the entries of E at the start, of every layer
 LR_OTHERS, LR_ANCHORS = 3e-3, 3e-3
 EPS = 1e-5  # of Adam for T: rows of words that hardly occur stay where they are, and lose entries
@@ -66,11 +68,11 @@ TUNED = [  # by the validation text: dense rows; 1,000 dynamic anchors, as proxi
 ]
 DENSE = Cell("dense", 0.08)
 FREQUENT = Cell("frequency", 0.1, 1000, L1)
-ANCHORS = [
-    Cell("dynamic", 0.1, 1000, L1),
-    FREQUENT,
-    *(Cell("dynamic", 100 / k, k, L1) for k in (500, 2000)),
-]
+ANCHORS = [FREQUENT, *(Cell("dynamic", 100 / k, k, L1) for k in (1000, 500, 2000))]
+GROUPS = {  # dense rows first
+    LONG: [replace(DENSE, epochs=LONG), Cell("dynamic", 0.1, 1000, L1, epochs=LONG)],
+    EPOCHS: [DENSE, *ANCHORS],
+}
 
 
 class Corpus:
@@ -248,28 +250,20 @@ def main() -> None:
     corpus = Corpus(data / "ptb")
     results = {
         cell: cells.kept(NAME, cell.name, lambda cell=cell: train(cell, corpus, device))
-        for cell in dict.fromkeys([DENSE, *ANCHORS, *TUNED])
+        for cell in [*chain(*GROUPS.values()), *TUNED]
         if not options.report or cells.path_of(NAME, cell.name).exists()
     }
     common.write_result(f"{NAME}.md", "ANT in a language model", "ant/language.py", report(results, corpus, device))
 
 
 def report(results: dict[Cell, dict], corpus: Corpus, device: torch.device) -> list[str]:
-    dense = results[DENSE]
-    rows = [["dense", f"{len(corpus.words):,}", "", f"{dense['parameters']:,}", "1",
-             f"{dense['valid']:.1f}", f"{dense['test']:.1f}", ""]]  # fmt: skip
-    for cell in [cell for cell in ANCHORS if cell in results]:
-        found = results[cell]
-        rows.append([f"ANT, {cell.kind}", f"{cell.n_anchors:,}", f"{found['nonzeros']:,}", f"{found['parameters']:,}",
-                     f"1/{dense['parameters'] / found['parameters']:.1f}", f"{found['valid']:.1f}",
-                     f"{found['test']:.1f}", f"{found['test'] - dense['test']:+.1f}"])  # fmt: skip
     tuned = [[cell.kind, f"{cell.lr:g}", f"{cell.l1:g}" if cell.n_anchors else "",
               "yes" if cell.n_anchors and cell.size < 1 else "", f"{results[cell]['parameters']:,}",
               f"{results[cell]['valid']:.1f}"] for cell in TUNED if cell in results]  # fmt: skip
     facts = (
         f"Penn Treebank, {len(corpus.words):,} words; {LAYERS} LSTM layers of {D}, output tied to the input embedding, "
         f"full softmax with a bias per word; dropout {DROPOUT}; batches of {BATCH} × {LENGTH} words as in the paper. "
-        f"For all: {EPOCHS} epochs over the {len(corpus.train):,} training words, where the paper has 500, so that "
+        f"{LONG} or {EPOCHS} epochs over the {len(corpus.train):,} training words, where the paper has 500, so that "
         "perplexities are far from the paper's; Adam, learning rates falling to 0, products in bfloat16 (evaluation in "
         f"float32), one seed, {device.type}. ANT: T ≥ 0, which starts with {START} random entries per row (frequency "
         f"anchors: these words' rows as they are); proximal Adam in its own metric, λ = {L1:g}; the learning rate of T "
@@ -277,11 +271,11 @@ def report(results: dict[Cell, dict], corpus: Corpus, device: torch.device) -> l
         f"full, and from {CUT[0]:.0%} of the training on it loses its smallest entries every {EVERY} steps, until at "
         f"{CUT[1]:.0%} A and T hold {SIZE:.0%} of the dense parameters; these then train on without a penalty."
     )
-    header = ["embedding", "anchors", "nnz(T)", "parameters", "of dense", "valid", "test perplexity", "over dense"]
-    sections = [facts, common.table(rows, header), REMARK]
-    missing = [f"{cell.n_anchors:,} {cell.kind}" for cell in ANCHORS if cell not in results]
-    if missing:
-        sections.append(f"Not trained yet: anchors {', '.join(missing)}. Running the script again trains them.")
+    sections = [
+        facts,
+        *(compared(epochs, results, corpus) for epochs in GROUPS if GROUPS[epochs][0] in results),
+        REMARK,
+    ]
     how = (
         f"By the perplexity of the validation text, after one epoch over the first {SHORT['part']:.0%} of the training "
         "words; the other numbers of anchors take what 1,000 took. Learning rates of the anchors were tried outside of "
@@ -295,6 +289,22 @@ def report(results: dict[Cell, dict], corpus: Corpus, device: torch.device) -> l
     if FREQUENT in results:
         sections += associations(results[FREQUENT])
     return sections
+
+
+def compared(epochs: int, results: dict[Cell, dict], corpus: Corpus) -> str:
+    """Return the table of what was trained for so many epochs."""
+    dense, *others = GROUPS[epochs]
+    size, base, rows = len(corpus.words) * D, results[dense]["test"], []
+    for cell in [cell for cell in (dense, *others) if cell in results]:
+        found, is_dense = results[cell], cell == dense
+        rows.append(["dense" if is_dense else f"ANT, {cell.kind}", f"{cell.n_anchors or len(corpus.words):,}",
+                     "" if is_dense else f"{found['nonzeros']:,}", f"{found['parameters']:,}",
+                     f"1/{size / found['parameters']:.1f}", f"{found['valid']:.1f}", f"{found['test']:.1f}",
+                     "" if is_dense else f"{found['test'] - base:+.1f}"])  # fmt: skip
+    header = ["embedding", "anchors", "nnz(T)", "parameters", "of dense", "valid", "test perplexity", "over dense"]
+    missing = [f"{cell.n_anchors:,} {cell.kind}" for cell in others if cell not in results]
+    more = f"\n\nNot trained yet: {', '.join(missing)} anchors." if missing else ""
+    return f"## {epochs} epochs\n\n{common.table(rows, header)}{more}"
 
 
 def associations(found: dict) -> list[str]:

@@ -85,6 +85,9 @@ class TestRows:
         expected = sparse.lookup([3, 3, 39, 0])
         assert np.array_equal(sparse.lookup(ids), expected)
         assert np.array_equal(sparse.lookup(np.repeat(ids, 2)[::2]), expected)
+        assert np.array_equal(sparse.lookup(ids[:1, None][0]), expected[:1])  # a stride that NumPy made 0
+        misaligned = np.frombuffer(b"." + ids.tobytes(), np.uint8)[1:].view(dtype)
+        assert np.array_equal(sparse.lookup(misaligned), expected)
         assert sparse.lookup(ids[:0]).shape == sparse.lookup([]).shape == (0, 17)
 
     @pytest.mark.parametrize("form", ["csr", "csc", "coo", "lil", "dok", "bsr"])

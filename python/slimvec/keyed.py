@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Key = str | int
 _INT64 = np.dtype(np.int64)
-_SIDE_BY_SIDE = (_INT64.itemsize,)  # the strides of one contiguous axis
+_PLAIN = 0x0001 | 0x0100  # NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_ALIGNED
 
 
 class Keyed:
@@ -65,7 +65,7 @@ class Keyed:
 
     def _kernel_rows(self, keys: Any, name: str) -> NDArray[np.int64]:
         """Return :meth:`_rows` for compiled functions, which check row numbers: an int64 array passes as it is."""
-        if type(keys) is np.ndarray and keys.dtype is _INT64 and keys.strides == _SIDE_BY_SIDE:
+        if type(keys) is np.ndarray and keys.dtype is _INT64 and keys.ndim == 1 and keys.flags.num & _PLAIN == _PLAIN:
             return keys
         return self._rows(keys, name)
 

@@ -278,8 +278,8 @@ def report(results: dict[Cell, dict], corpus: Corpus, device: torch.device) -> l
     ]
     how = (
         f"By the perplexity of the validation text, after one epoch over the first {SHORT['part']:.0%} of the training "
-        "words; the other numbers of anchors take what 1,000 took. Learning rates of the anchors, Adam's ε and when to cut "
-        "were tried in the same way, outside of this script."
+        "words; the other numbers of anchors take what 1,000 took. Learning rates of the anchors, Adam's ε and when to "
+        "cut were tried in the same way, outside of this script."
     )
     sections += [
         "## How it was tuned",
@@ -313,8 +313,10 @@ def associations(found: dict) -> list[str]:
     near = [[name, ", ".join(listed)] for name, listed in found["words"].items()]
     return [
         f"## Words learnt with {FREQUENT.n_anchors:,} frequency anchors, {EPOCHS} epochs",
-        "The paper's table 4: the words in which an anchor weighs most, and the largest entries of T. Words of a kind "
-        "come together, but not always with the word that their anchor started as: anchors and their rows train on.",
+        (
+            "The paper's table 4: the words in which an anchor weighs most, and the largest entries of T. Words of a "
+            "kind come together, but not always with the word that their anchor started as: anchors train on."
+        ),
         common.table(near, ["anchor", "words"]),
         f"Largest pairs (word – anchor): {pairs}.",
     ]

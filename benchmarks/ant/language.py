@@ -58,6 +58,10 @@ class Cell:
     def name(self) -> str:
         return "-".join(str(value) for value in asdict(self).values())
 
+    @property
+    def is_cut(self) -> bool:
+        return self.n_anchors > 0 and self.size < 1
+
 
 L1 = 1e-6
 SHORT = {"epochs": 1, "part": 0.4}
@@ -66,12 +70,11 @@ TUNED = [  # by the validation text: dense rows; 1,000 dynamic anchors, as proxi
     *(Cell("dynamic", 0.1, 1000, l1, 1, **SHORT) for l1 in (0, 1e-6, 1e-5)),
     *(Cell("dynamic", 0.1, 1000, l1, **SHORT) for l1 in (0, 1e-6, 3e-6)),
 ]
-DENSE = Cell("dense", 0.08)
-FREQUENT = Cell("frequency", 0.1, 1000, L1)
-ANCHORS = [FREQUENT, *(Cell("dynamic", 100 / k, k, L1) for k in (1000, 500, 2000))]
+DENSE, FREQUENT = Cell("dense", 0.08), Cell("frequency", 0.1, 1000, L1)
+DYNAMIC = [Cell("dynamic", 100 / k, k, L1) for k in (1000, 500, 2000)]
 GROUPS = {  # dense rows first
-    LONG: [replace(DENSE, epochs=LONG), Cell("dynamic", 0.1, 1000, L1, epochs=LONG)],
-    EPOCHS: [DENSE, *ANCHORS],
+    LONG: [replace(cell, epochs=LONG) for cell in (DENSE, DYNAMIC[0])],
+    EPOCHS: [DENSE, FREQUENT, *DYNAMIC],
 }
 
 
@@ -190,7 +193,7 @@ def train(cell: Cell, corpus: Corpus, device: torch.device) -> dict:
     text = corpus.train[: int(cell.part * len(corpus.train))].to(device)
     n_steps = cell.epochs * sum(1 for _ in batches(text, BATCH, LENGTH))
     cut = None
-    if cell.n_anchors and cell.size < 1:
+    if cell.is_cut:
         cut = Cut(optimizers[-1], int(cell.size * len(corpus.words) * D) - cell.n_anchors * D)
     rates = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     done = 0
@@ -258,7 +261,7 @@ def main() -> None:
 
 def report(results: dict[Cell, dict], corpus: Corpus, device: torch.device) -> list[str]:
     tuned = [[cell.kind, f"{cell.lr:g}", f"{cell.l1:g}" if cell.n_anchors else "",
-              "yes" if cell.n_anchors and cell.size < 1 else "", f"{results[cell]['parameters']:,}",
+              "yes" if cell.is_cut else "", f"{results[cell]['parameters']:,}",
               f"{results[cell]['valid']:.1f}"] for cell in TUNED if cell in results]  # fmt: skip
     facts = (
         f"Penn Treebank, {len(corpus.words):,} words; {LAYERS} LSTM layers of {D}, output tied to the input embedding, "

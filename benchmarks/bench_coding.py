@@ -15,9 +15,9 @@ import warnings
 import numpy as np
 
 from common import data_or_skip, interleaved, load_vectors, parser, table, write_result
-from slimvec.sparse.atoms import Atoms
-from slimvec.sparse.lasso import lasso
-from slimvec.sparse.pursuit import omp
+from slimvec.sparse.solvers.atoms import Atoms
+from slimvec.sparse.solvers.lasso import lasso
+from slimvec.sparse.solvers.pursuit import omp
 
 N_ANCHORS = 1000
 NONZEROS = 10

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from slimvec.sparse.factors import CsrParts
-from slimvec.sparse.slots import SlotStore
+from slimvec.sparse.product import CsrParts
+from slimvec.sparse.training.slot_store import SlotStore
 
 torch = pytest.importorskip("torch")
 nn = pytest.importorskip("slimvec.nn")

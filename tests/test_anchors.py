@@ -13,10 +13,10 @@ from slow_sparse import rows
 
 pytest.importorskip("numba")
 pytest.importorskip("scipy")
-from slimvec.sparse import anchors as choosing
-from slimvec.sparse.dictionary import DirectionMoments, ksvd_update, learn_anchors
-from slimvec.sparse.pursuit import omp
-from slimvec.sparse.relations import Knowledge, as_row_pairs, cooccurring_pairs, wordnet_pairs
+from slimvec.sparse.solvers.pursuit import omp
+from slimvec.sparse.training import anchors as choosing
+from slimvec.sparse.training.dictionary import DirectionMoments, ksvd_update, learn_anchors
+from slimvec.sparse.training.relations import Knowledge, as_row_pairs, cooccurring_pairs, wordnet_pairs
 from slimvec.vocabulary import Vocabulary
 
 

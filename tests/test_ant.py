@@ -10,10 +10,10 @@ from slow_sparse import kkt_violation, rows
 
 pytest.importorskip("numba")
 pytest.importorskip("scipy")
-from slimvec.sparse.anchors import tf_idf, top_rows
-from slimvec.sparse.ant import ANT
-from slimvec.sparse.coding import encode
-from slimvec.sparse.pursuit import omp
+from slimvec.sparse.methods.ant import ANT
+from slimvec.sparse.solvers.pursuit import omp
+from slimvec.sparse.solvers.solver import encode
+from slimvec.sparse.training.anchors import tf_idf, top_rows
 
 
 def structured(n=600, d=16, k=40, seed=0):

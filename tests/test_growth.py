@@ -12,10 +12,10 @@ from test_text_classifier import CLASSES, D, K, Literal, N, corpus, dense, make_
 
 pytest.importorskip("numba")
 pytest.importorskip("scipy")
-from slimvec.sparse.factors import CsrParts
-from slimvec.sparse.growth import AnchorRule, most_used, residual_anchors
-from slimvec.sparse.slots import SlotStore
-from slimvec.sparse.text_model import INITIAL
+from slimvec.sparse.product import CsrParts
+from slimvec.sparse.text.model import INITIAL
+from slimvec.sparse.training.anchor_rule import AnchorRule, most_used, residual_anchors
+from slimvec.sparse.training.slot_store import SlotStore
 
 
 def test_the_rule():

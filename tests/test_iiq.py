@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import slimvec as sv
 from literal_iiq import isotropic, rotate, signs
-from slimvec.binary.rotation import SignCorrelation, learn_rotation, random_frame
+from slimvec.binary.training.rotation import SignCorrelation, learn_rotation, random_frame
 
 
 def correlated(n, d, seed=0, rank=None):

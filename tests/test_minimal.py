@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import slimvec as sv
-from slimvec.sparse.factors import CsrParts
+from slimvec.sparse.product import CsrParts
 
 
 def test_main_job(isa, tmp_path):

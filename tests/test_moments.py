@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slimvec.moments import Moments
+from slimvec.binary.training.moments import Moments
 
 
 def exact(rows):

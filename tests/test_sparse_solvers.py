@@ -16,11 +16,11 @@ pytest.importorskip("scipy")
 from scipy.optimize import nnls
 from scipy.sparse import csr_array
 
-from slimvec.sparse.atoms import Atoms
-from slimvec.sparse.budget import allocate, omp_within
-from slimvec.sparse.coding import Coding, encode
-from slimvec.sparse.lasso import duality_gap, fista, lasso, soft_threshold
-from slimvec.sparse.pursuit import omp, refit
+from slimvec.sparse.solvers.atoms import Atoms
+from slimvec.sparse.solvers.budget import allocate, omp_within
+from slimvec.sparse.solvers.lasso import duality_gap, fista, lasso, soft_threshold
+from slimvec.sparse.solvers.pursuit import omp, refit
+from slimvec.sparse.solvers.solver import Coding, encode
 
 shapes = {"n": st.integers(1, 12), "d": st.integers(1, 10), "k": st.integers(1, 15), "seed": st.integers(0, 99)}
 quick = settings(deadline=None, max_examples=40)
@@ -142,7 +142,7 @@ class TestPursuit:
     def test_threads_and_blocks_do_not_matter(self, monkeypatch):
         X, A = rows(700, 8), rows(20, 8, 1)
         whole = omp(X, A, 3, threads=1)
-        monkeypatch.setattr("slimvec.sparse.atoms.BLOCK_ENTRIES", 20 * 300)
+        monkeypatch.setattr("slimvec.sparse.solvers.atoms.BLOCK_ENTRIES", 20 * 300)
         parts = omp(X.astype(np.float64), A, 3, threads=4)
         assert np.array_equal(whole.indices, parts.indices)
         assert whole.data == pytest.approx(parts.data, rel=1e-5)
@@ -367,12 +367,12 @@ class TestCoding:
 
 class TestCompiling:
     def test_the_error_names_the_extra(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "slimvec.sparse.loops_pursuit", None)
+        monkeypatch.setitem(sys.modules, "slimvec.sparse.solvers.loops_pursuit", None)
         with pytest.raises(ImportError, match=r"numba.*slimvec\[train\]"):
             omp(rows(2, 3), rows(2, 3), 1)
 
     def test_without_a_place_for_compiled_code_it_is_kept_in_memory(self, monkeypatch):
-        from slimvec.sparse import jit
+        from slimvec.sparse.solvers import jit
 
         real, asked = jit.numba.njit, []
 

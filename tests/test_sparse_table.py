@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import slimvec as sv
-from slimvec import storage, writing
+from slimvec.files import storage, writing
 
 FROZEN = Path(__file__).parent / "data" / "v1"
 WORDS = [f"cat{i}" for i in range(20)] + [f"boat{i}" for i in range(20)]
@@ -172,9 +172,9 @@ class TestRows:
 
     def test_encode_asks_the_solver(self, sparse, anchors, monkeypatch):
         calls = []
-        coding = types.ModuleType("slimvec.sparse.coding")
+        coding = types.ModuleType("slimvec.sparse.solvers.solver")
         coding.encode = lambda *arguments: calls.append(arguments) or "T"
-        monkeypatch.setitem(sys.modules, "slimvec.sparse.coding", coding)
+        monkeypatch.setitem(sys.modules, "slimvec.sparse.solvers.solver", coding)
         assert sparse.encode([[1.0] * 17]) == "T"
         X, given, parameters = calls[0]
         assert X == [[1.0] * 17]

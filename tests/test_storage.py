@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 import slimvec as sv
 from conftest import random_codes
-from slimvec import pages, writing
+from slimvec import pages
+from slimvec.files import writing
 
 FROZEN = Path(__file__).parent / "data" / "v1"
 HEADER_END = 8

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import slimvec as sv
-from slimvec import storage
-from slimvec.binary.sums import RowSample, sample_keys, sampled_rows
+from slimvec.binary.training.accumulators import RowSample, sample_keys, sampled_rows
 from slimvec.blocks import BLOCK_ROWS, even_blocks
+from slimvec.files import storage
 
 N = 2 * BLOCK_ROWS + 300  # three blocks, the last one short
 DIM = 12
@@ -197,7 +197,7 @@ class TestFailure:
     def test_ctrl_c_on_the_command_line(self, path, output):
         before = output.read_bytes()
         code = (
-            "import os, signal, sys, slimvec.binary.encoding as e\n"
+            "import os, signal, sys, slimvec.binary.builder as e\n"
             "from slimvec.cli import main\n"
             "real = e.pack\n"
             "def pack(rows):\n"

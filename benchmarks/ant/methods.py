@@ -17,7 +17,7 @@ import variational
 
 import slimvec as sv
 from slimvec.nn import AnchorEmbedding, AnchorMixture, ProximalAdam
-from slimvec.sparse.anchors import kmeans_plus_plus, top_rows
+from slimvec.sparse.training.anchors import kmeans_plus_plus, top_rows
 
 D = 128
 FIRST = corpora.UNKNOWN + 1  # the row of the most frequent word

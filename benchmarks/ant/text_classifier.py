@@ -14,7 +14,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import common
 import slimvec as sv
-from slimvec.sparse.bags import learn_words, read_known
+from slimvec.sparse.text.bags import learn_words, read_known
 
 SEEDS, D, K = 3, 100, 20
 OURS = ((1e-6, 50), (1e-6, K), (3e-6, K), (1e-5, K), (3e-5, K), (1e-4, K))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 SPELLING_CANDIDATES = 50_000  # words compared when one is not found: word lists begin with the frequent ones
 
@@ -43,3 +43,12 @@ class UnknownWordError(KeyError):
 def missing_extra(module: str, extra: str) -> ImportError:
     """Return the error for an optional package that is not installed: it names the extra that brings it."""
     return ImportError(f"this needs {module}, which is not installed; install it with: pip install 'slimvec[{extra}]'")
+
+
+@contextmanager
+def needs(module: str, extra: str) -> Iterator[None]:
+    """Turn an ImportError in the block into one that names the extra which brings the module."""
+    try:
+        yield
+    except ImportError:
+        raise missing_extra(module, extra) from None

@@ -23,7 +23,7 @@ from slimvec.vocabulary import allowed_rows
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.storage import Content
+    from slimvec.files.storage import Content
 
 BLOCK_CODES = 16
 WORD_BITS = 32

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
+from slimvec.files.storage import register
+from slimvec.files.writing import save_table
 from slimvec.pages import resident_bytes
 from slimvec.results import RangeResult, SearchResult
-from slimvec.storage import register
 from slimvec.validation import as_codes, as_integer, as_threads
 from slimvec.vocabulary import allowed_rows, resolve_rows
-from slimvec.writing import save_table
 
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.storage import Content
+    from slimvec.files.storage import Content
 
 
 class HammingIndex:

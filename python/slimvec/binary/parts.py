@@ -17,7 +17,7 @@ from slimvec.errors import FormatError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from slimvec.storage import Content
+    from slimvec.files.storage import Content
     from slimvec.vocabulary import Vocabulary
 
 

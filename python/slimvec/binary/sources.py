@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from slimvec.blocks import row_blocks
 from slimvec.validation import as_matrix
-from slimvec.vectors.file import VectorFile
+from slimvec.vectors.vector_file import VectorFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

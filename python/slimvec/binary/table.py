@@ -8,15 +8,15 @@ import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.encoder import Encoder
+from slimvec.binary.lookup import CodeRows
 from slimvec.binary.parts import TableParts
-from slimvec.binary.rows import CodeRows
 from slimvec.binary.search import TableSearch
 from slimvec.binary.similarity import most_similar
+from slimvec.files.storage import register
+from slimvec.files.writing import save_table
 from slimvec.pages import resident_bytes
-from slimvec.storage import register
 from slimvec.validation import as_codes, as_integer
 from slimvec.vocabulary import Vocabulary
-from slimvec.writing import save_table
 
 if TYPE_CHECKING:
     import os
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.binary.asymmetric import Metric
+    from slimvec.files.storage import Content
     from slimvec.results import ScoreResult, SearchResult
-    from slimvec.storage import Content
     from slimvec.vectors import Vectors
 
 

@@ -2,10 +2,10 @@
 
 from slimvec.evaluate.analogy import AnalogyScore, analogy
 from slimvec.evaluate.categorization import Categorization, categorization
+from slimvec.evaluate.isotropy import Isotropy, isotropy
 from slimvec.evaluate.retrieval import Retrieval, retrieval
 from slimvec.evaluate.sentences import SentenceScore, sentence_classification
 from slimvec.evaluate.similarity import Similarity, word_similarity
-from slimvec.isotropy import Isotropy, isotropy
 
 __all__ = [
     "AnalogyScore",

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from slimvec.binary.iiq import IIQ, ITQ
-from slimvec.binary.nlb import NLB
-from slimvec.binary.random_rotation import RandomRotation, SignBits
-from slimvec.sparse.compositional import CompositionalCodes
-from slimvec.sparse.prune import Prune
+from slimvec.binary.methods.iiq import IIQ, ITQ
+from slimvec.binary.methods.nlb import NLB
+from slimvec.binary.methods.random_rotation import RandomRotation, SignBits
+from slimvec.sparse.methods.compositional import CompositionalCodes
+from slimvec.sparse.methods.prune import Prune
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

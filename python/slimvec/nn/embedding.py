@@ -12,7 +12,7 @@ from slimvec.nn import output
 from slimvec.nn.slots import SlotTransform
 from slimvec.nn.start import as_anchor_rows, as_related, random_transform, related_mask
 from slimvec.nn.transform import DenseTransform, Transform
-from slimvec.sparse.anchors import kmeans_plus_plus, top_rows
+from slimvec.sparse.training.anchors import kmeans_plus_plus, top_rows
 from slimvec.validation import as_generator, as_integer, as_matrix
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class AnchorEmbedding(nn.Module):
         strategy : {"kmeans++", "frequency"}
             Rows that span the space, or those with the highest ``scores``.
         scores : array_like, shape (|V|,), optional
-            For "frequency": counts, or :func:`slimvec.sparse.anchors.tf_idf`; by default the first rows are taken.
+            For "frequency": counts, or :func:`slimvec.sparse.training.anchors.tf_idf`; by default the first rows.
         random_state : int, numpy.random.Generator or None
         **arguments
             Passed on to the constructor.
@@ -392,6 +392,6 @@ class AnchorEmbedding(nn.Module):
 
 def as_scipy(parts: Any) -> Any:
     """Return CSR parts as a SciPy matrix, which mixtures are made from."""
-    from slimvec.sparse.running import sparse
+    from slimvec.sparse.solvers.running import sparse
 
     return sparse().csr_array((parts.data, parts.indices, parts.indptr), shape=parts.shape)

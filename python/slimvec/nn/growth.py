@@ -10,7 +10,7 @@ from torch import nn
 
 from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.slots import SlotTransform
-from slimvec.sparse.growth import MOST, AnchorRule, most_used, residual_anchors
+from slimvec.sparse.training.anchor_rule import MOST, AnchorRule, most_used, residual_anchors
 from slimvec.validation import as_generator, as_integer
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from slimvec.nn.transform import Transform
-from slimvec.sparse.factors import CsrParts
-from slimvec.sparse.slots import SlotStore, random_parts
+from slimvec.sparse.product import CsrParts
+from slimvec.sparse.training.slot_store import SlotStore, random_parts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,7 +55,7 @@ class _Scores(torch.autograd.Function):
 
 
 class SlotTransform(Transform):
-    """T as a :class:`slimvec.sparse.slots.SlotStore`, not a parameter: proximal optimizers find it in the model.
+    """T as a :class:`slimvec.sparse.training.slot_store.SlotStore`, no parameter: proximal optimizers find it in the model.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ def as_anchor_rows(anchor_rows: Any, n_rows: int) -> NDArray[np.int64] | None:
 
 def as_related(relations: Any, anchor_rows: NDArray[np.int64] | None, n_rows: int) -> NDArray[np.int64] | None:
     """Return the entries (row, anchor) of T that are not penalised, ``(m, 2)`` in their order, or None (eq. 5)."""
-    from slimvec.sparse.relations import unpenalised
+    from slimvec.sparse.training.relations import unpenalised
 
     if relations is None:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from slimvec.sparse.factors import CsrParts
+from slimvec.sparse.product import CsrParts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

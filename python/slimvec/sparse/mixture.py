@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.sparse.factors import CsrParts
+from slimvec.sparse.product import CsrParts
 from slimvec.validation import as_matrix
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.sparse.factors import Factors
+    from slimvec.sparse.product import Factors
     from slimvec.vectors import Vectors
     from slimvec.vocabulary import Vocabulary
 

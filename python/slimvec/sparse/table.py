@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.errors import FormatError, missing_extra
+from slimvec.files.storage import register
+from slimvec.files.writing import save_table
 from slimvec.pages import resident_bytes
-from slimvec.sparse.factors import Factors
 from slimvec.sparse.mixture import mixture
+from slimvec.sparse.product import Factors
 from slimvec.sparse.rows import SparseRows
-from slimvec.storage import register
 from slimvec.validation import as_integer
 from slimvec.vocabulary import optional_vocabulary
-from slimvec.writing import save_table
 
 if TYPE_CHECKING:
     import os
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from slimvec.sparse.factors import Entries
-    from slimvec.storage import Content
+    from slimvec.files.storage import Content
+    from slimvec.sparse.product import Entries
     from slimvec.vectors import Vectors
     from slimvec.vocabulary import Vocabulary
 
@@ -263,10 +263,9 @@ class SparseTable(SparseRows):
         """
         if self._solver is None:
             raise ValueError("this table does not know how its rows were coded; give solver=... when making it")
-        from importlib import import_module
+        from slimvec.sparse.solvers.solver import encode  # brings SciPy and numba, which using a table does not need
 
-        coding = import_module("slimvec.sparse.coding")  # brings SciPy and Numba, which using a table does not need
-        return coding.encode(X, self.anchors.astype(np.float32, copy=False), dict(self._solver))
+        return encode(X, self.anchors.astype(np.float32, copy=False), dict(self._solver))
 
     def associations(self, anchor: str | int, k: int = 10) -> list[tuple[str | int, float]]:
         """Return the rows in which an anchor weighs most.

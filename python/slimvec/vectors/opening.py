@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from slimvec.errors import FormatError
 from slimvec.validation import as_threads
 from slimvec.vectors.ahead import ReadAhead
+from slimvec.vectors.lines import looks_like_text, parse_header
 from slimvec.vectors.readers import RecordReader, TextReader
-from slimvec.vectors.text import looks_like_text, parse_header
 from slimvec.vectors.window import Window
 from slimvec.vectors.zstd import ZSTD_MAGIC, ZstdStream
 

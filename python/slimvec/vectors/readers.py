@@ -8,7 +8,7 @@ import numpy as np
 
 from slimvec import _core
 from slimvec.errors import FormatError
-from slimvec.vectors.text import (
+from slimvec.vectors.lines import (
     BYTE_ORDER_MARK,
     LINES_TO_GUESS_WIDTH,
     check_header,

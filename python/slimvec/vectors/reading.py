@@ -17,7 +17,7 @@ from slimvec.vectors.opening import open_reader
 from slimvec.vectors.repeated import keep_new, warn_of_repeated
 from slimvec.vectors.tokenizer import is_token_folder, load_token_folder
 from slimvec.vectors.vectors import Vectors
-from slimvec.vectors.words import read_word_list
+from slimvec.vectors.word_list import read_word_list
 from slimvec.vocabulary import VocabularyBuilder
 
 if TYPE_CHECKING:

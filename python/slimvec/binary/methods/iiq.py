@@ -1,0 +1,347 @@
+"""Isotropic Iterative Quantization, and ITQ, which is IIQ with no direction removed."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+import numpy as np
+
+from slimvec.binary.encoder import Encoder
+from slimvec.binary.methods.base import BinaryEstimator
+from slimvec.binary.training.accumulators import RowSums, sample_keys, sampled_rows
+from slimvec.binary.training.directions import common_directions, principal_directions
+from slimvec.binary.training.moments import Moments
+from slimvec.binary.training.rotation import learn_rotation, random_frame
+from slimvec.blocks import even_blocks, row_blocks
+from slimvec.progress import Progress, ignore
+from slimvec.validation import as_generator, as_integer, as_matrix, as_training_matrix
+from slimvec.vectors.vector_file import VectorFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.binary.sources import Source
+    from slimvec.vectors import Vectors
+
+DEFAULT_TRAIN_ROWS = 10_000
+
+
+class IIQ(BinaryEstimator):
+    r"""Binary codes by Isotropic Iterative Quantization.
+
+    The rows are centred, the strongest ``n_remove`` singular directions are removed, the next ones are kept, and a
+    rotation is learnt whose outputs lose least when only their signs are stored.
+
+    Parameters
+    ----------
+    n_bits : int, optional
+        Bits per code, from 1 on; may exceed the dimension. By default the dimension d of the data: 32 times smaller
+        than float32.
+    n_remove : int or "auto"
+        D, how many of the strongest directions to remove, below d. Removal brings similarities nearer to human
+        judgement and further from the floats' own: on vectors with strong common directions the default of 1 gains
+        about 3 points on MEN and loses .06 of recall@10. 0 keeps the most float neighbours: use it for retrieval and
+        sentence embeddings. The paper takes 2 and 14, [2]_ about d / 100. Measured in
+        ``benchmarks/results/quality.md``. ``"auto"`` removes the directions that stand out of the spectrum
+        (:func:`slimvec.binary.training.directions.common_directions`), for agreement with human judgement, not for
+        retrieval.
+    n_iter : int
+        Iterations of the rotation. The paper runs 50.
+    max_train_rows : int, optional
+        The rotation is learnt on at most this many rows, drawn at random; mean and directions always come from all.
+        ``None`` uses all rows. On tables of 40,000 and 70,000 words the default takes a third and a fifth of the time
+        of all rows, and costs .01 of recall@10: see ``benchmarks/results/fit.md``.
+    random_state : int, numpy.random.Generator or None
+        Seed of the sample and of the first rotation.
+
+    Attributes
+    ----------
+    mean_ : ndarray, shape (d,), float32
+        The mean u of the rows.
+    projection_ : ndarray, shape (d, n_bits), float32
+        P = V W: kept directions V times learnt rotation W. A code is the signs of (x - u)ᵀP.
+    n_remove_ : int
+        D as it was used.
+    quantization_loss_ : ndarray, shape (n_iter,), float64
+        ‖B - X̂R‖² / (n n_bits) after each iteration, eq. 2 per bit, over the rows that the rotation was learnt on.
+    singular_values_ : ndarray, shape (d,), float64
+        Singular values of the centred rows, largest first: where they drop shows how many directions are common.
+    n_features_in_ : int
+        d.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``: an empty matrix, NaN or infinity, ``n_bits < 1``, ``n_remove`` not below d.
+    TypeError
+        From ``fit``: values that are not real numbers, parameters that are not integers.
+
+    Notes
+    -----
+    Algorithm 1 of [1]_, with one correction. Line 13 as printed takes the SVD of BᵀU with U = X̂R and then *replaces* R,
+    which drops the rotation found so far and makes the loss rise. The Procrustes solution is the SVD of BᵀX̂ with the
+    un-rotated X̂ (or, equally, composing R with the new rotation); that is what runs here, and the loss never rises.
+
+    Everything happens in the r = min(n_bits, d - n_remove) kept directions: the removed ones only add zero singular
+    values, and the loss is the same. With ``n_bits`` > r the rotation is an r × n_bits matrix with orthonormal rows.
+    sgn(0) is +1. Codes are unique only up to the order and sign of bits, so compare distances, not bits, between runs.
+
+    Time is dominated by 2 r n_bits multiply-adds per trained row and iteration; memory by
+    ``max_train_rows`` × r float32 and the codes.
+
+    References
+    ----------
+    .. [1] S. Liao, J. Chen, Y. Wang, Q. Qiu, B. Yuan, "Embedding Compression with Isotropic Iterative Quantization",
+       AAAI 2020.
+    .. [2] J. Mu, P. Viswanath, "All-but-the-Top: Simple and Effective Postprocessing for Word Representations",
+       ICLR 2018.
+    .. [3] Y. Gong, S. Lazebnik, A. Gordo, F. Perronnin, "Iterative Quantization: A Procrustean Approach to Learning
+       Binary Codes for Large-Scale Image Retrieval", PAMI 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import slimvec as sv
+    >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+    >>> codes = sv.IIQ(n_bits=32, n_remove=2).fit_transform(X)
+    >>> codes.shape, codes.dtype
+    ((500, 4), dtype('uint8'))
+    """
+
+    def __init__(
+        self,
+        n_bits: int | None = None,
+        n_remove: int | Literal["auto"] = 1,
+        *,
+        n_iter: int = 50,
+        max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
+        random_state: int | np.random.Generator | None = 0,
+    ) -> None:
+        self.n_bits = n_bits
+        self.n_remove = n_remove
+        self.n_iter = n_iter
+        self.max_train_rows = max_train_rows
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: ArrayLike | Vectors | VectorFile,
+        y: None = None,  # noqa: ARG002
+        *,
+        progress: Progress = ignore,
+    ) -> Self:
+        """Learn mean, directions and rotation.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors or VectorFile
+            Rows of real numbers, in any memory order, possibly mapped from a file. Read block by block, never copied
+            whole.
+        y : None
+            Ignored, for scikit-learn's pipelines.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+        """
+        if isinstance(X, VectorFile):
+            return self.fit_blocks(X.blocks_of_rows(progress), progress=progress)
+        rows = as_training_matrix(X)
+        n, d = rows.shape
+        settings = self._settings(d)
+        generator = as_generator(self.random_state)
+        moments = Moments(d)
+        for _, block in row_blocks(rows):
+            moments.update(block)
+            progress("finding directions", moments.count, n)
+        size = n if settings.max_train_rows is None else min(n, settings.max_train_rows)
+        sample = None if size == n else sampled_rows(n, size, sample_keys(generator))
+        return self._learn(moments, partial(_project, rows, sample), settings, generator, progress)
+
+    def fit_blocks(self, blocks: Iterable[ArrayLike], *, progress: Progress = ignore) -> Self:
+        """Learn from rows that come block by block, and are seen once; the same, to the bit, as from all at once.
+
+        Parameters
+        ----------
+        blocks : iterable of array_like, shape (m, d)
+            Of any sizes, all of one dtype. Kept of them are ``max_train_rows`` rows and d² sums.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+        >>> streamed = sv.IIQ(n_bits=32).fit_blocks(X[i : i + 100] for i in range(0, 500, 100))
+        >>> bool(np.array_equal(streamed.projection_, sv.IIQ(n_bits=32).fit(X).projection_))
+        True
+        """
+        sums: RowSums | None = None
+        generator = as_generator(self.random_state)
+        for block in even_blocks(as_matrix(block, "blocks") for block in blocks):
+            if sums is None:
+                self._settings(block.shape[1])  # what is wrong is said before an hour of reading
+                sums = self._sums(block.shape[1], generator)
+            sums.update(block)
+        if sums is None:
+            raise ValueError("blocks holds no rows; expected at least one")
+        return self._fit_sums(sums, generator, progress)
+
+    def sums(self, n_columns: int, first_row: int = 0) -> RowSums:
+        """Return an empty accumulator for :meth:`fit_sums`: let every worker have one, and merge them.
+
+        Parameters
+        ----------
+        n_columns : int
+            Width d of the rows.
+        first_row : int
+            Number of the first row that this worker will see, among all rows. It fixes what the worker samples, so
+            that all of them together draw the rows that :meth:`fit` would. ``random_state`` must be an integer.
+
+        Returns
+        -------
+        RowSums
+            With ``update(rows)`` and ``merge(other)``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+        >>> iiq = sv.IIQ(n_bits=32)
+        >>> first, second = iiq.sums(64).update(X[:200]), iiq.sums(64, first_row=200).update(X[200:])
+        >>> iiq.fit_sums(first.merge(second)).projection_.shape
+        (64, 32)
+        """
+        return self._sums(n_columns, as_integer(self.random_state, "random_state", 0), first_row)
+
+    def fit_sums(self, sums: RowSums, *, progress: Progress = ignore) -> Self:
+        """Learn from what :meth:`sums` gathered.
+
+        Parameters
+        ----------
+        sums : RowSums
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+        """
+        return self._fit_sums(sums, as_generator(self.random_state), progress)
+
+    def _sums(self, d: int, random_state: int | np.random.Generator, first_row: int = 0) -> RowSums:
+        return RowSums(d, self._settings(d).max_train_rows, random_state, first_row)
+
+    def _fit_sums(self, sums: RowSums, generator: np.random.Generator, progress: Progress) -> Self:
+        project = partial(_project, sums.sample(), None)
+        return self._learn(sums.moments, project, self._settings(sums.n_columns), generator, progress)
+
+    def _learn(
+        self,
+        moments: Moments,
+        project: Callable[[Encoder], NDArray[np.float32]],
+        settings: _Settings,
+        generator: np.random.Generator,
+        progress: Progress,
+    ) -> Self:
+        """Set what is learnt, from moments and from what gives the sampled rows as an encoder projects them."""
+        d, n_bits, n_remove = settings.n_columns, settings.n_bits, settings.n_remove
+        mean, singular_values, directions = principal_directions(moments)
+        if n_remove is None:
+            n_remove = common_directions(singular_values)
+        kept = directions[:, n_remove : n_remove + min(n_bits, d - n_remove)]
+        frame = random_frame(kept.shape[1], n_bits, generator)
+        rotation, loss = learn_rotation(project(Encoder(mean, kept)), frame, settings.n_iter, progress)
+
+        # All at once, at the end: an interrupted fit leaves an earlier one whole.
+        self.mean_, self.projection_ = mean, kept @ rotation
+        self.singular_values_, self.quantization_loss_ = singular_values, loss
+        self.n_remove_, self.n_features_in_ = n_remove, d
+        return self
+
+    def _settings(self, d: int) -> _Settings:
+        """Return the parameters, checked, for vectors of d dimensions."""
+        return _Settings(
+            d,
+            d if self.n_bits is None else as_integer(self.n_bits, "n_bits", 1),
+            self._checked_n_remove(d),
+            as_integer(self.n_iter, "n_iter", 0),
+            None if self.max_train_rows is None else as_integer(self.max_train_rows, "max_train_rows", 1),
+        )
+
+    def _checked_n_remove(self, d: int) -> int | None:
+        """Return D, or None if the spectrum is to tell it."""
+        if isinstance(self.n_remove, str):
+            if self.n_remove != "auto":
+                raise ValueError(f"n_remove={self.n_remove!r}; expected a number of directions, or 'auto'")
+            return None
+        return as_integer(self.n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions")
+
+    def _norm(self, source: Source) -> float:
+        """Return the root mean square norm of the rows that were fitted, without reading them again."""
+        variance = float((self.singular_values_**2).sum()) / len(source)
+        return float(np.sqrt(variance + self.mean_.astype(np.float64) @ self.mean_))
+
+
+class _Settings(NamedTuple):
+    """Checked parameters; no ``n_remove`` stands for "auto", no ``max_train_rows`` for all."""
+
+    n_columns: int
+    n_bits: int
+    n_remove: int | None
+    n_iter: int
+    max_train_rows: int | None
+
+
+class ITQ(IIQ):
+    """Binary codes by Iterative Quantization: :class:`IIQ` with no direction removed.
+
+    Parameters
+    ----------
+    n_bits, n_iter, max_train_rows, random_state
+        See :class:`IIQ`.
+
+    Notes
+    -----
+    The method of Gong et al. (PAMI 2013). faiss's ``ITQMatrix`` (1.15.1) multiplies by V where Vᵀ is needed, so its
+    rotation hardly learns; ``benchmarks/results/quality.md`` shows the losses side by side.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import slimvec as sv
+    >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+    >>> itq = sv.ITQ(n_bits=16).fit(X)
+    >>> bool(np.all(np.diff(itq.quantization_loss_) <= 1e-7))
+    True
+    """
+
+    def __init__(
+        self,
+        n_bits: int | None = None,
+        *,
+        n_iter: int = 50,
+        max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
+        random_state: int | np.random.Generator | None = 0,
+    ) -> None:
+        super().__init__(n_bits, 0, n_iter=n_iter, max_train_rows=max_train_rows, random_state=random_state)
+
+
+def _project(rows: NDArray[Any], sample: NDArray[np.intp] | None, encoder: Encoder) -> NDArray[np.float32]:
+    """Return the sampled rows (None: all), centred, in the kept directions: Y, ``(n_train, r)`` float32."""
+    picked = rows if sample is None else sample
+    projected = np.empty((len(picked), encoder.projection.shape[1]), np.float32)
+    for first, part in row_blocks(picked):
+        projected[first : first + len(part)] = encoder.project(part if sample is None else rows[part])
+    return projected

@@ -1,0 +1,160 @@
+"""Codes without learning: the signs of random projections, and the signs of the vectors themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from slimvec.binary.methods.base import BinaryEstimator
+from slimvec.binary.training.moments import Moments
+from slimvec.binary.training.rotation import random_frame
+from slimvec.blocks import row_blocks
+from slimvec.progress import Progress, ignore
+from slimvec.validation import as_generator, as_integer, as_training_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from slimvec.vectors import VectorFile, Vectors
+
+
+class RandomRotation(BinaryEstimator):
+    """Signs of random projections: locality-sensitive hashing, the floor that learning has to beat.
+
+    Parameters
+    ----------
+    n_bits : int, optional
+        Bits per code, from 1 on; by default the dimension d.
+    center : bool
+        Subtract the mean first, as IIQ and ITQ do.
+    random_state : int, numpy.random.Generator or None
+
+    Attributes
+    ----------
+    mean_ : ndarray, shape (d,), float32
+        The mean of the rows, or zeros.
+    projection_ : ndarray, shape (d, n_bits), float32
+        Orthonormal columns, or orthonormal rows where ``n_bits`` > d, drawn evenly from all of these.
+    n_features_in_ : int
+        d.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``: an empty matrix, NaN or infinity, ``n_bits < 1``.
+
+    Notes
+    -----
+    The part of the bits in which two codes differ is, in the mean over projections, their vectors' angle over π [1]_;
+    orthogonal projections scatter less around it than independent ones [2]_.
+
+    References
+    ----------
+    .. [1] M. Charikar, "Similarity Estimation Techniques from Rounding Algorithms", STOC 2002.
+    .. [2] J. Ji, J. Li, S. Yan, B. Zhang, Q. Tian, "Super-Bit Locality-Sensitive Hashing", NIPS 2012.
+
+    Examples
+    --------
+    >>> import slimvec as sv
+    >>> x = [[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]]  # 45 degrees apart
+    >>> table = sv.RandomRotation(8000, center=False).compress(x)
+    >>> bool(abs(sv.HammingIndex(table.codes(), 8000).pairwise(table.codes([0]))[0, 1] / 8000 - 0.25) < 0.02)
+    True
+    """
+
+    def __init__(
+        self,
+        n_bits: int | None = None,
+        *,
+        center: bool = True,
+        random_state: int | np.random.Generator | None = 0,
+    ) -> None:
+        self.n_bits = n_bits
+        self.center = center
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike | Vectors | VectorFile, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
+        """Find the mean and draw the projections.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+        y : None
+            Ignored.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+        """
+        rows = as_training_matrix(X)
+        d = rows.shape[1]
+        n_bits = d if self.n_bits is None else as_integer(self.n_bits, "n_bits", 1)
+        moments = Moments(d)
+        for _, block in row_blocks(rows):
+            moments.update(block)
+            progress("finding the mean", moments.count, len(rows))
+        mean, _ = moments.finalize()
+        generator = as_generator(self.random_state)
+        frame = random_frame(d, n_bits, generator) if n_bits >= d else random_frame(n_bits, d, generator).T
+        self.mean_ = mean.astype(np.float32) if self.center else np.zeros(d, np.float32)
+        self.projection_ = np.ascontiguousarray(frame)
+        self.n_features_in_ = d
+        return self
+
+
+class SignBits(BinaryEstimator):
+    """The signs of the vectors as they are, a bit per dimension.
+
+    Attributes
+    ----------
+    mean_ : ndarray, shape (d,), float32
+        Zeros.
+    projection_ : ndarray, shape (d, d), float32
+        The identity.
+    n_features_in_ : int
+        d.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``: an empty matrix.
+
+    Notes
+    -----
+    What "binary embeddings" mean in most libraries. The same bits as ``slimvec.pack(X)``.
+
+    Examples
+    --------
+    >>> import slimvec as sv
+    >>> sv.SignBits().compress([[0.5, -1.0, 2.0]]).lookup([0])
+    array([[ 1., -1.,  1.]], dtype=float32)
+    """
+
+    def fit(
+        self,
+        X: ArrayLike | Vectors | VectorFile,
+        y: None = None,  # noqa: ARG002
+        *,
+        progress: Progress = ignore,  # noqa: ARG002
+    ) -> Self:
+        """Learn nothing but the dimension.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+        y : None
+            Ignored.
+        progress : callable, optional
+            Not called.
+
+        Returns
+        -------
+        self
+        """
+        d = as_training_matrix(X).shape[1]
+        self.mean_, self.projection_ = np.zeros(d, np.float32), np.eye(d, dtype=np.float32)
+        self.n_features_in_ = d
+        return self

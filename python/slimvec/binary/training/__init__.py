@@ -1,0 +1,1 @@
+"""What learning codes takes: sums over rows, directions, rotations."""

@@ -1,0 +1,1 @@
+"""Files: tables as safetensors, written whole or not at all."""

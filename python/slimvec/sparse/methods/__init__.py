@@ -1,0 +1,1 @@
+"""Methods that write embeddings as E = T A."""

@@ -1,0 +1,222 @@
+"""Methods that code a row by the centroids near it: vocabulary quantisation and Post-SH."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from slimvec.progress import Progress, ignore
+from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.sparse.solvers.atoms import Atoms, sample_rows, to_unit
+from slimvec.sparse.solvers.kmeans import kmeans, nearest
+from slimvec.sparse.solvers.running import sparse, stack
+from slimvec.validation import as_generator, as_integer, as_training_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.vectors import Vectors
+
+DEFAULT_TRAIN_ROWS = 20_000
+
+
+class _Clustered(SparseEstimator):
+    """Anchors are centroids; how rows are written by them is the subclass's."""
+
+    n_anchors: int
+    n_iter: int
+    max_train_rows: int | None
+    random_state: int | np.random.Generator | None
+
+    def fit(
+        self,
+        X: ArrayLike | Vectors,
+        y: None = None,  # noqa: ARG002
+        *,
+        progress: Progress = ignore,
+    ) -> Self:
+        """Cluster a sample of the rows, then code all.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+        y : None
+            Ignored.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+        """
+        rows = as_training_matrix(X)
+        n = len(rows)
+        k = as_integer(self.n_anchors, "n_anchors", 1, n, why=f": there are {n} rows")
+        generator = as_generator(self.random_state)
+        sample, _ = sample_rows(rows, self.max_train_rows, k, generator)
+        n_iter = as_integer(self.n_iter, "n_iter", 0)
+        self.anchors_ = kmeans(self._prepare(sample), k, generator, n_iter, progress)
+        self._after_clustering(sample)
+        self.n_features_in_ = rows.shape[1]
+        self.transform_ = self.transform(rows)
+        return self
+
+    def transform(self, X: ArrayLike | Vectors) -> Any:
+        """Code vectors by the fitted centroids.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+
+        Returns
+        -------
+        scipy.sparse.csr_array, shape (n, n_anchors), float32
+        """
+        self._require_fitted("anchors_")
+        k = len(self.anchors_)
+        parts = []
+        for _, block in Atoms.given(self.anchors_).blocks(X):
+            columns, values = self._code(block)
+            indptr = np.arange(len(block) + 1) * columns.shape[1]
+            parts.append(sparse().csr_array((values.ravel(), columns.ravel(), indptr), shape=(len(block), k)))
+            parts[-1].sort_indices()
+        return stack(parts, k)
+
+    def _prepare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return rows as they are clustered."""
+        return rows
+
+    def _after_clustering(self, sample: NDArray[np.float32]) -> None:
+        """Set what else coding needs."""
+
+    def _code(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the columns and values of some rows of T, both ``(m, s)``."""
+        raise NotImplementedError
+
+
+class VocabularyQuantization(_Clustered):
+    """Every row becomes the nearest of k centroids, with a weight: ANT with one non-zero per row.
+
+    Parameters
+    ----------
+    n_anchors : int
+        k.
+    weighted : bool
+        Cluster directions, and store how far each row goes along its centroid's, as model2vec's
+        ``vocabulary_quantization`` keeps a weight per token. Without, plain k-means: values are 1.
+    n_iter : int
+        Iterations of k-means.
+    max_train_rows : int, optional
+        Rows that are clustered, drawn at random; ``None`` takes all.
+    random_state : int, numpy.random.Generator or None
+
+    Attributes
+    ----------
+    anchors_ : ndarray, shape (k, d), float32
+    transform_ : scipy.sparse.csr_array, shape (n, k), float32
+
+    Raises
+    ------
+    ValueError
+        From ``fit``: more centroids than rows, an empty matrix, NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
+    >>> quantized = VocabularyQuantization(n_anchors=2).fit(X)
+    >>> (quantized.transform_ @ quantized.anchors_).round(3).tolist()
+    [[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]]
+    """
+
+    def __init__(
+        self,
+        n_anchors: int = 1000,
+        *,
+        weighted: bool = True,
+        n_iter: int = 25,
+        max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
+        random_state: int | np.random.Generator | None = 0,
+    ) -> None:
+        self.n_anchors = n_anchors
+        self.weighted = weighted
+        self.n_iter = n_iter
+        self.max_train_rows = max_train_rows
+        self.random_state = random_state
+
+    def _prepare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return to_unit(rows)[0] if self.weighted else rows
+
+    def _code(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        columns, _ = nearest(self._prepare(rows), self.anchors_)
+        if not self.weighted:
+            return columns, np.ones((len(rows), 1), np.float32)
+        chosen = self.anchors_[columns[:, 0]]
+        along = np.einsum("ij,ij->i", rows, chosen)
+        squares = np.maximum(np.einsum("ij,ij->i", chosen, chosen), np.float32(1e-30))
+        return columns, (along / squares)[:, None].astype(np.float32)
+
+
+class PostSH(_Clustered):
+    r"""Every row becomes a mean of the s centroids nearest to it, weighted by similarity: Post-SH (Guo et al. 2017).
+
+    Parameters
+    ----------
+    n_anchors : int
+        Clusters; the ANT paper runs 500 and 1000.
+    nonzeros : int
+        s, how many centroids a row uses: 10 and 20 there.
+    n_iter, max_train_rows, random_state
+        See :class:`VocabularyQuantization`.
+
+    Attributes
+    ----------
+    anchors_ : ndarray, shape (k, d), float32
+    transform_ : scipy.sparse.csr_array, shape (n, k), float32
+        Non-negative rows that sum to 1.
+    bandwidth_ : float
+        σ: the mean squared distance of a row to its s-th centroid.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``: more centroids than rows, more non-zeros than centroids, an empty matrix, NaN.
+
+    Notes
+    -----
+    Weights are exp(-‖x - a‖² / σ), divided by their sum. Guo et al. leave the bandwidth to the user.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((50, 4))
+    >>> T = PostSH(n_anchors=8, nonzeros=3).fit_transform(X)
+    >>> bool(np.allclose(T.sum(axis=1), 1)), T.nnz
+    (True, 150)
+    """
+
+    def __init__(
+        self,
+        n_anchors: int = 1000,
+        nonzeros: int = 10,
+        *,
+        n_iter: int = 25,
+        max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
+        random_state: int | np.random.Generator | None = 0,
+    ) -> None:
+        self.n_anchors = n_anchors
+        self.nonzeros = nonzeros
+        self.n_iter = n_iter
+        self.max_train_rows = max_train_rows
+        self.random_state = random_state
+
+    def _after_clustering(self, sample: NDArray[np.float32]) -> None:
+        k = len(self.anchors_)
+        s = as_integer(self.nonzeros, "nonzeros", 1, k, why=f": there are {k} anchors")
+        self.bandwidth_ = max(float(nearest(sample, self.anchors_, s)[1][:, -1].mean()), 1e-30)
+
+    def _code(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        columns, distances = nearest(rows, self.anchors_, self.nonzeros)
+        weights = np.exp((distances[:, :1] - distances) / self.bandwidth_)  # relative to the nearest: no underflow
+        return columns, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

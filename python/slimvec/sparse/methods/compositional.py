@@ -1,0 +1,191 @@
+"""Compositional codes (DCCL): every row a sum of one codeword from each of M codebooks, learnt with Gumbel softmax."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from slimvec.errors import missing_extra
+from slimvec.progress import Progress, ignore
+from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.sparse.solvers.atoms import Atoms, as_float32
+from slimvec.sparse.solvers.running import n_rows, sparse
+from slimvec.validation import as_generator, as_integer, as_training_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.vectors import Vectors
+
+TINY = 1e-8  # keeps logarithms finite, as the authors' code does
+INITIAL = 0.01  # weights start uniform within ± this
+CLIP = 0.001  # of the norm of all gradients, theirs too
+
+
+class CompositionalCodes(SparseEstimator):
+    r"""Deep compositional code learning [1]_: ANT with M blocks of K anchors and a single 1 per block and row.
+
+    Parameters
+    ----------
+    n_codebooks : int
+        M. A code takes M log₂ K bits.
+    n_codewords : int
+        K, anchors per codebook.
+    n_epochs : int
+        The authors run 200.
+    batch_size : int
+    learning_rate : float
+        Of Adam.
+    random_state : int, numpy.random.Generator or None
+
+    Attributes
+    ----------
+    anchors_ : ndarray, shape (M K, d), float32
+        The codebooks, one after the other.
+    transform_ : scipy.sparse.csr_array, shape (n, M K), float32
+        M ones in each row.
+    codes_ : ndarray, shape (n, M), int64
+        Which codeword of each codebook.
+    losses_ : ndarray, shape (n_epochs,), float64
+        ½‖x - x̂‖² per row, mean over each epoch's sampled codes.
+
+    Raises
+    ------
+    ImportError
+        From ``fit``: torch, of the extra ``torch``, is not installed.
+    ValueError
+        From ``fit``: parameters below 1, an empty matrix, NaN.
+
+    Notes
+    -----
+    As in the authors' program: h = tanh(xW + b) of size M K / 2, scores log softplus of a linear layer of h, codes
+    sampled with Gumbel noise at temperature 1, gradients cut to a norm of .001. It stops after ``n_epochs`` rather than
+    at the best of a validation set.
+
+    References
+    ----------
+    .. [1] R. Shu, H. Nakayama, "Compressing Word Embeddings via Deep Compositional Code Learning", ICLR 2018.
+    """
+
+    def __init__(
+        self,
+        n_codebooks: int = 32,
+        n_codewords: int = 16,
+        *,
+        n_epochs: int = 200,
+        batch_size: int = 64,
+        learning_rate: float = 1e-4,
+        random_state: int | np.random.Generator | None = 0,
+    ) -> None:
+        self.n_codebooks = n_codebooks
+        self.n_codewords = n_codewords
+        self.n_epochs = n_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: ArrayLike | Vectors,
+        y: None = None,  # noqa: ARG002
+        *,
+        progress: Progress = ignore,
+    ) -> Self:
+        """Learn encoder and codebooks, then code all rows.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+        y : None
+            Ignored.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+        """
+        rows = as_training_matrix(X)
+        d = rows.shape[1]
+        m, k = as_integer(self.n_codebooks, "n_codebooks", 1), as_integer(self.n_codewords, "n_codewords", 2)
+        sizes = as_integer(self.n_epochs, "n_epochs", 1), as_integer(self.batch_size, "batch_size", 1)
+        generator = as_generator(self.random_state)
+        sample = as_float32(rows)
+        weights, losses = _train(sample, m, k, *sizes, self.learning_rate, generator, progress)
+        self._encoder, self.losses_ = weights[:4], losses
+        self.anchors_ = weights[4]
+        self.n_features_in_ = d
+        self.transform_ = self.transform(rows)
+        self.codes_ = self.transform_.indices.reshape(len(rows), m).astype(np.int64) - k * np.arange(m)
+        return self
+
+    def transform(self, X: ArrayLike | Vectors) -> Any:
+        """Code vectors: the codeword with the highest score in each codebook.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+
+        Returns
+        -------
+        scipy.sparse.csr_array, shape (n, M K), float32
+        """
+        self._require_fitted("anchors_")
+        first_weights, first_bias, second_weights, second_bias = self._encoder
+        m, n = self.n_codebooks, n_rows(X)
+        columns = np.empty((n, m), np.int64)
+        for first, block in Atoms.given(self.anchors_).blocks(X):
+            hidden = np.tanh(block @ first_weights + first_bias)
+            scores = (hidden @ second_weights + second_bias).reshape(len(block), m, -1)  # log softplus is monotone
+            columns[first : first + len(block)] = scores.argmax(axis=2) + np.arange(m) * scores.shape[2]
+        ones = np.ones(n * m, np.float32)
+        return sparse().csr_array((ones, columns.ravel(), np.arange(n + 1) * m), shape=(n, len(self.anchors_)))
+
+
+def _train(
+    rows: NDArray[np.float32],
+    m: int,
+    k: int,
+    n_epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    generator: np.random.Generator,
+    progress: Progress,
+) -> tuple[list[NDArray[np.float32]], NDArray[np.float64]]:
+    """Return the encoder's two layers and the codebooks, and the loss of each epoch."""
+    try:
+        import torch
+    except ImportError:
+        raise missing_extra("torch", "torch") from None
+    d, hidden = rows.shape[1], max(m * k // 2, 1)
+    shapes = [(d, hidden), (hidden,), (hidden, m * k), (m * k,), (m * k, d)]
+    start = [generator.uniform(-INITIAL, INITIAL, shape).astype(np.float32) for shape in shapes]
+    weights = [torch.from_numpy(values).requires_grad_() for values in start]
+    adam = torch.optim.Adam(weights, lr=learning_rate)
+    noise = torch.Generator().manual_seed(int(generator.integers(2**62)))
+    data: Any = torch.from_numpy(rows)
+    losses = np.empty(n_epochs)
+    for epoch in range(n_epochs):
+        total = 0.0
+        for batch in data[torch.randperm(len(rows), generator=noise)].split(batch_size):
+            loss = _loss(torch, batch, weights, m, noise)
+            adam.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(weights, CLIP)
+            adam.step()
+            total += float(loss.detach()) * len(batch)
+        losses[epoch] = total / len(rows)
+        progress("learning codes", epoch + 1, n_epochs)
+    return [values.detach().numpy() for values in weights], losses
+
+
+def _loss(torch: Any, batch: Any, weights: list[Any], m: int, noise: Any) -> Any:
+    """Return ½‖x - x̂‖², the mean over a batch, with codes sampled by Gumbel softmax."""
+    first_weights, first_bias, second_weights, second_bias, codebooks = weights
+    hidden = torch.tanh(batch @ first_weights + first_bias)
+    scores = torch.log(torch.nn.functional.softplus(hidden @ second_weights + second_bias) + TINY)
+    uniform = torch.rand(scores.shape, generator=noise)
+    gumbel = -torch.log(-torch.log(uniform + TINY) + TINY)
+    codes = torch.softmax((scores + gumbel).reshape(len(batch), m, -1), dim=2).reshape(len(batch), -1)
+    return 0.5 * ((codes @ codebooks - batch) ** 2).sum(dim=1).mean()

@@ -1,0 +1,114 @@
+"""Low-rank factorisation, E ≈ U V."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from slimvec.progress import Progress, ignore
+from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.sparse.solvers.atoms import Atoms, float32_blocks
+from slimvec.sparse.solvers.running import n_rows, sparse
+from slimvec.validation import as_integer, as_training_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from slimvec.vectors import Vectors
+
+
+class LowRank(SparseEstimator):
+    """The best approximation of a given rank, by singular value decomposition: ANT with r anchors and a dense T.
+
+    Parameters
+    ----------
+    rank : int
+        r.
+
+    Attributes
+    ----------
+    anchors_ : ndarray, shape (r, d), float32
+        V: the first right singular vectors of X (not centred), as rows.
+    transform_ : scipy.sparse.csr_array, shape (n, r), float32
+        U = X Vᵀ, all entries stored.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``: a rank above the dimension, an empty matrix, NaN.
+
+    Notes
+    -----
+    r (n + d) parameters: T is dense, and a table stores a column number with each value all the same, which a dense
+    matrix would not need.
+
+    References
+    ----------
+    .. [1] P. P. Liang et al., "Anchor & Transform", 2020, appendix D.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.outer([1.0, 2.0, 3.0], [1.0, -1.0])
+    >>> low = LowRank(rank=1).fit(X)
+    >>> bool(np.allclose(low.transform_ @ low.anchors_, X, atol=1e-6))
+    True
+    """
+
+    def __init__(self, rank: int = 20) -> None:
+        self.rank = rank
+
+    def fit(
+        self,
+        X: ArrayLike | Vectors,
+        y: None = None,  # noqa: ARG002
+        *,
+        progress: Progress = ignore,
+    ) -> Self:
+        """Find the directions, from the eigenvectors of XᵀX, and project.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+        y : None
+            Ignored.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+        """
+        rows = as_training_matrix(X)
+        d = rows.shape[1]
+        rank = as_integer(self.rank, "rank", 1, d, why=f": the vectors have {d} dimensions")
+        squares = np.zeros((d, d))
+        for first, block in float32_blocks(rows):
+            squares += block.T.astype(np.float64) @ block
+            progress("finding directions", first + len(block), len(rows))
+        directions = np.linalg.eigh(squares)[1][:, ::-1][:, :rank].T
+        largest = directions[np.arange(rank), np.abs(directions).argmax(axis=1)]
+        self.anchors_ = (directions * np.sign(largest)[:, None]).astype(np.float32)  # LAPACK leaves the signs open
+        self.n_features_in_ = d
+        self.transform_ = self.transform(rows)
+        return self
+
+    def transform(self, X: ArrayLike | Vectors) -> Any:
+        """Project vectors.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+
+        Returns
+        -------
+        scipy.sparse.csr_array, shape (n, r), float32
+        """
+        self._require_fitted("anchors_")
+        n, rank = n_rows(X), len(self.anchors_)
+        values = np.empty((n, rank), np.float32)
+        for first, block in Atoms.given(self.anchors_).blocks(X):
+            values[first : first + len(block)] = block @ self.anchors_.T
+        columns = np.tile(np.arange(rank, dtype=np.int32), n)
+        return sparse().csr_array((values.ravel(), columns, np.arange(n + 1) * rank), shape=(n, rank))

@@ -1,0 +1,116 @@
+"""Magnitude pruning: the largest entries stay, the others become zero."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from slimvec.progress import Progress, ignore
+from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.sparse.solvers.atoms import float32_blocks
+from slimvec.sparse.solvers.running import sparse
+from slimvec.validation import as_matrix, as_training_matrix
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from slimvec.vectors import Vectors
+
+
+class Prune(SparseEstimator):
+    """Keep the largest entries of the whole matrix by magnitude: ANT with A = I.
+
+    Parameters
+    ----------
+    sparsity : float
+        The part of all entries that becomes zero, from 0 to below 1; the IIQ paper takes .95. One threshold for all
+        rows ("class-blind" in [1]_), so a row may keep none.
+
+    Attributes
+    ----------
+    anchors_ : ndarray, shape (d, d), float32
+        The identity.
+    transform_ : scipy.sparse.csr_array, shape (n, d), float32
+        What is left of the matrix.
+    threshold_ : float
+        The smallest magnitude kept.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``: a sparsity out of bounds, an empty matrix, NaN.
+
+    References
+    ----------
+    .. [1] A. See, M.-T. Luong, C. D. Manning, "Compression of Neural Machine Translation Models via Pruning", 2016.
+
+    Examples
+    --------
+    >>> Prune(sparsity=0.5).fit_transform([[3.0, -1.0], [0.5, -2.0]]).toarray()
+    array([[ 3.,  0.],
+           [ 0., -2.]], dtype=float32)
+    """
+
+    def __init__(self, sparsity: float = 0.95) -> None:
+        self.sparsity = sparsity
+
+    def fit(
+        self,
+        X: ArrayLike | Vectors,
+        y: None = None,  # noqa: ARG002
+        *,
+        progress: Progress = ignore,  # noqa: ARG002
+    ) -> Self:
+        """Find the threshold and prune.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+        y : None
+            Ignored.
+        progress : callable, optional
+            Not called.
+
+        Returns
+        -------
+        self
+        """
+        rows = as_training_matrix(X)
+        if not 0 <= self.sparsity < 1:
+            raise ValueError(f"sparsity={self.sparsity}; expected at least 0 and below 1")
+        magnitudes = np.empty(rows.shape, np.float32)
+        for first, block in float32_blocks(rows):
+            np.abs(block, out=magnitudes[first : first + len(block)])
+        kept = max(1, round((1 - self.sparsity) * rows.size))
+        magnitudes.ravel().partition(rows.size - kept)
+        self.threshold_ = float(magnitudes.ravel()[rows.size - kept])
+        self.anchors_ = np.eye(rows.shape[1], dtype=np.float32)
+        self.n_features_in_ = rows.shape[1]
+        self.transform_ = self.transform(rows)
+        return self
+
+    def transform(self, X: ArrayLike | Vectors) -> Any:
+        """Prune vectors by the fitted threshold.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+
+        Returns
+        -------
+        scipy.sparse.csr_array, shape (n, d), float32
+        """
+        self._require_fitted("threshold_")
+        rows = as_matrix(X, "X", len(self.anchors_))
+        parts = [
+            sparse().csr_array(np.where(np.abs(block) >= self.threshold_, block, np.float32(0)))
+            for _, block in float32_blocks(rows)
+        ]
+        return sparse().vstack(parts, format="csr") if parts else sparse().csr_array(rows.shape, dtype=np.float32)
+
+    @property
+    def n_parameters_(self) -> int:
+        """Numbers that define the embeddings: the entries left. The identity needs none."""
+        self._require_fitted("transform_")
+        return int(self.transform_.nnz)

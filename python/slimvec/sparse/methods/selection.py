@@ -1,0 +1,152 @@
+"""Vocabulary selection: some rows are kept as they are, the others become zero."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from slimvec.progress import Progress, ignore
+from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.sparse.solvers.atoms import as_anchors
+from slimvec.sparse.solvers.budget import as_weights
+from slimvec.sparse.solvers.running import sparse
+from slimvec.sparse.training.anchors import tf_idf, top_rows
+from slimvec.validation import as_integer, as_training_matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.vectors import Vectors
+
+
+class FrequencySelection(SparseEstimator):
+    """Keep the most frequent rows, set the others to zero: ANT with A = these rows, T_{a,a} = 1 and T = 0 elsewhere.
+
+    Parameters
+    ----------
+    n_anchors : int
+        How many rows to keep.
+
+    Attributes
+    ----------
+    anchors_ : ndarray, shape (n_anchors, d), float32
+    transform_ : scipy.sparse.csr_array, shape (n, n_anchors), float32
+        One 1 in each kept row.
+    anchor_rows_ : ndarray, shape (n_anchors,), int64
+        Which rows are kept, the most frequent first.
+
+    Raises
+    ------
+    ValueError
+        From ``fit``: more anchors than rows, an empty matrix, NaN in a kept row.
+
+    References
+    ----------
+    .. [1] P. P. Liang et al., "Anchor & Transform", 2020, appendix D.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> selection = FrequencySelection(n_anchors=1).fit(np.eye(2), counts=[3, 8])
+    >>> (selection.transform_ @ selection.anchors_).tolist()
+    [[0.0, 0.0], [0.0, 1.0]]
+    """
+
+    def __init__(self, n_anchors: int = 1000) -> None:
+        self.n_anchors = n_anchors
+
+    def fit(
+        self,
+        X: ArrayLike | Vectors,
+        y: None = None,  # noqa: ARG002
+        *,
+        counts: ArrayLike | None = None,
+        progress: Progress = ignore,  # noqa: ARG002
+    ) -> Self:
+        """Select rows.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors
+        y : None
+            Ignored.
+        counts : array_like, shape (n,), optional
+            How often each row's object occurs; by default the first rows are the most frequent.
+        progress : callable, optional
+            Not called: selecting takes no time.
+
+        Returns
+        -------
+        self
+        """
+        rows = as_training_matrix(X)
+        k = as_integer(self.n_anchors, "n_anchors", 1, len(rows), why=f": there are {len(rows)} rows")
+        return self._select(
+            rows, np.arange(k) if counts is None else top_rows(as_weights(counts, len(rows), "counts"), k)
+        )
+
+    def _select(self, rows: NDArray[Any], chosen: NDArray[np.int64]) -> Self:
+        ones = np.ones(len(chosen), np.float32)
+        shape = (len(rows), len(chosen))
+        self.anchors_ = as_anchors(rows[chosen], "X")
+        self.transform_ = sparse().csr_array((ones, (chosen, np.arange(len(chosen)))), shape=shape)
+        self.anchor_rows_ = chosen
+        self.n_features_in_ = rows.shape[1]
+        return self
+
+
+class TfIdfSelection(FrequencySelection):
+    """Keep the rows of the words with the highest TF-IDF over a collection, set the others to zero.
+
+    Parameters
+    ----------
+    n_anchors : int
+        How many rows to keep.
+
+    Notes
+    -----
+    TF-IDF as :func:`slimvec.sparse.training.anchors.tf_idf` defines it. Attributes and errors are those of
+    :class:`FrequencySelection`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import slimvec as sv
+    >>> vectors = sv.Vectors(["the", "cat"], np.eye(2))
+    >>> TfIdfSelection(1).fit(vectors, documents=[["the", "cat"], ["the"]]).anchor_rows_.tolist()
+    [1]
+    """
+
+    def fit(  # type: ignore[override]
+        self,
+        X: Vectors,
+        y: None = None,  # noqa: ARG002
+        *,
+        documents: Iterable[Iterable[str]],
+        progress: Progress = ignore,  # noqa: ARG002
+    ) -> Self:
+        """Select rows.
+
+        Parameters
+        ----------
+        X : Vectors
+            With words.
+        y : None
+            Ignored.
+        documents : iterable of iterables of str
+            Lists of tokens.
+        progress : callable, optional
+            Not called.
+
+        Returns
+        -------
+        self
+        """
+        rows = as_training_matrix(X)
+        words = getattr(X, "words", None)
+        if words is None:
+            raise ValueError("TfIdfSelection counts words; fit on Vectors, which have them")
+        return self._select(rows, top_rows(tf_idf(documents, words), self.n_anchors))

@@ -1,0 +1,278 @@
+"""The two factors of E = T A as the kernels take them; the one place that chooses their types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import numpy as np
+
+from slimvec import _core, isa
+from slimvec.binary.similarity import largest
+from slimvec.blocks import row_blocks
+from slimvec.errors import FormatError
+from slimvec.sparse.packed import pack_rows, packed_counts, unpack_rows
+from slimvec.validation import as_matrix, check_finite
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    from slimvec.files.storage import Content
+
+INDEX_TYPES = (np.uint8, np.uint16, np.uint32)
+OFFSET_TYPES = (np.uint32, np.int64)
+FLOAT_TYPES = (np.float32, np.float16)
+PACKED = "int4"
+LINE_BYTES = 64
+CACHED_BYTES = 8 << 20  # more anchors than this come from memory, whatever their place
+
+
+class CsrParts(NamedTuple):
+    """A sparse matrix without SciPy: what :meth:`Factors.from_csr` reads of one."""
+
+    shape: tuple[int, int]
+    indptr: NDArray[np.integer]
+    indices: NDArray[np.integer]
+    data: NDArray[Any]
+
+    def tocsr(self) -> Self:
+        """Return itself, as SciPy's matrices do."""
+        return self
+
+
+class Entries(NamedTuple):
+    """T as plain CSR arrays."""
+
+    indptr: NDArray[np.integer]
+    indices: NDArray[np.integer]
+    values: NDArray[np.floating]
+
+    def largest(
+        self, entries: NDArray[np.int64], k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.floating]]:
+        """Return rows, anchors and values of the k largest of some entries, largest first, ties by row."""
+        k = min(k, len(entries))
+        if k:
+            entries = entries[largest(self.values[entries].astype(np.float64), k)]
+        rows: NDArray[np.int64] = np.searchsorted(self.indptr, entries, "right") - 1
+        return rows, self.indices[entries], self.values[entries]
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """Anchors A and a transform T in CSR form, in memory or mapped from a file.
+
+    Attributes
+    ----------
+    anchors : ndarray, shape (k, d), float32 or float16
+    indptr : ndarray, shape (n + 1,), uint32 or int64
+        Row i has the entries ``indptr[i]`` to ``indptr[i + 1] - 1``; where rows are packed, these bytes.
+    indices : ndarray, shape (nnz,), uint8, uint16 or uint32
+        Anchor numbers: the smallest type that holds k of them. Where rows are packed, their bytes.
+    values : ndarray, shape (nnz,), float32 or float16; or None
+        None where rows are packed (``sparse/packed.py``).
+    """
+
+    anchors: NDArray[Any]
+    indptr: NDArray[Any]
+    indices: NDArray[Any]
+    values: NDArray[Any] | None
+
+    @classmethod
+    def from_csr(cls, anchors: ArrayLike, transform: Any, dtype: DTypeLike) -> Factors:
+        """Return the factors of a SciPy sparse matrix ``(n, k)``, checked, with numbers stored as ``dtype``."""
+        is_packed = isinstance(dtype, str) and dtype == PACKED
+        number = np.dtype(np.float16 if is_packed else dtype)
+        if number not in FLOAT_TYPES:
+            raise ValueError(f"dtype={dtype!r}; expected 'float32', 'float16' or 'int4'")
+        matrix = as_matrix(anchors, "anchors")
+        if matrix.size == 0:
+            raise ValueError(f"anchors has shape {matrix.shape}; expected at least one row and one column")
+        stored = _as_floats(matrix, number)
+        check_finite(stored, "anchors", 0)
+        csr = _as_csr(transform, len(stored))
+        indptr, n_entries = csr.indptr, int(csr.indptr[-1])
+        values = _as_floats(csr.data[:n_entries], number)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
+            row = int(np.searchsorted(indptr, bad[0], "right")) - 1
+            raise ValueError(f"transform holds NaN, infinity or a value too large for {number} in row {row}")
+        if is_packed:
+            offsets, packed = pack_rows(indptr, csr.indices[:n_entries], csr.data[:n_entries])
+            return cls(stored, _as_offsets(offsets), packed, None)
+        indices = np.ascontiguousarray(csr.indices[:n_entries], index_type(len(stored)))
+        return cls(stored, _as_offsets(indptr), indices, values)
+
+    @classmethod
+    def from_content(cls, content: Content, n_rows: int, n_anchors: int) -> Factors:
+        """Return the factors in a file, mapped, after checking that their sizes fit each other."""
+        anchors = content.tensor("anchors", FLOAT_TYPES, (n_anchors, content.integer("dimension", 1)))
+        indptr = content.tensor("indptr", OFFSET_TYPES, (n_rows + 1,))
+        values: NDArray[Any] | None = None
+        if "packed" in content.tensors:
+            indices = content.tensor("packed", np.uint8, (None,))
+        else:
+            indices = content.tensor("indices", index_type(n_anchors), (None,))
+            values = content.tensor("values", FLOAT_TYPES, (None,))
+        n_entries = len(indices if values is None else values)
+        if not indptr[0] == 0 <= indptr[-1] == len(indices) == n_entries:
+            raise FormatError("the entries of the transform do not fit the offsets of its rows")
+        return cls(anchors, indptr, indices, values)
+
+    def to_tensors(self) -> dict[str, NDArray[Any]]:
+        """Return what a file holds, by name."""
+        tensors = {"anchors": self.anchors, "indptr": self.indptr}
+        if self.values is None:
+            return tensors | {"packed": self.indices}
+        return tensors | {"indices": self.indices, "values": self.values}
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of T."""
+        return len(self.indptr) - 1
+
+    @cached_property
+    def n_entries(self) -> int:
+        """Entries of T that are stored."""
+        return len(self.values) if self.values is not None else int(packed_counts(self.indptr).sum())
+
+    @property
+    def transform_bytes(self) -> int:
+        """What T takes, offsets included."""
+        return sum(part.nbytes for part in (self.indptr, self.indices, self.values) if part is not None)
+
+    def entries(self) -> Entries:
+        """Return T for code that trusts its entries, such as SciPy's.
+
+        Raises
+        ------
+        FormatError
+            Unless every entry lies inside.
+        """
+        falls = self.indptr[1:] < self.indptr[:-1]
+        if self.indptr[0] != 0 or falls.any() or self.indptr[-1] != len(self.indices):
+            raise FormatError("the offsets of the transform's rows fall or overrun: the table is damaged")
+        if self.values is None:
+            entries = Entries(*unpack_rows(self.indptr, self.indices))
+        else:
+            entries = Entries(self.indptr, self.indices, self.values)
+        if len(entries.indices) and entries.indices.max() >= len(self.anchors):
+            raise FormatError(f"the transform names more than the {len(self.anchors)} anchors: the table is damaged")
+        return entries
+
+    def lookup(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return ``rows`` of T A, ``(len(rows), d)``."""
+        return _core.sparse_lookup(isa.current(), self.indptr, self.indices, self.values, self._aligned, rows)
+
+    def bag_mean(
+        self, rows: NDArray[np.int64], offsets: NDArray[np.int64], weights: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        """Return the weighted mean of each bag ``rows[offsets[b]:offsets[b + 1]]`` of T A, ``(n_bags, d)``."""
+        return _core.sparse_bag_mean(
+            isa.current(), self.indptr, self.indices, self.values, self._aligned, rows, offsets, weights
+        )
+
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        row_scales: NDArray[np.float32] | None,
+        mask: NDArray[np.uint8] | None,
+        n_threads: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return scores and rows of the k best allowed rows of T A for each query, both ``(n_queries, k)``."""
+        return _core.sparse_search(
+            isa.current(),
+            self.indptr,
+            self.indices,
+            self.values,
+            row_scales,
+            self.anchor_scores(queries),
+            k,
+            mask,
+            n_threads,
+        )
+
+    def anchor_scores(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return A q for each query, ``(n_queries, k)``.
+
+        By the gather kernel, to which a query is a full row over the columns of A: unlike a BLAS, it gives the same
+        bits on every machine, and to a query alone and in a batch. At 500 × 300 it takes a few microseconds.
+        """
+        m, d = queries.shape
+        indptr = np.arange(m + 1) * d
+        columns = np.tile(np.arange(d, dtype=index_type(d)), m)
+        return _core.sparse_lookup(isa.current(), indptr, columns, queries.ravel(), self._columns, np.arange(m))
+
+    @cached_property
+    def _aligned(self) -> NDArray[Any]:
+        """The anchors, each at the start of a cache line where that is worth a copy.
+
+        AVX-512 loads then cross no lines: gathering from 500 × 300 float32 took 77 ns per row instead of 102 (EPYC
+        Turin, 2026-11). float16 loads are half as wide and gained nothing.
+        """
+        k, d = self.anchors.shape
+        per_line = LINE_BYTES // self.anchors.itemsize
+        if self.anchors.dtype != np.float32 or d < per_line or self.anchors.nbytes > CACHED_BYTES:
+            return self.anchors
+        stride = -(-d // per_line) * per_line
+        room = np.zeros(k * stride + per_line, np.float32)
+        first = -room.ctypes.data % LINE_BYTES // room.itemsize
+        aligned = room[first : first + k * stride].reshape(k, stride)[:, :d]
+        aligned[:] = self.anchors
+        return aligned
+
+    @cached_property
+    def _columns(self) -> NDArray[Any]:
+        return np.ascontiguousarray(self.anchors.T)
+
+    def inverse_norms(self) -> NDArray[np.float32]:
+        """Return 1 / ‖row‖ of every row of T A, ``(n,)``; 0 for a row of zeros."""
+        scales = np.zeros(self.n_rows, np.float32)
+        limit = float(np.finfo(np.float32).max)
+        for first, rows in row_blocks(np.arange(self.n_rows)):
+            block = self.lookup(rows)
+            check_finite(block, "transform @ anchors", first)
+            norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
+            inverse = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
+            scales[rows] = np.minimum(inverse, limit)
+        return scales
+
+
+def index_type(n: int) -> type[np.unsignedinteger]:
+    """Return the smallest unsigned type that holds 0 ... n - 1."""
+    if n > 1 << 32:
+        raise ValueError(f"there are {n} anchors; expected at most 2**32")
+    return next(dtype for dtype in INDEX_TYPES if n - 1 <= np.iinfo(dtype).max)
+
+
+def _as_offsets(offsets: NDArray[np.integer]) -> NDArray[Any]:
+    return np.ascontiguousarray(offsets, np.uint32 if offsets[-1] < 1 << 32 else np.int64)
+
+
+def _as_floats(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if values.dtype.kind not in "fiu":
+        raise TypeError(f"transform has dtype {values.dtype}; expected real numbers")
+    with np.errstate(over="ignore", invalid="ignore"):  # reported by the caller
+        return np.require(values, dtype, ["C", "A"])
+
+
+def _as_csr(transform: Any, n_anchors: int) -> Any:
+    """Return ``transform`` as CSR whose parts may be trusted, whoever filled them in."""
+    if not hasattr(transform, "tocsr"):
+        raise TypeError(
+            f"transform is {type(transform).__name__}; expected a SciPy sparse matrix (n, k), "
+            f"such as scipy.sparse.csr_array(transform)"
+        )
+    csr = transform.tocsr()
+    if len(csr.shape) != 2 or csr.shape[1] != n_anchors:
+        raise ValueError(f"transform has shape {csr.shape}; expected (n, {n_anchors}), one column per anchor")
+    indptr, indices = csr.indptr, csr.indices
+    fits = len(indptr) == csr.shape[0] + 1 and indptr[0] == 0 and indptr[-1] <= min(len(indices), len(csr.data))
+    if not fits or (np.diff(indptr) < 0).any():
+        raise ValueError("transform is no valid CSR matrix: its indptr falls or does not fit its shape and entries")
+    used = indices[: indptr[-1]]
+    if len(used) and not 0 <= used.min() <= used.max() < n_anchors:
+        raise ValueError(f"transform is no valid CSR matrix: its indices lie outside 0 ... {n_anchors - 1}")
+    return csr

@@ -1,0 +1,1 @@
+"""Coding rows on given anchors; the inner loops are compiled by numba."""

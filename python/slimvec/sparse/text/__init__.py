@@ -1,0 +1,1 @@
+"""A text classifier over anchors, trained end to end without torch."""

@@ -1,0 +1,1 @@
+"""Learning anchors and transforms, after the fact and with a task."""

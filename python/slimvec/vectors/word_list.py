@@ -1,0 +1,50 @@
+"""Word lists: one word per line, in UTF-8."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slimvec.errors import FormatError
+from slimvec.vectors.lines import BYTE_ORDER_MARK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_NEWLINE, _RETURN = b"\n\r"
+
+
+def read_word_list(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the text of all words, one after the other, and their offsets in it.
+
+    Raises
+    ------
+    FormatError
+        If a line is not UTF-8.
+    """
+    raw = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
+    _check_utf8(raw, path)
+    if raw and not raw.endswith(b"\n"):
+        raw += b"\n"
+    text = np.frombuffer(raw, np.uint8)
+    ends = np.flatnonzero(text == _NEWLINE)
+    dropped = text == _NEWLINE
+    while True:  # carriage returns before an end belong to it
+        before = ends[ends > 0] - 1
+        ends = before[(text[before] == _RETURN) & ~dropped[before]]
+        if not len(ends):
+            break
+        dropped[ends] = True
+    lengths = np.cumsum(~dropped)[np.flatnonzero(text == _NEWLINE)]
+    return text[~dropped], np.concatenate([np.zeros(1, np.int64), lengths.astype(np.int64)])
+
+
+def _check_utf8(raw: bytes, path: Path) -> None:
+    try:
+        raw.decode()  # no character reaches over a newline
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise FormatError(f"{path}: line {line}: not UTF-8 ({error})") from None

@@ -55,7 +55,7 @@ class _Scores(torch.autograd.Function):
 
 
 class SlotTransform(Transform):
-    """T as a :class:`slimvec.sparse.training.slot_store.SlotStore`, no parameter: proximal optimizers find it in the model.
+    """T as a :class:`slimvec.sparse.training.slot_store.SlotStore`, no parameter: optimizers find it in the model.
 
     Parameters
     ----------

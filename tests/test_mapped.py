@@ -265,7 +265,7 @@ class TestZstd:
             read = sv.read_vectors(tmp_path / "v.txt.zst")
             assert read.words == expected.words
             assert np.array_equal(read.matrix, expected.matrix)
-        blocks = list(sv.VectorFile(tmp_path / "v.txt.zst").blocks_of_rows())
+        blocks = list(sv.VectorFile(tmp_path / "v.txt.zst").blocks())
         assert np.array_equal(np.concatenate(blocks), expected.matrix)
 
     def test_damage(self, tmp_path, text):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import slimvec as sv
-from slimvec.errors import missing_extra
+from slimvec.errors import needs
 from slimvec.progress import Progress, ignore
 
 if TYPE_CHECKING:
@@ -54,10 +54,8 @@ def embed(texts: list[list[str]], progress: Progress = ignore) -> sv.Vectors:
     ValueError
         If the texts hold too few words.
     """
-    try:
+    with needs("SciPy", "train"):
         from scipy.sparse.linalg import svds
-    except ImportError:
-        raise missing_extra("SciPy", "train") from None
 
     counts = Counter(word for text in texts for word in text)
     words = [word for word, count in counts.most_common() if count >= MIN_COUNT and len(word) > 1]

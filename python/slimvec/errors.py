@@ -40,15 +40,11 @@ class UnknownWordError(KeyError):
         return KeyError, (str(self),)  # sent to another process, it need not carry the vocabulary
 
 
-def missing_extra(module: str, extra: str) -> ImportError:
-    """Return the error for an optional package that is not installed: it names the extra that brings it."""
-    return ImportError(f"this needs {module}, which is not installed; install it with: pip install 'slimvec[{extra}]'")
-
-
 @contextmanager
 def needs(module: str, extra: str) -> Iterator[None]:
     """Turn an ImportError in the block into one that names the extra which brings the module."""
     try:
         yield
     except ImportError:
-        raise missing_extra(module, extra) from None
+        message = f"this needs {module}, which is not installed; install it with: pip install 'slimvec[{extra}]'"
+        raise ImportError(message) from None

@@ -1,13 +1,63 @@
-"""The parameter interface of scikit-learn's estimators, without depending on scikit-learn."""
+"""What every estimator shares: scikit-learn's interface of parameters, and ``fit``; scikit-learn is not needed."""
 
 from __future__ import annotations
 
 import inspect
-from typing import Any, Self
+import operator
+from copy import copy
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from slimvec.progress import Progress, ignore
+from slimvec.vectors.rows import as_training_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from slimvec.vectors.rows import Rows
 
 
 class Estimator:
-    """Base of everything with ``fit``: parameters are the arguments of ``__init__``, kept as attributes unchanged."""
+    """Base of everything with ``fit``: parameters are the arguments of ``__init__``, kept as attributes unchanged.
+
+    Subclasses say what is learnt by ``_fit(rows, progress)``, which sets the fitted names, those that end in ``_``.
+    """
+
+    n_features_in_: int
+    _fit: Any
+
+    def fit(self, X: Rows | ArrayLike, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
+        """Learn from vectors.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
+            Real numbers, in any memory order, possibly mapped from a file. Checked, never copied whole in memory.
+        y : None
+            Ignored, for scikit-learn's pipelines.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+            If learning fails or is interrupted, with what was learnt before.
+        """
+        return self._learn_from(X, progress)
+
+    def _learn_from(self, X: Rows | ArrayLike, progress: Progress, **extra: Any) -> Self:
+        """Run ``_fit`` on a copy, and take over what it has learnt when it is done."""
+        rows = as_training_rows(X)
+        draft = copy(self)
+        draft._fit(rows, progress, **extra)
+        draft._finish(rows)
+        vars(self).update(vars(draft))
+        return self
+
+    def _finish(self, rows: Rows) -> None:
+        """Remember what every method remembers of the rows that it was fitted on."""
+        self.n_features_in_ = rows.dim
 
     @classmethod
     def _parameter_names(cls) -> list[str]:
@@ -64,3 +114,23 @@ class Estimator:
     def _require_fitted(self, attribute: str) -> None:
         if not hasattr(self, attribute):
             raise ValueError(f"this {type(self).__name__} is not fitted yet; call fit or compress first")
+
+    def _description(self) -> dict[str, Any]:
+        """Return how a table was made, in JSON's types: arrays and lists are left out, a generator becomes None."""
+        plain = {name: _as_plain(value) for name, value in self.get_params().items()}
+        parameters = {name: value for name, value in plain.items() if value is not _LEFT_OUT}
+        return {"method": type(self).__name__, "parameters": parameters}
+
+
+_LEFT_OUT = object()
+
+
+def _as_plain(value: Any) -> Any:
+    if value is None or isinstance(value, np.random.Generator):
+        return None
+    if isinstance(value, bool | float | str):
+        return value
+    try:
+        return operator.index(value)
+    except TypeError:
+        return _LEFT_OUT

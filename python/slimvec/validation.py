@@ -18,30 +18,28 @@ def as_matrix(values: Any, name: str, n_columns: int | None = None) -> NDArray[A
     ``values`` may be anything NumPy understands, or a :class:`slimvec.Vectors`.
     """
     array = _as_array(values, name)
+    if array.dtype == object and array.ndim == 0:
+        raise TypeError(f"{name} is {type(values).__name__}; expected a matrix of real numbers, one row per vector")
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers (float16, float32 or float64)")
     if array.ndim != 2:
         hint = f"; for a single vector pass {name}[None]" if array.ndim == 1 else ""
         raise ValueError(f"{name} has shape {array.shape}; expected two dimensions, one row per vector{hint}")
-    if n_columns is not None and array.shape[1] != n_columns:
-        raise ValueError(f"{name} has {array.shape[1]} columns; expected {n_columns}, the width of the fitted vectors")
+    if n_columns is not None:
+        check_width(array.shape[1], name, n_columns)
     return array
+
+
+def check_width(width: int, name: str, n_columns: int) -> None:
+    """Raise ValueError unless rows have the width of the fitted ones."""
+    if width != n_columns:
+        raise ValueError(f"{name} has {width} columns; expected {n_columns}, the width of the fitted vectors")
 
 
 def _as_array(values: Any, name: str) -> NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, and codes have no place for a mask; fill or drop the masked rows")
-    if hasattr(values, "blocks_of_rows"):
-        raise TypeError(f"{name} is a VectorFile, which only IIQ and ITQ take; expected vectors: sv.read_vectors(path)")
     return np.asarray(getattr(values, "matrix", values))
-
-
-def as_training_matrix(values: Any) -> NDArray[Any]:
-    """Return :func:`as_matrix` of X, refusing a matrix without rows or columns."""
-    array = as_matrix(values, "X")
-    if array.size == 0:
-        raise ValueError(f"X is empty: shape {array.shape}; expected at least one row and one column")
-    return array
 
 
 def check_finite(block: NDArray[Any], name: str, first_row: int) -> None:

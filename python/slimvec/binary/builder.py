@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from slimvec.binary.codes import BlockedCodes, pack
 from slimvec.binary.factors import FactorsBuilder
-from slimvec.binary.parts import TableParts
+from slimvec.binary.parts import BinaryParts
 from slimvec.files.writing import table_writer
 
 if TYPE_CHECKING:
@@ -18,18 +18,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.encoder import Encoder
-    from slimvec.binary.sources import Source
     from slimvec.progress import Progress
+    from slimvec.vectors.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
-class Encoding:
-    """One pass over rows that turns them into codes.
+class TableBuilder:
+    """One pass over rows that turns them into a table of codes.
 
     Attributes
     ----------
-    source : Source
-        Of known length.
+    rows : Rows
     encoder : Encoder
     norm : float or None
         Root mean square norm of the rows, if factors are to be made.
@@ -37,7 +36,7 @@ class Encoding:
     progress : callable
     """
 
-    source: Source
+    rows: Rows
     encoder: Encoder
     norm: float | None
     made_by: dict[str, Any]
@@ -47,15 +46,15 @@ class Encoding:
     def _n_bits(self) -> int:
         return int(self.encoder.projection.shape[1])
 
-    def to_memory(self) -> TableParts:
+    def to_memory(self) -> BinaryParts:
         """Return the parts of a table."""
         factors = self._factors()
-        codes = BlockedCodes.empty(len(self.source), self._n_bits)
+        codes = BlockedCodes.empty(len(self.rows), self._n_bits)
         for first, packed in self._packed(factors):
             codes.write(first, packed)
         return self._parts(codes, factors)
 
-    def to_file(self, path: str | os.PathLike[str], kind: str) -> None:
+    def to_file(self, path: str | os.PathLike[str]) -> None:
         """Write the file of a table; codes go into it as they are made.
 
         Whatever goes wrong, the file that was there before stays, and nothing else is left behind.
@@ -63,26 +62,26 @@ class Encoding:
         factors = self._factors()
         with table_writer(path) as writer:
             blocks = (BlockedCodes.from_rows(packed, self._n_bits).blocks for _, packed in self._packed(factors))
-            writer.write("codes", BlockedCodes.shape(len(self.source), self._n_bits), blocks)
+            writer.write("codes", BlockedCodes.shape(len(self.rows), self._n_bits), blocks)
             nothing = BlockedCodes.empty(0, self._n_bits)
-            writer.facts, tensors = self._parts(nothing, factors).to_content(kind)
-            writer.facts["rows"] = len(self.source)
+            writer.facts, tensors = self._parts(nothing, factors).to_content()
+            writer.facts["rows"] = len(self.rows)
             writer.write_all({name: tensor for name, tensor in tensors.items() if name != "codes"})
 
     def _factors(self) -> FactorsBuilder | None:
-        return None if self.norm is None else FactorsBuilder(len(self.source), self.encoder.mean, self.norm)
+        return None if self.norm is None else FactorsBuilder(len(self.rows), self.encoder.mean, self.norm)
 
     def _packed(self, factors: FactorsBuilder | None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (number of the first row, packed codes of a block)."""
         first = 0
-        for block in self.source.blocks_of_rows():
+        for block in self.rows.blocks():
             projected = self.encoder.project_finite(block, "vectors", first)
             if factors is not None:
                 factors.update(first, block, projected)
             yield first, pack(projected)
             first += len(block)
-            self.progress("encoding", first, len(self.source))
+            self.progress("encoding", first, len(self.rows))
 
-    def _parts(self, codes: BlockedCodes, factors: FactorsBuilder | None) -> TableParts:
+    def _parts(self, codes: BlockedCodes, factors: FactorsBuilder | None) -> BinaryParts:
         made = None if factors is None else factors.finish()
-        return TableParts(codes, self.source.vocabulary, self.encoder, made, self.made_by)
+        return BinaryParts(codes, self.rows.vocabulary, self.encoder, made, self.made_by)

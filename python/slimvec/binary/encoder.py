@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import pack
-from slimvec.blocks import row_blocks
-from slimvec.validation import as_matrix, check_finite
+from slimvec.validation import check_finite
+from slimvec.vectors.rows import as_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.vectors import Vectors
+    from slimvec.vectors.rows import Rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +44,13 @@ class Encoder:
         rows += self.mean
         return rows
 
-    def encode(self, vectors: ArrayLike | Vectors, name: str) -> NDArray[np.uint8]:
+    def encode(self, vectors: Rows | ArrayLike, name: str) -> NDArray[np.uint8]:
         """Return the packed codes of ``vectors (n, d)``, which errors call ``name``."""
-        rows = as_matrix(vectors, name, len(self.mean))
-        codes = [pack(self.project_finite(block, name, first)) for first, block in row_blocks(rows)]
-        return np.concatenate(codes) if codes else pack(np.empty((0, self.projection.shape[1]), np.float32))
+        codes, first = [pack(np.empty((0, self.projection.shape[1]), np.float32))], 0
+        for block in as_rows(vectors, name, len(self.mean)).blocks():
+            codes.append(pack(self.project_finite(block, name, first)))
+            first += len(block)
+        return np.concatenate(codes)
 
     def project_finite(self, block: NDArray[Any], name: str, first_row: int) -> NDArray[np.float32]:
         """Return :meth:`project` of one block of ``name``, refusing what is not finite.

@@ -105,6 +105,8 @@ class FactorsBuilder:
     def finish(self) -> Factors:
         """Return the factors; weights only where vectors are not of unit length."""
         rows = self._rows[: 2 if self._of_unit_length else 3]
+        if not np.isfinite(rows).all():
+            raise ValueError("vectors are too long beside those that were fitted for float16 factors; fit on them")
         values = np.ascontiguousarray(rows.reshape(len(rows), -1, BLOCK_CODES).transpose(1, 0, 2))
         shrinkage = self._energy / self._scale_energy if self._scale_energy else 0.0
         return Factors(values, self._norm, shrinkage)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from slimvec.binary.encoder import Encoder
     from slimvec.binary.factors import Factors
-    from slimvec.binary.parts import TableParts
+    from slimvec.binary.parts import BinaryParts
     from slimvec.vectors import Vectors
 
 
@@ -25,10 +25,10 @@ class CodeRows(Keyed):
 
     Parameters
     ----------
-    parts : TableParts
+    parts : BinaryParts
     """
 
-    def __init__(self, parts: TableParts) -> None:
+    def __init__(self, parts: BinaryParts) -> None:
         super().__init__(parts.codes.n_codes, parts.words)
         self._parts = parts
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class TableParts:
+class BinaryParts:
     """Codes and, optionally, their words, the encoder that made them and their factors; all of them fit each other."""
 
     codes: BlockedCodes
@@ -31,10 +31,12 @@ class TableParts:
     factors: Factors | None = None
     made_by: dict[str, Any] = field(default_factory=dict)
 
-    def to_content(self, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    kind = "binary"
+
+    def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the facts and tensors of a file."""
         facts: dict[str, Any] = {
-            "kind": kind,
+            "kind": self.kind,
             "rows": self.codes.n_codes,
             "bits": self.codes.n_bits,
             "made_by": self.made_by,
@@ -57,7 +59,7 @@ class TableParts:
         return arrays if self.encoder is None else [*arrays, self.encoder.mean, self.encoder.projection]
 
     @classmethod
-    def from_content(cls, content: Content) -> TableParts:
+    def from_content(cls, content: Content) -> BinaryParts:
         """Return what a file's content describes, mapped, after checking that the parts fit each other."""
         codes = BlockedCodes.from_content(content)
         encoder = None

@@ -9,7 +9,7 @@ import numpy as np
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.lookup import CodeRows
-from slimvec.binary.parts import TableParts
+from slimvec.binary.parts import BinaryParts
 from slimvec.binary.search import TableSearch
 from slimvec.binary.similarity import most_similar
 from slimvec.files.storage import register
@@ -88,7 +88,7 @@ class BinaryTable(CodeRows):
         vocabulary = None if words is None else Vocabulary(words)
         if vocabulary is not None and len(vocabulary) != len(packed):
             raise ValueError(f"there are {len(vocabulary)} words for {len(packed)} codes; expected one each")
-        super().__init__(TableParts(BlockedCodes.from_rows(packed, n_bits), vocabulary, encoder))
+        super().__init__(BinaryParts(BlockedCodes.from_rows(packed, n_bits), vocabulary, encoder))
 
     def __repr__(self) -> str:
         words = "" if self.vocabulary is None else ", with words"
@@ -270,7 +270,7 @@ class BinaryTable(CodeRows):
         save_table(path, *self._parts.to_content(self.kind))
 
     @classmethod
-    def from_parts(cls, parts: TableParts) -> BinaryTable:
+    def from_parts(cls, parts: BinaryParts) -> BinaryTable:
         """Return a table over parts that fit each other already; nothing is copied."""
         table = cls.__new__(cls)
         CodeRows.__init__(table, parts)
@@ -279,7 +279,7 @@ class BinaryTable(CodeRows):
     @classmethod
     def from_content(cls, content: Content) -> BinaryTable:
         """Return the table that a file's content describes, mapped, after checking that its parts fit each other."""
-        return cls.from_parts(TableParts.from_content(content))
+        return cls.from_parts(BinaryParts.from_content(content))
 
 
 register(BinaryTable)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from slimvec.errors import missing_extra
+from slimvec.errors import needs
 from slimvec.evaluate.datasets import Labelled, named_sets, read_categories
 from slimvec.evaluate.words import WordRows
 from slimvec.validation import as_integer
@@ -139,10 +139,8 @@ def _best(vectors: NDArray[np.float32], truth: NDArray[np.int64], seed: int) -> 
 
 
 def _clusterings(vectors: NDArray[np.float32], k: int, seed: int) -> Iterable[tuple[str, NDArray[Any]]]:
-    try:
+    with needs("scikit-learn", "evaluate"):
         from sklearn.cluster import AgglomerativeClustering, KMeans
-    except ImportError:
-        raise missing_extra("scikit-learn", "evaluate") from None
     for metric, linkage in AGGLOMERATIVE:
         if metric == "cosine" and not vectors.any(axis=1).all():
             continue  # scikit-learn refuses zero rows, which have no direction

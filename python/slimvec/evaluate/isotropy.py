@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from slimvec.binary.training.moments import Moments
-from slimvec.blocks import row_blocks
-from slimvec.validation import as_training_matrix
+from slimvec.vectors.rows import as_training_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.vectors import Vectors
+    from slimvec.vectors.rows import Rows
 
 
 class Isotropy(NamedTuple):
@@ -31,15 +30,15 @@ class Isotropy(NamedTuple):
     second_order: float
 
 
-def isotropy(X: ArrayLike | Vectors) -> Isotropy:
+def isotropy(X: Rows | ArrayLike) -> Isotropy:
     r"""Measure the isotropy of vectors by their partition function.
 
     Z(e) = Σᵢ exp(eᵀxᵢ) (eq. 4) is nearly constant over unit vectors e when vectors point everywhere alike.
 
     Parameters
     ----------
-    X : array_like, shape (n, d), or Vectors
-        Rows of real numbers. The measure depends on their scale and mean: compare sets normalised alike.
+    X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
+        Real numbers. The measure depends on their scale and mean: compare sets normalised alike.
 
     Returns
     -------
@@ -66,11 +65,11 @@ def isotropy(X: ArrayLike | Vectors) -> Isotropy:
     >>> round(sv.isotropy(X).exact, 1), round(sv.isotropy(X + 1).exact, 1)
     (1.0, 0.0)
     """
-    rows = as_training_matrix(X)
-    n, d = rows.shape
-    moments = Moments(d)
-    for _, block in row_blocks(rows):
+    rows = as_training_rows(X)
+    moments = Moments(rows.dim)
+    for block in rows.blocks():
         moments.update(block)
+    n, d = moments.count, rows.dim
     mean, scatter = moments.finalize()
     eigenvalues, eigenvectors = np.linalg.eigh(scatter + n * np.outer(mean, mean))
     mean_norm = n * float(np.linalg.norm(mean))
@@ -79,7 +78,7 @@ def isotropy(X: ArrayLike | Vectors) -> Isotropy:
 
     # Logarithms, because exp overflows for long vectors; each block is scaled by its own largest exponent.
     log_z = np.full(2 * d, -np.inf)
-    for _, block in row_blocks(rows):
+    for block in rows.blocks():
         products = block.astype(np.float64) @ eigenvectors
         log_z = np.logaddexp(log_z, _log_sum_exp(np.hstack([products, -products])))
     return Isotropy(float(np.exp(log_z.min() - log_z.max())), second_order)

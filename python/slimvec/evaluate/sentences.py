@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from slimvec.errors import missing_extra
+from slimvec.errors import needs
 from slimvec.evaluate.datasets import Labelled, named_sets, read_sentences
 from slimvec.evaluate.words import WordRows
 from slimvec.validation import as_integer
@@ -169,11 +169,9 @@ def sentence_vectors(
 
 def _models(classifier: Classifier, hidden: int, epochs: int, seed: int) -> list[Any]:
     """Return one model for each strength of the penalty."""
-    try:
+    with needs("scikit-learn", "evaluate"):
         from sklearn.linear_model import LogisticRegression
         from sklearn.neural_network import MLPClassifier
-    except ImportError:
-        raise missing_extra("scikit-learn", "evaluate") from None
     if classifier == "logistic":
         return [LogisticRegression(C=c, max_iter=100) for c in LOGISTIC_C]
     options: dict[str, Any] = {"activation": "logistic", "max_iter": epochs, "random_state": seed}

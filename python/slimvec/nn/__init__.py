@@ -3,12 +3,10 @@
 Needs torch: ``pip install 'slimvec[torch]'``. What is learnt leaves as a :class:`slimvec.SparseTable`, which does not.
 """
 
-from slimvec.errors import missing_extra
+from slimvec.errors import needs
 
-try:
+with needs("torch", "torch"):
     import torch as _torch  # noqa: F401 - so that the message below comes before any other
-except ImportError:
-    raise missing_extra("torch", "torch") from None
 
 from slimvec.nn.bag import AnchorEmbeddingBag
 from slimvec.nn.embedding import AnchorEmbedding

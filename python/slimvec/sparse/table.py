@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.errors import FormatError, missing_extra
+from slimvec.errors import FormatError, needs
 from slimvec.files.storage import register
 from slimvec.files.writing import save_table
 from slimvec.pages import resident_bytes
@@ -190,10 +190,8 @@ class SparseTable(SparseRows):
     @property
     def transform(self) -> Any:
         """T, as a SciPy ``csr_array (n, k)`` float32, made anew (needs SciPy)."""
-        try:
+        with needs("SciPy", "train"):
             from scipy.sparse import csr_array
-        except ImportError:
-            raise missing_extra("SciPy", "train") from None
         indptr, indices, values = self._factors.entries()
         index = np.int32 if max(len(values), self.n_anchors) < 1 << 31 else np.int64
         parts = (values.astype(np.float32), indices.astype(index), indptr.astype(index))

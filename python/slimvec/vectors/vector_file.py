@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 class VectorFile:
-    r"""An embedding file to be read block by block: for :meth:`IIQ.compress`, which then needs little memory.
+    r"""An embedding file to be read block by block, so that fitting and compressing it need little memory.
 
-    The file is read twice, so it must be a file, not a pipe. Words are kept once, as UTF-8 and a hash table.
+    The file is read more than once, so it must be a file, not a pipe. Words are kept once, as UTF-8 and a hash table.
 
     Parameters
     ----------
@@ -64,6 +64,8 @@ class VectorFile:
     True
     """
 
+    sequential = True
+
     def __init__(
         self, path: Source, format: str | None = None, limit: int | None = None, *, threads: int | None = None
     ) -> None:
@@ -75,6 +77,7 @@ class VectorFile:
             what = f"of format {kind}" if self.path.is_file() else "no ordinary file"
             raise ValueError(f"{self.path} is {what}; expected text or word2vec binary: use sv.read_vectors(path)")
         self.vocabulary: Vocabulary | None = None
+        self._dim: int | None = None
         self._seen: tuple[object, ...] | None = None
 
     def __repr__(self) -> str:
@@ -82,12 +85,39 @@ class VectorFile:
         return f"<slimvec.VectorFile: {self.path.name}, {size}>"
 
     def __len__(self) -> int:
-        """Return the number of rows; known after a first pass."""
+        """Return the number of rows; the file is read for it if it has not been read yet."""
         if self.vocabulary is None:
-            raise ValueError(f"{self.path}: how many rows it has is known only after a first pass over its blocks")
-        return len(self.vocabulary)
+            for _ in self.blocks():
+                pass
+        return len(cast("Vocabulary", self.vocabulary))
 
-    def blocks_of_rows(self, progress: Progress = ignore) -> Iterator[NDArray[np.float32]]:
+    @property
+    def dim(self) -> int:
+        """Width d of the vectors: the beginning of the file tells."""
+        if self._dim is None:
+            with open_reader(self.path, *self._options, ignore) as (reader, _):
+                self._dim = reader.dim
+        return self._dim
+
+    def take(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:  # noqa: ARG002
+        """Refuse: a file is read in order.
+
+        Parameters
+        ----------
+        rows : integer array
+
+        Returns
+        -------
+        ndarray
+
+        Raises
+        ------
+        TypeError
+            Always; ``sequential`` says so.
+        """
+        raise TypeError(f"{self.path} is read in order; expected vectors in memory: use sv.read_vectors(path)")
+
+    def blocks(self, progress: Progress = ignore) -> Iterator[NDArray[np.float32]]:
         """Read the file once, in blocks of rows; of words that come again the first is kept.
 
         Parameters

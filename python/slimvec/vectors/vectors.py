@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slimvec.validation import as_matrix
-from slimvec.vocabulary import Vocabulary
+from slimvec.vectors.rows import MatrixRows
+from slimvec.vocabulary import Vocabulary, resolve_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
 
-class Vectors:
+class Vectors(MatrixRows):
     """Words and one float vector for each.
 
     Parameters
@@ -46,8 +47,9 @@ class Vectors:
     """
 
     def __init__(self, words: Iterable[str], matrix: ArrayLike) -> None:
-        self.matrix: NDArray[Any] = as_matrix(matrix, "matrix")
-        self.vocabulary = words if isinstance(words, Vocabulary) else Vocabulary(words)
+        vocabulary = words if isinstance(words, Vocabulary) else Vocabulary(words)
+        super().__init__(as_matrix(matrix, "matrix"), vocabulary)
+        self.vocabulary: Vocabulary = vocabulary
         if len(self.vocabulary) != len(self.matrix):
             raise ValueError(f"there are {len(self.vocabulary)} words for {len(self.matrix)} rows; expected one each")
 
@@ -60,20 +62,33 @@ class Vectors:
         """Iterate over the words."""
         return iter(self.vocabulary)
 
-    @property
-    def dim(self) -> int:
-        """Width d of the vectors."""
-        return int(self.matrix.shape[1])
-
-    def __len__(self) -> int:
-        return len(self.vocabulary)
-
     def __contains__(self, word: object) -> bool:
         return word in self.vocabulary
 
     def __getitem__(self, word: str) -> NDArray[np.float32]:
         """Return the vector of a word, ``(d,)`` float32; KeyError, naming near spellings, if it is unknown."""
         return np.asarray(self.matrix[self.vocabulary.row(word)], np.float32)
+
+    def lookup(self, keys: Sequence[str | int] | NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return the vectors of words or rows, as tables do.
+
+        Parameters
+        ----------
+        keys : sequence of str and int, or integer array
+            Words, row numbers, or both.
+
+        Returns
+        -------
+        ndarray, shape (len(keys), d), float32
+
+        Raises
+        ------
+        KeyError
+            For an unknown word; the message names near spellings.
+        IndexError
+            For a row number outside.
+        """
+        return np.asarray(self.matrix[resolve_rows(keys, "keys", len(self), self.vocabulary)], np.float32)
 
     def __repr__(self) -> str:
         return f"<slimvec.Vectors: {len(self)} words, {self.dim} dimensions, {self.matrix.dtype}>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from slimvec.errors import FormatError, missing_extra
+from slimvec.errors import FormatError, needs
 
 if TYPE_CHECKING:
     from io import BufferedReader, FileIO
@@ -66,8 +66,6 @@ def _decompressor() -> tuple[Any, Any]:
         from compression import zstd
 
         return zstd.ZstdDecompressor, zstd.ZstdError
-    try:
+    with needs("the package zstandard", "zstd"):
         import zstandard
-    except ImportError:
-        raise missing_extra("the package zstandard", "zstd") from None
     return zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError

@@ -1,46 +1,42 @@
-"""What every estimator of binary codes shares: an encoder, codes, a table."""
+"""What every method of binary codes shares: an encoder, codes, a table."""
 
 from __future__ import annotations
 
-import operator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.builder import Encoding
+from slimvec.binary.builder import TableBuilder
 from slimvec.binary.encoder import Encoder
-from slimvec.binary.sources import as_source
 from slimvec.binary.table import BinaryTable
 from slimvec.estimator import Estimator
 from slimvec.files.storage import open_table
 from slimvec.files.writing import checked_target
 from slimvec.progress import Progress, ignore
+from slimvec.vectors.rows import as_rows
 
 if TYPE_CHECKING:
     import os
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.binary.sources import Source
-    from slimvec.vectors import VectorFile, Vectors
+    from slimvec.vectors.rows import Rows
 
 
 class BinaryEstimator(Estimator):
-    """Base of methods whose codes are the signs of (x - mean)ᵀ projection. Subclasses have ``fit``, setting both."""
+    """Base of methods whose codes are the signs of (x - mean)ᵀ projection; ``_fit`` sets both."""
 
     mean_: NDArray[np.float32]
     projection_: NDArray[np.float32]
 
-    def fit(self, X: ArrayLike | Vectors | VectorFile, y: None = None, *, progress: Progress = ignore) -> Self:
-        """Learn mean and projection; each subclass has its own."""
-        raise NotImplementedError
+    _orthogonal = True  # the projection, which factors need
 
-    def transform(self, X: ArrayLike | Vectors) -> NDArray[np.uint8]:
+    def transform(self, X: Rows | ArrayLike) -> NDArray[np.uint8]:
         """Encode vectors.
 
         Parameters
         ----------
-        X : array_like, shape (n, d), or Vectors
+        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
 
         Returns
         -------
@@ -52,15 +48,14 @@ class BinaryEstimator(Estimator):
         ValueError
             If not fitted, of the wrong width, or not finite.
         """
-        self._require_fitted("projection_")
-        return Encoder(self.mean_, self.projection_).encode(X, "X")
+        return self._encoder().encode(X, "X")
 
-    def fit_transform(self, X: ArrayLike | Vectors, y: None = None) -> NDArray[np.uint8]:
+    def fit_transform(self, X: Rows | ArrayLike, y: None = None) -> NDArray[np.uint8]:
         """Fit and encode the same vectors.
 
         Parameters
         ----------
-        X : array_like, shape (n, d), or Vectors
+        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
         y : None
             Ignored.
 
@@ -73,20 +68,51 @@ class BinaryEstimator(Estimator):
 
     def compress(
         self,
-        vectors: Vectors | VectorFile | ArrayLike,
+        vectors: Rows | ArrayLike,
         *,
         factors: bool = False,
         output: str | os.PathLike[str] | None = None,
         progress: Progress = ignore,
     ) -> BinaryTable:
-        """Fit on vectors and return them as a table of codes.
+        """Fit on vectors and return them as a table of codes: ``fit``, then :meth:`to_table`.
 
         Parameters
         ----------
-        vectors : Vectors, VectorFile or array_like, shape (n, d)
-            With words, the table answers by word; a bare matrix gives a table whose rows are numbers. A
-            :class:`VectorFile`, which IIQ and ITQ take, is read block by block, twice, and gives the same table as
-            its vectors do in memory.
+        vectors : array_like, shape (n, d), or Vectors, VectorFile or other Rows
+            With words, the table answers by word; a bare matrix gives a table whose rows are numbers. A file is read
+            block by block, once to fit and once to encode, and gives the same table as its vectors do in memory.
+        factors, output, progress
+            See :meth:`to_table`.
+
+        Returns
+        -------
+        BinaryTable
+
+        Raises
+        ------
+        TypeError, ValueError
+            As from ``fit``.
+        OSError
+            If the output cannot be written, or a file of vectors changes between the two times it is read.
+        """
+        self._check_options(factors, output)  # better said now than after an hour
+        rows = as_rows(vectors, "vectors")
+        return self.fit(rows, progress=progress).to_table(rows, factors=factors, output=output, progress=progress)
+
+    def to_table(
+        self,
+        source: Rows | ArrayLike,
+        *,
+        factors: bool = False,
+        output: str | os.PathLike[str] | None = None,
+        progress: Progress = ignore,
+    ) -> BinaryTable:
+        """Return vectors as a table of codes, by what was learnt before, from these vectors or from others.
+
+        Parameters
+        ----------
+        source : array_like, shape (n, d), or Vectors, VectorFile or other Rows
+            Read block by block.
         factors : bool
             Keep, beside each code, two float16 numbers (three, if the vectors are not of unit length): float queries
             then find many more of the true neighbours (:meth:`BinaryTable.search`), and rows can be turned back into
@@ -103,40 +129,49 @@ class BinaryEstimator(Estimator):
 
         Raises
         ------
-        TypeError, ValueError
-            As from ``fit``.
+        ValueError
+            If not fitted, of the wrong width, or not finite; or factors are asked of a method that has none.
         OSError
-            If the output cannot be written, or a file of vectors changes between the two times it is read.
+            If the output cannot be written.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+        >>> iiq = sv.IIQ(n_bits=32).fit(X[:400])
+        >>> len(iiq.to_table(X))
+        500
         """
-        if output is not None:
-            checked_target(output)  # better said now than after an hour
-        source = as_source(vectors)
-        self.fit(vectors, progress=progress)
-        norm = self._norm(source) if factors else None
-        encoding = Encoding(source, Encoder(self.mean_, self.projection_), norm, self._description(), progress)
+        self._check_options(factors, output)
+        encoder = self._encoder()
+        rows = as_rows(source, "vectors", len(self.mean_))
+        norm = self._norm(rows) if factors else None
+        builder = TableBuilder(rows, encoder, norm, self._description(), progress)
         if output is None:
-            return BinaryTable.from_parts(encoding.to_memory())
-        encoding.to_file(output, BinaryTable.kind)
+            return BinaryTable.from_parts(builder.to_memory())
+        builder.to_file(output)
         table: BinaryTable = open_table(output)
         return table
 
+    def _check_options(self, factors: bool, output: str | os.PathLike[str] | None) -> None:
+        if factors and not self._orthogonal:
+            name = type(self).__name__
+            raise ValueError(f"factors=True: {name}'s projection is not orthogonal, which factors need; use IIQ or ITQ")
+        if output is not None:
+            checked_target(output)
+
+    def _encoder(self) -> Encoder:
+        self._require_fitted("projection_")
+        return Encoder(self.mean_, self.projection_)
+
     def _description(self) -> dict[str, Any]:
-        """Return how the table was made, in JSON's types."""
-        parameters = {name: _as_json(value) for name, value in self.get_params().items()}
         losses: Any = getattr(self, "quantization_loss_", ())
-        loss = float(losses[-1]) if len(losses) else None
-        return {"method": type(self).__name__, "parameters": parameters, "loss": loss}
+        return {**super()._description(), "loss": float(losses[-1]) if len(losses) else None}
 
-    def _norm(self, source: Source) -> float:
-        """Return the root mean square norm of the rows that were fitted."""
+    def _norm(self, rows: Rows) -> float:
+        """Return the root mean square norm of the vectors."""
         energy = 0.0
-        for block in source.blocks_of_rows():
+        for block in rows.blocks():
             energy += float(np.linalg.norm(block.astype(np.float64))) ** 2
-        return float(np.sqrt(energy / len(source)))
-
-
-def _as_json(value: Any) -> float | str | None:
-    """Return a parameter as a plain number or string, or None for what JSON cannot hold: a random generator."""
-    if value is None or isinstance(value, np.random.Generator):
-        return None
-    return value if isinstance(value, bool | float | str) else operator.index(value)
+        return float(np.sqrt(energy / len(rows)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -15,16 +15,15 @@ from slimvec.binary.training.moments import Moments
 from slimvec.binary.training.rotation import learn_rotation, random_frame
 from slimvec.blocks import even_blocks, row_blocks
 from slimvec.progress import Progress, ignore
-from slimvec.validation import as_generator, as_integer, as_matrix, as_training_matrix
-from slimvec.vectors.vector_file import VectorFile
+from slimvec.validation import as_generator, as_integer, as_matrix
+from slimvec.vectors.rows import MatrixRows, reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.binary.sources import Source
-    from slimvec.vectors import Vectors
+    from slimvec.vectors.rows import Rows
 
 DEFAULT_TRAIN_ROWS = 10_000
 
@@ -69,6 +68,8 @@ class IIQ(BinaryEstimator):
         ‖B - X̂R‖² / (n n_bits) after each iteration, eq. 2 per bit, over the rows that the rotation was learnt on.
     singular_values_ : ndarray, shape (d,), float64
         Singular values of the centred rows, largest first: where they drop shows how many directions are common.
+    n_samples_seen_ : int
+        n, the rows that were fitted.
     n_features_in_ : int
         d.
 
@@ -126,42 +127,21 @@ class IIQ(BinaryEstimator):
         self.max_train_rows = max_train_rows
         self.random_state = random_state
 
-    def fit(
-        self,
-        X: ArrayLike | Vectors | VectorFile,
-        y: None = None,  # noqa: ARG002
-        *,
-        progress: Progress = ignore,
-    ) -> Self:
-        """Learn mean, directions and rotation.
+    n_samples_seen_: int
 
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors or VectorFile
-            Rows of real numbers, in any memory order, possibly mapped from a file. Read block by block, never copied
-            whole.
-        y : None
-            Ignored, for scikit-learn's pipelines.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-        """
-        if isinstance(X, VectorFile):
-            return self.fit_blocks(X.blocks_of_rows(progress), progress=progress)
-        rows = as_training_matrix(X)
-        n, d = rows.shape
+    def _fit(self, rows: Rows, progress: Progress) -> None:
+        if rows.sequential:
+            self.fit_blocks(rows.blocks(progress), progress=progress)
+            return
+        n, d = len(rows), rows.dim
         settings = self._settings(d)
         generator = as_generator(self.random_state)
         moments = Moments(d)
-        for _, block in row_blocks(rows):
+        for block in reported(rows, "finding directions", progress):
             moments.update(block)
-            progress("finding directions", moments.count, n)
         size = n if settings.max_train_rows is None else min(n, settings.max_train_rows)
         sample = None if size == n else sampled_rows(n, size, sample_keys(generator))
-        return self._learn(moments, partial(_project, rows, sample), settings, generator, progress)
+        self._learn(moments, partial(_project, rows, sample), settings, generator, progress)
 
     def fit_blocks(self, blocks: Iterable[ArrayLike], *, progress: Progress = ignore) -> Self:
         """Learn from rows that come block by block, and are seen once; the same, to the bit, as from all at once.
@@ -244,7 +224,7 @@ class IIQ(BinaryEstimator):
         return RowSums(d, self._settings(d).max_train_rows, random_state, first_row)
 
     def _fit_sums(self, sums: RowSums, generator: np.random.Generator, progress: Progress) -> Self:
-        project = partial(_project, sums.sample(), None)
+        project = partial(_project, MatrixRows(sums.sample()), None)
         return self._learn(sums.moments, project, self._settings(sums.n_columns), generator, progress)
 
     def _learn(
@@ -267,7 +247,7 @@ class IIQ(BinaryEstimator):
         # All at once, at the end: an interrupted fit leaves an earlier one whole.
         self.mean_, self.projection_ = mean, kept @ rotation
         self.singular_values_, self.quantization_loss_ = singular_values, loss
-        self.n_remove_, self.n_features_in_ = n_remove, d
+        self.n_remove_, self.n_features_in_, self.n_samples_seen_ = n_remove, d, moments.count
         return self
 
     def _settings(self, d: int) -> _Settings:
@@ -288,9 +268,9 @@ class IIQ(BinaryEstimator):
             return None
         return as_integer(self.n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions")
 
-    def _norm(self, source: Source) -> float:
-        """Return the root mean square norm of the rows that were fitted, without reading them again."""
-        variance = float((self.singular_values_**2).sum()) / len(source)
+    def _norm(self, rows: Rows) -> float:  # noqa: ARG002 - no need to read them again
+        """Return the root mean square norm of the rows that were fitted."""
+        variance = float((self.singular_values_**2).sum()) / self.n_samples_seen_
         return float(np.sqrt(variance + self.mean_.astype(np.float64) @ self.mean_))
 
 
@@ -338,10 +318,13 @@ class ITQ(IIQ):
         super().__init__(n_bits, 0, n_iter=n_iter, max_train_rows=max_train_rows, random_state=random_state)
 
 
-def _project(rows: NDArray[Any], sample: NDArray[np.intp] | None, encoder: Encoder) -> NDArray[np.float32]:
+def _project(rows: Rows, sample: NDArray[np.intp] | None, encoder: Encoder) -> NDArray[np.float32]:
     """Return the sampled rows (None: all), centred, in the kept directions: Y, ``(n_train, r)`` float32."""
-    picked = rows if sample is None else sample
-    projected = np.empty((len(picked), encoder.projection.shape[1]), np.float32)
-    for first, part in row_blocks(picked):
-        projected[first : first + len(part)] = encoder.project(part if sample is None else rows[part])
+    n_picked = len(rows) if sample is None else len(sample)
+    blocks = rows.blocks() if sample is None else (rows.take(part) for _, part in row_blocks(sample))
+    projected = np.empty((n_picked, encoder.projection.shape[1]), np.float32)
+    first = 0
+    for block in blocks:
+        projected[first : first + len(block)] = encoder.project(block)
+        first += len(block)
     return projected

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimvec.binary.methods.base import BinaryEstimator
-from slimvec.blocks import row_blocks
-from slimvec.progress import Progress, ignore
-from slimvec.validation import as_generator, as_integer, as_training_matrix, check_finite
+from slimvec.blocks import even_blocks
+from slimvec.validation import as_generator, as_integer, check_finite
 
 if TYPE_CHECKING:
-    import os
+    from numpy.typing import NDArray
 
-    from numpy.typing import ArrayLike, NDArray
-
-    from slimvec.binary.table import BinaryTable
-    from slimvec.vectors import VectorFile, Vectors
+    from slimvec.progress import Progress
+    from slimvec.vectors.rows import Rows
 
 DECAY = 0.95  # of both learning rates, after each epoch
 
@@ -86,6 +83,8 @@ class NLB(BinaryEstimator):
     True
     """
 
+    _orthogonal = False  # W: factors are refused
+
     def __init__(
         self,
         n_bits: int = 256,
@@ -103,24 +102,8 @@ class NLB(BinaryEstimator):
         self.n_epochs = n_epochs
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike | Vectors | VectorFile, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
-        """Learn W and c.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-            Read batch by batch, in order.
-        y : None
-            Ignored.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-        """
-        rows = as_training_matrix(X)
-        n, d = rows.shape
+    def _fit(self, rows: Rows, progress: Progress) -> None:
+        n, d = len(rows), rows.dim
         n_bits, size = as_integer(self.n_bits, "n_bits", 1), as_integer(self.batch_size, "batch_size", 1)
         n_epochs = as_integer(self.n_epochs, "n_epochs", 1)
         rate, penalty_rate = _rate(self.learning_rate, "learning_rate"), _rate(self.penalty_rate, "penalty_rate")
@@ -128,53 +111,20 @@ class NLB(BinaryEstimator):
         weights, bias = _start(generator, (n_bits, d)), _start(generator, (d,))
         losses, penalties = np.zeros(n_epochs), np.zeros(n_epochs)
         for epoch in range(n_epochs):
-            for first, block in row_blocks(rows, size):
+            first = 0
+            for block in even_blocks(rows.blocks(), size):
                 batch = block.astype(np.float32)
                 check_finite(batch, "X", first)
                 weights -= _penalty_step(weights, penalty_rate)
                 losses[epoch] += _learn(weights, bias, batch, rate) / n
-                progress("learning codes", epoch * n + first + len(block), n_epochs * n)
+                first += len(block)
+                progress("learning codes", epoch * n + first, n_epochs * n)
             if not np.isfinite(weights).all():
                 raise ValueError(f"learning_rate={self.learning_rate}: W overflowed; take a lower one, or scale X down")
             penalties[epoch] = float(((weights.T @ weights - np.eye(d)) ** 2).sum())
             rate, penalty_rate = rate * DECAY, penalty_rate * DECAY
         self.mean_, self.projection_, self.bias_ = np.zeros(d, np.float32), np.ascontiguousarray(weights.T), bias
         self.losses_, self.penalties_ = losses, penalties
-        self.n_features_in_ = d
-        return self
-
-    def compress(
-        self,
-        vectors: Vectors | VectorFile | ArrayLike,
-        *,
-        factors: bool = False,
-        output: str | os.PathLike[str] | None = None,
-        progress: Progress = ignore,
-    ) -> BinaryTable:
-        """Fit on vectors and return them as a table of codes.
-
-        Parameters
-        ----------
-        vectors : Vectors or array_like, shape (n, d)
-        factors : bool
-            Must be False.
-        output : str or path, optional
-            Write codes straight into this file, and return it opened.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        BinaryTable
-
-        Raises
-        ------
-        ValueError
-            If factors are asked for: they suit orthogonal projections, and W is none.
-        """
-        if factors:
-            raise ValueError("factors=True: NLB's projection is not orthogonal, which factors need; use IIQ or ITQ")
-        return super().compress(vectors, output=output, progress=progress)
 
 
 def _rate(value: Any, name: str) -> float:

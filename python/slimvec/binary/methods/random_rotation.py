@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from slimvec.binary.methods.base import BinaryEstimator
 from slimvec.binary.training.moments import Moments
 from slimvec.binary.training.rotation import random_frame
-from slimvec.blocks import row_blocks
-from slimvec.progress import Progress, ignore
-from slimvec.validation import as_generator, as_integer, as_training_matrix
+from slimvec.validation import as_generator, as_integer
+from slimvec.vectors.rows import reported
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from slimvec.vectors import VectorFile, Vectors
+    from slimvec.progress import Progress
+    from slimvec.vectors.rows import Rows
 
 
 class RandomRotation(BinaryEstimator):
@@ -74,35 +72,17 @@ class RandomRotation(BinaryEstimator):
         self.center = center
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike | Vectors | VectorFile, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
-        """Find the mean and draw the projections.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-        y : None
-            Ignored.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-        """
-        rows = as_training_matrix(X)
-        d = rows.shape[1]
+    def _fit(self, rows: Rows, progress: Progress) -> None:
+        d = rows.dim
         n_bits = d if self.n_bits is None else as_integer(self.n_bits, "n_bits", 1)
         moments = Moments(d)
-        for _, block in row_blocks(rows):
+        for block in reported(rows, "finding the mean", progress):
             moments.update(block)
-            progress("finding the mean", moments.count, len(rows))
         mean, _ = moments.finalize()
         generator = as_generator(self.random_state)
         frame = random_frame(d, n_bits, generator) if n_bits >= d else random_frame(n_bits, d, generator).T
         self.mean_ = mean.astype(np.float32) if self.center else np.zeros(d, np.float32)
         self.projection_ = np.ascontiguousarray(frame)
-        self.n_features_in_ = d
-        return self
 
 
 class SignBits(BinaryEstimator):
@@ -133,28 +113,5 @@ class SignBits(BinaryEstimator):
     array([[ 1., -1.,  1.]], dtype=float32)
     """
 
-    def fit(
-        self,
-        X: ArrayLike | Vectors | VectorFile,
-        y: None = None,  # noqa: ARG002
-        *,
-        progress: Progress = ignore,  # noqa: ARG002
-    ) -> Self:
-        """Learn nothing but the dimension.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-        y : None
-            Ignored.
-        progress : callable, optional
-            Not called.
-
-        Returns
-        -------
-        self
-        """
-        d = as_training_matrix(X).shape[1]
-        self.mean_, self.projection_ = np.zeros(d, np.float32), np.eye(d, dtype=np.float32)
-        self.n_features_in_ = d
-        return self
+    def _fit(self, rows: Rows, progress: Progress) -> None:  # noqa: ARG002 - nothing is read
+        self.mean_, self.projection_ = np.zeros(rows.dim, np.float32), np.eye(rows.dim, dtype=np.float32)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from slimvec.progress import Progress, ignore
-from slimvec.sparse.methods.base import SparseEstimator, relative_residual
+from slimvec.sparse.methods.base import CodingEstimator, relative_residual
 from slimvec.sparse.solvers.atoms import as_anchors, sample_rows
 from slimvec.sparse.solvers.budget import as_weights, omp_within
-from slimvec.sparse.solvers.solver import Coding
+from slimvec.sparse.solvers.solver import Solver
 from slimvec.sparse.training import anchors as choosing
 from slimvec.sparse.training.dictionary import UPDATES, learn_anchors
 from slimvec.sparse.training.relations import Knowledge, as_row_pairs, with_rows
-from slimvec.validation import as_generator, as_integer, as_training_matrix
+from slimvec.validation import as_generator, as_integer
 from slimvec.vocabulary import resolve_rows
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.vectors import Vectors
+    from slimvec.vectors.rows import MatrixRows, Rows
     from slimvec.vocabulary import Vocabulary
 
 DEFAULT_ANCHORS = 1000
@@ -32,7 +32,7 @@ ROOM = 4  # a row may get this many times the mean number of non-zeros when they
 ALLOCATIONS = ("row", "global")
 
 
-class ANT(SparseEstimator):
+class ANT(CodingEstimator):
     r"""Anchors and a sparse transform, E ≈ T A, learnt from given embeddings.
 
     A few anchor vectors are chosen or learnt; every row is written as a combination of a few of them.
@@ -82,7 +82,8 @@ class ANT(SparseEstimator):
     anchors_ : ndarray, shape (k, d), float32
         A. Learnt anchors have length 1.
     transform_ : scipy.sparse.csr_array, shape (n, k), float32
-        T of the rows that were fitted.
+        T of the rows that were fitted. Others, by ``transform`` and ``to_table``, get ``nonzeros`` per row, also where
+        the fitted ones shared a budget, and relations play no part.
     anchor_rows_ : ndarray, shape (k,), int64, or None
         The rows that were chosen as anchors; None for random directions, an array, or anchors learnt without relations.
     residuals_ : ndarray, shape (n_rounds,), float64
@@ -101,7 +102,7 @@ class ANT(SparseEstimator):
     Notes
     -----
     The post-hoc problem of appendix B of [1]_. Time is about 10 µs per row, round and thread for 1,000 anchors and 10
-    non-zeros, 15 with T ≥ 0 (``benchmarks/results/coding.md``).
+    non-zeros, 15 with T ≥ 0 (``benchmarks/results/solver.md``).
 
     With relations, learnt anchors keep their words: an anchor that no row uses stays, where it otherwise would be
     replaced by the row that is represented worst.
@@ -159,7 +160,7 @@ class ANT(SparseEstimator):
 
     def fit(
         self,
-        X: ArrayLike | Vectors,
+        X: Rows | ArrayLike,
         y: None = None,  # noqa: ARG002
         *,
         counts: ArrayLike | None = None,
@@ -169,8 +170,7 @@ class ANT(SparseEstimator):
 
         Parameters
         ----------
-        X : array_like, shape (n, d), or Vectors
-            Rows of real numbers, in any memory order, possibly mapped from a file.
+        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
         y : None
             Ignored, for scikit-learn's pipelines.
         counts : array_like, shape (n,), optional
@@ -182,64 +182,38 @@ class ANT(SparseEstimator):
         -------
         self
         """
-        rows = as_training_matrix(X)
-        coding, n_rounds = self._coding(), as_integer(self.n_rounds, "n_rounds", 0)
+        return self._learn_from(X, progress, counts=counts)
+
+    def _fit(self, X: MatrixRows, progress: Progress, *, counts: ArrayLike | None = None) -> None:
+        rows, vocabulary = X.matrix, X.vocabulary
+        solver, n_rounds = self._solver(), as_integer(self.n_rounds, "n_rounds", 0)
         weights = None if counts is None else as_weights(counts, len(rows), "counts")
         generator = as_generator(self.random_state)
-        vocabulary = getattr(X, "vocabulary", None)
         k = self._n_anchors(len(rows))
         sample, picked = sample_rows(rows, self.max_train_rows, k, generator)
         start, anchor_rows = self._choose(rows, k, sample, picked, vocabulary, weights, generator, progress)
-        coding.check(len(start))
-        knowledge = self._knowledge(coding, anchor_rows, vocabulary)
+        solver.check(len(start))
+        knowledge = self._knowledge(solver, anchor_rows, vocabulary)
         residuals = np.empty(0)
         if n_rounds:
             offsets = None if knowledge is None else knowledge.offsets()[picked]
             start, residuals = learn_anchors(
-                sample, start, lambda part, anchors: coding.code(part, anchors, offsets=offsets), n_rounds,
+                sample, start, lambda part, anchors: solver.code(part, anchors, offsets=offsets), n_rounds,
                 update=self.update, orthogonality=float(self.orthogonality), replace_unused=knowledge is None,
                 progress=progress,
             )  # fmt: skip
-        transform = self._code(rows, start, coding, knowledge, weights, progress)
-
-        # All at once, at the end: an interrupted fit leaves an earlier one whole.
-        self.anchors_, self.transform_, self.residuals_ = start, transform, residuals
+        self.anchors_, self.residuals_ = start, residuals
+        self.transform_ = self._code_all(rows, start, solver, knowledge, weights, progress)
         self.anchor_rows_ = anchor_rows if n_rounds == 0 or knowledge is not None else None
-        self.relative_residual_ = relative_residual(rows, start, transform)
-        self.n_features_in_ = rows.shape[1]
-        return self
+        self.relative_residual_ = relative_residual(rows, start, self.transform_)
 
-    def transform(self, X: ArrayLike | Vectors) -> Any:
-        """Code vectors on the fitted anchors.
+    def _code(self, rows: NDArray[Any], progress: Progress) -> Any:
+        return self._solver().code(rows, self.anchors_, progress=progress)
 
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
+    def _solver_parameters(self) -> dict[str, Any]:
+        return self._solver().to_parameters()
 
-        Returns
-        -------
-        scipy.sparse.csr_array, shape (n, k), float32
-            With ``nonzeros`` per row, also where the fitted rows shared a budget; relations play no part.
-
-        Raises
-        ------
-        ValueError
-            If not fitted, of the wrong width, or not finite.
-        """
-        self._require_fitted("anchors_")
-        return self._coding().code(X, self.anchors_)
-
-    def coding_parameters(self) -> dict[str, Any]:
-        """Return how new vectors are coded, in JSON's types.
-
-        Returns
-        -------
-        dict
-            What :func:`slimvec.sparse.solvers.solver.encode` takes.
-        """
-        return self._coding().to_parameters()
-
-    def _coding(self) -> Coding:
+    def _solver(self) -> Solver:
         """Return how rows are coded, after checking the parameters that are words."""
         for name, choices in (("allocation", ALLOCATIONS), ("update", UPDATES)):
             if getattr(self, name) not in choices:
@@ -253,7 +227,7 @@ class ANT(SparseEstimator):
         if self.allocation == "global" and self.l1 is not None:
             raise ValueError('allocation="global" spends a budget of nonzeros; with l1 the penalty does that')
         nonzeros = DEFAULT_NONZEROS if self.nonzeros is None and self.l1 is None else self.nonzeros
-        return Coding(nonzeros, self.l1, self.nonnegative, self.refit)
+        return Solver(nonzeros, self.l1, self.nonnegative, self.refit)
 
     def _n_anchors(self, n_rows: int) -> int:
         """Return k, as far as it does not follow from given anchors."""
@@ -301,12 +275,12 @@ class ANT(SparseEstimator):
         return as_anchors(rows[chosen]), chosen
 
     def _knowledge(
-        self, coding: Coding, anchor_rows: NDArray[np.int64] | None, vocabulary: Vocabulary | None
+        self, solver: Solver, anchor_rows: NDArray[np.int64] | None, vocabulary: Vocabulary | None
     ) -> Knowledge | None:
         """Return what relations and negatives say about the penalty, or None if neither is given."""
         if self.relations is None and self.negatives is None:
             return None
-        if coding.l1 is None:
+        if solver.l1 is None:
             raise ValueError("relations and negatives change the penalty on T; pass l1 instead of nonzeros")
         if vocabulary is None:
             raise ValueError("relations and negatives are about words; fit on Vectors, which have them")
@@ -317,28 +291,28 @@ class ANT(SparseEstimator):
             )
         related = as_row_pairs(self.relations or (), "relations", vocabulary)
         negatives = as_row_pairs(self.negatives or (), "negatives", vocabulary)
-        return Knowledge(related, negatives, self.negative_weight, anchor_rows, len(vocabulary), coding.l1)
+        return Knowledge(related, negatives, self.negative_weight, anchor_rows, len(vocabulary), solver.l1)
 
-    def _code(
+    def _code_all(
         self,
         rows: NDArray[Any],
         anchors: NDArray[np.float32],
-        coding: Coding,
+        solver: Solver,
         knowledge: Knowledge | None,
         weights: NDArray[np.float64] | None,
         progress: Progress,
     ) -> Any:
         """Return T of all rows."""
-        if coding.nonzeros is not None and self.allocation == "global":
-            most = min(len(anchors), ROOM * coding.nonzeros)
+        if solver.nonzeros is not None and self.allocation == "global":
+            most = min(len(anchors), ROOM * solver.nonzeros)
             return omp_within(
-                rows, anchors, coding.nonzeros * len(rows), most,
+                rows, anchors, solver.nonzeros * len(rows), most,
                 weights=weights, nonnegative=self.nonnegative, progress=progress,
             )  # fmt: skip
         if knowledge is None:
-            return coding.code(rows, anchors, progress=progress)
-        transform = coding.code(rows, anchors, offsets=knowledge.offsets(), progress=progress)
+            return solver.code(rows, anchors, progress=progress)
+        transform = solver.code(rows, anchors, offsets=knowledge.offsets(), progress=progress)
         for some in knowledge.independent_rows():  # coordinate descent: rows without negative pairs among them at once
             offsets = knowledge.offsets(transform)[some]
-            transform = with_rows(transform, some, coding.code(rows[some], anchors, offsets=offsets))
+            transform = with_rows(transform, some, solver.code(rows[some], anchors, offsets=offsets))
         return transform

@@ -1,4 +1,4 @@
-"""What every estimator of the sparse wing shares: anchors, a transform, a table."""
+"""What every method of the sparse wing shares: anchors, a transform, a table."""
 
 from __future__ import annotations
 
@@ -8,35 +8,42 @@ import numpy as np
 
 from slimvec.blocks import row_blocks
 from slimvec.estimator import Estimator
+from slimvec.files.storage import open_table
+from slimvec.files.writing import checked_target
 from slimvec.progress import Progress, ignore
+from slimvec.sparse.parts import SparseParts
+from slimvec.sparse.product import Product
+from slimvec.sparse.table import SparseTable
+from slimvec.vectors.rows import MatrixRows, as_rows, as_training_rows, checksum, whole
 from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
+    import os
+
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from slimvec.sparse.table import SparseTable
-    from slimvec.vectors import Vectors
-
-
-PLAIN = bool | int | float | str
+    from slimvec.vectors.rows import Rows
 
 
 class SparseEstimator(Estimator):
-    """Base of the methods that write embeddings as E = T A. Subclasses have ``fit``, which sets both."""
+    """Base of the methods that write embeddings as E = T A; ``_fit`` sets both.
+
+    Their rows are in memory or mapped: files that can be read in order only are read whole.
+    """
 
     anchors_: NDArray[np.float32]
     transform_: Any
+    anchor_rows_: NDArray[np.int64] | None = None
+    anchor_words_: tuple[str, ...] | None = None
 
-    def fit(self, X: ArrayLike | Vectors, y: None = None, *, progress: Progress = ignore) -> Self:
-        """Learn anchors and transform; each subclass has its own."""
-        raise NotImplementedError
+    _seen: tuple[int, int, int]  # checksum of the rows that were fitted
 
-    def fit_transform(self, X: ArrayLike | Vectors, y: None = None) -> Any:
+    def fit_transform(self, X: Rows | ArrayLike, y: None = None) -> Any:
         """Fit, and return the transform of the same vectors.
 
         Parameters
         ----------
-        X : array_like, shape (n, d), or Vectors
+        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
         y : None
             Ignored.
 
@@ -49,22 +56,21 @@ class SparseEstimator(Estimator):
 
     def compress(
         self,
-        vectors: Vectors | ArrayLike,
+        vectors: Rows | ArrayLike,
         *,
         dtype: DTypeLike = "float32",
+        output: str | os.PathLike[str] | None = None,
         progress: Progress = ignore,
         **fit_arguments: Any,
     ) -> SparseTable:
-        """Fit on vectors and return them as a table of anchors and a sparse transform.
+        """Fit on vectors and return them as a table of anchors and a sparse transform: ``fit``, then :meth:`to_table`.
 
         Parameters
         ----------
-        vectors : Vectors or array_like, shape (n, d)
+        vectors : array_like, shape (n, d), or Vectors, VectorFile or other Rows
             With words, the table answers by word; a bare matrix gives a table whose rows are numbers.
-        dtype : {"float32", "float16", "int4"}
-            How the table stores the numbers of A and T: see :class:`slimvec.SparseTable`.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
+        dtype, output, progress
+            See :meth:`to_table`.
         **fit_arguments
             Passed to ``fit``.
 
@@ -72,33 +78,100 @@ class SparseEstimator(Estimator):
         -------
         SparseTable
             Where anchors are words, they are named; where the method can code new vectors, so can the table.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As from ``fit``.
+        OSError
+            If the output cannot be written.
         """
-        from slimvec.sparse.product import Factors
-        from slimvec.sparse.table import SparseTable
+        if output is not None:
+            checked_target(output)  # better said now than after an hour
+        rows = as_rows(vectors, "vectors")
+        self.fit(rows, progress=progress, **fit_arguments)
+        return self._table(self.transform_, rows.vocabulary, dtype, output)
 
-        self.fit(vectors, progress=progress, **fit_arguments)
-        factors = Factors.from_csr(self.anchors_, self.transform_, dtype)
-        words = getattr(vectors, "vocabulary", None)
-        named = getattr(self, "anchor_rows_", None)
-        anchor_words = None if words is None or named is None else Vocabulary(words[row] for row in named.tolist())
-        return SparseTable.from_parts(
-            factors, factors.inverse_norms(), words, anchor_words, self.coding_parameters(), self._description()
-        )
+    def to_table(
+        self,
+        source: Rows | ArrayLike,
+        *,
+        dtype: DTypeLike = "float32",
+        output: str | os.PathLike[str] | None = None,
+        progress: Progress = ignore,
+    ) -> SparseTable:
+        """Return vectors as a table on the anchors that were learnt before, from these vectors or from others.
 
-    def coding_parameters(self) -> dict[str, Any] | None:
-        """Return how new vectors are coded, in JSON's types, for the table; None if it cannot code any.
+        Parameters
+        ----------
+        source : array_like, shape (n, d), or Vectors, VectorFile or other Rows
+            The rows that were fitted get ``transform_``; others are coded as ``transform`` does.
+        dtype : {"float32", "float16", "int4"}
+            How the table stores the numbers of A and T: see :class:`slimvec.SparseTable`.
+        output : str or path, optional
+            Write the table to this file, and return it opened.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
 
         Returns
         -------
-        dict or None
-            What :func:`slimvec.sparse.solvers.solver.encode` takes.
-        """
-        return None
+        SparseTable
 
-    def _description(self) -> dict[str, Any]:
-        """Return how the table was made, in JSON's types; parameters that JSON cannot hold are left out."""
-        parameters = {name: value for name, value in self.get_params().items() if isinstance(value, PLAIN | None)}
-        return {"method": type(self).__name__, "parameters": parameters}
+        Raises
+        ------
+        ValueError
+            If not fitted, of the wrong width, or not finite; or for rows that were not fitted, if the method can code no
+            others.
+        OSError
+            If the output cannot be written.
+        """
+        self._require_fitted("transform_")
+        if output is not None:
+            checked_target(output)
+        rows = as_rows(source, "vectors", self.n_features_in_)
+        held = MatrixRows(whole(rows, progress))
+        transform = self.transform_ if checksum(held) == self._seen else self._code(held.matrix, progress)
+        return self._table(transform, rows.vocabulary, dtype, output)
+
+    def _learn_from(self, X: Rows | ArrayLike, progress: Progress, **extra: Any) -> Self:
+        rows = as_training_rows(X)
+        matrix = whole(rows, progress)
+        return super()._learn_from(MatrixRows(matrix, rows.vocabulary), progress, **extra)
+
+    def _finish(self, rows: Rows) -> None:
+        super()._finish(rows)
+        self._seen = checksum(rows)
+        words, named = rows.vocabulary, self.anchor_rows_
+        self.anchor_words_ = None if words is None or named is None else tuple(words[row] for row in named.tolist())
+
+    def _code(self, rows: NDArray[Any], progress: Progress) -> Any:  # noqa: ARG002 - for methods that can
+        """Return the transform of rows that were not fitted."""
+        name = type(self).__name__
+        raise ValueError(
+            f"vectors are not those that this {name} was fitted on, and it can code no others; use compress, which fits"
+        )
+
+    def _table(
+        self,
+        transform: Any,
+        words: Vocabulary | None,
+        dtype: DTypeLike,
+        output: str | os.PathLike[str] | None,
+    ) -> SparseTable:
+        product = Product.from_csr(self.anchors_, transform, dtype)
+        anchor_words = None if words is None or self.anchor_words_ is None else Vocabulary(self.anchor_words_)
+        solver, made_by = self._solver_parameters(), self._description()
+        parts = SparseParts(product, product.inverse_norms(), words, anchor_words, solver, made_by)
+        table = SparseTable.from_parts(parts)
+        if output is None:
+            return table
+        table.save(output)
+        opened: SparseTable = open_table(output)
+        return opened
+
+    def _solver_parameters(self) -> dict[str, Any] | None:
+        """Return how new vectors are coded, in JSON's types, for the table; None if it cannot code any."""
+        return None
 
     @property
     def n_parameters_(self) -> int:
@@ -107,11 +180,36 @@ class SparseEstimator(Estimator):
         return int(self.anchors_.size + self.transform_.nnz)
 
 
+class CodingEstimator(SparseEstimator):
+    """Base of methods that can code new rows; ``_code`` says how."""
+
+    def transform(self, X: Rows | ArrayLike, *, progress: Progress = ignore) -> Any:
+        """Code vectors on the fitted anchors.
+
+        Parameters
+        ----------
+        X : array_like, shape (m, d), or Vectors, VectorFile or other Rows
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        scipy.sparse.csr_array, shape (m, k), float32
+
+        Raises
+        ------
+        ValueError
+            If not fitted, of the wrong width, or not finite.
+        """
+        self._require_fitted("anchors_")
+        return self._code(whole(as_rows(X, "X", self.n_features_in_), progress), progress)
+
+
 def relative_residual(rows: NDArray[Any], anchors: NDArray[np.float32], transform: Any) -> float:
     """Return ‖X - TA‖ / ‖X‖, block by block; 0 for rows that are all zero."""
-    left = whole = 0.0
+    left = energy = 0.0
     for first, block in row_blocks(rows):
         exact = block.astype(np.float64)
         left += float(((exact - transform[first : first + len(block)] @ anchors) ** 2).sum())
-        whole += float((exact**2).sum())
-    return (left / whole) ** 0.5 if whole > 0 else 0.0
+        energy += float((exact**2).sum())
+    return (left / energy) ** 0.5 if energy > 0 else 0.0

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.progress import Progress, ignore
-from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.sparse.methods.base import CodingEstimator
 from slimvec.sparse.solvers.atoms import Atoms, sample_rows, to_unit
 from slimvec.sparse.solvers.kmeans import kmeans, nearest
 from slimvec.sparse.solvers.running import sparse, stack
-from slimvec.validation import as_generator, as_integer, as_training_matrix
+from slimvec.validation import as_generator, as_integer
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-    from slimvec.vectors import Vectors
+    from slimvec.progress import Progress
+    from slimvec.vectors.rows import MatrixRows
+
 
 DEFAULT_TRAIN_ROWS = 20_000
 
 
-class _Clustered(SparseEstimator):
+class _Clustered(CodingEstimator):
     """Anchors are centroids; how rows are written by them is the subclass's."""
 
     n_anchors: int
@@ -29,28 +30,8 @@ class _Clustered(SparseEstimator):
     max_train_rows: int | None
     random_state: int | np.random.Generator | None
 
-    def fit(
-        self,
-        X: ArrayLike | Vectors,
-        y: None = None,  # noqa: ARG002
-        *,
-        progress: Progress = ignore,
-    ) -> Self:
-        """Cluster a sample of the rows, then code all.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-        y : None
-            Ignored.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-        """
-        rows = as_training_matrix(X)
+    def _fit(self, X: MatrixRows, progress: Progress) -> None:
+        rows = X.matrix
         n = len(rows)
         k = as_integer(self.n_anchors, "n_anchors", 1, n, why=f": there are {n} rows")
         generator = as_generator(self.random_state)
@@ -58,26 +39,13 @@ class _Clustered(SparseEstimator):
         n_iter = as_integer(self.n_iter, "n_iter", 0)
         self.anchors_ = kmeans(self._prepare(sample), k, generator, n_iter, progress)
         self._after_clustering(sample)
-        self.n_features_in_ = rows.shape[1]
-        self.transform_ = self.transform(rows)
-        return self
+        self.transform_ = self._code(rows, progress)
 
-    def transform(self, X: ArrayLike | Vectors) -> Any:
-        """Code vectors by the fitted centroids.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-
-        Returns
-        -------
-        scipy.sparse.csr_array, shape (n, n_anchors), float32
-        """
-        self._require_fitted("anchors_")
+    def _code(self, rows: NDArray[Any], progress: Progress) -> Any:  # noqa: ARG002 - clustering is what takes time
         k = len(self.anchors_)
         parts = []
-        for _, block in Atoms.given(self.anchors_).blocks(X):
-            columns, values = self._code(block)
+        for _, block in Atoms.given(self.anchors_).blocks(rows):
+            columns, values = self._nearest(block)
             indptr = np.arange(len(block) + 1) * columns.shape[1]
             parts.append(sparse().csr_array((values.ravel(), columns.ravel(), indptr), shape=(len(block), k)))
             parts[-1].sort_indices()
@@ -90,7 +58,7 @@ class _Clustered(SparseEstimator):
     def _after_clustering(self, sample: NDArray[np.float32]) -> None:
         """Set what else coding needs."""
 
-    def _code(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _nearest(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the columns and values of some rows of T, both ``(m, s)``."""
         raise NotImplementedError
 
@@ -148,7 +116,7 @@ class VocabularyQuantization(_Clustered):
     def _prepare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return to_unit(rows)[0] if self.weighted else rows
 
-    def _code(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _nearest(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         columns, _ = nearest(self._prepare(rows), self.anchors_)
         if not self.weighted:
             return columns, np.ones((len(rows), 1), np.float32)
@@ -216,7 +184,7 @@ class PostSH(_Clustered):
         s = as_integer(self.nonzeros, "nonzeros", 1, k, why=f": there are {k} anchors")
         self.bandwidth_ = max(float(nearest(sample, self.anchors_, s)[1][:, -1].mean()), 1e-30)
 
-    def _code(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def _nearest(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         columns, distances = nearest(rows, self.anchors_, self.nonzeros)
         weights = np.exp((distances[:, :1] - distances) / self.bandwidth_)  # relative to the nearest: no underflow
         return columns, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.errors import missing_extra
-from slimvec.progress import Progress, ignore
-from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.errors import needs
+from slimvec.sparse.methods.base import CodingEstimator
 from slimvec.sparse.solvers.atoms import Atoms, as_float32
-from slimvec.sparse.solvers.running import n_rows, sparse
-from slimvec.validation import as_generator, as_integer, as_training_matrix
+from slimvec.sparse.solvers.running import sparse
+from slimvec.validation import as_generator, as_integer
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-    from slimvec.vectors import Vectors
+    from slimvec.progress import Progress
+    from slimvec.vectors.rows import MatrixRows
 
 TINY = 1e-8  # keeps logarithms finite, as the authors' code does
 INITIAL = 0.01  # weights start uniform within ± this
 CLIP = 0.001  # of the norm of all gradients, theirs too
 
 
-class CompositionalCodes(SparseEstimator):
+class CompositionalCodes(CodingEstimator):
     r"""Deep compositional code learning [1]_: ANT with M blocks of K anchors and a single 1 per block and row.
 
     Parameters
@@ -85,29 +85,8 @@ class CompositionalCodes(SparseEstimator):
         self.learning_rate = learning_rate
         self.random_state = random_state
 
-    def fit(
-        self,
-        X: ArrayLike | Vectors,
-        y: None = None,  # noqa: ARG002
-        *,
-        progress: Progress = ignore,
-    ) -> Self:
-        """Learn encoder and codebooks, then code all rows.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-        y : None
-            Ignored.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-        """
-        rows = as_training_matrix(X)
-        d = rows.shape[1]
+    def _fit(self, X: MatrixRows, progress: Progress) -> None:
+        rows = X.matrix
         m, k = as_integer(self.n_codebooks, "n_codebooks", 1), as_integer(self.n_codewords, "n_codewords", 2)
         sizes = as_integer(self.n_epochs, "n_epochs", 1), as_integer(self.batch_size, "batch_size", 1)
         generator = as_generator(self.random_state)
@@ -115,27 +94,14 @@ class CompositionalCodes(SparseEstimator):
         weights, losses = _train(sample, m, k, *sizes, self.learning_rate, generator, progress)
         self._encoder, self.losses_ = weights[:4], losses
         self.anchors_ = weights[4]
-        self.n_features_in_ = d
-        self.transform_ = self.transform(rows)
+        self.transform_ = self._code(rows, progress)
         self.codes_ = self.transform_.indices.reshape(len(rows), m).astype(np.int64) - k * np.arange(m)
-        return self
 
-    def transform(self, X: ArrayLike | Vectors) -> Any:
-        """Code vectors: the codeword with the highest score in each codebook.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-
-        Returns
-        -------
-        scipy.sparse.csr_array, shape (n, M K), float32
-        """
-        self._require_fitted("anchors_")
+    def _code(self, rows: NDArray[Any], progress: Progress) -> Any:  # noqa: ARG002 - learning is what takes time
         first_weights, first_bias, second_weights, second_bias = self._encoder
-        m, n = self.n_codebooks, n_rows(X)
+        m, n = self.n_codebooks, len(rows)
         columns = np.empty((n, m), np.int64)
-        for first, block in Atoms.given(self.anchors_).blocks(X):
+        for first, block in Atoms.given(self.anchors_).blocks(rows):
             hidden = np.tanh(block @ first_weights + first_bias)
             scores = (hidden @ second_weights + second_bias).reshape(len(block), m, -1)  # log softplus is monotone
             columns[first : first + len(block)] = scores.argmax(axis=2) + np.arange(m) * scores.shape[2]
@@ -154,10 +120,8 @@ def _train(
     progress: Progress,
 ) -> tuple[list[NDArray[np.float32]], NDArray[np.float64]]:
     """Return the encoder's two layers and the codebooks, and the loss of each epoch."""
-    try:
+    with needs("torch", "torch"):
         import torch
-    except ImportError:
-        raise missing_extra("torch", "torch") from None
     d, hidden = rows.shape[1], max(m * k // 2, 1)
     shapes = [(d, hidden), (hidden,), (hidden, m * k), (m * k,), (m * k, d)]
     start = [generator.uniform(-INITIAL, INITIAL, shape).astype(np.float32) for shape in shapes]

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slimvec.progress import Progress, ignore
 from slimvec.sparse.methods.base import SparseEstimator
 from slimvec.sparse.solvers.atoms import float32_blocks
 from slimvec.sparse.solvers.pursuit import refit
 from slimvec.sparse.solvers.running import sparse
 from slimvec.sparse.training.dictionary import DirectionMoments
-from slimvec.validation import as_generator, as_integer, as_training_matrix
+from slimvec.validation import as_generator, as_integer
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-    from slimvec.vectors import Vectors
+    from slimvec.progress import Progress
+    from slimvec.vectors.rows import MatrixRows
 
 
 class HashEmbedding(SparseEstimator):
@@ -80,28 +80,8 @@ class HashEmbedding(SparseEstimator):
         self.n_rounds = n_rounds
         self.random_state = random_state
 
-    def fit(
-        self,
-        X: ArrayLike | Vectors,
-        y: None = None,  # noqa: ARG002
-        *,
-        progress: Progress = ignore,
-    ) -> Self:
-        """Hash the rows, then fit anchors and importances.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-        y : None
-            Ignored.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-        """
-        rows = as_training_matrix(X)
+    def _fit(self, X: MatrixRows, progress: Progress) -> None:
+        rows = X.matrix
         k = as_integer(self.n_anchors, "n_anchors", 1)
         n_hashes = as_integer(self.n_hashes, "n_hashes", 1, k, why=f": there are {k} anchors")
         n_rounds = as_integer(self.n_rounds, "n_rounds", 0) if self.importance else 0
@@ -113,8 +93,6 @@ class HashEmbedding(SparseEstimator):
             anchors = self._fit_anchors(rows, transform)
             progress("learning importances", round_ + 1, n_rounds)
         self.anchors_, self.transform_ = anchors, transform
-        self.n_features_in_ = rows.shape[1]
-        return self
 
     @staticmethod
     def _fit_anchors(rows: NDArray[Any], transform: Any) -> NDArray[np.float32]:

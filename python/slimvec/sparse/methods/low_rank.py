@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.progress import Progress, ignore
-from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.sparse.methods.base import CodingEstimator
 from slimvec.sparse.solvers.atoms import Atoms, float32_blocks
-from slimvec.sparse.solvers.running import n_rows, sparse
-from slimvec.validation import as_integer, as_training_matrix
+from slimvec.sparse.solvers.running import sparse
+from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import NDArray
 
-    from slimvec.vectors import Vectors
+    from slimvec.progress import Progress
+    from slimvec.vectors.rows import MatrixRows
 
 
-class LowRank(SparseEstimator):
+class LowRank(CodingEstimator):
     """The best approximation of a given rank, by singular value decomposition: ANT with r anchors and a dense T.
 
     Parameters
@@ -59,28 +59,8 @@ class LowRank(SparseEstimator):
     def __init__(self, rank: int = 20) -> None:
         self.rank = rank
 
-    def fit(
-        self,
-        X: ArrayLike | Vectors,
-        y: None = None,  # noqa: ARG002
-        *,
-        progress: Progress = ignore,
-    ) -> Self:
-        """Find the directions, from the eigenvectors of XᵀX, and project.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-        y : None
-            Ignored.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-        """
-        rows = as_training_matrix(X)
+    def _fit(self, X: MatrixRows, progress: Progress) -> None:
+        rows = X.matrix
         d = rows.shape[1]
         rank = as_integer(self.rank, "rank", 1, d, why=f": the vectors have {d} dimensions")
         squares = np.zeros((d, d))
@@ -90,25 +70,12 @@ class LowRank(SparseEstimator):
         directions = np.linalg.eigh(squares)[1][:, ::-1][:, :rank].T
         largest = directions[np.arange(rank), np.abs(directions).argmax(axis=1)]
         self.anchors_ = (directions * np.sign(largest)[:, None]).astype(np.float32)  # LAPACK leaves the signs open
-        self.n_features_in_ = d
-        self.transform_ = self.transform(rows)
-        return self
+        self.transform_ = self._code(rows, progress)
 
-    def transform(self, X: ArrayLike | Vectors) -> Any:
-        """Project vectors.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-
-        Returns
-        -------
-        scipy.sparse.csr_array, shape (n, r), float32
-        """
-        self._require_fitted("anchors_")
-        n, rank = n_rows(X), len(self.anchors_)
+    def _code(self, rows: NDArray[Any], progress: Progress) -> Any:  # noqa: ARG002 - one product
+        n, rank = len(rows), len(self.anchors_)
         values = np.empty((n, rank), np.float32)
-        for first, block in Atoms.given(self.anchors_).blocks(X):
+        for first, block in Atoms.given(self.anchors_).blocks(rows):
             values[first : first + len(block)] = block @ self.anchors_.T
         columns = np.tile(np.arange(rank, dtype=np.int32), n)
         return sparse().csr_array((values.ravel(), columns, np.arange(n + 1) * rank), shape=(n, rank))

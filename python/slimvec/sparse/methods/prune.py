@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.progress import Progress, ignore
-from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.sparse.methods.base import CodingEstimator
 from slimvec.sparse.solvers.atoms import float32_blocks
 from slimvec.sparse.solvers.running import sparse
-from slimvec.validation import as_matrix, as_training_matrix
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import NDArray
 
-    from slimvec.vectors import Vectors
+    from slimvec.progress import Progress
+    from slimvec.vectors.rows import MatrixRows
 
 
-class Prune(SparseEstimator):
+class Prune(CodingEstimator):
     """Keep the largest entries of the whole matrix by magnitude: ANT with A = I.
 
     Parameters
@@ -55,28 +54,8 @@ class Prune(SparseEstimator):
     def __init__(self, sparsity: float = 0.95) -> None:
         self.sparsity = sparsity
 
-    def fit(
-        self,
-        X: ArrayLike | Vectors,
-        y: None = None,  # noqa: ARG002
-        *,
-        progress: Progress = ignore,  # noqa: ARG002
-    ) -> Self:
-        """Find the threshold and prune.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-        y : None
-            Ignored.
-        progress : callable, optional
-            Not called.
-
-        Returns
-        -------
-        self
-        """
-        rows = as_training_matrix(X)
+    def _fit(self, X: MatrixRows, progress: Progress) -> None:
+        rows = X.matrix
         if not 0 <= self.sparsity < 1:
             raise ValueError(f"sparsity={self.sparsity}; expected at least 0 and below 1")
         magnitudes = np.empty(rows.shape, np.float32)
@@ -86,23 +65,9 @@ class Prune(SparseEstimator):
         magnitudes.ravel().partition(rows.size - kept)
         self.threshold_ = float(magnitudes.ravel()[rows.size - kept])
         self.anchors_ = np.eye(rows.shape[1], dtype=np.float32)
-        self.n_features_in_ = rows.shape[1]
-        self.transform_ = self.transform(rows)
-        return self
+        self.transform_ = self._code(rows, progress)
 
-    def transform(self, X: ArrayLike | Vectors) -> Any:
-        """Prune vectors by the fitted threshold.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-
-        Returns
-        -------
-        scipy.sparse.csr_array, shape (n, d), float32
-        """
-        self._require_fitted("threshold_")
-        rows = as_matrix(X, "X", len(self.anchors_))
+    def _code(self, rows: NDArray[Any], progress: Progress) -> Any:  # noqa: ARG002 - it takes no time
         parts = [
             sparse().csr_array(np.where(np.abs(block) >= self.threshold_, block, np.float32(0)))
             for _, block in float32_blocks(rows)

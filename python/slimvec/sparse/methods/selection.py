@@ -12,14 +12,14 @@ from slimvec.sparse.solvers.atoms import as_anchors
 from slimvec.sparse.solvers.budget import as_weights
 from slimvec.sparse.solvers.running import sparse
 from slimvec.sparse.training.anchors import tf_idf, top_rows
-from slimvec.validation import as_integer, as_training_matrix
+from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.vectors import Vectors
+    from slimvec.vectors.rows import MatrixRows, Rows
 
 
 class FrequencySelection(SparseEstimator):
@@ -60,17 +60,17 @@ class FrequencySelection(SparseEstimator):
 
     def fit(
         self,
-        X: ArrayLike | Vectors,
+        X: Rows | ArrayLike,
         y: None = None,  # noqa: ARG002
         *,
         counts: ArrayLike | None = None,
-        progress: Progress = ignore,  # noqa: ARG002
+        progress: Progress = ignore,
     ) -> Self:
         """Select rows.
 
         Parameters
         ----------
-        X : array_like, shape (n, d), or Vectors
+        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
         y : None
             Ignored.
         counts : array_like, shape (n,), optional
@@ -82,20 +82,20 @@ class FrequencySelection(SparseEstimator):
         -------
         self
         """
-        rows = as_training_matrix(X)
-        k = as_integer(self.n_anchors, "n_anchors", 1, len(rows), why=f": there are {len(rows)} rows")
-        return self._select(
-            rows, np.arange(k) if counts is None else top_rows(as_weights(counts, len(rows), "counts"), k)
-        )
+        return self._learn_from(X, progress, counts=counts)
 
-    def _select(self, rows: NDArray[Any], chosen: NDArray[np.int64]) -> Self:
+    def _fit(self, rows: MatrixRows, progress: Progress, *, counts: ArrayLike | None = None) -> None:  # noqa: ARG002
+        n = len(rows)
+        k = as_integer(self.n_anchors, "n_anchors", 1, n, why=f": there are {n} rows")
+        chosen = np.arange(k) if counts is None else top_rows(as_weights(counts, n, "counts"), k)
+        self._select(rows.matrix, chosen)
+
+    def _select(self, rows: NDArray[Any], chosen: NDArray[np.int64]) -> None:
         ones = np.ones(len(chosen), np.float32)
         shape = (len(rows), len(chosen))
         self.anchors_ = as_anchors(rows[chosen], "X")
         self.transform_ = sparse().csr_array((ones, (chosen, np.arange(len(chosen)))), shape=shape)
         self.anchor_rows_ = chosen
-        self.n_features_in_ = rows.shape[1]
-        return self
 
 
 class TfIdfSelection(FrequencySelection):
@@ -122,17 +122,17 @@ class TfIdfSelection(FrequencySelection):
 
     def fit(  # type: ignore[override]
         self,
-        X: Vectors,
+        X: Rows | ArrayLike,
         y: None = None,  # noqa: ARG002
         *,
         documents: Iterable[Iterable[str]],
-        progress: Progress = ignore,  # noqa: ARG002
+        progress: Progress = ignore,
     ) -> Self:
         """Select rows.
 
         Parameters
         ----------
-        X : Vectors
+        X : Vectors, VectorFile or other Rows
             With words.
         y : None
             Ignored.
@@ -145,8 +145,15 @@ class TfIdfSelection(FrequencySelection):
         -------
         self
         """
-        rows = as_training_matrix(X)
-        words = getattr(X, "words", None)
-        if words is None:
+        return self._learn_from(X, progress, documents=documents)
+
+    def _fit(  # type: ignore[override]
+        self,
+        rows: MatrixRows,
+        progress: Progress,  # noqa: ARG002
+        *,
+        documents: Iterable[Iterable[str]],
+    ) -> None:
+        if rows.vocabulary is None:
             raise ValueError("TfIdfSelection counts words; fit on Vectors, which have them")
-        return self._select(rows, top_rows(tf_idf(documents, words), self.n_anchors))
+        self._select(rows.matrix, top_rows(tf_idf(documents, rows.vocabulary.words), self.n_anchors))

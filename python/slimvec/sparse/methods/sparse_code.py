@@ -8,21 +8,19 @@ import numpy as np
 
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.methods.ant import ANT
-from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.sparse.methods.base import CodingEstimator
 from slimvec.sparse.methods.selection import FrequencySelection
 from slimvec.sparse.solvers.atoms import as_float32
-from slimvec.sparse.solvers.budget import as_weights
 from slimvec.sparse.solvers.lasso import as_penalty, lasso
 from slimvec.sparse.training.relations import with_rows
-from slimvec.validation import as_matrix, as_training_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.vectors import Vectors
+    from slimvec.vectors.rows import MatrixRows, Rows
 
 
-class SparseCode(SparseEstimator):
+class SparseCode(CodingEstimator):
     """Rare words as sparse combinations of frequent ones (Chen et al. 2016): ANT with frequent rows as fixed anchors.
 
     Parameters
@@ -70,7 +68,7 @@ class SparseCode(SparseEstimator):
 
     def fit(
         self,
-        X: ArrayLike | Vectors,
+        X: Rows | ArrayLike,
         y: None = None,  # noqa: ARG002
         *,
         counts: ArrayLike | None = None,
@@ -80,7 +78,7 @@ class SparseCode(SparseEstimator):
 
         Parameters
         ----------
-        X : array_like, shape (n, d), or Vectors
+        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
         y : None
             Ignored.
         counts : array_like, shape (n,), optional
@@ -92,31 +90,15 @@ class SparseCode(SparseEstimator):
         -------
         self
         """
-        rows = as_training_matrix(X)
-        weights = None if counts is None else as_weights(counts, len(rows), "counts")
-        selection = FrequencySelection(self.n_anchors).fit(rows, counts=weights)
-        chosen = selection.anchor_rows_
-        self.anchors_, self.anchor_rows_ = selection.anchors_, chosen
-        coded = self.transform(rows, progress=progress)
-        self.transform_ = with_rows(coded, chosen, selection.transform_[chosen])
-        self.n_features_in_ = rows.shape[1]
-        return self
+        return self._learn_from(X, progress, counts=counts)
 
-    def transform(self, X: ArrayLike | Vectors, *, progress: Progress = ignore) -> Any:
-        """Code vectors on the frequent words.
+    def _fit(self, rows: MatrixRows, progress: Progress, *, counts: ArrayLike | None = None) -> None:
+        selection = FrequencySelection(self.n_anchors).fit(rows, counts=counts)
+        self.anchors_, self.anchor_rows_ = selection.anchors_, selection.anchor_rows_
+        coded = self._code(rows.matrix, progress)
+        self.transform_ = with_rows(coded, self.anchor_rows_, selection.transform_[self.anchor_rows_])
 
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        scipy.sparse.csr_array, shape (n, n_anchors), float32
-        """
-        self._require_fitted("anchors_")
-        rows = as_matrix(X, "X", self.anchors_.shape[1])
+    def _code(self, rows: NDArray[Any], progress: Progress) -> Any:
         column = as_penalty(self.sum_to_one) ** 0.5
         half = as_penalty(self.l1) / 2  # theirs has no ½ before the square
         return lasso(_with_column(rows, column), _with_column(self.anchors_, column), half, nonnegative=True,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Coding:
+class Solver:
     """How rows are coded on given anchors: by a number of non-zeros, or by a penalty.
 
     Attributes
@@ -50,8 +50,8 @@ class Coding:
                 raise TypeError(f"{name}={getattr(self, name)!r} is not True or False")
 
     @classmethod
-    def from_parameters(cls, parameters: dict[str, Any]) -> Coding:
-        """Return the coding that :meth:`to_parameters` described."""
+    def from_parameters(cls, parameters: dict[str, Any]) -> Solver:
+        """Return the solver that :meth:`to_parameters` described."""
         unknown = set(parameters) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"parameters holds {sorted(unknown)}, which this version does not know")
@@ -93,7 +93,7 @@ def encode(X: ArrayLike | Vectors, anchors: ArrayLike, parameters: dict[str, Any
     X : array_like, shape (m, d)
     anchors : array_like, shape (k, d)
     parameters : dict
-        ``nonzeros`` or ``l1``, ``nonnegative``, ``refit``: as :class:`Coding` describes itself.
+        ``nonzeros`` or ``l1``, ``nonnegative``, ``refit``: as :class:`Solver` describes itself.
 
     Returns
     -------
@@ -109,4 +109,4 @@ def encode(X: ArrayLike | Vectors, anchors: ArrayLike, parameters: dict[str, Any
     >>> encode([[0.0, 2.0]], [[1.0, 0.0], [0.0, 1.0]], {"nonzeros": 1}).toarray()
     array([[0., 2.]], dtype=float32)
     """
-    return Coding.from_parameters(parameters).code(X, anchors)
+    return Solver.from_parameters(parameters).code(X, anchors)

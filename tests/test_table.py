@@ -212,7 +212,7 @@ class TestBadInput:
 
     def test_construction(self):
         codes = random_codes(3, 12)
-        with pytest.raises(ValueError, match="2 words for 3 codes"):
+        with pytest.raises(ValueError, match="words has 2 words; expected 3, one each"):
             sv.BinaryTable(codes, 12, words=["a", "b"])
         with pytest.raises(ValueError, match="words holds 'a' twice"):
             sv.BinaryTable(codes, 12, words=["a", "b", "a"])

@@ -1,11 +1,12 @@
-"""What searches return."""
+"""What searches return, and the order in which they do: best first, ties by row."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -56,3 +57,12 @@ class ScoreResult(NamedTuple):
 
     scores: NDArray[np.float32]
     indices: NDArray[np.int64]
+
+
+def largest(values: NDArray[np.floating[Any]], k: int) -> NDArray[np.intp]:
+    """Return the positions of the k largest values, largest first, ties by the lower position."""
+    kth = np.partition(values, -k)[-k]
+    above = np.flatnonzero(values > kth)
+    level = np.flatnonzero(values == kth)[: k - len(above)]
+    candidates = np.concatenate([above, level])
+    return candidates[np.lexsort((candidates, -values[candidates]))]

@@ -77,6 +77,11 @@ def as_integer(value: Any, name: str, minimum: int, maximum: int | None = None, 
     return number
 
 
+def as_count(k: Any, n: int) -> int:
+    """Return how many of ``n`` things are wanted: k, at least 1, or all of fewer."""
+    return min(as_integer(k, "k", 1), n)
+
+
 def as_generator(random_state: Any) -> np.random.Generator:
     """Return the random generator that ``random_state`` stands for: a seed, a generator, or None for a fresh one."""
     if random_state is None or isinstance(random_state, np.random.Generator):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from slimvec import _core
 from slimvec.errors import FormatError, UnknownWordError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -242,70 +241,7 @@ def optional_vocabulary(words: Iterable[str] | None, n: int, name: str) -> Vocab
     """Return the vocabulary of ``words``, which errors call ``name``, if there are any: there must be ``n``."""
     if words is None:
         return None
-    vocabulary = Vocabulary(words)
+    vocabulary = words if isinstance(words, Vocabulary) else Vocabulary(words)
     if len(vocabulary) != n:
         raise ValueError(f"{name} has {len(vocabulary)} words; expected {n}, one each")
     return vocabulary
-
-
-def resolve_rows(
-    keys: Sequence[Any] | NDArray[Any], name: str, n_rows: int, vocabulary: Vocabulary | None
-) -> NDArray[np.int64]:
-    """Return the row numbers of words and row numbers, mixed as they come.
-
-    Raises
-    ------
-    KeyError
-        For a word that is unknown, or any word where there is no vocabulary.
-    IndexError
-        For a row number outside ``0 ... n_rows - 1``.
-    TypeError
-        For a lone string, and for anything that is neither a word nor an integer.
-    """
-    if isinstance(keys, str):
-        raise TypeError(f"{name}={keys!r} is a string; expected a list of words or row numbers, such as [{keys!r}]")
-    if isinstance(keys, np.ndarray) and keys.dtype.kind in "iu" and keys.ndim == 1:
-        outside = (keys < 0) | (keys >= n_rows)
-        if outside.any():
-            raise _outside(int(keys[outside.argmax()]), n_rows)
-        return keys.astype(np.int64)
-    if isinstance(keys, bytes | bytearray) or not isinstance(keys, Iterable):
-        raise TypeError(f"{name}={keys!r} is {type(keys).__name__}; expected a list of words or row numbers")
-    return np.array([resolve_row(key, name, n_rows, vocabulary) for key in keys], np.int64)
-
-
-def allowed_rows(mask: Any, name: str, n_rows: int, row: str) -> NDArray[np.bool_]:
-    """Return a bool per row from a bool per row or from row numbers; errors call them ``name`` and a row ``row``.
-
-    Raises
-    ------
-    ValueError, IndexError, TypeError, KeyError
-        For a wrong number of bools, a row number outside, or something else.
-    """
-    array = np.asarray(mask)
-    if array.dtype == bool:
-        if array.shape != (n_rows,):
-            raise ValueError(f"{name} has shape {array.shape}; expected ({n_rows},), one bool per {row}")
-        return array
-    allowed = np.zeros(n_rows, bool)
-    allowed[resolve_rows(array.ravel() if array.size else [], name, n_rows, None)] = True
-    return allowed
-
-
-def resolve_row(key: Any, name: str, n_rows: int, vocabulary: Vocabulary | None) -> int:
-    """Return the row number of a word or row number; errors as :func:`resolve_rows`."""
-    if isinstance(key, str):
-        if vocabulary is None:
-            raise KeyError(f"unknown word {key!r}: this table has no words, only row numbers 0 ... {n_rows - 1}")
-        return vocabulary.row(key)
-    if isinstance(key, int | np.integer) and not isinstance(key, bool):
-        row = int(key)
-        if not 0 <= row < n_rows:
-            raise _outside(row, n_rows)
-        return row
-    raise TypeError(f"{name} holds {key!r} of type {type(key).__name__}; expected words (str) or row numbers (int)")
-
-
-def _outside(row: int, n_rows: int) -> IndexError:
-    rows = f"the table's rows 0 ... {n_rows - 1}" if n_rows else "the table, which is empty"
-    return IndexError(f"row {row} is outside {rows}")

@@ -17,8 +17,8 @@ import numpy as np
 
 from slimvec import _core, isa, pages
 from slimvec.blocks import row_blocks
+from slimvec.lookup import allowed_rows
 from slimvec.validation import as_codes, as_integer, as_matrix
-from slimvec.vocabulary import allowed_rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

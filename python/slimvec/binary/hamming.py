@@ -10,10 +10,11 @@ import numpy as np
 from slimvec.binary.codes import BlockedCodes
 from slimvec.files.storage import register
 from slimvec.files.writing import save_table
+from slimvec.lookup import allowed_rows, resolve_rows
 from slimvec.pages import resident_bytes
 from slimvec.results import RangeResult, SearchResult
-from slimvec.validation import as_codes, as_integer, as_threads
-from slimvec.vocabulary import allowed_rows, resolve_rows
+from slimvec.table import describe
+from slimvec.validation import as_codes, as_count, as_integer, as_threads
 
 if TYPE_CHECKING:
     import os
@@ -98,7 +99,7 @@ class HammingIndex:
         codes : array_like, shape (n_queries, ceil(n_bits / 8)), uint8
             Packed queries.
         k : int
-            Neighbours per query, from 1 to the number of codes.
+            Neighbours per query; of a smaller index, all codes.
         threads : int, optional
             At most this many threads; by default as many as the process may use. Small searches use fewer.
         mask : array_like, optional
@@ -116,7 +117,7 @@ class HammingIndex:
         TypeError
             If ``codes`` is not uint8, or ``mask`` holds neither bools nor integers.
         ValueError
-            If the width of ``codes`` or the length of ``mask`` does not fit, or ``k`` or ``threads`` is out of range.
+            If the width of ``codes`` or the length of ``mask`` does not fit, or ``k`` or ``threads`` is below 1.
         IndexError
             If ``mask`` holds a row number outside the index.
 
@@ -131,7 +132,7 @@ class HammingIndex:
         """
         queries = as_codes(codes, "codes", self.n_bits)
         table = self._codes
-        k = as_integer(k, "k", 1, table.n_codes, why=", the number of codes")
+        k = as_count(k, table.n_codes)
         return SearchResult(*table.search(queries, k, _packed(mask, table), as_threads(threads)))
 
     def range_search(
@@ -328,6 +329,21 @@ class HammingIndex:
         resident = resident_bytes([codes.blocks])
         return {"kind": self.kind, "rows": codes.n_codes, "bits": codes.n_bits, "bytes": sizes, "resident": resident}
 
+    def describe(self, file_bytes: int) -> list[tuple[str, str]]:
+        """Return what the command line prints of the index.
+
+        Parameters
+        ----------
+        file_bytes : int
+            Size of its file.
+
+        Returns
+        -------
+        list of (label, text)
+        """
+        info = self.info()
+        return describe(info, codes_shape(info), "bits", file_bytes)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a file that :func:`slimvec.open` maps; see :meth:`BinaryTable.save`.
 
@@ -348,6 +364,12 @@ class HammingIndex:
     def from_content(cls, content: Content) -> HammingIndex:
         """Return the index that a file's content describes, mapped."""
         return cls.from_blocks(BlockedCodes.from_content(content))
+
+
+def codes_shape(info: dict[str, Any]) -> tuple[str, str]:
+    """Return what rows of codes are, as a label and a text."""
+    dimension = info.get("dimension")
+    return "bits", f"{info['bits']} per row" + (f", from {dimension} floats" if dimension else "")
 
 
 def _packed(mask: ArrayLike | None, table: BlockedCodes) -> NDArray[np.uint8] | None:

@@ -33,6 +33,9 @@ class BinaryParts:
 
     kind = "binary"
 
+    def __len__(self) -> int:
+        return self.codes.n_codes
+
     def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the facts and tensors of a file."""
         facts: dict[str, Any] = {

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
 
 from slimvec.binary.asymmetric import FloatQueries, Metric, as_originals, rescore, rescore_exactly, scan
 from slimvec.binary.hamming import HammingIndex
-from slimvec.validation import as_integer, as_matrix, as_threads
+from slimvec.binary.similarity import cosines_of
+from slimvec.results import ScoreResult
+from slimvec.validation import as_count, as_integer, as_threads, check_width
+from slimvec.vectors.rows import as_rows, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.binary.codes import BlockedCodes
     from slimvec.binary.encoder import Encoder
     from slimvec.binary.factors import Factors
-    from slimvec.results import ScoreResult, SearchResult
-    from slimvec.vectors import Vectors
+    from slimvec.results import SearchResult
+    from slimvec.vectors.rows import Rows
 
 SCAN_CANDIDATES = 100  # rows that a full scan hands to the originals, beyond k
 
 
 @dataclass(frozen=True, eq=False)
 class TableSearch:
-    """One search over the parts of a table, which may lack an encoder or factors."""
+    """One search over the parts of a table, which may lack factors."""
 
     table: BlockedCodes
-    encoder: Encoder | None
+    encoder: Encoder
     factors: Factors | None
     metric: Metric
     mask: ArrayLike | None
@@ -45,17 +49,17 @@ class TableSearch:
         return HammingIndex.from_blocks(self.table).search(queries, k, self.threads, self.mask)
 
     def floats(
-        self, queries: ArrayLike | Vectors, k: int, oversample: int | None, originals: ArrayLike | None
-    ) -> SearchResult | ScoreResult:
+        self, queries: Rows | ArrayLike, k: int, oversample: int | None, originals: ArrayLike | None
+    ) -> ScoreResult:
         """Search float vectors by as many stages as the table and the originals allow."""
-        if self.encoder is None:
-            raise ValueError("queries: this table has no encoder (mean and projection), so it takes packed codes only")
-        rows = as_matrix(queries, "queries", len(self.encoder.mean))
-        k = as_integer(k, "k", 1, self.table.n_codes, why=", the number of codes")
+        rows = self._as_queries(queries)
+        k = as_count(k, self.table.n_codes)
         oversample = None if oversample is None else as_integer(oversample, "oversample", 1)
-        best: Callable[[int], SearchResult | ScoreResult]
+        best: Callable[[int], ScoreResult]
         if self.factors is None:
-            best = partial(self.codes, self.encoder.encode(rows, "queries"))
+            if self.metric == "dot" and originals is None:
+                raise ValueError('metric="dot" needs the lengths of rows; expected a table with factors, or originals')
+            best = partial(self._code_cosines, self.encoder.encode(rows, "queries"))
         else:
             prepared = FloatQueries.prepare(rows, self.encoder, self.factors, self.metric)
             best = partial(self._scores, prepared, self.factors, oversample)
@@ -64,6 +68,20 @@ class TableSearch:
         matrix = as_originals(originals, self.table.n_codes, rows.shape[1])
         candidates = best(self._at_most_all(k + SCAN_CANDIDATES if oversample is None else oversample * k))
         return rescore_exactly(matrix, rows, candidates.indices, k, self.metric)
+
+    def _as_queries(self, queries: Rows | ArrayLike) -> NDArray[Any]:
+        matrix = whole(as_rows(queries, "queries"))
+        code_size = -(-self.table.n_bits // 8)
+        if matrix.dtype == np.uint8 and matrix.shape[1] == code_size != len(self.encoder.mean):
+            raise ValueError(f"queries has {code_size} columns of uint8, as packed codes; search them by search_codes")
+        check_width(matrix.shape[1], "queries", len(self.encoder.mean))
+        return matrix
+
+    def _code_cosines(self, codes: NDArray[np.uint8], k: int) -> ScoreResult:
+        distances, rows = self.codes(codes, k)
+        cosines = cosines_of(distances, self.table.n_bits)
+        cosines[rows < 0] = -np.inf  # a mask that allows fewer than k
+        return ScoreResult(cosines.astype(np.float32), rows)
 
     def _scores(self, queries: FloatQueries, factors: Factors, oversample: int | None, k: int) -> ScoreResult:
         n_threads = as_threads(self.threads)

@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.encoder import Encoder
-from slimvec.binary.lookup import CodeRows
+from slimvec.binary.hamming import HammingIndex, codes_shape
+from slimvec.binary.lookup import bag_mean, reconstruct, require_factors
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.search import TableSearch
-from slimvec.binary.similarity import most_similar
+from slimvec.binary.similarity import nearest_to_code, nearest_to_sum
 from slimvec.files.storage import register
-from slimvec.files.writing import save_table
-from slimvec.pages import resident_bytes
+from slimvec.table import Table
 from slimvec.validation import as_codes, as_integer
-from slimvec.vocabulary import Vocabulary
+from slimvec.vocabulary import optional_vocabulary
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.binary.asymmetric import Metric
     from slimvec.files.storage import Content
+    from slimvec.lookup import Name
     from slimvec.results import ScoreResult, SearchResult
-    from slimvec.vectors import Vectors
+    from slimvec.vectors.rows import Rows
 
 
-class BinaryTable(CodeRows):
+class BinaryTable(Table):
     """Binary codes with, optionally, the words they stand for and the encoder that made them.
 
     Made by :meth:`slimvec.IIQ.compress`, opened by :func:`slimvec.open`, or built by hand from codes.
@@ -63,7 +64,8 @@ class BinaryTable(CodeRows):
     [('dog', 0.333), ('sea', -1.0)]
     """
 
-    kind = "binary"
+    kind = BinaryParts.kind
+    _parts: BinaryParts
 
     def __init__(
         self,
@@ -85,24 +87,35 @@ class BinaryTable(CodeRows):
                     f"mean has shape {encoder.mean.shape} and projection {encoder.projection.shape}; "
                     f"expected (d,) and (d, {n_bits})"
                 )
-        vocabulary = None if words is None else Vocabulary(words)
-        if vocabulary is not None and len(vocabulary) != len(packed):
-            raise ValueError(f"there are {len(vocabulary)} words for {len(packed)} codes; expected one each")
+        vocabulary = optional_vocabulary(words, len(packed), "words")
         super().__init__(BinaryParts(BlockedCodes.from_rows(packed, n_bits), vocabulary, encoder))
+
+    @classmethod
+    def from_content(cls, content: Content) -> BinaryTable:
+        """Return the table that a file's content describes, mapped, after checking that its parts fit each other."""
+        return cls.from_parts(BinaryParts.from_content(content))
 
     def __repr__(self) -> str:
         words = "" if self.vocabulary is None else ", with words"
         return f"<slimvec.BinaryTable: {len(self)} codes of {self.n_bits} bits{words}>"
 
     @property
-    def compression_ratio(self) -> float | None:
-        """Bits of a float32 row over bits of a code and its factors; None if the dimension is not known."""
-        encoder = self._parts.encoder
-        return None if encoder is None else 32 * len(encoder.mean) / (self.n_bits + self._factor_bits)
+    def n_bits(self) -> int:
+        """Bits per code, and the width of the rows that :meth:`lookup` returns."""
+        return self._parts.codes.n_bits
 
     @property
-    def _factor_bits(self) -> int:
-        return 0 if self._parts.factors is None else self._parts.factors.bits
+    def dim(self) -> int:
+        """Width of the vectors that the table was made from; of bare codes, ``n_bits``."""
+        encoder = self._parts.encoder
+        return self.n_bits if encoder is None else len(encoder.mean)
+
+    @property
+    def compression_ratio(self) -> float | None:
+        """Bits of a float32 row over bits of a code and its factors; None if the dimension is not known."""
+        factors = self._parts.factors
+        factor_bits = 0 if factors is None else factors.bits
+        return None if self._parts.encoder is None else 32 * self.dim / (self.n_bits + factor_bits)
 
     def info(self) -> dict[str, Any]:
         """Describe the table.
@@ -117,31 +130,119 @@ class BinaryTable(CodeRows):
             ``stored_ratio`` (float32 matrix over all that is stored but the words; None where the dimension is not
             known).
         """
-        encoder = self._parts.encoder
-        dimension = None if encoder is None else len(encoder.mean)
+        encoder, factors = self._parts.encoder, self._parts.factors
         sizes = {
             "codes": self._parts.codes.blocks.nbytes,
-            "factors": 0 if self._parts.factors is None else self._parts.factors.values.nbytes,
+            "factors": 0 if factors is None else factors.values.nbytes,
             "encoder": 0 if encoder is None else encoder.mean.nbytes + encoder.projection.nbytes,
         }
-        stored = sum(sizes.values())
-        return {
-            "kind": self.kind,
-            "rows": len(self),
-            "bits": self.n_bits,
-            "dimension": dimension,
-            "made_by": dict(self._parts.made_by),
-            "bytes": {**sizes, "words": 0 if self.vocabulary is None else self.vocabulary.nbytes},
-            "resident": resident_bytes(self._parts.arrays()),
-            "compression_ratio": self.compression_ratio,
-            "stored_ratio": 4 * len(self) * dimension / stored if dimension and stored else None,
-        }
+        return self._info(sizes, None if encoder is None else self.dim, bits=self.n_bits)
+
+    def _shape(self, info: dict[str, Any]) -> tuple[str, str]:
+        return codes_shape(info)
+
+    def _counted(self, info: dict[str, Any]) -> str:  # noqa: ARG002
+        return "bits"
+
+    # ---- rows as vectors
+
+    def lookup(self, keys: Sequence[Name] | NDArray[np.integer], *, original: bool = False) -> NDArray[np.float32]:
+        """Return the codes of words or rows as vectors.
+
+        Parameters
+        ----------
+        keys : sequence of str and int, or integer array
+            Words, row numbers, or both.
+        original : bool
+            Return vectors like those that the table was made from: m + ρ s P b, where b is the code and s its scale.
+            Needs factors (``compress(..., factors=True)``).
+
+        Returns
+        -------
+        ndarray, shape (len(keys), n_bits), float32
+            Entries -1 and +1; with ``original``, shape (len(keys), d).
+
+        Raises
+        ------
+        KeyError
+            For an unknown word; the message names near spellings.
+        IndexError
+            For a row number outside the table.
+        ValueError
+            If ``original`` is asked of a table without factors.
+
+        Examples
+        --------
+        >>> import slimvec as sv
+        >>> table = sv.BinaryTable(sv.pack([[1, -1]]), 2, words=["cat"])
+        >>> table.lookup(["cat", 0])
+        array([[ 1., -1.],
+               [ 1., -1.]], dtype=float32)
+        """
+        rows = self._rows(keys, "keys")
+        return reconstruct(self._parts, rows) if original else self._parts.codes.lookup(rows)
+
+    def codes(self, keys: Sequence[Name] | NDArray[np.integer] | None = None) -> NDArray[np.uint8]:
+        """Return packed codes, of all rows or of some.
+
+        Parameters
+        ----------
+        keys : sequence of str and int, or integer array, optional
+            By default all rows.
+
+        Returns
+        -------
+        ndarray, shape (len(keys), ceil(n_bits / 8)), uint8
+            As faiss ``IndexBinaryFlat`` and usearch take them.
+
+        Examples
+        --------
+        >>> import slimvec as sv
+        >>> sv.BinaryTable(sv.pack([[1, -1], [1, 1]]), 2).codes()
+        array([[1],
+               [3]], dtype=uint8)
+        """
+        return self._parts.codes.read(np.arange(len(self)) if keys is None else self._rows(keys, "keys"))
+
+    def encode(self, vectors: Rows | ArrayLike) -> NDArray[np.uint8]:
+        """Return the packed codes of new float vectors, made as the table's own were.
+
+        Parameters
+        ----------
+        vectors : array_like, shape (m, d), or Vectors, VectorFile or other Rows
+            In the space of the original vectors.
+
+        Returns
+        -------
+        ndarray, shape (m, ceil(n_bits / 8)), uint8
+
+        Raises
+        ------
+        ValueError
+            If the table has no encoder, the width is wrong, or a value is not finite.
+        """
+        return self._require_encoder("vectors").encode(vectors, "vectors")
+
+    def _require_encoder(self, name: str) -> Encoder:
+        if self._parts.encoder is None:
+            raise ValueError(f"{name}: this table has no encoder (mean and projection), so it takes packed codes only")
+        return self._parts.encoder
+
+    def _bag_mean(
+        self, rows: NDArray[np.int64], offsets: NDArray[np.int64], weights: NDArray[np.float32] | None, original: bool
+    ) -> NDArray[np.float32]:
+        if original:
+            width = len(require_factors(self._parts)[0].mean)
+            return bag_mean(partial(reconstruct, self._parts), width, rows, offsets, weights)
+        if weights is None:
+            return self._parts.codes.bag_mean(rows, offsets)
+        return bag_mean(self._parts.codes.lookup, self.n_bits, rows, offsets, weights)
 
     # ---- search
 
-    def search(
+    def search(  # type: ignore[override]
         self,
-        queries: ArrayLike | Vectors,
+        queries: Rows | ArrayLike,
         k: int = 10,
         *,
         oversample: int | None = 10,
@@ -149,24 +250,25 @@ class BinaryTable(CodeRows):
         originals: ArrayLike | None = None,
         threads: int | None = None,
         mask: ArrayLike | None = None,
-    ) -> SearchResult | ScoreResult:
-        """Find the ``k`` rows nearest to each query.
+    ) -> ScoreResult:
+        """Find the ``k`` rows most similar to each float vector.
 
-        Packed codes are compared by Hamming distance. So are float queries, once encoded, if the table has no factors.
-        With factors (``compress(..., factors=True)``) a float query keeps its precision: a shortlist by Hamming
-        distance is scored by estimated cosines, from the bits of each code and its factors.
+        With factors (``compress(..., factors=True)``) a query keeps its precision: a shortlist by Hamming distance is
+        scored by estimated cosines, from the bits of each code and its factors. Without, it is encoded as the table's
+        rows were, and its score is the cosine of the codes as -1 / +1 vectors, 1 - 2 · Hamming distance / n_bits.
 
         Parameters
         ----------
-        queries : array_like
-            Float vectors ``(n_queries, d)``, or packed codes ``(n_queries, ceil(n_bits / 8))`` uint8.
+        queries : array_like, shape (n_queries, d)
+            Real numbers of any dtype, in the space of the original vectors; packed codes are searched by
+            :meth:`search_codes`.
         k : int
-            Neighbours per query, from 1 to the number of rows.
+            Neighbours per query; of a smaller table, all rows.
         oversample : int, optional
             Each stage hands on this many times as many rows as the next one returns. ``None`` scores every row by its
             bits and factors: the last percent of recall, at several times the time.
         metric : {"cosine", "dot"}
-            What scores estimate.
+            What scores estimate. Inner products need factors or originals.
         originals : array_like, shape (n, d), optional
             The vectors that the table was made from, in memory or mapped, float32, float16 or int8. The best
             ``oversample * k`` rows (100 more than k if ``oversample`` is None) are scored exactly by them; only these
@@ -178,15 +280,14 @@ class BinaryTable(CodeRows):
 
         Returns
         -------
-        SearchResult or ScoreResult
-            ``distances`` (int32 bit counts) or, of float queries with factors or originals, ``scores`` (float32), and
-            ``indices`` (int64 rows), all ``(n_queries, k)``, best first, ties by row: the same for any number of
-            threads and on any instruction set.
+        ScoreResult
+            ``scores`` (float32) and ``indices`` (int64 rows), both ``(n_queries, k)``, best first, ties by row: the
+            same for any number of threads and on any instruction set.
 
         Raises
         ------
         ValueError
-            For a wrong width, NaN, ``k`` out of range, or options that do not fit the queries.
+            For a wrong width, NaN, ``k`` below 1, or options that do not fit the table.
 
         Notes
         -----
@@ -203,83 +304,59 @@ class BinaryTable(CodeRows):
         >>> scores, rows = table.search(X[:2], k=3)
         >>> rows[:, 0]
         array([0, 1])
-        >>> table.search(table.codes([7]), k=1).distances
-        array([[0]], dtype=int32)
         """
-        search = TableSearch(self._parts.codes, self._parts.encoder, self._parts.factors, metric, mask, threads)
-        if isinstance(queries, np.ndarray) and queries.dtype == np.uint8:
-            if originals is not None:
-                raise ValueError("originals cannot score packed codes; pass float queries")
-            return search.codes(queries, k)
+        encoder = self._require_encoder("queries")
+        search = TableSearch(self._parts.codes, encoder, self._parts.factors, metric, mask, threads)
         return search.floats(queries, k, oversample, originals)
 
-    def most_similar(
-        self, query: str | int | Sequence[str | int] | NDArray[Any], k: int = 10
-    ) -> list[tuple[str | int, float]]:
-        """Return the rows most similar to a word, to several words, or to a vector.
+    def search_codes(
+        self,
+        codes: ArrayLike,
+        k: int = 10,
+        *,
+        threads: int | None = None,
+        mask: ArrayLike | None = None,
+    ) -> SearchResult:
+        """Find the ``k`` rows nearest to each packed code by Hamming distance.
 
         Parameters
         ----------
-        query : str, int, sequence of str and int, or float array of shape (d,)
-            A word or row; several, whose mean code is the query; or a vector in the space of the original ones.
-        k : int
-            How many to return.
+        codes : array_like, shape (n_queries, ceil(n_bits / 8)), uint8
+            Packed codes, such as :meth:`encode` returns.
+        k, threads, mask
+            See :meth:`search`.
 
         Returns
         -------
-        list of (word, similarity)
-            Most similar first, the query's own words left out; row numbers where the table has no words. The
-            similarity is the cosine of the codes as -1 / +1 vectors: 1 - 2 · Hamming distance / n_bits for one word.
+        SearchResult
+            ``distances`` (int32 bit counts) and ``indices`` (int64 rows), both ``(n_queries, k)``, nearest first, ties
+            by row.
 
         Raises
         ------
-        KeyError
-            For an unknown word; the message names near spellings.
-        ValueError
-            If ``k`` is below 1 or above the number of rows that are not in the query.
+        TypeError, ValueError, IndexError
+            As :meth:`HammingIndex.search`.
+
+        Examples
+        --------
+        >>> import slimvec as sv
+        >>> table = sv.BinaryTable(sv.pack([[1, 1, -1], [1, -1, -1]]), 3)
+        >>> table.search_codes(table.codes([1]), k=1).distances
+        array([[0]], dtype=int32)
         """
-        if isinstance(query, np.ndarray) and query.dtype.kind == "f":
-            rows = np.empty(0, np.int64)
-            codes = self._encode(query[None] if query.ndim == 1 else query, "query")
-            if len(codes) != 1:
-                raise ValueError(f"query has shape {query.shape}; expected one vector, (d,)")
-        else:
-            rows = self._query_rows(query)
-            codes = self._parts.codes.read(rows)
-        k = as_integer(k, "k", 1, len(self) - len(rows), why=", the number of rows that are not in the query")
-        best, cosines = most_similar(self._parts.codes, codes, rows, k)
-        return [(self._name(row), cosine) for row, cosine in zip(best.tolist(), cosines.tolist(), strict=True)]
+        return HammingIndex.from_blocks(self._parts.codes).search(codes, k, threads, mask)
 
-    # ---- files
+    def _nearest_to_vector(self, vector: NDArray[Any], k: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+        code = self._require_encoder("query").encode(vector, "query")
+        return nearest_to_code(self._parts.codes, code, np.empty(0, np.int64), k)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table to a file that :func:`slimvec.open` maps.
-
-        The file is a valid ``.safetensors`` file. It is written beside its final place and renamed when complete, so
-        that a failure or an interrupt leaves an older file as it was.
-
-        Parameters
-        ----------
-        path : str or path
-
-        Raises
-        ------
-        OSError
-            If the place cannot be written.
-        """
-        save_table(path, *self._parts.to_content(self.kind))
-
-    @classmethod
-    def from_parts(cls, parts: BinaryParts) -> BinaryTable:
-        """Return a table over parts that fit each other already; nothing is copied."""
-        table = cls.__new__(cls)
-        CodeRows.__init__(table, parts)
-        return table
-
-    @classmethod
-    def from_content(cls, content: Content) -> BinaryTable:
-        """Return the table that a file's content describes, mapped, after checking that its parts fit each other."""
-        return cls.from_parts(BinaryParts.from_content(content))
+    def _nearest_to_rows(
+        self, own: NDArray[np.int64], signs: NDArray[np.float64], k: int
+    ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+        codes = self._parts.codes.read(own)
+        if len(own) == 1 and signs[0] == 1:
+            return nearest_to_code(self._parts.codes, codes, own, k)
+        return nearest_to_sum(self._parts.codes, codes, signs, own, k)
 
 
 register(BinaryTable)

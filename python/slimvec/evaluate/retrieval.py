@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 import numpy as np
 
 from slimvec.binary.asymmetric import Metric
-from slimvec.binary.similarity import largest
 from slimvec.blocks import row_blocks
+from slimvec.results import largest
 from slimvec.validation import as_integer, as_matrix
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The two factors of E = T A as the kernels take them; the one place that chooses their types."""
+"""The product E = T A, its factors as the kernels take them; the one place that chooses their types."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from slimvec import _core, isa
-from slimvec.binary.similarity import largest
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError
+from slimvec.results import largest
 from slimvec.sparse.packed import pack_rows, packed_counts, unpack_rows
 from slimvec.validation import as_matrix, check_finite
 
@@ -29,7 +29,7 @@ CACHED_BYTES = 8 << 20  # more anchors than this come from memory, whatever thei
 
 
 class CsrParts(NamedTuple):
-    """A sparse matrix without SciPy: what :meth:`Factors.from_csr` reads of one."""
+    """A sparse matrix without SciPy: what :meth:`Product.from_csr` reads of one."""
 
     shape: tuple[int, int]
     indptr: NDArray[np.integer]
@@ -41,7 +41,7 @@ class CsrParts(NamedTuple):
         return self
 
 
-class Entries(NamedTuple):
+class CsrEntries(NamedTuple):
     """T as plain CSR arrays."""
 
     indptr: NDArray[np.integer]
@@ -60,7 +60,7 @@ class Entries(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Factors:
+class Product:
     """Anchors A and a transform T in CSR form, in memory or mapped from a file.
 
     Attributes
@@ -80,8 +80,8 @@ class Factors:
     values: NDArray[Any] | None
 
     @classmethod
-    def from_csr(cls, anchors: ArrayLike, transform: Any, dtype: DTypeLike) -> Factors:
-        """Return the factors of a SciPy sparse matrix ``(n, k)``, checked, with numbers stored as ``dtype``."""
+    def from_csr(cls, anchors: ArrayLike, transform: Any, dtype: DTypeLike) -> Product:
+        """Return the product of anchors and a SciPy sparse matrix ``(n, k)``, checked, numbers stored as ``dtype``."""
         is_packed = isinstance(dtype, str) and dtype == PACKED
         number = np.dtype(np.float16 if is_packed else dtype)
         if number not in FLOAT_TYPES:
@@ -105,8 +105,8 @@ class Factors:
         return cls(stored, _as_offsets(indptr), indices, values)
 
     @classmethod
-    def from_content(cls, content: Content, n_rows: int, n_anchors: int) -> Factors:
-        """Return the factors in a file, mapped, after checking that their sizes fit each other."""
+    def from_content(cls, content: Content, n_rows: int, n_anchors: int) -> Product:
+        """Return the product in a file, mapped, after checking that their sizes fit each other."""
         anchors = content.tensor("anchors", FLOAT_TYPES, (n_anchors, content.integer("dimension", 1)))
         indptr = content.tensor("indptr", OFFSET_TYPES, (n_rows + 1,))
         values: NDArray[Any] | None = None
@@ -134,7 +134,7 @@ class Factors:
 
     @cached_property
     def n_entries(self) -> int:
-        """Entries of T that are stored."""
+        """CsrEntries of T that are stored."""
         return len(self.values) if self.values is not None else int(packed_counts(self.indptr).sum())
 
     @property
@@ -142,7 +142,7 @@ class Factors:
         """What T takes, offsets included."""
         return sum(part.nbytes for part in (self.indptr, self.indices, self.values) if part is not None)
 
-    def entries(self) -> Entries:
+    def entries(self) -> CsrEntries:
         """Return T for code that trusts its entries, such as SciPy's.
 
         Raises
@@ -154,9 +154,9 @@ class Factors:
         if self.indptr[0] != 0 or falls.any() or self.indptr[-1] != len(self.indices):
             raise FormatError("the offsets of the transform's rows fall or overrun: the table is damaged")
         if self.values is None:
-            entries = Entries(*unpack_rows(self.indptr, self.indices))
+            entries = CsrEntries(*unpack_rows(self.indptr, self.indices))
         else:
-            entries = Entries(self.indptr, self.indices, self.values)
+            entries = CsrEntries(self.indptr, self.indices, self.values)
         if len(entries.indices) and entries.indices.max() >= len(self.anchors):
             raise FormatError(f"the transform names more than the {len(self.anchors)} anchors: the table is damaged")
         return entries

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.errors import FormatError, needs
+from slimvec.errors import needs
 from slimvec.files.storage import register
-from slimvec.files.writing import save_table
-from slimvec.pages import resident_bytes
+from slimvec.lookup import allowed_rows, kernel_rows, resolve_row
+from slimvec.results import ScoreResult
 from slimvec.sparse.mixture import mixture
-from slimvec.sparse.product import Factors
-from slimvec.sparse.rows import SparseRows
-from slimvec.validation import as_integer
+from slimvec.sparse.parts import SparseParts
+from slimvec.sparse.product import Product
+from slimvec.table import Table
+from slimvec.validation import as_count, as_integer, as_threads, check_finite
+from slimvec.vectors.rows import as_rows, whole
 from slimvec.vocabulary import optional_vocabulary
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from slimvec.files.storage import Content
-    from slimvec.sparse.product import Entries
-    from slimvec.vectors import Vectors
+    from slimvec.lookup import Name
+    from slimvec.sparse.product import CsrEntries
+    from slimvec.vectors.rows import Rows
     from slimvec.vocabulary import Vocabulary
 
 
-class SparseTable(SparseRows):
+class SparseTable(Table):
     """Embeddings E = T A: a few anchors, and for every row a few weights.
 
     Made by :class:`slimvec.ANT` and its relatives, opened by :func:`slimvec.open`, or built by hand. A row is summed up
@@ -69,7 +72,8 @@ class SparseTable(SparseRows):
     [('dog', 0.894), ('sea', 0.0)]
     """
 
-    kind = "sparse"
+    kind = SparseParts.kind
+    _parts: SparseParts
 
     def __init__(
         self,
@@ -80,44 +84,20 @@ class SparseTable(SparseRows):
         dtype: DTypeLike = "float32",
         solver: Mapping[str, Any] | None = None,
     ) -> None:
-        factors = Factors.from_csr(anchors, transform, dtype)
-        self._set_parts(
-            factors,
-            factors.inverse_norms(),
-            optional_vocabulary(words, factors.n_rows, "words"),
-            optional_vocabulary(anchor_words, len(factors.anchors), "anchor_words"),
-            None if solver is None else dict(solver),
-            {},
-        )
+        product = Product.from_csr(anchors, transform, dtype)
+        named = optional_vocabulary(words, product.n_rows, "words")
+        anchors_named = optional_vocabulary(anchor_words, len(product.anchors), "anchor_words")
+        how = None if solver is None else dict(solver)
+        super().__init__(SparseParts(product, product.inverse_norms(), named, anchors_named, how))
+
+    def _set_parts(self, parts: SparseParts) -> None:
+        super()._set_parts(parts)
+        self._product = parts.product  # one step less for every lookup
 
     @classmethod
-    def from_parts(
-        cls,
-        factors: Factors,
-        inverse_norms: NDArray[np.float32],
-        words: Vocabulary | None,
-        anchor_words: Vocabulary | None,
-        solver: dict[str, Any] | None,
-        made_by: dict[str, Any],
-    ) -> SparseTable:
-        """Return a table over parts that fit each other already; nothing is copied."""
-        table = cls.__new__(cls)
-        table._set_parts(factors, inverse_norms, words, anchor_words, solver, made_by)
-        return table
-
-    def _set_parts(
-        self,
-        factors: Factors,
-        inverse_norms: NDArray[np.float32],
-        words: Vocabulary | None,
-        anchor_words: Vocabulary | None,
-        solver: dict[str, Any] | None,
-        made_by: dict[str, Any],
-    ) -> None:
-        super().__init__(factors, inverse_norms, words)
-        self._anchor_words = anchor_words
-        self._solver = solver
-        self._made_by = made_by
+    def from_content(cls, content: Content) -> SparseTable:
+        """Return the table that a file's content describes, mapped, after checking that its parts fit each other."""
+        return cls.from_parts(SparseParts.from_content(content))
 
     @classmethod
     def mixture(
@@ -162,37 +142,42 @@ class SparseTable(SparseRows):
                [1. ]], dtype=float32)
         """
         table = cls(*mixture(anchors, transforms), words=words, dtype=dtype)
-        table._made_by = {"method": "mixture", "parameters": {"n_components": len(anchors)}}
-        return table
+        made_by = {"method": "mixture", "parameters": {"n_components": len(anchors)}}
+        return cls.from_parts(replace(table._parts, made_by=made_by))
 
     # ---- what it holds
 
     @property
+    def dim(self) -> int:
+        """Width of the rows that :meth:`lookup` returns: d."""
+        return int(self._product.anchors.shape[1])
+
+    @property
     def n_anchors(self) -> int:
         """Number of anchors: k."""
-        return len(self._factors.anchors)
+        return len(self._product.anchors)
 
     @property
     def n_parameters(self) -> int:
         """Numbers that make the table, as the ANT paper counts them: k d for the anchors, and the entries of T."""
-        return self._factors.anchors.size + self._factors.n_entries
+        return self._product.anchors.size + self._product.n_entries
 
     @property
     def anchors(self) -> NDArray[np.floating]:
         """A, as stored: ``(k, d)`` float32 or float16."""
-        return self._factors.anchors
+        return self._product.anchors
 
     @property
     def anchor_words(self) -> tuple[str, ...] | None:
         """The names of the anchors, or None."""
-        return None if self._anchor_words is None else self._anchor_words.words
+        return None if self._parts.anchor_words is None else self._parts.anchor_words.words
 
     @property
     def transform(self) -> Any:
         """T, as a SciPy ``csr_array (n, k)`` float32, made anew (needs SciPy)."""
         with needs("SciPy", "train"):
             from scipy.sparse import csr_array
-        indptr, indices, values = self._factors.entries()
+        indptr, indices, values = self._product.entries()
         index = np.int32 if max(len(values), self.n_anchors) < 1 << 31 else np.int64
         parts = (values.astype(np.float32), indices.astype(index), indptr.astype(index))
         return csr_array(parts, shape=(len(self), self.n_anchors))
@@ -217,38 +202,85 @@ class SparseTable(SparseRows):
             ``resident`` (bytes that lie in physical memory now; see :meth:`BinaryTable.info`), ``compression_ratio``
             (as the paper counts) and ``stored_ratio`` (float32 matrix over all that is stored, words apart).
         """
-        factors = self._factors
-        stored = factors.anchors.nbytes + factors.transform_bytes + self._inverse_norms.nbytes
-        vocabularies = [words for words in (self.vocabulary, self._anchor_words) if words is not None]
-        arrays = [*factors.to_tensors().values(), self._inverse_norms]
-        return {
-            "kind": self.kind,
-            "rows": len(self),
-            "dimension": self.dim,
-            "anchors": self.n_anchors,
-            "nonzeros": factors.n_entries,
-            "n_parameters": self.n_parameters,
-            "made_by": dict(self._made_by),
-            "solver": None if self._solver is None else dict(self._solver),
-            "bytes": {
-                "anchors": factors.anchors.nbytes,
-                "transform": factors.transform_bytes,
-                "norms": self._inverse_norms.nbytes,
-                "words": sum(words.nbytes for words in vocabularies),
-            },
-            "resident": resident_bytes([*arrays, *(array for words in vocabularies for array in words.arrays)]),
-            "compression_ratio": self.compression_ratio,
-            "stored_ratio": 4 * len(self) * self.dim / stored,
+        product, solver = self._product, self._parts.solver
+        sizes = {
+            "anchors": product.anchors.nbytes,
+            "transform": product.transform_bytes,
+            "norms": self._parts.inverse_norms.nbytes,
         }
+        return self._info(
+            sizes, self.dim, anchors=self.n_anchors, nonzeros=product.n_entries, n_parameters=self.n_parameters,
+            solver=None if solver is None else dict(solver),
+        )  # fmt: skip
+
+    def _shape(self, info: dict[str, Any]) -> tuple[str, str]:
+        per_row = info["nonzeros"] / info["rows"] if info["rows"] else 0
+        return "anchors", f"{info['anchors']:,} of {info['dimension']} floats, {per_row:.1f} per row"
+
+    def _counted(self, info: dict[str, Any]) -> str:
+        return f"{info['n_parameters']:,} numbers"
+
+    def _vocabularies(self) -> list[Vocabulary]:
+        anchor_words = self._parts.anchor_words
+        return super()._vocabularies() + ([] if anchor_words is None else [anchor_words])
+
+    # ---- rows as vectors
+
+    def lookup(self, keys: Sequence[Name] | NDArray[np.integer], *, original: bool = False) -> NDArray[np.float32]:  # noqa: ARG002
+        """Return the vectors of words or rows.
+
+        Parameters
+        ----------
+        keys : sequence of str and int, or integer array
+            Words, row numbers, or both. An int64 array is the fastest.
+        original : bool
+            Makes no difference: these rows are vectors of the original space.
+
+        Returns
+        -------
+        ndarray, shape (len(keys), d), float32
+            The same bits on every instruction set.
+
+        Raises
+        ------
+        KeyError
+            For an unknown word; the message names near spellings.
+        IndexError
+            For a row number outside the table.
+
+        Examples
+        --------
+        >>> import slimvec as sv
+        >>> from scipy.sparse import csr_array
+        >>> sv.SparseTable([[1.0, 2.0]], csr_array([[2.0]]), words=["cat"]).lookup(["cat", 0])
+        array([[2., 4.],
+               [2., 4.]], dtype=float32)
+        """
+        return self._product.lookup(kernel_rows(keys, "keys", self._n_rows, self.vocabulary))
+
+    def __getitem__(self, key: str | int) -> NDArray[np.float32]:
+        """Return the vector of one word or row, ``(d,)``."""
+        row = resolve_row(key, "key", len(self), self.vocabulary)
+        vector: NDArray[np.float32] = self._product.lookup(np.array([row], np.int64))[0]
+        return vector
+
+    def _bag_mean(
+        self,
+        rows: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        weights: NDArray[np.float32] | None,
+        original: bool,  # noqa: ARG002 - these are original
+    ) -> NDArray[np.float32]:
+        return self._product.bag_mean(rows, offsets, weights)
 
     # ---- what the anchors mean
 
-    def encode(self, X: ArrayLike | Vectors) -> Any:
+    def encode(self, vectors: Rows | ArrayLike) -> Any:
         """Return the transform of new vectors, coded on the table's anchors as its own rows were.
 
         Parameters
         ----------
-        X : array_like, shape (m, d)
+        vectors : array_like, shape (m, d), or Vectors, VectorFile or other Rows
 
         Returns
         -------
@@ -259,11 +291,13 @@ class SparseTable(SparseRows):
         ValueError
             If the table does not know its solver, the width is wrong, or a value is not finite.
         """
-        if self._solver is None:
+        if self._parts.solver is None:
             raise ValueError("this table does not know how its rows were coded; give solver=... when making it")
         from slimvec.sparse.solvers.solver import encode  # brings SciPy and numba, which using a table does not need
 
-        return encode(X, self.anchors.astype(np.float32, copy=False), dict(self._solver))
+        return encode(
+            whole(as_rows(vectors, "vectors")), self.anchors.astype(np.float32, copy=False), dict(self._parts.solver)
+        )
 
     def associations(self, anchor: str | int, k: int = 10) -> list[tuple[str | int, float]]:
         """Return the rows in which an anchor weighs most.
@@ -294,16 +328,16 @@ class SparseTable(SparseRows):
         [('dog', 5.0), ('cat', 3.0)]
         """
         number = self._anchor(anchor)
-        entries = self._factors.entries()
+        entries = self._product.entries()
         found = self._largest(entries, np.flatnonzero(entries.indices == number), k)
         return [(word, weight) for word, _, weight in found]
 
     def _anchor(self, anchor: str | int) -> int:
         if not isinstance(anchor, str):
             return as_integer(anchor, "anchor", 0, self.n_anchors - 1)
-        if self._anchor_words is None:
+        if self._parts.anchor_words is None:
             raise KeyError(f"unknown anchor {anchor!r}: anchors have no names here, only 0 ... {self.n_anchors - 1}")
-        return self._anchor_words.row(anchor)
+        return self._parts.anchor_words.row(anchor)
 
     def largest_pairs(self, k: int = 10) -> list[tuple[str | int, str | int, float]]:
         """Return the largest entries of T: which words lean most on which anchors.
@@ -326,61 +360,100 @@ class SparseTable(SparseRows):
         >>> sv.SparseTable([[1.0], [2.0]], csr_array([[0.0, 3.0], [1.0, 5.0]])).largest_pairs(2)
         [(1, 1, 5.0), (0, 1, 3.0)]
         """
-        entries = self._factors.entries()
+        entries = self._product.entries()
         return self._largest(entries, np.arange(len(entries.values)), k)
 
-    def _largest(self, entries: Entries, some: NDArray[np.int64], k: int) -> list[tuple[str | int, str | int, float]]:
+    def _largest(
+        self, entries: CsrEntries, some: NDArray[np.int64], k: int
+    ) -> list[tuple[str | int, str | int, float]]:
         """Return (word, anchor, weight) of the k largest of some entries of T."""
         rows, anchors, weights = entries.largest(some, as_integer(k, "k", 1))
-        names: Any = range(self.n_anchors) if self._anchor_words is None else self._anchor_words
+        names: Any = range(self.n_anchors) if self._parts.anchor_words is None else self._parts.anchor_words
         found = zip(rows.tolist(), anchors.tolist(), weights.tolist(), strict=True)
         return [(self._name(row), names[anchor], weight) for row, anchor, weight in found]
 
-    # ---- files
+    # ---- search
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table to a file that :func:`slimvec.open` maps.
+    def search(  # type: ignore[override]
+        self,
+        queries: Rows | ArrayLike,
+        k: int = 10,
+        *,
+        metric: str = "cosine",
+        threads: int | None = None,
+        mask: ArrayLike | None = None,
+    ) -> ScoreResult:
+        """Find the ``k`` rows that are most similar to each query.
 
-        The file is a valid ``.safetensors`` file. It is written beside its final place and renamed when complete, so
-        that a failure or an interrupt leaves an older file as it was.
+        T (A q) is computed instead of (T A) q: a query costs k d + nnz multiplications instead of n d.
 
         Parameters
         ----------
-        path : str or path
+        queries : array_like, shape (n_queries, d), or Vectors, VectorFile or other Rows
+        k : int
+            Neighbours per query; of a smaller table, all rows.
+        metric : {"cosine", "dot"}
+            Score. The cosine with a zero vector is 0.
+        threads : int, optional
+            At most this many threads; by default as many as the process may use. Small searches use fewer.
+        mask : array_like, optional
+            Which rows may be found: a bool per row, or row numbers.
+
+        Returns
+        -------
+        ScoreResult
+            ``scores`` (float32) and ``indices`` (int64 rows), both ``(n_queries, k)``, ordered by (score descending,
+            row): the same bits for any number of threads, on any instruction set, alone or in a batch. Where ``mask``
+            allows fewer than ``k`` rows, the rest is index -1 and score -infinity.
 
         Raises
         ------
-        OSError
-            If the place cannot be written.
+        ValueError
+            For a wrong width, NaN, an unknown metric, or ``k`` below 1.
+        IndexError
+            If ``mask`` holds a row number outside the table.
+
+        Examples
+        --------
+        >>> import slimvec as sv
+        >>> from scipy.sparse import csr_array
+        >>> table = sv.SparseTable([[1.0, 0.0], [0.0, 1.0]], csr_array([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]]))
+        >>> table.search([[0.0, 1.0]], k=2, metric="dot")
+        ScoreResult(scores=array([[2., 1.]], dtype=float32), indices=array([[2, 1]]))
         """
-        save_table(path, *self.to_content())
+        rows = whole(as_rows(queries, "queries", self.dim))
+        with np.errstate(over="ignore"):  # reported just below
+            vectors = np.require(rows, np.float32, ["C", "A"])
+        check_finite(vectors, "queries", 0)
+        if metric not in {"cosine", "dot"}:
+            raise ValueError(f"metric={metric!r}; expected 'cosine' or 'dot'")
+        k = as_count(k, len(self))
+        allowed = None if mask is None else np.packbits(allowed_rows(mask, "mask", len(self), "row"), bitorder="little")
+        scales = self._parts.inverse_norms if metric == "cosine" else None
+        if scales is not None:
+            vectors = _unit(vectors)
+        return ScoreResult(*self._product.search(vectors, k, scales, allowed, as_threads(threads)))
 
-    def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Return the facts and tensors of a file, for files that hold more besides; see :meth:`from_content`."""
-        tensors = self._factors.to_tensors() | {"inverse_norms": self._inverse_norms}
-        for name, vocabulary in (("words", self.vocabulary), ("anchor_words", self._anchor_words)):
-            if vocabulary is not None:
-                tensors |= vocabulary.to_tensors(name)
-        facts: dict[str, Any] = {
-            "kind": self.kind, "rows": len(self), "anchors": self.n_anchors, "dimension": self.dim,
-            "solver": self._solver, "made_by": self._made_by,
-        }  # fmt: skip
-        return facts, tensors
+    def _nearest_to_vector(self, vector: NDArray[Any], k: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+        scores, rows = self.search(vector, k)
+        return rows[0], scores[0]
 
-    @classmethod
-    def from_content(cls, content: Content) -> SparseTable:
-        """Return the table that a file's content describes, mapped, after checking that its parts fit each other.
+    def _nearest_to_rows(
+        self, own: NDArray[np.int64], signs: NDArray[np.float64], k: int
+    ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+        rows = self._product.lookup(own)
+        rows[signs != 1] *= signs[signs != 1, None].astype(np.float32)
+        scores, found = self.search(rows.mean(axis=0, dtype=np.float64, keepdims=True), k + len(own))
+        others = np.flatnonzero(~np.isin(found[0], own))[:k]  # its own rows may take as many of the first places
+        return found[0, others], scores[0, others]
 
-        What the offsets and indices of T say is checked by the kernels, for the rows that they touch.
-        """
-        n_rows, n_anchors = content.integer("rows", 0), content.integer("anchors", 1)
-        factors = Factors.from_content(content, n_rows, n_anchors)
-        solver = content.facts.get("solver")
-        if solver is not None and not isinstance(solver, dict):
-            raise FormatError(f"solver is {solver!r}; expected an object or nothing")
-        norms = content.tensor("inverse_norms", np.float32, (n_rows,))
-        words, anchor_words = content.words("words", n_rows), content.words("anchor_words", n_anchors)
-        return cls.from_parts(factors, norms, words, anchor_words, solver, content.made_by())
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return vectors divided by their norms; zeros stay."""
+    wide = vectors.astype(np.float64)
+    norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
+    unit: NDArray[np.float32] = np.divide(wide, norms, out=wide, where=norms > 0).astype(np.float32)
+    return unit
 
 
 register(SparseTable)

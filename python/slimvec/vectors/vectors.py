@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slimvec.lookup import resolve_rows
 from slimvec.validation import as_matrix
 from slimvec.vectors.rows import MatrixRows
-from slimvec.vocabulary import Vocabulary, resolve_rows
+from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from slimvec.lookup import resolve_rows
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.methods.base import CodingEstimator, relative_residual
 from slimvec.sparse.solvers.atoms import as_anchors, sample_rows
@@ -15,7 +16,6 @@ from slimvec.sparse.training import anchors as choosing
 from slimvec.sparse.training.dictionary import UPDATES, learn_anchors
 from slimvec.sparse.training.relations import Knowledge, as_row_pairs, with_rows
 from slimvec.validation import as_generator, as_integer
-from slimvec.vocabulary import resolve_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -120,7 +120,7 @@ class SparseEstimator(Estimator):
         Raises
         ------
         ValueError
-            If not fitted, of the wrong width, or not finite; or for rows that were not fitted, if the method can code no
+            If not fitted, of the wrong width, or not finite; or if the rows were not fitted, and the method can code no
             others.
         OSError
             If the output cannot be written.

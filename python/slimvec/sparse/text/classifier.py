@@ -12,8 +12,8 @@ from slimvec.estimator import Estimator
 from slimvec.files.storage import read_content
 from slimvec.files.writing import save_table
 from slimvec.progress import Progress, ignore
-from slimvec.sparse.methods.base import PLAIN
-from slimvec.sparse.product import Factors
+from slimvec.sparse.parts import SparseParts
+from slimvec.sparse.product import Product
 from slimvec.sparse.table import SparseTable
 from slimvec.sparse.text.bags import Bags, learn_words, read_known
 from slimvec.sparse.text.model import TextModel
@@ -167,11 +167,11 @@ class TextClassifier(Estimator):
         model.train(bags, targets, generator=generator, progress=progress, **schedule)
 
         # All at once, at the end: an interrupted fit leaves an earlier one whole.
-        factors = Factors.from_csr(model.anchors, model.store.to_csr(), "float32")
+        product = Product.from_csr(model.anchors, model.store.to_csr(), "float32")
         names = None if start[1] is None else Vocabulary(words[row] for row in start[1].tolist())
-        parameters = {name: value for name, value in self.get_params().items() if isinstance(value, PLAIN | None)}
-        made_by = {"method": type(self).__name__, "parameters": parameters}
-        table = SparseTable.from_parts(factors, factors.inverse_norms(), Vocabulary(words), names, None, made_by)
+        vocabulary, made_by = Vocabulary(words), self._description()
+        parts = SparseParts(product, product.inverse_norms(), vocabulary, names, made_by=made_by)
+        table = SparseTable.from_parts(parts)
         self._set_fitted(table, classes, np.ascontiguousarray(model.weights.T), model.intercept)
         return self
 

@@ -254,7 +254,7 @@ class TestBadInput:
     def test_nan_is_named_by_its_row_wherever_it_is_met(self, row):
         spoilt = X.copy()
         spoilt[row, 5] = np.nan
-        for estimator in (ANT(**small, max_train_rows=300), sv.VocabularyQuantization(9, max_train_rows=300)):
+        for estimator in (ANT(**small, max_train_rows=300), sv.baselines.VocabularyQuantization(9, max_train_rows=300)):
             with pytest.raises(ValueError, match=f"X holds NaN or infinity in row {row} "):
                 estimator.fit(spoilt)
 

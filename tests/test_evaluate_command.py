@@ -17,11 +17,12 @@ import slimvec as sv
 from slimvec import cli
 from slimvec.evaluate import word_similarity
 from slimvec.evaluate.datasets import read_pairs
-from slimvec.evaluate.grid import Config, configs, dccl_ratio
+from slimvec.evaluate.grid import Config, configs
 from slimvec.evaluate.sources import Source
 from slimvec.evaluate.store import Store
 from slimvec.evaluate.summary import MEAN, Score
 from slimvec.evaluate.svg import Series, bit_rows, chart
+from slimvec.sparse.methods.compositional import dccl_ratio
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ def test_codes_anchors_and_floats_are_judged_alike(words):
     signs = np.sign(words.matrix - 0.5)
     codes = sv.BinaryTable(sv.pack(signs), 2, words=words.words)
     assert word_similarity(codes, {"x": pairs}) == word_similarity(sv.Vectors(words.words, signs), {"x": pairs})
-    anchors = sv.Prune(0).compress(words)
+    anchors = sv.baselines.Prune(0).compress(words)
     assert word_similarity(anchors, {"x": pairs}) == word_similarity(words, {"x": pairs})
 
 

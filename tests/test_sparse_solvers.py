@@ -20,7 +20,7 @@ from slimvec.sparse.solvers.atoms import Atoms
 from slimvec.sparse.solvers.budget import allocate, omp_within
 from slimvec.sparse.solvers.lasso import duality_gap, fista, lasso, soft_threshold
 from slimvec.sparse.solvers.pursuit import omp, refit
-from slimvec.sparse.solvers.solver import Coding, encode
+from slimvec.sparse.solvers.solver import Solver, encode
 
 shapes = {"n": st.integers(1, 12), "d": st.integers(1, 10), "k": st.integers(1, 15), "seed": st.integers(0, 99)}
 quick = settings(deadline=None, max_examples=40)
@@ -343,8 +343,8 @@ class TestCoding:
     )
     def test_parameters_bring_the_same_codes_back(self, parameters):
         X, A = rows(20, 5), rows(9, 5, 1)
-        coding = Coding(**parameters)
-        assert Coding.from_parameters(coding.to_parameters()) == coding
+        coding = Solver(**parameters)
+        assert Solver.from_parameters(coding.to_parameters()) == coding
         T = coding.code(X, A)
         assert (encode(X, A, coding.to_parameters()) != T).nnz == 0
         assert T.nnz > 0

@@ -96,7 +96,7 @@ class TestSameBits:
         sv.IIQ().compress(animals, factors=True).save(tmp_path / "u")
         assert tensors(tmp_path / "t") == tensors(tmp_path / "u")
         assert table.words == animals.words
-        sv.NLB(n_bits=8, n_epochs=1).compress(animals, output=tmp_path / "n")
+        sv.baselines.NLB(n_bits=8, n_epochs=1).compress(animals, output=tmp_path / "n")
         assert len(sv.open(tmp_path / "n")) == 40
 
     @pytest.mark.parametrize("size", [1000, BLOCK_ROWS, BLOCK_ROWS + 1, N])
@@ -266,7 +266,7 @@ class TestFailure:
         with pytest.raises(FileNotFoundError):
             sv.VectorFile(tmp_path / "none")
         with pytest.raises(TypeError, match="X is a VectorFile, which only IIQ and ITQ take"):
-            sv.NLB().fit(sv.VectorFile(path))
+            sv.baselines.NLB().fit(sv.VectorFile(path))
         with pytest.raises(ValueError, match="known only after a first pass"):
             len(sv.VectorFile(path))
         with pytest.raises(FileNotFoundError, match="is not a folder to write t to"):

@@ -179,7 +179,7 @@ class Table(ABC):
     # ---- neighbours
 
     @abstractmethod
-    def search(self, queries: Rows | ArrayLike, k: int = 10) -> ScoreResult:
+    def search(self, queries: Rows | ArrayLike, k: int = 10, *, threads: int | None = None) -> ScoreResult:
         """Find the ``k`` rows most similar to each float vector."""
 
     def most_similar(

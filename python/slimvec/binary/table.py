@@ -240,7 +240,7 @@ class BinaryTable(Table):
 
     # ---- search
 
-    def search(  # type: ignore[override]
+    def search(
         self,
         queries: Rows | ArrayLike,
         k: int = 10,

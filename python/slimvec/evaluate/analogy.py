@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from slimvec.evaluate.words import Table
+    from slimvec.evaluate.words import Judged
 
 Rule = Literal["3CosAdd", "3CosMul"]
 EPSILON = 0.001  # keeps the quotient of 3CosMul finite; the value of Levy & Goldberg
@@ -51,7 +51,7 @@ class AnalogyScore(NamedTuple):
 
 
 def analogy(
-    table: Table,
+    table: Judged,
     sets: Mapping[str, Iterable[tuple[str, str, str, str, str]]] | str | os.PathLike[str],
     *,
     rules: Iterable[Rule] = ("3CosAdd", "3CosMul"),

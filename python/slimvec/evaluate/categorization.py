@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.evaluate.words import Table
+    from slimvec.evaluate.words import Judged
 
 AGGLOMERATIVE = (
     ("euclidean", "ward"),
@@ -56,7 +56,7 @@ class Categorization(NamedTuple):
 
 
 def categorization(
-    table: Table,
+    table: Judged,
     sets: Mapping[str, Iterable[tuple[str, str]]] | str | os.PathLike[str],
     *,
     seeds: Sequence[int] = (0, 1, 2),

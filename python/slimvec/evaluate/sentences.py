@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from slimvec.evaluate.words import Table
+    from slimvec.evaluate.words import Judged
 
 Classifier = Literal["logistic", "mlp"]
 SEED = 1111  # SentEval's
@@ -54,7 +54,7 @@ class SentenceScore(NamedTuple):
 
 
 def sentence_classification(
-    table: Table,
+    table: Judged,
     sets: Mapping[str, Iterable[tuple[str, str]]] | str | os.PathLike[str],
     *,
     classifiers: Iterable[Classifier] = ("logistic", "mlp"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.evaluate.words import Table
+    from slimvec.evaluate.words import Judged
 
 
 class Similarity(NamedTuple):
@@ -41,7 +41,7 @@ class Similarity(NamedTuple):
 
 
 def word_similarity(
-    table: Table, sets: Mapping[str, Iterable[tuple[str, str, float]]] | str | os.PathLike[str]
+    table: Judged, sets: Mapping[str, Iterable[tuple[str, str, float]]] | str | os.PathLike[str]
 ) -> list[Similarity]:
     """Correlate the cosines of word pairs with human scores.
 

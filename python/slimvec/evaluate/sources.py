@@ -11,12 +11,13 @@ import numpy as np
 from slimvec.binary.hamming import HammingIndex
 from slimvec.evaluate.words import WordRows
 from slimvec.files.storage import open_table
-from slimvec.vectors import Vectors, read_vectors
+from slimvec.vectors import read_vectors
+from slimvec.vectors.rows import Rows
 
 if TYPE_CHECKING:
     import os
 
-    from slimvec.evaluate.words import Table
+    from slimvec.evaluate.words import Judged
 
 SAMPLED_ROWS = 1000
 
@@ -31,7 +32,7 @@ class Source:
         With words.
     """
 
-    def __init__(self, name: str, table: Table) -> None:
+    def __init__(self, name: str, table: Judged) -> None:
         self.name, self.table = name, table
         words = WordRows(table)
         sample = np.unique(np.linspace(0, len(words) - 1, SAMPLED_ROWS).astype(np.int64))
@@ -43,7 +44,7 @@ class Source:
     @property
     def is_vectors(self) -> bool:
         """Whether there is something to compress."""
-        return isinstance(self.table, Vectors)
+        return isinstance(self.table, Rows)
 
     @property
     def key(self) -> dict[str, Any]:

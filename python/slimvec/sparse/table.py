@@ -158,6 +158,11 @@ class SparseTable(Table):
         return len(self._product.anchors)
 
     @property
+    def n_entries(self) -> int:
+        """Entries of T that are stored."""
+        return self._product.n_entries
+
+    @property
     def n_parameters(self) -> int:
         """Numbers that make the table, as the ANT paper counts them: k d for the anchors, and the entries of T."""
         return self._product.anchors.size + self._product.n_entries
@@ -374,7 +379,7 @@ class SparseTable(Table):
 
     # ---- search
 
-    def search(  # type: ignore[override]
+    def search(
         self,
         queries: Rows | ArrayLike,
         k: int = 10,

@@ -113,7 +113,7 @@ class TestFit:
         for parameters in (small, {**small, "nonzeros": None, "l1": 0.7}):
             ant = ANT(**parameters).fit(X)
             assert (ant.transform(X) != ant.transform_).nnz == 0
-            assert (encode(X, ant.anchors_, ant.coding_parameters()) != ant.transform_).nnz == 0
+            assert (encode(X, ant.anchors_, ant._solver_parameters()) != ant.transform_).nnz == 0
             assert (ANT(**parameters).fit_transform(X) != ant.transform_).nnz == 0
 
     def test_more_training_rows_fit_better(self):

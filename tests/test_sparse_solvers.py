@@ -16,6 +16,7 @@ pytest.importorskip("scipy")
 from scipy.optimize import nnls
 from scipy.sparse import csr_array
 
+from slimvec.sparse import solvers
 from slimvec.sparse.solvers.atoms import Atoms
 from slimvec.sparse.solvers.budget import allocate, omp_within
 from slimvec.sparse.solvers.lasso import duality_gap, fista, lasso, soft_threshold
@@ -368,6 +369,7 @@ class TestCoding:
 class TestCompiling:
     def test_the_error_names_the_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "slimvec.sparse.solvers.loops_pursuit", None)
+        monkeypatch.delattr(solvers, "loops_pursuit", raising=False)
         with pytest.raises(ImportError, match=r"numba.*slimvec\[train\]"):
             omp(rows(2, 3), rows(2, 3), 1)
 

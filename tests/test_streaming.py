@@ -265,10 +265,6 @@ class TestFailure:
                 sv.VectorFile(other)
         with pytest.raises(FileNotFoundError):
             sv.VectorFile(tmp_path / "none")
-        with pytest.raises(TypeError, match="X is a VectorFile, which only IIQ and ITQ take"):
-            sv.baselines.NLB().fit(sv.VectorFile(path))
-        with pytest.raises(ValueError, match="known only after a first pass"):
-            len(sv.VectorFile(path))
         with pytest.raises(FileNotFoundError, match="is not a folder to write t to"):
             iiq().compress(sv.VectorFile(path), output=tmp_path / "none" / "t")
 

@@ -59,6 +59,11 @@ class ScoreResult(NamedTuple):
     indices: NDArray[np.int64]
 
 
+def no_scores(n_queries: int) -> ScoreResult:
+    """Return what a search of an empty table finds."""
+    return ScoreResult(np.empty((n_queries, 0), np.float32), np.empty((n_queries, 0), np.int64))
+
+
 def largest(values: NDArray[np.floating[Any]], k: int) -> NDArray[np.intp]:
     """Return the positions of the k largest values, largest first, ties by the lower position."""
     kth = np.partition(values, -k)[-k]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 
 from slimvec.files.writing import save_table
-from slimvec.lookup import Name, bag_rows, bag_weights, resolve_rows
+from slimvec.lookup import Name, bag_rows, bag_weights, resolve_row, resolve_rows
 from slimvec.pages import resident_bytes
 from slimvec.validation import as_integer
 
@@ -31,6 +31,8 @@ class Parts(Protocol):
     def words(self) -> Vocabulary | None: ...
     @property
     def made_by(self) -> dict[str, Any]: ...
+    @property
+    def vocabularies(self) -> list[Vocabulary]: ...
     def __len__(self) -> int: ...
     def arrays(self) -> list[NDArray[Any]]:
         """Return all arrays that the table holds."""
@@ -115,8 +117,9 @@ class Table(ABC):
 
     def __getitem__(self, key: Name) -> NDArray[np.float32]:
         """Return the vector of one word or row."""
-        row: NDArray[np.float32] = self.lookup([key])[0]
-        return row
+        row = resolve_row(key, "key", len(self), self.vocabulary)
+        vector: NDArray[np.float32] = self.lookup(np.array([row], np.int64))[0]
+        return vector
 
     @abstractmethod
     def encode(self, vectors: Rows | ArrayLike) -> Any:
@@ -301,7 +304,7 @@ class Table(ABC):
 
     def _info(self, sizes: dict[str, int], dimension: int | None, **facts: Any) -> dict[str, Any]:
         """Return :meth:`info` from what is stored besides words, by part, and from facts of the kind."""
-        words = sum(part.nbytes for part in self._vocabularies())
+        words = sum(part.nbytes for part in self._parts.vocabularies)
         stored = sum(sizes.values())
         return {
             "kind": self.kind,
@@ -314,9 +317,6 @@ class Table(ABC):
             "compression_ratio": self.compression_ratio,
             "stored_ratio": 4 * len(self) * dimension / stored if dimension and stored else None,
         }
-
-    def _vocabularies(self) -> list[Vocabulary]:
-        return [] if self.vocabulary is None else [self.vocabulary]
 
     # ---- files
 

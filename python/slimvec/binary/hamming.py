@@ -133,6 +133,8 @@ class HammingIndex:
         queries = as_codes(codes, "codes", self.n_bits)
         table = self._codes
         k = as_count(k, table.n_codes)
+        if k == 0:
+            return SearchResult(np.empty((len(queries), 0), np.int32), np.empty((len(queries), 0), np.int64))
         return SearchResult(*table.search(queries, k, _packed(mask, table), as_threads(threads)))
 
     def range_search(

@@ -86,7 +86,7 @@ def _neighbors(options: argparse.Namespace) -> None:
 
 def _associations(table: Any, anchors: list[str], k: int) -> list[tuple[Any, Any]]:
     if not hasattr(table, "associations"):
-        raise ValueError(f"--anchors: a {table.kind} table has none; expected a sparse table")
+        raise ValueError(f"--anchors: a table of {table.kind} codes has none; expected a sparse table")
     named = table.anchor_words or ()
     keys = [int(name) if name.isdecimal() and name not in named else name for name in anchors]
     return [(key, table.associations(key, k)) for key in keys]

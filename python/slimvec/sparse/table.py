@@ -142,8 +142,6 @@ class SparseTable(Table):
         made_by = {"method": "mixture", "parameters": {"n_components": len(anchors)}}
         return cls.from_parts(replace(table._parts, made_by=made_by))
 
-    # ---- what it holds
-
     @property
     def dim(self) -> int:
         """Width of the rows that :meth:`lookup` returns: d."""
@@ -363,9 +361,8 @@ class SparseTable(Table):
         Returns
         -------
         ScoreResult
-            ``scores`` (float32) and ``indices`` (int64 rows), both ``(n_queries, k)``, best first, ties by row: the same
-            bits for any number of threads, on any instruction set, alone or in a batch. Where ``mask`` allows fewer
-            than ``k`` rows, the rest is index -1 and score -infinity.
+            ``scores`` (float32) and ``indices`` (int64 rows), both ``(n_queries, k)``, best first, ties by row, the
+            same bits in any setting. Where ``mask`` allows fewer than ``k`` rows: index -1, score -infinity.
 
         Raises
         ------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 
 from slimvec.files.writing import save_table
-from slimvec.lookup import Name, bag_rows, bag_weights, resolve_row, resolve_rows
+from slimvec.keys import Name, bag_rows, bag_weights, resolve_row, resolve_rows
 from slimvec.pages import resident_bytes
 from slimvec.validation import as_integer
 

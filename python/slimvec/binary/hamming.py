@@ -10,7 +10,7 @@ import numpy as np
 from slimvec.binary.codes import BlockedCodes
 from slimvec.files.storage import register
 from slimvec.files.writing import save_table
-from slimvec.lookup import allowed_rows, resolve_rows
+from slimvec.keys import allowed_rows, resolve_rows
 from slimvec.pages import resident_bytes
 from slimvec.results import RangeResult, SearchResult
 from slimvec.table import describe

@@ -10,7 +10,7 @@ import numpy as np
 
 from slimvec.binary.asymmetric import FloatQueries, Metric, as_originals, rescore, rescore_exactly, scan
 from slimvec.binary.hamming import HammingIndex
-from slimvec.binary.similarity import cosines_of
+from slimvec.binary.neighbours import cosines_of
 from slimvec.results import ScoreResult, no_scores
 from slimvec.validation import as_count, as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole

@@ -9,7 +9,8 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import slimvec as sv
-from slimvec.cli import compress, demo, evaluate, tables
+from slimvec.cli import compress, evaluate, tables
+from slimvec.cli.bars import Bars
 from slimvec.cli.evaluate import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -61,5 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     compress.add_command(commands)
     tables.add_commands(commands)
     evaluate.add_command(commands)
-    demo.add_command(commands)
+    demo = commands.add_parser("demo", help="make embeddings from Python's own library, compress and query them")
+    demo.add_argument("-o", "--output", metavar="OUT", help="keep the table in this file")
+    demo.add_argument("--method", choices=["iiq", "ant"], default="iiq", help="default: %(default)s")
+    demo.set_defaults(run=_demo)
     return parser
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from slimvec.demo import run
+
+    with Bars() as progress:
+        run(options.output, progress, options.method)

@@ -14,7 +14,7 @@ from slimvec.evaluate.analogy import analogy
 from slimvec.evaluate.categorization import categorization
 from slimvec.evaluate.sentences import sentence_classification
 from slimvec.evaluate.similarity import word_similarity
-from slimvec.evaluate.words import WordRows, unit
+from slimvec.evaluate.word_rows import WordRows, unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from slimvec.evaluate.grid import Config
     from slimvec.evaluate.sources import Source
     from slimvec.evaluate.store import Store
-    from slimvec.evaluate.words import Judged
+    from slimvec.evaluate.word_rows import Judged
 
 Rows = list[dict[str, Any]]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from slimvec.errors import needs
 from slimvec.evaluate.datasets import Labelled, named_sets, read_sentences
-from slimvec.evaluate.words import WordRows
+from slimvec.evaluate.word_rows import WordRows
 from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from slimvec.evaluate.words import Judged
+    from slimvec.evaluate.word_rows import Judged
 
 Classifier = Literal["logistic", "mlp"]
 SEED = 1111  # SentEval's

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.hamming import HammingIndex
-from slimvec.evaluate.words import WordRows
+from slimvec.evaluate.word_rows import WordRows
 from slimvec.files.storage import open_table
 from slimvec.vectors import read_vectors
 from slimvec.vectors.rows import Rows
@@ -17,7 +17,7 @@ from slimvec.vectors.rows import Rows
 if TYPE_CHECKING:
     import os
 
-    from slimvec.evaluate.words import Judged
+    from slimvec.evaluate.word_rows import Judged
 
 SAMPLED_ROWS = 1000
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.lookup import allowed_rows
+from slimvec.keys import allowed_rows
 from slimvec.results import ScoreResult, no_scores
 from slimvec.validation import as_count, as_threads, check_finite
 

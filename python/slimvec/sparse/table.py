@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.files.storage import register
-from slimvec.lookup import kernel_rows
+from slimvec.keys import kernel_rows
 from slimvec.sparse.mixture import mixture
 from slimvec.sparse.parts import SparseParts
 from slimvec.sparse.product import Product
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from slimvec.files.storage import Content
-    from slimvec.lookup import Name
+    from slimvec.keys import Name
     from slimvec.results import ScoreResult
     from slimvec.vectors.rows import Rows
 

@@ -73,9 +73,8 @@ def test_a_new_method_is_fitted_streamed_and_compressed(vectors, tmp_path):
 
 @pytest.mark.usefixtures("shifted")
 def test_a_new_method_has_a_name_on_the_command_line(vectors, tmp_path, capsys):
-    assert (
-        main(["compress", str(vectors / "v.vec"), "-o", str(tmp_path / "t"), "--method", "shifted", "--bits", "5"]) == 0
-    )
+    source, output = str(vectors / "v.vec"), str(tmp_path / "t")
+    assert main(["compress", source, "-o", output, "--method", "shifted", "--bits", "5"]) == 0
     assert "binary, Shifted(n_bits=5)" in capsys.readouterr().out
     assert sv.open(tmp_path / "t").n_bits == 5
     assert main(["compress", source, "-o", output, "--method", "shifted", "--rank", "3"]) == 2

@@ -247,16 +247,19 @@ class Table(ABC):
 
         A row on both sides cancels out, and is still the query's own.
         """
-        sides = [[] if query is None else query, positive, negative]
-        first, more, without = (self._rows([side] if _is_one(side) else side, "query").tolist() for side in sides)
-        signs = dict.fromkeys(sorted({*first, *more, *without}), 0.0)
-        for row in {*first, *more}:
-            signs[row] += 1.0
-        for row in set(without):
-            signs[row] -= 1.0
-        if not signs:
+        more, less = set(self._query_rows(positive)), set(self._query_rows(negative))
+        if query is not None:
+            more.update(self._query_rows(query))
+        if not more and not less:
             raise ValueError("query is empty; expected at least one word, row or vector")
-        return np.array(list(signs), np.int64), np.array(list(signs.values()))
+        rows = sorted(more | less)
+        return np.array(rows), np.array([float(row in more) - float(row in less) for row in rows])
+
+    def _query_rows(self, query: Any) -> list[int]:
+        """Return the rows of a word, a row number, or several."""
+        one = isinstance(query, str) or np.ndim(query) == 0
+        rows: list[int] = self._rows([query] if one else query, "query").tolist() if one or len(query) else []
+        return rows
 
     @abstractmethod
     def _nearest_to_vector(self, vector: NDArray[Any], k: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
@@ -360,10 +363,6 @@ def describe(info: dict[str, Any], shape: tuple[str, str], counted: str, file_by
         ratios = f"{info['compression_ratio']:.1f} times ({counted}), {info['stored_ratio']:.1f} times as stored"
         lines.append(("smaller", ratios))
     return lines
-
-
-def _is_one(query: Any) -> bool:
-    return isinstance(query, str) or np.ndim(query) == 0
 
 
 def _megabytes(size: float) -> str:

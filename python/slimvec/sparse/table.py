@@ -9,6 +9,7 @@ import numpy as np
 
 from slimvec.files.storage import register
 from slimvec.keys import kernel_rows
+from slimvec.results import others_than
 from slimvec.sparse.mixture import mixture
 from slimvec.sparse.parts import SparseParts
 from slimvec.sparse.product import Product
@@ -392,7 +393,7 @@ class SparseTable(Table):
         rows = self._product.lookup(own)
         rows[signs != 1] *= signs[signs != 1, None].astype(np.float32)
         scores, found = self.search(rows.mean(axis=0, dtype=np.float64, keepdims=True), k + len(own))
-        others = np.flatnonzero(~np.isin(found[0], own))[:k]  # its own rows may take as many of the first places
+        others = others_than(own, found[0], k)  # its own rows may take as many of the first places
         return found[0, others], scores[0, others]
 
 

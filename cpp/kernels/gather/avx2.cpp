@@ -4,7 +4,7 @@
 
 namespace {
 
-struct Vector : WholeVector {
+struct Vector : Unmasked {
   using Floats = __m256;
   static constexpr std::size_t kLanes = 8;
   static Floats zero() { return _mm256_setzero_ps(); }
@@ -15,7 +15,6 @@ struct Vector : WholeVector {
   }
   static void store(float* to, Floats values, Lanes) { _mm256_storeu_ps(to, values); }
   static Floats add_product(Floats sums, Floats a, Floats b) { return _mm256_add_ps(sums, _mm256_mul_ps(a, b)); }
-  static float widen(float value) { return value; }
   static float widen(std::uint16_t half) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(half))); }
 };
 

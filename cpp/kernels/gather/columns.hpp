@@ -3,9 +3,9 @@
 // local to the file that includes it, because each is compiled for another instruction set.
 //
 // That file says in a struct `Vector` what a register is: kLanes `Floats`, made by zero and fill, moved by load and
-// store, summed by add_product, which rounds twice. With kMasks a load or store touches only the `Lanes` it is told,
-// and the last register of a row may be part empty. Without, the columns past the last whole register are summed one
-// by one, in the same order, and widen makes a float of a value.
+// store, summed by add_product, which rounds twice. With kMasks, load and store touch no other lanes than the `Lanes`
+// they are told, and the last register of a row may be part empty. Without, registers of one float, made by widen, take
+// the columns past the last whole register.
 #pragma once
 
 #include "kernels/kernels.hpp"
@@ -15,10 +15,22 @@ namespace {
 constexpr std::size_t kMaxVectors = 8;
 
 // What a Vector without masks inherits: all its lanes exist, always.
-struct WholeVector {
+struct Unmasked {
   static constexpr bool kMasks = false;
   struct Lanes {};
   static Lanes first_lanes(std::size_t) { return {}; }
+};
+
+template <typename Vector>
+struct OneFloat : Unmasked {
+  using Floats = float;
+  static constexpr std::size_t kLanes = 1;
+  static float zero() { return 0.0f; }
+  static float fill(float value) { return value; }
+  static float load(const float* from, Lanes) { return *from; }
+  static float load(const std::uint16_t* from, Lanes) { return Vector::widen(*from); }
+  static void store(float* to, float value, Lanes) { *to = value; }
+  static float add_product(float sum, float a, float b) { return sum + a * b; }
 };
 
 template <typename Anchor>
@@ -56,43 +68,33 @@ void gather_columns(const Job<Anchor>& job, std::size_t column, typename Vector:
   }
 }
 
-template <typename Vector, typename Anchor>
-void gather_last_columns(const Job<Anchor>& job, std::size_t first_column) {
-  for (std::size_t row = 0; row < job.n_rows; ++row) {
-    for (std::size_t column = first_column; column < job.d; ++column) {
-      float* out = job.out + row * job.d + column;
-      float sum = job.add ? *out : 0.0f;
-      for (std::size_t j = job.starts[row]; j < job.starts[row + 1]; ++j) {
-        sum += job.weights[j] * Vector::widen(job.anchors[job.indices[j] * job.stride + column]);
-      }
-      *out = sum;
-    }
-  }
-}
-
 // How many of n values go through registers.
 template <typename Vector>
 std::size_t in_registers(std::size_t n) {
   return Vector::kMasks ? n : n / Vector::kLanes * Vector::kLanes;
 }
 
+// Columns `column` ... end - 1 of all rows; without masks, whole registers.
 template <typename Vector, typename Anchor>
-void gather(const Job<Anchor>& job) {
+void gather_between(const Job<Anchor>& job, std::size_t column, std::size_t end) {
   using Columns = void(const Job<Anchor>&, std::size_t, typename Vector::Lanes);
   constexpr Columns* by_vectors[kMaxVectors] = {gather_columns<Vector, 1, Anchor>, gather_columns<Vector, 2, Anchor>,
                                                 gather_columns<Vector, 3, Anchor>, gather_columns<Vector, 4, Anchor>,
                                                 gather_columns<Vector, 5, Anchor>, gather_columns<Vector, 6, Anchor>,
                                                 gather_columns<Vector, 7, Anchor>, gather_columns<Vector, 8, Anchor>};
   constexpr std::size_t kLanes = Vector::kLanes;
-  const std::size_t end = in_registers<Vector>(job.d);
-  for (std::size_t column = 0; column < end; column += kMaxVectors * kLanes) {
+  for (; column < end; column += kMaxVectors * kLanes) {
     const std::size_t left = end - column;
     const std::size_t n_vectors = left < kMaxVectors * kLanes ? slimvec::ceil_divide(left, kLanes) : kMaxVectors;
     by_vectors[n_vectors - 1](job, column, Vector::first_lanes(left - (n_vectors - 1) * kLanes));
   }
-  if constexpr (!Vector::kMasks) {
-    if (end < job.d) gather_last_columns<Vector>(job, end);
-  }
+}
+
+template <typename Vector, typename Anchor>
+void gather(const Job<Anchor>& job) {
+  const std::size_t end = in_registers<Vector>(job.d);
+  gather_between<Vector>(job, 0, end);
+  if constexpr (!Vector::kMasks) gather_between<OneFloat<Vector>>(job, end, job.d);
 }
 
 template <typename Vector>

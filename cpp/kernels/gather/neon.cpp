@@ -4,7 +4,7 @@
 
 namespace {
 
-struct Vector : WholeVector {
+struct Vector : Unmasked {
   using Floats = float32x4_t;
   static constexpr std::size_t kLanes = 4;
   static Floats zero() { return vdupq_n_f32(0.0f); }
@@ -13,7 +13,6 @@ struct Vector : WholeVector {
   static Floats load(const std::uint16_t* from, Lanes) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(from))); }
   static void store(float* to, Floats values, Lanes) { vst1q_f32(to, values); }
   static Floats add_product(Floats sums, Floats a, Floats b) { return vaddq_f32(sums, vmulq_f32(a, b)); }
-  static float widen(float value) { return value; }
   static float widen(std::uint16_t half) {
     return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(half))), 0);
   }

@@ -25,8 +25,8 @@ struct HammingScan {
   }
 
   std::size_t operator()(Range blocks, std::size_t query, std::uint32_t limit, bool cold, Hits& hits) const {
-    return isa.hamming_below(table.blocks + blocks.begin * table.block_words(), blocks.end - blocks.begin,
-                             table.n_words, words.data() + query * table.n_words, limit, cold, hits.ranks.data(),
+    return isa.hamming_below(table.blocks + blocks.begin * table.block_words(), blocks.size(), table.n_words,
+                             words.data() + query * table.n_words, limit, cold, hits.ranks.data(),
                              hits.positions.data());
   }
 

@@ -9,6 +9,7 @@
 
 #include "core/blocked_codes.hpp"
 #include "core/interrupt.hpp"
+#include "core/range.hpp"
 #include "core/threads.hpp"
 #include "core/top_k.hpp"
 
@@ -17,10 +18,6 @@ namespace slimvec {
 // Which codes may be found: bit i % 8 of byte i / 8 for code i, two bytes per block, bits of padding codes clear. Null
 // allows every code. Blocks of which no code is allowed are not read.
 using Mask = const std::uint8_t*;
-
-struct Range {
-  std::size_t begin, end;
-};
 
 // The queries of a tile run over one chunk of codes after the other, and limits fall between chunks. A chunk fits the
 // smallest L1 cache (32 KB) with room to spare: at 1024 bits, chunks of 128 KB took 2.3 times as long (EPYC Turin). 64
@@ -144,7 +141,7 @@ void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, c
         [&](std::size_t) {
           Hits hits(hits_size);
           for (Range queries; tiles.next(queries);) {
-            std::vector<Top> tops(queries.end - queries.begin, empty);
+            std::vector<Top> tops(queries.size(), empty);
             scan_tile(table, mask, {0, table.n_blocks()}, queries, interrupt, below, hits, tops.data());
             for (std::size_t q = queries.begin; q < queries.end; ++q) report(q, tops[q - queries.begin].sorted());
           }

@@ -19,16 +19,16 @@ class Stage {
 
   // Adds scale * row `id` of the table to the output row at hand.
   void add(std::int64_t id, float scale) {
-    const Entries entries = entries_of(rows_, checked_row(id, rows_.n_rows));
-    const std::size_t n_entries = rows_.is_packed() ? packed_entries(entries.size()) : entries.size();
+    const Range stored = range_of(rows_, checked_row(id, rows_.n_rows));
+    const std::size_t n_entries = rows_.is_packed() ? packed_entries(stored.size()) : stored.size();
     std::uint32_t column = 0;
     for (std::size_t first = 0, n = 0; first < n_entries; first += n) {
       if (n_entries_ == kMaxEntries) flush_part();
       n = std::min(n_entries - first, kMaxEntries - n_entries_);
       if (rows_.is_packed()) {
-        unpack_entries(isa_, rows_, entries, first, n, column, indices_ + n_entries_, weights_ + n_entries_);
+        unpack_entries(isa_, rows_, stored, first, n, column, indices_ + n_entries_, weights_ + n_entries_);
       } else {
-        const Entries some = {entries.begin + first, entries.begin + first + n};
+        const Range some = {stored.begin + first, stored.begin + first + n};
         copy_indices(rows_, some, indices_ + n_entries_);
         copy_values(isa_, rows_, some, weights_ + n_entries_);
       }

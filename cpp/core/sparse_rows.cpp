@@ -83,7 +83,7 @@ std::size_t checked_row(std::int64_t id, std::size_t n_rows) {
   throw std::out_of_range("row " + std::to_string(id) + " is outside " + rows);
 }
 
-Entries entries_of(const SparseRows& rows, std::size_t row) {
+Range range_of(const SparseRows& rows, std::size_t row) {
   const std::uint64_t begin = offset(rows, row), end = offset(rows, row + 1);
   if (begin > end || end > rows.n_entries) {
     throw DamagedRows("the offsets of row " + std::to_string(row) + " fall or overrun: the table is damaged");
@@ -91,7 +91,7 @@ Entries entries_of(const SparseRows& rows, std::size_t row) {
   return {static_cast<std::size_t>(begin), static_cast<std::size_t>(end)};
 }
 
-Entries copy_offsets(const SparseRows& rows, std::size_t first_row, std::size_t n_rows, std::uint32_t* starts) {
+Range copy_offsets(const SparseRows& rows, std::size_t first_row, std::size_t n_rows, std::uint32_t* starts) {
   const bool rising = rows.indptr_size == 4 ? copy_rising(typed<std::uint32_t>(rows.indptr, first_row), n_rows, starts)
                                             : copy_rising(typed<std::uint64_t>(rows.indptr, first_row), n_rows, starts);
   const std::uint64_t begin = offset(rows, first_row), end = offset(rows, first_row + n_rows);
@@ -102,7 +102,7 @@ Entries copy_offsets(const SparseRows& rows, std::size_t first_row, std::size_t 
   return {static_cast<std::size_t>(begin), static_cast<std::size_t>(end)};
 }
 
-void check_indices(const SparseRows& rows, Entries entries) {
+void check_indices(const SparseRows& rows, Range entries) {
   if (entries.size() == 0) return;
   const std::size_t first = entries.begin, n = entries.size();
   check_largest(rows, rows.index_size == 1   ? largest(typed<std::uint8_t>(rows.indices, first), n)
@@ -110,7 +110,7 @@ void check_indices(const SparseRows& rows, Entries entries) {
                                              : largest(typed<std::uint32_t>(rows.indices, first), n));
 }
 
-void copy_indices(const SparseRows& rows, Entries entries, std::uint32_t* out) {
+void copy_indices(const SparseRows& rows, Range entries, std::uint32_t* out) {
   if (entries.size() == 0) return;
   const std::size_t first = entries.begin, n = entries.size();
   check_largest(rows, rows.index_size == 1   ? widen(typed<std::uint8_t>(rows.indices, first), n, out)
@@ -118,7 +118,7 @@ void copy_indices(const SparseRows& rows, Entries entries, std::uint32_t* out) {
                                              : widen(typed<std::uint32_t>(rows.indices, first), n, out));
 }
 
-void copy_values(const Kernels& isa, const SparseRows& rows, Entries entries, float* out) {
+void copy_values(const Kernels& isa, const SparseRows& rows, Range entries, float* out) {
   if (entries.size() == 0) return;
   const char* from = at(rows.values, entries.begin, rows.value_size);
   if (rows.value_size == 4) {
@@ -128,7 +128,7 @@ void copy_values(const Kernels& isa, const SparseRows& rows, Entries entries, fl
   }
 }
 
-void unpack_entries(const Kernels& isa, const SparseRows& rows, Entries bytes, std::size_t first, std::size_t n,
+void unpack_entries(const Kernels& isa, const SparseRows& rows, Range bytes, std::size_t first, std::size_t n,
                     std::uint32_t& column, std::uint32_t* indices, float* values) {
   if (n == 0) return;
   const std::uint8_t* row = static_cast<const std::uint8_t*>(rows.indices) + bytes.begin;

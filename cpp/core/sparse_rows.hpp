@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <stdexcept>
 
+#include "core/range.hpp"
 #include "kernels/kernels.hpp"
 
 namespace slimvec {
@@ -26,42 +27,36 @@ struct DamagedRows : std::runtime_error {
 // multiplies.
 struct SparseRows {
   const void* indptr;   // n_rows + 1 offsets: uint32 or int64
-  const void* indices;  // n_entries column numbers: uint8, uint16 or uint32
+  const void* indices;  // n_entries column numbers, uint8, uint16 or uint32, or so many packed bytes
   const void* values;   // n_entries weights: float32 or float16; not looked at for packed rows
   std::size_t n_rows, n_columns, n_entries;
   unsigned indptr_size, index_size, value_size;
   bool is_packed() const { return value_size == 0; }
 };
 
-// Entries begin ... end - 1.
-struct Entries {
-  std::size_t begin, end;
-  std::size_t size() const { return end - begin; }
-};
-
 // Row `id` as an unsigned number. Throws std::out_of_range for an id outside the table.
 std::size_t checked_row(std::int64_t id, std::size_t n_rows);
 
-// The entries of one row. Throws DamagedRows if the offsets fall or overrun.
-Entries entries_of(const SparseRows& rows, std::size_t row);
+// Where in `indices` a row lies: its entries or, packed, its bytes. Throws DamagedRows if the offsets fall or overrun.
+Range range_of(const SparseRows& rows, std::size_t row);
 
-// The offsets of n_rows consecutive rows, counted from the first one's: n_rows + 1 entries in `starts`. Returns all
-// their entries. Throws DamagedRows if the offsets fall or overrun, or lie 2^32 or more apart.
-Entries copy_offsets(const SparseRows& rows, std::size_t first_row, std::size_t n_rows, std::uint32_t* starts);
+// The offsets of n_rows consecutive rows, counted from the first one's: n_rows + 1 entries in `starts`. Returns where
+// the rows lie. Throws DamagedRows if the offsets fall or overrun, or lie 2^32 or more apart.
+Range copy_offsets(const SparseRows& rows, std::size_t first_row, std::size_t n_rows, std::uint32_t* starts);
 
 // Throws DamagedRows for an index that is not below n_columns.
-void check_indices(const SparseRows& rows, Entries entries);
+void check_indices(const SparseRows& rows, Range entries);
 
 // Copies entries out as uint32 and float32. Throws DamagedRows for an index that is not below n_columns.
-void copy_indices(const SparseRows& rows, Entries entries, std::uint32_t* out);
-void copy_values(const Kernels& isa, const SparseRows& rows, Entries entries, float* out);
+void copy_indices(const SparseRows& rows, Range entries, std::uint32_t* out);
+void copy_values(const Kernels& isa, const SparseRows& rows, Range entries, float* out);
 
 // How many entries a packed row of so many bytes has.
 inline std::size_t packed_entries(std::size_t n_bytes) { return n_bytes > 2 ? (n_bytes - 2) * 2 / 3 : 0; }
 
 // Copies some entries of the packed row whose bytes these are, from entry `first` on; `column` is that of the entry
 // before, 0 for the first, and becomes that of the last. Throws DamagedRows for a column that is not below n_columns.
-void unpack_entries(const Kernels& isa, const SparseRows& rows, Entries bytes, std::size_t first, std::size_t n,
+void unpack_entries(const Kernels& isa, const SparseRows& rows, Range bytes, std::size_t first, std::size_t n,
                     std::uint32_t& column, std::uint32_t* indices, float* values);
 
 // Asks the cache for a row that will be needed soon; damage is of no consequence.

@@ -23,7 +23,7 @@ constexpr std::size_t kMaxThreads = 256;
 // Some consecutive rows.
 struct Chunk {
   std::size_t first_row, n_rows;
-  Entries entries;  // of `rows`; their bytes where they are packed
+  Range range;  // their entries, or the bytes of packed rows
   std::uint32_t starts[kChunkRows + 1];
   const float* weights;
   std::vector<float> widened;          // holds the weights where they are not stored as float32
@@ -32,14 +32,14 @@ struct Chunk {
 
 // The bytes of packed rows become entries, and starts[i] the first entry of row i.
 void unpack_chunk(const Kernels& isa, const SparseRows& rows, Chunk& chunk) {
-  if (chunk.widened.size() < chunk.entries.size()) chunk.widened.resize(chunk.entries.size());
-  if (chunk.indices.size() < chunk.entries.size()) chunk.indices.resize(chunk.entries.size());
+  if (chunk.widened.size() < chunk.range.size()) chunk.widened.resize(chunk.range.size());
+  if (chunk.indices.size() < chunk.range.size()) chunk.indices.resize(chunk.range.size());
   std::uint32_t n_entries = 0, begin = 0;
   for (std::size_t i = 0; i < chunk.n_rows; ++i) {
     const std::uint32_t end = chunk.starts[i + 1];
     const std::size_t n = packed_entries(end - begin);
     std::uint32_t column = 0;
-    unpack_entries(isa, rows, {chunk.entries.begin + begin, chunk.entries.begin + end}, 0, n, column,
+    unpack_entries(isa, rows, {chunk.range.begin + begin, chunk.range.begin + end}, 0, n, column,
                    chunk.indices.data() + n_entries, chunk.widened.data() + n_entries);
     n_entries += static_cast<std::uint32_t>(n);
     chunk.starts[i + 1] = n_entries;
@@ -51,17 +51,17 @@ void unpack_chunk(const Kernels& isa, const SparseRows& rows, Chunk& chunk) {
 void read_chunk(const Kernels& isa, const SparseRows& rows, std::size_t first_row, std::size_t n_rows, Chunk& chunk) {
   chunk.first_row = first_row;
   chunk.n_rows = n_rows;
-  chunk.entries = copy_offsets(rows, first_row, n_rows, chunk.starts);
+  chunk.range = copy_offsets(rows, first_row, n_rows, chunk.starts);
   if (rows.is_packed()) {
     unpack_chunk(isa, rows, chunk);
     return;
   }
   if (rows.value_size == 4) {
-    chunk.weights = static_cast<const float*>(rows.values) + chunk.entries.begin;
+    chunk.weights = static_cast<const float*>(rows.values) + chunk.range.begin;
     return;
   }
-  if (chunk.widened.size() < chunk.entries.size()) chunk.widened.resize(chunk.entries.size());
-  copy_values(isa, rows, chunk.entries, chunk.widened.data());
+  if (chunk.widened.size() < chunk.range.size()) chunk.widened.resize(chunk.range.size());
+  copy_values(isa, rows, chunk.range, chunk.widened.data());
   chunk.weights = chunk.widened.data();
 }
 
@@ -77,12 +77,12 @@ struct Ranking {
 
 void score_chunk(const Kernels& isa, const SparseRows& rows, const Chunk& chunk, const float* anchor_scores,
                  const Ranking& ranking, float* scores, TopScores& top) {
-  const void* stored = static_cast<const char*>(rows.indices) + chunk.entries.begin * rows.index_size;
+  const void* stored = static_cast<const char*>(rows.indices) + chunk.range.begin * rows.index_size;
   const void* indices = rows.is_packed() ? chunk.indices.data() : stored;
   const unsigned index_size = rows.is_packed() ? sizeof(std::uint32_t) : rows.index_size;
   if (!isa.score_rows(indices, index_size, chunk.weights, chunk.starts, chunk.n_rows, anchor_scores, rows.n_columns,
                       scores)) {
-    check_indices(rows, chunk.entries);  // says which is damaged
+    check_indices(rows, chunk.range);  // says which is damaged
   }
   if (ranking.row_scales) {
     for (std::size_t i = 0; i < chunk.n_rows; ++i) scores[i] *= ranking.row_scales[chunk.first_row + i];
@@ -144,8 +144,8 @@ void score_tile(const Kernels& isa, const SparseRows& rows, Chunk& chunk, const 
                 float* scores, float* best, TopScores* tops) {
   const std::size_t n = tile.n_queries;
   if (!rows.is_packed()) {
-    if (chunk.indices.size() < chunk.entries.size()) chunk.indices.resize(chunk.entries.size());
-    copy_indices(rows, chunk.entries, chunk.indices.data());
+    if (chunk.indices.size() < chunk.range.size()) chunk.indices.resize(chunk.range.size());
+    copy_indices(rows, chunk.range, chunk.indices.data());
   }
   isa.gather_f32(tile.columns.data(), n, n, chunk.indices.data(), chunk.weights, chunk.starts, chunk.n_rows, false,
                  scores);

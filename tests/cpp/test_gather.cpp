@@ -66,7 +66,7 @@ void test_widen(const Kernels& isa) {
 int main() {
   for (const Kernels* isa : available_isas()) {
     for (std::size_t d :
-         {1u, 3u, 4u, 7u, 8u, 9u, 15u, 16u, 17u, 31u, 32u, 33u, 63u, 64u, 65u, 127u, 128u, 129u, 300u}) {
+         {1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u, 9u, 15u, 16u, 17u, 31u, 32u, 33u, 63u, 64u, 65u, 127u, 128u, 129u, 300u}) {
       for (std::size_t n_rows : {0u, 1u, 2u, 17u}) {
         test_gather(*isa, d, n_rows, false);
         test_gather(*isa, d, n_rows, true);

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import slimvec as sv
 from slimvec.binary.training.accumulators import RowSample, sample_keys, sampled_rows
 from slimvec.blocks import BLOCK_ROWS, even_blocks
-from slimvec.files import storage
+from slimvec.files import table_file
 
 N = 2 * BLOCK_ROWS + 300  # three blocks, the last one short
 DIM = 12
@@ -50,7 +50,7 @@ def iiq(**options):
 
 
 def tensors(path):
-    content = storage.read_content(path)
+    content = table_file.read_content(path)
     content.verify()
     facts = {name: value for name, value in content.facts.items() if name != "crc32"}
     return facts, {name: tensor.tobytes() for name, tensor in content.tensors.items()}

@@ -14,7 +14,7 @@ import numpy as np
 import slimvec as sv
 from slimvec.blocks import row_blocks
 from slimvec.cli import evaluate as evaluate_command
-from slimvec.files.writing import checked_target
+from slimvec.files.atomic import checked_target
 from slimvec.methods import add_options, make_method
 from slimvec.progress import Progress, ignore
 from slimvec.vectors.mapped import load_matrix, mapped_format

@@ -10,7 +10,7 @@ import numpy as np
 
 from slimvec.binary.hamming import HammingIndex
 from slimvec.evaluate.words import WordRows
-from slimvec.files.storage import open_table
+from slimvec.files.table_file import open_table
 from slimvec.vectors import Vectors, read_vectors
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from slimvec.sparse.product import Product
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from slimvec.files.storage import Content
+    from slimvec.files.table_file import Content
     from slimvec.vocabulary import Vocabulary
 
 

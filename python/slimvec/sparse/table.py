@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.errors import needs
-from slimvec.files.storage import register
+from slimvec.files.table_file import register
 from slimvec.lookup import allowed_rows, kernel_rows, resolve_row
 from slimvec.results import ScoreResult
 from slimvec.sparse.mixture import mixture
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from slimvec.files.storage import Content
+    from slimvec.files.table_file import Content
     from slimvec.lookup import Name
     from slimvec.sparse.product import CsrEntries
     from slimvec.vectors.rows import Rows

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.blocks import BLOCK_ROWS, row_blocks
-from slimvec.files.writing import checked_target, replacing
+from slimvec.files.atomic import checked_target, replacing
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_matrix, check_finite
 from slimvec.vocabulary import Vocabulary, optional_vocabulary
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.files.writing import NamedFile
+    from slimvec.files.atomic import NamedFile
 
 _BY_SUFFIX = {".npy": "npy", ".bin": "word2vec-binary"}
 _BLANKS = " \t\v\f"  # what separates the fields of a line

@@ -32,9 +32,15 @@ MAX_HEADER_BYTES = 100 << 20  # as the format's authors bound it
 MAX_TABLE_HEADER_BYTES = 1 << 20  # ours are a few hundred to a few thousand; anything near this is not a table
 
 _PADDING = "_padding"
-_TABLE_DTYPES = {"U8": "u1", "U16": "<u2", "U32": "<u4", "I64": "<i8", "F16": "<f2", "F32": "<f4"}
-_DTYPES = _TABLE_DTYPES | {"F64": "<f8", "I8": "i1", "I16": "<i2", "I32": "<i4", "U64": "<u8"}
-_CODES = {np.dtype(dtype): code for code, dtype in _TABLE_DTYPES.items()}
+_TABLE_DTYPES = {  # made once: a header names the same few many times
+    code: np.dtype(name)
+    for code, name in (("U8", "u1"), ("U16", "<u2"), ("U32", "<u4"), ("I64", "<i8"), ("F16", "<f2"), ("F32", "<f4"))
+}
+_DTYPES = _TABLE_DTYPES | {
+    code: np.dtype(name)
+    for code, name in (("F64", "<f8"), ("I8", "i1"), ("I16", "<i2"), ("I32", "<i4"), ("U64", "<u8"))
+}
+_CODES = {dtype: code for code, dtype in _TABLE_DTYPES.items()}
 
 Place = tuple[np.dtype[Any] | None, tuple[int, ...], int, int]
 """Dtype (None if NumPy lacks it), shape, and the bounds of the bytes behind the header."""
@@ -122,7 +128,7 @@ def _check_entry(name: str, entry: Any, strict: bool) -> Place:
     shape, bounds = entry.get("shape"), entry.get("data_offsets")
     if not _are_sizes(shape) or not _are_sizes(bounds) or len(bounds) != 2 or bounds[1] < bounds[0]:
         raise FormatError(f"tensor {name!r} has a malformed shape or place")
-    dtype = np.dtype(known[code]) if code in known else None
+    dtype = known.get(code)
     if dtype is not None and bounds[1] - bounds[0] != math.prod(shape) * dtype.itemsize:
         raise FormatError(f"tensor {name!r} has a place that does not fit its shape")
     return dtype, tuple(shape), bounds[0], bounds[1]

@@ -255,22 +255,25 @@ class TestFailure:
             iiq().compress(sv.VectorFile(file), output=output, progress=rewrite)
         self.stays(output, before)
 
-    def test_what_cannot_be_streamed(self, tmp_path, path, animals):
-        np.save(tmp_path / "vectors.npy", animals.matrix)
-        with pytest.raises(ValueError, match=r"is of format npy; expected text or word2vec binary"):
-            sv.VectorFile(tmp_path / "vectors.npy")
+    def test_what_cannot_be_read_twice(self, tmp_path):
         os.mkfifo(tmp_path / "pipe")
         for other in (tmp_path, tmp_path / "pipe"):
             with pytest.raises(ValueError, match="is no ordinary file"):
                 sv.VectorFile(other)
         with pytest.raises(FileNotFoundError):
             sv.VectorFile(tmp_path / "none")
-        with pytest.raises(TypeError, match="X is a VectorFile, which only IIQ and ITQ take"):
-            sv.NLB().fit(sv.VectorFile(path))
-        with pytest.raises(ValueError, match="known only after a first pass"):
-            len(sv.VectorFile(path))
+
+    def test_a_place_that_cannot_be_written(self, tmp_path, path):
         with pytest.raises(FileNotFoundError, match="is not a folder to write t to"):
             iiq().compress(sv.VectorFile(path), output=tmp_path / "none" / "t")
+
+    def test_rows_are_read_in_order(self, path):
+        file = sv.VectorFile(path)
+        assert repr(file) == "<slimvec.VectorFile: vectors.txt, not read yet>"
+        assert (file.sequential, file.dim, file.vocabulary, file.matrix) == (True, DIM, None, None)
+        with pytest.raises(TypeError, match="is read in order; expected vectors in memory"):
+            file.take(np.arange(3))
+        assert len(file) == len(file.vocabulary) == N  # read for it
 
     def test_a_broken_line_is_named(self, tmp_path, matrix):
         (tmp_path / "v.txt").write_text(text_of(range(N), matrix) + "x 1 two" + " 3" * (DIM - 2) + "\n")

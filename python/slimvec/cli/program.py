@@ -17,7 +17,6 @@ from slimvec.cli import evaluate as evaluate_command
 from slimvec.files.atomic import checked_target
 from slimvec.methods import add_options, make_method
 from slimvec.progress import Progress, ignore
-from slimvec.vectors.mapped import load_matrix, mapped_format
 from slimvec.vectors.saving import write_blocks
 
 if TYPE_CHECKING:
@@ -131,26 +130,16 @@ def _compress(options: argparse.Namespace) -> None:
         if isinstance(method, sv.IIQ):  # straight into the file
             table = method.compress(_source(options, progress), progress=progress, output=output, **arguments)
         else:
-            table = method.compress(_read(options, progress), progress=progress, **arguments)
+            table = method.compress(_source(options, progress), progress=progress, **arguments)
             table.save(output)
     print(f"{options.output}:")
     _describe(table, output)
 
 
 def _source(options: argparse.Namespace, progress: Progress) -> Any:
-    """Return what is read block by block if it can be: a file of text or records. Pipes cannot be read twice."""
-    path = Path(options.input)
-    if options.words is None and path.is_file() and mapped_format(path, None) is None:
-        return sv.VectorFile(path, limit=options.limit)
-    return _read(options, progress)
-
-
-def _read(options: argparse.Namespace, progress: Progress) -> Any:
-    """Return the vectors, or the bare matrix of an .npy or safetensors file that comes without words."""
-    path = Path(options.input)
-    kind = mapped_format(path, None)
-    if options.words is None and kind in {"npy", "safetensors"} and not path.with_name("words.txt").exists():
-        return load_matrix(path, kind)[: options.limit]
+    """Return the vectors to compress: they stay in their file, unless they come in parts or in a pipe, read once."""
+    if options.words is None and Path(options.input).is_file():
+        return sv.VectorFile(options.input, limit=options.limit)
     source = options.input if options.words is None else (options.input, options.words)
     return sv.read_vectors(source, limit=options.limit, progress=progress)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,11 +16,11 @@ import numpy as np
 
 from slimvec.errors import FormatError
 from slimvec.files.safetensors import is_table, parse_header, read_tensors
+from slimvec.vectors.formats import TABLE, recognise
 from slimvec.vocabulary import Vocabulary, slot_count
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
-
 
 FORMAT_VERSION = 1
 
@@ -82,7 +83,17 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
             raise FormatError(f"unknown kind of table {kind!r}; expected one of {sorted(_TABLES)}")  # noqa: TRY301
         return _TABLES[kind].from_content(content)
     except FormatError as error:
-        raise FormatError(f"{os.fsdecode(path)}: {error}") from None
+        raise FormatError(f"{os.fsdecode(path)}: {_what_else(path) or error}") from None
+
+
+def _what_else(path: str | os.PathLike[str]) -> str | None:
+    """Say what a file is that is no table, if that is known."""
+    found = None
+    with suppress(FormatError, OSError, ImportError):  # what is damaged, or cannot be decompressed here
+        found = recognise(path)
+    if found is None or found is TABLE:
+        return None
+    return f"no table of slimvec: {found.title} holds vectors and is not a table; read it with sv.read_vectors(path)"
 
 
 @dataclass(frozen=True)

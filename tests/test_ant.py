@@ -113,7 +113,7 @@ class TestFit:
         for parameters in (small, {**small, "nonzeros": None, "l1": 0.7}):
             ant = ANT(**parameters).fit(X)
             assert (ant.transform(X) != ant.transform_).nnz == 0
-            assert (encode(X, ant.anchors_, ant.coding_parameters()) != ant.transform_).nnz == 0
+            assert (encode(X, ant.anchors_, ant._solver_parameters()) != ant.transform_).nnz == 0
             assert (ANT(**parameters).fit_transform(X) != ant.transform_).nnz == 0
 
     def test_more_training_rows_fit_better(self):
@@ -254,7 +254,7 @@ class TestBadInput:
     def test_nan_is_named_by_its_row_wherever_it_is_met(self, row):
         spoilt = X.copy()
         spoilt[row, 5] = np.nan
-        for estimator in (ANT(**small, max_train_rows=300), sv.VocabularyQuantization(9, max_train_rows=300)):
+        for estimator in (ANT(**small, max_train_rows=300), sv.baselines.VocabularyQuantization(9, max_train_rows=300)):
             with pytest.raises(ValueError, match=f"X holds NaN or infinity in row {row} "):
                 estimator.fit(spoilt)
 

@@ -107,7 +107,7 @@ def test_scores_find_more_than_codes(clustered, lengths, tmp_path):
     table = sv.ITQ().compress(rows, factors=True)
     table.save(tmp_path / "table")
     table = sv.open(tmp_path / "table", verify=True)
-    by_code = recall(table.search(table.encode(queries)).indices, truth)
+    by_code = recall(table.search_codes(table.encode(queries)).indices, truth)
     by_score = recall(table.search(queries).indices, truth)
     by_scan = recall(table.search(queries, oversample=None).indices, truth)
     exact = recall(table.search(queries, originals=rows).indices, truth)
@@ -218,8 +218,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"k": 0}, "k=0; expected between 1 and 50"),
-            ({"k": 51}, "k=51; expected between 1 and 50"),
+            ({"k": 0}, "k=0; expected at least 1"),
             ({"oversample": 0}, "oversample=0; expected at least 1"),
             ({"metric": "euclidean"}, "metric='euclidean'; expected one of"),
             ({"originals": np.zeros((49, 16))}, "originals has 49 rows; expected 50"),
@@ -238,8 +237,17 @@ class TestBadInput:
                 self.table.search(np.array([[0.0] * 16, [np.nan] * 16]), oversample=oversample)
         with pytest.raises(ValueError, match="queries has 15 columns; expected 16"):
             self.table.search(np.zeros((1, 15)))
-        with pytest.raises(ValueError, match="originals cannot score packed codes"):
+        with pytest.raises(ValueError, match="2 columns of uint8, as packed codes; search them by search_codes"):
             self.table.search(self.table.codes(), originals=self.rows)
+
+    def test_a_larger_k_gives_what_there_is(self):
+        for options in ({}, {"oversample": None}, {"originals": self.rows}):
+            assert self.table.search(self.rows[:2], k=51, **options).indices.shape == (2, 50)
+
+    def test_inner_products_need_lengths(self):
+        with pytest.raises(ValueError, match=r'metric="dot" needs the lengths of rows'):
+            self.plain.search(self.rows[:2], metric="dot")
+        assert self.plain.search(self.rows[:2], metric="dot", originals=self.rows).indices.shape == (2, 10)
 
     def test_reconstruction_needs_factors(self):
         with pytest.raises(ValueError, match="original=True needs factors of each row"):

@@ -12,16 +12,18 @@ from html import escape
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import slimvec as sv
 from slimvec import cli
 from slimvec.evaluate import word_similarity
 from slimvec.evaluate.datasets import read_pairs
-from slimvec.evaluate.grid import Config, configs, dccl_ratio
+from slimvec.evaluate.grid import Config, configs
 from slimvec.evaluate.sources import Source
 from slimvec.evaluate.store import Store
 from slimvec.evaluate.summary import MEAN, Score
 from slimvec.evaluate.svg import Series, bit_rows, chart
+from slimvec.sparse.methods.compositional import dccl_ratio
 
 
 @pytest.fixture(scope="module")
@@ -226,14 +228,14 @@ def test_no_data(folder, tmp_path, capsys, monkeypatch):
 def test_the_ratios_of_the_papers_table_1():
     found = dccl_ratio(1_917_494, 300, 32, 256), dccl_ratio(388_723, 300, 32, 128), dccl_ratio(50_000, 300, 32, 32)
     assert [round(ratio, 1) for ratio in found] == [32.3, 29.5, 26.9]
-    assert [config.ratio(1000, 300) for config in configs(["iiq", "prune"], [300, 150, 75], [2])] == [
-        1,
-        32,
-        64,
-        128,
-        20,
-    ]
-    assert Config("nlb", 256).ratio(1000, 300) == 37.5
+    X = np.random.default_rng(0).standard_normal((1000, 300), dtype=np.float32)
+    listed = configs(["iiq", "prune"], [300, 150, 75], [2])
+    tables = [X, *(config.compress(X, seed=0)[1] for config in listed[1:])]
+    ratios = [config.ratio(table) for config, table in zip(listed, tables, strict=True)]
+    assert ratios == [1, 32, 64, 128, 20]
+    assert Config("nlb", 256).ratio(Config("nlb", 256).compress(X, seed=0)[1]) == 37.5
+    codes = scipy.sparse.csr_array(np.tile(np.eye(4), (50, 3)))  # 3 codebooks of 4 words
+    assert Config("dccl").ratio(sv.SparseTable(X[:12], codes)) == dccl_ratio(200, 300, 3, 4)
 
 
 def test_a_damaged_store_is_named(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import slimvec as sv
 from slimvec.evaluate import isotropy, sentence_classification
 from slimvec.evaluate.sentences import sentence_vectors
-from slimvec.evaluate.words import WordRows
+from slimvec.evaluate.word_rows import WordRows
 
 pytest.importorskip("sklearn")
 

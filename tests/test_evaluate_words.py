@@ -14,7 +14,7 @@ from slimvec.evaluate import analogy, categorization, word_similarity
 from slimvec.evaluate.categorization import purity
 from slimvec.evaluate.datasets import Analogy, Pair, read_analogies, read_categories, read_pairs, read_sentences
 from slimvec.evaluate.similarity import ranks, spearman
-from slimvec.evaluate.words import WordRows
+from slimvec.evaluate.word_rows import WordRows
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_codes_anchors_and_floats_are_judged_alike(words):
     signs = np.sign(words.matrix - 0.5)
     codes = sv.BinaryTable(sv.pack(signs), 2, words=words.words)
     assert word_similarity(codes, {"x": pairs}) == word_similarity(sv.Vectors(words.words, signs), {"x": pairs})
-    anchors = sv.Prune(0).compress(words)
+    anchors = sv.baselines.Prune(0).compress(words)
     assert word_similarity(anchors, {"x": pairs}) == word_similarity(words, {"x": pairs})
 
 
@@ -144,7 +144,7 @@ def brute_force(vectors, a, b, c, rule):
 @pytest.mark.parametrize("rule", ["3CosAdd", "3CosMul"])
 def test_answers_are_those_of_brute_force(rule, monkeypatch):
     monkeypatch.setattr(sys.modules["slimvec.evaluate.analogy"], "QUESTIONS_AT_ONCE", 7)
-    monkeypatch.setattr("slimvec.evaluate.words.BLOCK_ROWS", 13)
+    monkeypatch.setattr("slimvec.evaluate.word_rows.BLOCK_ROWS", 13)
     generator = np.random.default_rng(2)
     vectors = sv.Vectors([f"w{i}" for i in range(50)], generator.standard_normal((50, 4)).astype(np.float32))
     triples = [[f"w{i}" for i in generator.choice(50, 3, replace=False)] for _ in range(40)]

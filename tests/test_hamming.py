@@ -182,7 +182,7 @@ class TestBadInput:
     index = sv.HammingIndex(random_codes(20, 75), n_bits=75)
     query = random_codes(1, 75)
 
-    @pytest.mark.parametrize(("k", "message"), [(0, "k=0"), (-1, "k=-1"), (21, "k=21; expected between 1 and 20")])
+    @pytest.mark.parametrize(("k", "message"), [(0, "k=0"), (-1, "k=-1; expected at least 1")])
     def test_k(self, k, message):
         with pytest.raises(ValueError, match=message):
             self.index.search(self.query, k=k)
@@ -216,9 +216,13 @@ class TestBadInput:
         empty = sv.HammingIndex(np.empty((0, 4), np.uint8))
         assert empty.range_search(np.zeros((1, 4), np.uint8), 3).offsets.tolist() == [0, 0]
 
+    def test_a_larger_k_gives_what_there_is(self):
+        assert self.index.search(self.query, k=21).indices.shape == (1, 20)
+        assert self.index.search(self.query, k=2**70).indices.shape == (1, 20)
+
     def test_empty_index(self):
-        with pytest.raises(ValueError, match="k=1; expected between 1 and 0, the number of codes"):
-            sv.HammingIndex(np.empty((0, 4), np.uint8)).search(np.zeros((1, 4), np.uint8), k=1)
+        found = sv.HammingIndex(np.empty((0, 4), np.uint8)).search(np.zeros((1, 4), np.uint8), k=1)
+        assert found.distances.shape == found.indices.shape == (1, 0)
 
     def test_threads(self):
         with pytest.raises(ValueError, match="threads=0; expected at least 1"):

@@ -25,7 +25,7 @@ def test_main_job(isa, tmp_path):
     assert set(np.unique(opened.lookup(["word1", 2]))) == {-1.0, 1.0}
     assert opened.mean([["word1", "word2"], []]).shape == (2, 75)
     assert opened.search(vectors, k=1).indices.shape == (500, 1)
-    assert opened.search(opened.codes(), k=1).distances.max() == 0
+    assert opened.search_codes(opened.codes(), k=1).distances.max() == 0
 
 
 def test_main_job_of_sparse_tables(isa, tmp_path):

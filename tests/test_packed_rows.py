@@ -13,6 +13,7 @@ import slimvec as sv
 from slimvec import _core, reference
 from slimvec.isa import current
 from slimvec.sparse.packed import pack_rows, packed_sizes, unpack_rows
+from slimvec.sparse.parts import SparseParts
 
 
 def random_transform(n, k, per_row, seed=0):
@@ -132,12 +133,12 @@ class TestTable:
 
     def test_damaged_bytes_are_found_by_whoever_reads_them(self, table):
         """Every way to read a row whose gaps lead past the last anchor."""
-        factors = table._factors
-        packed = factors.indices.copy()
-        begin, end = factors.indptr[7:9]
+        product = table._product
+        packed = product.indices.copy()
+        begin, end = product.indptr[7:9]
         packed[begin + 2 : end] = 255
         damaged = sv.SparseTable.from_parts(
-            type(factors)(factors.anchors, factors.indptr, packed, None), table._inverse_norms, None, None, None, {}
+            SparseParts(type(product)(product.anchors, product.indptr, packed, None), table._parts.inverse_norms)
         )
         for read in (
             lambda: damaged.lookup([7]),

@@ -28,23 +28,23 @@ class TestSelection:
     def test_frequency(self):
         expected = np.zeros_like(X)
         expected[:7] = X[:7]
-        assert np.array_equal(table_rows(sv.FrequencySelection(7)), expected)
+        assert np.array_equal(table_rows(sv.baselines.FrequencySelection(7)), expected)
 
     def test_frequency_by_counts(self):
         counts = np.random.default_rng(0).permutation(80)
         expected = np.where((counts >= 70)[:, None], X, 0)
-        assert np.array_equal(table_rows(sv.FrequencySelection(10), counts=counts), expected)
+        assert np.array_equal(table_rows(sv.baselines.FrequencySelection(10), counts=counts), expected)
 
     def test_tf_idf(self):
         documents = [["w1", "w2", "w2"], ["w1", "w3"]]
         expected = np.zeros_like(X)
         expected[[2, 3]] = X[[2, 3]]
-        assert np.array_equal(table_rows(sv.TfIdfSelection(2), documents=documents), expected)
+        assert np.array_equal(table_rows(sv.baselines.TfIdfSelection(2), documents=documents), expected)
         with pytest.raises(ValueError, match="counts words; fit on Vectors"):
-            sv.TfIdfSelection(2).fit(X, documents=documents)
+            sv.baselines.TfIdfSelection(2).fit(X, documents=documents)
 
     def test_is_ant_with_these_anchors_where_others_have_no_entries(self):
-        selection = sv.FrequencySelection(7).fit(X)
+        selection = sv.baselines.FrequencySelection(7).fit(X)
         ant = sv.ANT(anchors=range(7), nonzeros=1, n_rounds=0).fit(X)
         assert np.array_equal(selection.anchors_, ant.anchors_)
         assert selection.transform_[:7].toarray() == pytest.approx(ant.transform_[:7].toarray(), abs=1e-5)
@@ -52,7 +52,7 @@ class TestSelection:
 
     def test_more_than_rows(self):
         with pytest.raises(ValueError, match="n_anchors=81; expected between 1 and 80"):
-            sv.FrequencySelection(81).fit(X)
+            sv.baselines.FrequencySelection(81).fit(X)
 
 
 class TestPrune:
@@ -62,7 +62,7 @@ class TestPrune:
         expected = np.zeros(X.size, np.float32)
         largest = np.argsort(-np.abs(X).ravel())[:kept]
         expected[largest] = X.ravel()[largest]
-        prune = sv.Prune(sparsity)
+        prune = sv.baselines.Prune(sparsity)
         assert np.array_equal(table_rows(prune), expected.reshape(X.shape))
         assert prune.n_parameters_ == kept
         assert (prune.transform(X) != prune.transform_).nnz == 0
@@ -70,27 +70,27 @@ class TestPrune:
     def test_bad_input(self):
         for sparsity in (-0.1, 1.0, np.nan):
             with pytest.raises(ValueError, match="sparsity="):
-                sv.Prune(sparsity).fit(X)
+                sv.baselines.Prune(sparsity).fit(X)
         with pytest.raises(ValueError, match="NaN or infinity in row 0"):
-            sv.Prune().fit([[np.nan]])
+            sv.baselines.Prune().fit([[np.nan]])
 
 
 class TestLowRank:
     @pytest.mark.parametrize("rank", [1, 4, 10])
     def test_is_the_truncated_svd(self, rank):
         u, s, vt = np.linalg.svd(X.astype(float), full_matrices=False)
-        low = sv.LowRank(rank)
+        low = sv.baselines.LowRank(rank)
         assert table_rows(low) == pytest.approx((u[:, :rank] * s[:rank]) @ vt[:rank], abs=1e-4)
         assert low.n_parameters_ == rank * (80 + 10)
 
     def test_rank_above_the_dimension(self):
         with pytest.raises(ValueError, match="rank=11; expected between 1 and 10: the vectors have 10 dimensions"):
-            sv.LowRank(11).fit(X)
+            sv.baselines.LowRank(11).fit(X)
 
 
 class TestSparseCode:
     def test_minimises_its_objective(self):
-        code = sv.SparseCode(n_anchors=20, l1=0.2, sum_to_one=0.7).fit(VECTORS)
+        code = sv.baselines.SparseCode(n_anchors=20, l1=0.2, sum_to_one=0.7).fit(VECTORS)
         B = X[:20].astype(float)
         assert code.transform_[:20].toarray() == pytest.approx(np.eye(20))  # common words keep their vectors
 
@@ -107,21 +107,23 @@ class TestSparseCode:
             assert objective(ours, x) <= objective(best, x) * (1 + 1e-3) + 1e-6
 
     def test_the_sum_nears_one(self):
-        loose, tight = (sv.SparseCode(20, 0.1, sum_to_one=b).fit_transform(X)[20:].sum(axis=1) for b in (0, 100))
+        loose, tight = (
+            sv.baselines.SparseCode(20, 0.1, sum_to_one=b).fit_transform(X)[20:].sum(axis=1) for b in (0, 100)
+        )
         assert np.abs(tight - 1).max() < 0.1
         assert np.abs(loose - 1).mean() > 2 * np.abs(tight - 1).mean()
 
     def test_table_names_its_anchors(self):
-        assert sv.SparseCode(5, 0.1).compress(VECTORS).anchor_words == ("w0", "w1", "w2", "w3", "w4")
+        assert sv.baselines.SparseCode(5, 0.1).compress(VECTORS).anchor_words == ("w0", "w1", "w2", "w3", "w4")
 
     def test_negative_penalty(self):
         with pytest.raises(ValueError, match="l1=-1"):
-            sv.SparseCode(5, -1.0).fit(X)
+            sv.baselines.SparseCode(5, -1.0).fit(X)
 
 
 class TestClustering:
     def test_post_sh(self):
-        post = sv.PostSH(n_anchors=12, nonzeros=4)
+        post = sv.baselines.PostSH(n_anchors=12, nonzeros=4)
         made = table_rows(post)
         A = post.anchors_.astype(float)
         distances = ((X[:, None].astype(float) - A) ** 2).sum(axis=2)
@@ -132,7 +134,7 @@ class TestClustering:
         assert made == pytest.approx(np.einsum("ns,nsd->nd", weights, A[near]), abs=1e-4)
 
     def test_unweighted_quantization_is_the_nearest_centroid(self):
-        quantized = sv.VocabularyQuantization(9, weighted=False)
+        quantized = sv.baselines.VocabularyQuantization(9, weighted=False)
         made = table_rows(quantized)
         distances = ((X[:, None] - quantized.anchors_) ** 2).sum(axis=2)
         assert made == pytest.approx(quantized.anchors_[distances.argmin(axis=1)], abs=1e-5)
@@ -142,17 +144,17 @@ class TestClustering:
 
     def test_weighted_quantization_keeps_lengths(self):
         scaled = X[:9].repeat(9, axis=0) * np.random.default_rng(0).exponential(1, (81, 1)).astype(np.float32)
-        quantized = sv.VocabularyQuantization(9).fit(scaled)
+        quantized = sv.baselines.VocabularyQuantization(9).fit(scaled)
         left = scaled - quantized.transform_ @ quantized.anchors_
         chosen = quantized.anchors_[quantized.transform_.indices]
         assert (left * chosen).sum(axis=1) == pytest.approx(0, abs=1e-3)  # the best value for its centroid
-        plain = sv.VocabularyQuantization(9, weighted=False).fit(scaled)
+        plain = sv.baselines.VocabularyQuantization(9, weighted=False).fit(scaled)
         unweighted = scaled - plain.transform_ @ plain.anchors_
         assert np.linalg.norm(left) < 0.1 * np.linalg.norm(unweighted)
 
-    @pytest.mark.parametrize("method", [sv.PostSH, sv.VocabularyQuantization])
+    @pytest.mark.parametrize("method", [sv.baselines.PostSH, sv.baselines.VocabularyQuantization])
     def test_transform_seeds_and_bad_input(self, method):
-        few = {"nonzeros": 2} if method is sv.PostSH else {}
+        few = {"nonzeros": 2} if method is sv.baselines.PostSH else {}
         fitted = method(6, **few).fit(X)
         assert (fitted.transform(X) != fitted.transform_).nnz == 0
         assert np.array_equal(method(6, **few).fit(X).anchors_, fitted.anchors_)
@@ -163,18 +165,18 @@ class TestClustering:
 
     def test_more_neighbours_than_clusters(self):
         with pytest.raises(ValueError, match="nonzeros=7; expected between 1 and 6: there are 6 anchors"):
-            sv.PostSH(6, 7).fit(X)
+            sv.baselines.PostSH(6, 7).fit(X)
 
     def test_as_many_clusters_as_rows_and_repeated_rows(self):
-        assert table_rows(sv.VocabularyQuantization(80, weighted=False)) == pytest.approx(X, abs=1e-5)
+        assert table_rows(sv.baselines.VocabularyQuantization(80, weighted=False)) == pytest.approx(X, abs=1e-5)
         repeated = np.repeat(X[:3], 5, axis=0)
-        made = sv.VocabularyQuantization(6, weighted=False).fit(repeated)
+        made = sv.baselines.VocabularyQuantization(6, weighted=False).fit(repeated)
         assert made.transform_ @ made.anchors_ == pytest.approx(repeated, abs=1e-5)
 
 
 class TestPostSHKSVD:
     def test_is_ant_with_its_choices(self):
-        special = sv.PostSHKSVD(20, 3, n_rounds=2)
+        special = sv.baselines.PostSHKSVD(20, 3, n_rounds=2)
         general = sv.ANT(20, 3, nonnegative=False, update="ksvd", n_rounds=2)
         assert np.array_equal(table_rows(special), table_rows(general))
         assert special.get_params() == {
@@ -184,7 +186,7 @@ class TestPostSHKSVD:
 
 class TestHashEmbedding:
     def test_bucketing_is_the_mean_of_each_bucket(self):
-        hashed = sv.HashEmbedding(7, n_hashes=1, importance=False)
+        hashed = sv.baselines.HashEmbedding(7, n_hashes=1, importance=False)
         made = table_rows(hashed)
         buckets = hashed.transform_.indices
         assert hashed.transform_.nnz == 80
@@ -194,26 +196,26 @@ class TestHashEmbedding:
 
     @pytest.mark.parametrize("n_hashes", [2, 3])
     def test_buckets_of_a_row_are_distinct(self, n_hashes):
-        T = sv.HashEmbedding(3, n_hashes=n_hashes, importance=False).fit(X).transform_
+        T = sv.baselines.HashEmbedding(3, n_hashes=n_hashes, importance=False).fit(X).transform_
         assert all(len(set(T[[i]].indices.tolist())) == n_hashes for i in range(80))
 
     def test_learning_importances_fits_better(self):
         residual = []
         for n_rounds in (0, 1, 5):
-            hashed = sv.HashEmbedding(20, n_rounds=n_rounds).fit(X)
+            hashed = sv.baselines.HashEmbedding(20, n_rounds=n_rounds).fit(X)
             residual.append(np.linalg.norm(X - hashed.transform_ @ hashed.anchors_))
             assert hashed.transform_.nnz == 160
         assert residual[0] > residual[1] > residual[2]
 
     def test_more_hashes_than_buckets(self):
         with pytest.raises(ValueError, match="n_hashes=3; expected between 1 and 2"):
-            sv.HashEmbedding(2, 3).fit(X)
+            sv.baselines.HashEmbedding(2, 3).fit(X)
 
 
 class TestCompositionalCodes:
     def test_codes_are_one_codeword_per_codebook(self):
         pytest.importorskip("torch")
-        codes = sv.CompositionalCodes(4, 8, n_epochs=60, batch_size=16, learning_rate=0.01)
+        codes = sv.baselines.CompositionalCodes(4, 8, n_epochs=60, batch_size=16, learning_rate=0.01)
         made = table_rows(codes)
         assert codes.codes_.shape == (80, 4)
         assert codes.codes_.min() >= 0
@@ -228,7 +230,7 @@ class TestCompositionalCodes:
     def test_without_torch(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "torch", None)
         with pytest.raises(ImportError, match=r"torch.*slimvec\[torch\]"):
-            sv.CompositionalCodes(2, 4, n_epochs=1).fit(X)
+            sv.baselines.CompositionalCodes(2, 4, n_epochs=1).fit(X)
 
 
 class TestTables:
@@ -237,10 +239,10 @@ class TestTables:
         [
             sv.ANT(20, 3, n_rounds=2),
             sv.ANT(20, l1=0.5, n_rounds=0, anchors="frequency", relations=[("w40", "w1")]),
-            sv.PostSHKSVD(20, 3, n_rounds=1),
-            sv.Prune(0.8),
-            sv.PostSH(20, 3),
-            sv.HashEmbedding(20),
+            sv.baselines.PostSHKSVD(20, 3, n_rounds=1),
+            sv.baselines.Prune(0.8),
+            sv.baselines.PostSH(20, 3),
+            sv.baselines.HashEmbedding(20),
         ],
         ids=lambda estimator: type(estimator).__name__,
     )
@@ -268,4 +270,4 @@ class TestTables:
         assert table.anchors.dtype == np.float16
 
     def test_a_bare_matrix_gives_numbered_rows(self):
-        assert sv.Prune(0.5).compress(X).words is None
+        assert sv.baselines.Prune(0.5).compress(X).words is None

@@ -16,11 +16,12 @@ pytest.importorskip("scipy")
 from scipy.optimize import nnls
 from scipy.sparse import csr_array
 
+from slimvec.sparse import solvers
 from slimvec.sparse.solvers.atoms import Atoms
 from slimvec.sparse.solvers.budget import allocate, omp_within
 from slimvec.sparse.solvers.lasso import duality_gap, fista, lasso, soft_threshold
 from slimvec.sparse.solvers.pursuit import omp, refit
-from slimvec.sparse.solvers.solver import Coding, encode
+from slimvec.sparse.solvers.solver import Solver, encode
 
 shapes = {"n": st.integers(1, 12), "d": st.integers(1, 10), "k": st.integers(1, 15), "seed": st.integers(0, 99)}
 quick = settings(deadline=None, max_examples=40)
@@ -343,8 +344,8 @@ class TestCoding:
     )
     def test_parameters_bring_the_same_codes_back(self, parameters):
         X, A = rows(20, 5), rows(9, 5, 1)
-        coding = Coding(**parameters)
-        assert Coding.from_parameters(coding.to_parameters()) == coding
+        coding = Solver(**parameters)
+        assert Solver.from_parameters(coding.to_parameters()) == coding
         T = coding.code(X, A)
         assert (encode(X, A, coding.to_parameters()) != T).nnz == 0
         assert T.nnz > 0
@@ -368,6 +369,7 @@ class TestCoding:
 class TestCompiling:
     def test_the_error_names_the_extra(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "slimvec.sparse.solvers.loops_pursuit", None)
+        monkeypatch.delattr(solvers, "loops_pursuit", raising=False)
         with pytest.raises(ImportError, match=r"numba.*slimvec\[train\]"):
             omp(rows(2, 3), rows(2, 3), 1)
 

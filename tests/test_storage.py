@@ -306,7 +306,7 @@ def survives(path, content):
         table = sv.open(path)
         table.info()
         if len(table):
-            table.search(table.codes()[:1], k=1)
+            table.search_codes(table.codes()[:1], k=1)
             table.lookup([len(table) - 1])
         if table.words:
             table.most_similar(table.words[0], k=1)

@@ -96,7 +96,7 @@ class TestSameBits:
         sv.IIQ().compress(animals, factors=True).save(tmp_path / "u")
         assert tensors(tmp_path / "t") == tensors(tmp_path / "u")
         assert table.words == animals.words
-        sv.NLB(n_bits=8, n_epochs=1).compress(animals, output=tmp_path / "n")
+        sv.baselines.NLB(n_bits=8, n_epochs=1).compress(animals, output=tmp_path / "n")
         assert len(sv.open(tmp_path / "n")) == 40
 
     @pytest.mark.parametrize("size", [1000, BLOCK_ROWS, BLOCK_ROWS + 1, N])
@@ -281,14 +281,23 @@ class TestFailure:
             iiq().compress(sv.VectorFile(tmp_path / "v.txt"))
 
 
-def test_memory_stays_small(tmp_path):
+STREAMED = {
+    "compress": "sv.IIQ(**options).compress(file, output=sys.argv[2])",
+    "to_table": "sv.IIQ(**options).fit_blocks(file.blocks()).to_table(file, factors=True, output=sys.argv[2])",
+    "other method": "sv.baselines.RandomRotation(16).compress(file, output=sys.argv[2])",
+}
+
+
+@pytest.mark.parametrize("way", STREAMED)
+def test_memory_stays_small(tmp_path, way):
     """60 MB of text, 29 MB of vectors: under a limit of address space that the vectors alone would break."""
     code = """
 import resource, sys
 import numpy as np, slimvec as sv
 def compress(limit):
     file = sv.VectorFile(sys.argv[1], limit=limit, threads=1)
-    return sv.IIQ(n_bits=16, n_iter=1, max_train_rows=1000).compress(file, output=sys.argv[2])
+    options = dict(n_bits=16, n_iter=1, max_train_rows=1000)
+    return WAY
 compress(5000)  # what libraries take once
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 limit = used + (24 << 20)
@@ -304,7 +313,7 @@ assert len(compress(None)) == 120_000
     rows = [" ".join(f"{x:.5f}" for x in row) for row in np.random.default_rng(0).standard_normal((1000, 60))]
     with open(tmp_path / "v.txt", "w") as file:
         file.writelines(f"{i} {rows[i % 1000]}\n" for i in range(120_000))
-    command = [sys.executable, "-c", code, tmp_path / "v.txt", tmp_path / "t"]
+    command = [sys.executable, "-c", code.replace("WAY", STREAMED[way]), tmp_path / "v.txt", tmp_path / "t"]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr

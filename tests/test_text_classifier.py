@@ -15,8 +15,8 @@ import slimvec as sv
 pytest.importorskip("numba")
 pytest.importorskip("scipy")
 from slimvec.sparse.text.bags import Bags, learn_words, read_known
+from slimvec.sparse.text.first_entries import first_entries
 from slimvec.sparse.text.model import INITIAL, TextModel
-from slimvec.sparse.text.start import first_entries
 from slimvec.sparse.training.slot_store import SlotStore
 
 N, K, D, CLASSES = 12, 4, 3, 3

@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from slimvec.table import Table
+
 DIMENSIONS = 300
 MIN_COUNT = 12
 WINDOW = 5
 N_ANCHORS = 500
 ANCHORS_PER_ROW = 10
 SKIPPED_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "idle_test", "encodings", "__pycache__"}
+STORED = {"iiq": "300 bits", "ant": f"{ANCHORS_PER_ROW} of {N_ANCHORS} anchors"}
 SHOWN = ("error", "month", "integer", "directory", "thread", "red")
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # splits snake_case and camelCase
@@ -133,34 +136,32 @@ def run(output: str | os.PathLike[str] | None = None, progress: Progress = ignor
             f"\nfloat32 matrix {vectors.matrix.nbytes / 1e3:,.0f} KB -> {parts}; "
             f"file {path.stat().st_size / 1e3:,.0f} KB, opened in {milliseconds:.1f} ms"
         )
-        _show_neighbours(vectors, opened)
+        _show_neighbours(vectors, opened, STORED[method])
         _show_times(vectors, opened)
         if output is not None:
             print(f"\nkept in {path}; try: slimvec neighbors {path} error")
 
 
-def compress(vectors: sv.Vectors, method: str, progress: Progress = ignore) -> sv.BinaryTable | sv.SparseTable:
+def compress(vectors: sv.Vectors, method: str, progress: Progress = ignore) -> Any:
     """Return the vectors as a table of 300-bit codes ("iiq"), or of a few anchors per word ("ant")."""
     if method == "iiq":
         return sv.IIQ().compress(vectors, progress=progress)
     return sv.ANT(N_ANCHORS, ANCHORS_PER_ROW).compress(vectors, dtype="float16", progress=progress)
 
 
-def _show_neighbours(vectors: sv.Vectors, table: sv.BinaryTable | sv.SparseTable, k: int = 5) -> None:
+def _show_neighbours(vectors: sv.Vectors, table: Table, stored: str, k: int = 5) -> None:
     shown = [word for word in SHOWN if word in vectors]
-    by = "300 bits" if isinstance(table, sv.BinaryTable) else f"{ANCHORS_PER_ROW} of {table.n_anchors} anchors"
-    print(f"\n{'':12}{'nearest by 300 floats':52}nearest by {by}")
+    print(f"\n{'':12}{'nearest by 300 floats':52}nearest by {stored}")
     for word in shown:
         floats = ", ".join(float_neighbours(vectors, word, k))
         bits = ", ".join(str(neighbour) for neighbour, _ in table.most_similar(word, k))
         print(f"{word:12}{floats:52}{bits}")
 
 
-def _show_times(vectors: sv.Vectors, table: sv.BinaryTable | sv.SparseTable) -> None:
+def _show_times(vectors: sv.Vectors, table: Table) -> None:
     queries: NDArray[np.float32] = vectors.matrix[:100]
-    codes = table.encode(queries) if isinstance(table, sv.BinaryTable) else queries
     by_floats = _median_seconds(lambda: np.argpartition(-(queries[:1] @ vectors.matrix.T), 10, axis=1))
-    by_table = _median_seconds(lambda: table.search(codes[:1], k=10, threads=1))
+    by_table = _median_seconds(lambda: table.search(queries[:1], k=10, threads=1))
     print(
         f"\ntop-10 of {len(table):,} words for one query: NumPy on floats {1e6 * by_floats:,.0f} us, "
         f"the table on one thread {1e6 * by_table:,.0f} us ({sv.active_isa()})"

@@ -19,45 +19,7 @@ if TYPE_CHECKING:
 
 
 class Estimator:
-    """Base of everything with ``fit``: parameters are the arguments of ``__init__``, kept as attributes unchanged.
-
-    Subclasses say what is learnt by ``_fit(rows, progress)``, which sets the fitted names, those that end in ``_``.
-    """
-
-    n_features_in_: int
-    _fit: Any
-
-    def fit(self, X: Rows | ArrayLike, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
-        """Learn from vectors.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
-            Real numbers, in any memory order, possibly mapped from a file. Checked, never copied whole in memory.
-        y : None
-            Ignored, for scikit-learn's pipelines.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-            If learning fails or is interrupted, with what was learnt before.
-        """
-        return self._learn_from(X, progress)
-
-    def _learn_from(self, X: Rows | ArrayLike, progress: Progress, **extra: Any) -> Self:
-        """Run ``_fit`` on a copy, and take over what it has learnt when it is done."""
-        rows = as_training_rows(X)
-        draft = copy(self)
-        draft._fit(rows, progress, **extra)
-        draft._finish(rows)
-        vars(self).update(vars(draft))
-        return self
-
-    def _finish(self, rows: Rows) -> None:
-        """Remember what every method remembers of the rows that it was fitted on."""
-        self.n_features_in_ = rows.dim
+    """Base of everything with ``fit``: parameters are the arguments of ``__init__``, kept as attributes unchanged."""
 
     @classmethod
     def _parameter_names(cls) -> list[str]:
@@ -120,6 +82,56 @@ class Estimator:
         plain = {name: _as_plain(value) for name, value in self.get_params().items()}
         parameters = {name: value for name, value in plain.items() if value is not _LEFT_OUT}
         return {"method": type(self).__name__, "parameters": parameters}
+
+
+class VectorEstimator(Estimator):
+    """Base of everything that learns from vectors and makes tables of them.
+
+    Subclasses say what is learnt by ``_fit(rows, progress)``, which sets the fitted names, those that end in ``_``.
+    """
+
+    n_features_in_: int
+    _fit: Any
+
+    def fit(self, X: Rows | ArrayLike, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
+        """Learn from vectors.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
+            Real numbers, in any memory order, possibly mapped from a file. Checked, never copied whole in memory.
+        y : None
+            Ignored, for scikit-learn's pipelines.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+            If learning fails or is interrupted, with what was learnt before.
+        """
+        return self._learn_from(X, progress)
+
+    def _learn_from(self, X: Rows | ArrayLike, progress: Progress, **extra: Any) -> Self:
+        """Run ``_fit`` on a copy, and take over what it has learnt when it is done."""
+        rows = as_training_rows(X)
+        draft = copy(self)
+        draft._fit(rows, progress, **extra)
+        draft._finish(rows)
+        vars(self).update(vars(draft))
+        return self
+
+    def _finish(self, rows: Rows) -> None:
+        """Remember what every method remembers of the rows that it was fitted on."""
+        self.n_features_in_ = rows.dim
+
+    def to_table(self, source: Rows | ArrayLike, *, output: Any = None, progress: Progress = ignore) -> Any:
+        """Return vectors as a table, by what was learnt; each wing has its own."""
+        raise NotImplementedError
+
+    def compress(self, vectors: Rows | ArrayLike, *, output: Any = None, progress: Progress = ignore) -> Any:
+        """Fit on vectors and return them as a table; each wing has its own."""
+        raise NotImplementedError
 
 
 _LEFT_OUT = object()

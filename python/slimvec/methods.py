@@ -1,104 +1,110 @@
-"""The methods of the command line: which estimator each one is, and which options it takes."""
+"""The methods by name: one row each says all that the command line and ``slimvec.evaluate`` know of a method."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import inspect
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import slimvec as sv
+from slimvec.binary.methods.iiq import IIQ, ITQ
+from slimvec.binary.methods.nlb import NLB
+from slimvec.binary.methods.random_rotation import RandomRotation, SignBits
+from slimvec.sparse.methods.ant import ANT
+from slimvec.sparse.methods.clustering import PostSH, VocabularyQuantization
+from slimvec.sparse.methods.compositional import CompositionalCodes, code_ratio
+from slimvec.sparse.methods.hashing import HashEmbedding
+from slimvec.sparse.methods.low_rank import LowRank
+from slimvec.sparse.methods.prune import Prune
+from slimvec.sparse.methods.selection import FrequencySelection
+from slimvec.sparse.methods.sparse_code import PostSHKSVD, SparseCode
 
 if TYPE_CHECKING:
-    import argparse
+    from collections.abc import Callable, Mapping
 
-    from slimvec.estimator import Estimator
+    from slimvec.estimator import VectorEstimator
+
+
+def _table_ratio(table: Any) -> float:
+    return float(table.compression_ratio or 32.0)  # of bare codes the width is that of the code
+
+
+@dataclass(frozen=True)
+class Rival:
+    """How a method takes part in ``slimvec evaluate``.
+
+    Attributes
+    ----------
+    title : str
+        As tables and charts call it.
+    settings : mapping of str to object
+        Parameters that are not the default's.
+    ratio : callable
+        How many times smaller than float32 a table of it is, as the IIQ paper's Table 1 counts.
+    """
+
+    title: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    ratio: Callable[[Any], float] = _table_ratio
 
 
 @dataclass(frozen=True)
 class Method:
-    """An estimator, and the option that sets each of its parameters.
+    """A method: its estimator, its options on the command line, and how it is judged.
 
     Attributes
     ----------
     estimator : type
-    options : dict of str to str
-        Option without dashes, and the parameter that it sets.
+    options : mapping of str to str
+        Option of the command line without dashes, and the parameter that it sets.
+    rival : Rival, optional
+        None if ``slimvec evaluate`` does not compare it.
     """
 
-    estimator: type[Estimator]
-    options: dict[str, str]
+    estimator: type[VectorEstimator]
+    options: Mapping[str, str]
+    rival: Rival | None = None
+
+    @property
+    def seeded(self) -> bool:
+        """Whether a seed changes what it learns."""
+        return "random_state" in inspect.signature(self.estimator).parameters
+
+    def makes(self, keyword: str) -> bool:
+        """Tell whether its tables can be made with ``factors`` or ``dtype``."""
+        return keyword in inspect.signature(self.estimator.to_table).parameters
 
 
-METHODS = {
-    "iiq": Method(sv.IIQ, {"bits": "n_bits", "remove": "n_remove"}),
-    "itq": Method(sv.ITQ, {"bits": "n_bits"}),
-    "nlb": Method(sv.NLB, {"bits": "n_bits"}),
-    "random-rotation": Method(sv.RandomRotation, {"bits": "n_bits"}),
-    "sign-bits": Method(sv.SignBits, {}),
-    "ant": Method(sv.ANT, {"anchors": "n_anchors", "nonzeros": "nonzeros", "l1": "l1", "signed": "nonnegative"}),
-    "frequency": Method(sv.FrequencySelection, {"anchors": "n_anchors"}),
-    "low-rank": Method(sv.LowRank, {"rank": "rank"}),
-    "post-sh": Method(sv.PostSH, {"anchors": "n_anchors", "nonzeros": "nonzeros"}),
-    "post-sh-ksvd": Method(sv.PostSHKSVD, {"anchors": "n_anchors", "nonzeros": "nonzeros"}),
-    "prune": Method(sv.Prune, {"sparsity": "sparsity"}),
-    "sparse-code": Method(sv.SparseCode, {"anchors": "n_anchors", "l1": "l1"}),
-    "vocabulary-quantization": Method(sv.VocabularyQuantization, {"anchors": "n_anchors"}),
+# What a CPU can train in minutes: the paper's 32 codebooks, but of 16 codewords, not 256 or 128; 20 epochs at ten times
+# the authors' rate, not 200.
+DCCL = {"n_codebooks": 32, "n_codewords": 16, "n_epochs": 20, "batch_size": 128, "learning_rate": 1e-3}
+DCCL_TITLE = f"DCCL {DCCL['n_codebooks']}x{DCCL['n_codewords']}, {DCCL['n_epochs']} epochs"
+
+_CODES = {"bits": "n_bits"}
+_ANCHORS = {"anchors": "n_anchors"}
+
+METHODS: dict[str, Method] = {
+    "iiq": Method(IIQ, _CODES | {"remove": "n_remove"}, Rival("IIQ")),
+    "itq": Method(ITQ, _CODES, Rival("ITQ")),
+    "nlb": Method(NLB, _CODES, Rival("NLB")),
+    "random-rotation": Method(RandomRotation, _CODES, Rival("random rotation")),
+    "sign-bits": Method(SignBits, {}, Rival("sign bits")),
+    "ant": Method(ANT, _ANCHORS | {"nonzeros": "nonzeros", "l1": "l1", "signed": "nonnegative"}),
+    "frequency": Method(FrequencySelection, _ANCHORS),
+    "hash": Method(HashEmbedding, _ANCHORS),
+    "low-rank": Method(LowRank, {"rank": "rank"}),
+    "post-sh": Method(PostSH, _ANCHORS | {"nonzeros": "nonzeros"}),
+    "post-sh-ksvd": Method(PostSHKSVD, _ANCHORS | {"nonzeros": "nonzeros"}),
+    "prune": Method(
+        Prune,
+        {"sparsity": "sparsity"},
+        Rival("Prune 95 %", {"sparsity": 0.95}, lambda table: len(table) * table.dim / table.n_entries),
+    ),
+    "sparse-code": Method(SparseCode, _ANCHORS | {"l1": "l1"}),
+    "vocabulary-quantization": Method(VocabularyQuantization, _ANCHORS),
+    "dccl": Method(CompositionalCodes, {}, Rival(DCCL_TITLE, DCCL, code_ratio)),
 }
-BINARY = {"iiq", "itq", "nlb", "random-rotation", "sign-bits"}
-OPTIONS = ("bits", "remove", "anchors", "nonzeros", "l1", "signed", "rank", "sparsity")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of a method and the options of all of them."""
-    parser.add_argument("--method", choices=METHODS, default="iiq", help="default: %(default)s")
-    parser.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
-    parser.add_argument(
-        "--remove", type=directions, metavar="D", help="directions removed, or auto (default: 1, ITQ: 0)"
-    )
-    parser.add_argument(
-        "--factors", action="store_true", help="keep 2 or 3 float16 per row, for float queries and reconstruction"
-    )
-    parser.add_argument("--anchors", type=int, metavar="K", help="anchors, centroids, or rows kept (default: 1000)")
-    parser.add_argument("--nonzeros", type=int, metavar="N", help="anchors per row (default: 10)")
-    parser.add_argument("--l1", type=float, metavar="X", help="penalty of the lasso, for ant instead of --nonzeros")
-    parser.add_argument("--signed", action="store_true", default=None, help="let ant weigh anchors negatively")
-    parser.add_argument("--rank", type=int, metavar="R", help="of low-rank (default: 20)")
-    parser.add_argument("--sparsity", type=float, metavar="X", help="part that prune sets to zero (default: 0.95)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
-    parser.add_argument(
-        "--dtype", choices=["float32", "float16", "int4"], help="numbers of a table of anchors (default: float32)"
-    )
-
-
-def directions(text: str) -> int | str:
-    """Return the number of directions that an option gives, or ``"auto"``; argparse reports a ValueError."""
-    return text if text == "auto" else int(text)
-
-
-def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """Return the estimator that the options describe, and what its ``compress`` is to be given.
-
-    Raises
-    ------
-    ValueError
-        If an option is not one of the method's.
-    """
-    name = options.method
-    method = METHODS[name]
-    given = {option: getattr(options, option) for option in OPTIONS if getattr(options, option) is not None}
-    if name == "itq" and given.pop("remove", 0):  # told to remove nothing, it does
-        raise ValueError(f"--remove {options.remove}: ITQ removes nothing; use --method iiq")
-    for option in given:
-        if option not in method.options:
-            known = ", ".join(f"--{other}" for other in method.options)
-            raise ValueError(f"--{option}: --method {name} has no such option; it has {known}")
-    if options.dtype is not None and name in BINARY:
-        raise ValueError(f"--dtype: --method {name} makes codes, which hold no numbers")
-    if options.factors and name not in BINARY:
-        raise ValueError(f"--factors: --method {name} makes no codes")
-    parameters = {method.options[option]: not value if option == "signed" else value for option, value in given.items()}
-    estimator = method.estimator(**parameters)
-    if "random_state" in estimator.get_params():
-        estimator.set_params(random_state=options.seed)
-    if options.factors:
-        return estimator, {"factors": True}
-    return estimator, {} if options.dtype is None else {"dtype": options.dtype}
+def rivals() -> dict[str, Method]:
+    """Return the methods that ``slimvec evaluate`` compares, by name."""
+    return {name: method for name, method in METHODS.items() if method.rival is not None}

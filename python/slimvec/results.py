@@ -59,6 +59,17 @@ class ScoreResult(NamedTuple):
     indices: NDArray[np.int64]
 
 
+def no_scores(n_queries: int) -> ScoreResult:
+    """Return what a search of an empty table finds."""
+    return ScoreResult(np.empty((n_queries, 0), np.float32), np.empty((n_queries, 0), np.int64))
+
+
+def others_than(own: NDArray[np.int64], found: NDArray[np.int64], k: int) -> list[int]:
+    """Return the first k places of ``found`` whose row is none of ``own``."""
+    left_out = set(own.tolist())
+    return [place for place, row in enumerate(found.tolist()) if row not in left_out][:k]
+
+
 def largest(values: NDArray[np.floating[Any]], k: int) -> NDArray[np.intp]:
     """Return the positions of the k largest values, largest first, ties by the lower position."""
     kth = np.partition(values, -k)[-k]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 
 from slimvec.files.table_writer import save_table
-from slimvec.lookup import Name, bag_rows, bag_weights, resolve_rows
+from slimvec.keys import Name, bag_rows, bag_weights, resolve_row, resolve_rows
 from slimvec.pages import resident_bytes
 from slimvec.validation import as_integer
 
@@ -31,6 +31,8 @@ class Parts(Protocol):
     def words(self) -> Vocabulary | None: ...
     @property
     def made_by(self) -> dict[str, Any]: ...
+    @property
+    def vocabularies(self) -> list[Vocabulary]: ...
     def __len__(self) -> int: ...
     def arrays(self) -> list[NDArray[Any]]:
         """Return all arrays that the table holds."""
@@ -115,8 +117,9 @@ class Table(ABC):
 
     def __getitem__(self, key: Name) -> NDArray[np.float32]:
         """Return the vector of one word or row."""
-        row: NDArray[np.float32] = self.lookup([key])[0]
-        return row
+        row = resolve_row(key, "key", len(self), self.vocabulary)
+        vector: NDArray[np.float32] = self.lookup(np.array([row], np.int64))[0]
+        return vector
 
     @abstractmethod
     def encode(self, vectors: Rows | ArrayLike) -> Any:
@@ -179,7 +182,7 @@ class Table(ABC):
     # ---- neighbours
 
     @abstractmethod
-    def search(self, queries: Rows | ArrayLike, k: int = 10) -> ScoreResult:
+    def search(self, queries: Rows | ArrayLike, k: int = 10, *, threads: int | None = None) -> ScoreResult:
         """Find the ``k`` rows most similar to each float vector."""
 
     def most_similar(
@@ -244,16 +247,19 @@ class Table(ABC):
 
         A row on both sides cancels out, and is still the query's own.
         """
-        sides = [[] if query is None else query, positive, negative]
-        first, more, without = (self._rows([side] if _is_one(side) else side, "query").tolist() for side in sides)
-        signs = dict.fromkeys(sorted({*first, *more, *without}), 0.0)
-        for row in {*first, *more}:
-            signs[row] += 1.0
-        for row in set(without):
-            signs[row] -= 1.0
-        if not signs:
+        more, less = set(self._query_rows(positive)), set(self._query_rows(negative))
+        if query is not None:
+            more.update(self._query_rows(query))
+        if not more and not less:
             raise ValueError("query is empty; expected at least one word, row or vector")
-        return np.array(list(signs), np.int64), np.array(list(signs.values()))
+        rows = sorted(more | less)
+        return np.array(rows), np.array([float(row in more) - float(row in less) for row in rows])
+
+    def _query_rows(self, query: Any) -> list[int]:
+        """Return the rows of a word, a row number, or several."""
+        one = isinstance(query, str) or np.ndim(query) == 0
+        rows: list[int] = self._rows([query] if one else query, "query").tolist() if one or len(query) else []
+        return rows
 
     @abstractmethod
     def _nearest_to_vector(self, vector: NDArray[Any], k: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
@@ -301,7 +307,7 @@ class Table(ABC):
 
     def _info(self, sizes: dict[str, int], dimension: int | None, **facts: Any) -> dict[str, Any]:
         """Return :meth:`info` from what is stored besides words, by part, and from facts of the kind."""
-        words = sum(part.nbytes for part in self._vocabularies())
+        words = sum(part.nbytes for part in self._parts.vocabularies)
         stored = sum(sizes.values())
         return {
             "kind": self.kind,
@@ -314,9 +320,6 @@ class Table(ABC):
             "compression_ratio": self.compression_ratio,
             "stored_ratio": 4 * len(self) * dimension / stored if dimension and stored else None,
         }
-
-    def _vocabularies(self) -> list[Vocabulary]:
-        return [] if self.vocabulary is None else [self.vocabulary]
 
     # ---- files
 
@@ -360,10 +363,6 @@ def describe(info: dict[str, Any], shape: tuple[str, str], counted: str, file_by
         ratios = f"{info['compression_ratio']:.1f} times ({counted}), {info['stored_ratio']:.1f} times as stored"
         lines.append(("smaller", ratios))
     return lines
-
-
-def _is_one(query: Any) -> bool:
-    return isinstance(query, str) or np.ndim(query) == 0
 
 
 def _megabytes(size: float) -> str:

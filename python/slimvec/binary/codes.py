@@ -17,7 +17,7 @@ import numpy as np
 
 from slimvec import _core, isa, pages
 from slimvec.blocks import row_blocks
-from slimvec.lookup import allowed_rows
+from slimvec.keys import allowed_rows
 from slimvec.validation import as_codes, as_integer, as_matrix
 
 if TYPE_CHECKING:

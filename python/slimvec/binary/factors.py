@@ -95,8 +95,9 @@ class FactorsBuilder:
         energy, length = (scaled**2).sum(axis=1), np.abs(scaled).sum(axis=1)
         scale = np.divide(energy, length, out=np.zeros_like(energy), where=length > 0)
         norms = np.linalg.norm(vectors, axis=1)
-        self._rows[SCALE, place] = scale
-        self._rows[BIAS, place] = (vectors - mean) @ mean
+        with np.errstate(over="ignore"):  # reported by finish
+            self._rows[SCALE, place] = scale
+            self._rows[BIAS, place] = (vectors - mean) @ mean
         self._rows[WEIGHT, place] = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 1 / LARGEST_HALF)
         self._energy += float(energy.sum(dtype=np.float64))
         self._scale_energy += projected.shape[1] * float((scale**2).sum(dtype=np.float64))

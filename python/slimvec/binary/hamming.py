@@ -10,7 +10,7 @@ import numpy as np
 from slimvec.binary.codes import BlockedCodes
 from slimvec.files.table_file import register
 from slimvec.files.table_writer import save_table
-from slimvec.lookup import allowed_rows, resolve_rows
+from slimvec.keys import allowed_rows, resolve_rows
 from slimvec.pages import resident_bytes
 from slimvec.results import RangeResult, SearchResult
 from slimvec.table import describe
@@ -133,6 +133,8 @@ class HammingIndex:
         queries = as_codes(codes, "codes", self.n_bits)
         table = self._codes
         k = as_count(k, table.n_codes)
+        if k == 0:
+            return SearchResult(np.empty((len(queries), 0), np.int32), np.empty((len(queries), 0), np.int64))
         return SearchResult(*table.search(queries, k, _packed(mask, table), as_threads(threads)))
 
     def range_search(

@@ -54,9 +54,17 @@ class BinaryParts:
             tensors |= self.words.to_tensors("words")
         return facts, tensors
 
+    @property
+    def vocabularies(self) -> list[Vocabulary]:
+        """All words that the table holds."""
+        return [] if self.words is None else [self.words]
+
     def arrays(self) -> list[NDArray[Any]]:
         """Return all arrays that the table holds."""
-        arrays: list[NDArray[Any]] = [self.codes.blocks, *(() if self.words is None else self.words.arrays)]
+        arrays: list[NDArray[Any]] = [
+            self.codes.blocks,
+            *(array for words in self.vocabularies for array in words.arrays),
+        ]
         if self.factors is not None:
             arrays.append(self.factors.values)
         return arrays if self.encoder is None else [*arrays, self.encoder.mean, self.encoder.projection]

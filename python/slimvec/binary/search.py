@@ -10,8 +10,8 @@ import numpy as np
 
 from slimvec.binary.asymmetric import FloatQueries, Metric, as_originals, rescore, rescore_exactly, scan
 from slimvec.binary.hamming import HammingIndex
-from slimvec.binary.similarity import cosines_of
-from slimvec.results import ScoreResult
+from slimvec.binary.neighbours import cosines_of
+from slimvec.results import ScoreResult, no_scores
 from slimvec.validation import as_count, as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
 
@@ -54,6 +54,8 @@ class TableSearch:
         """Search float vectors by as many stages as the table and the originals allow."""
         rows = self._as_queries(queries)
         k = as_count(k, self.table.n_codes)
+        if k == 0:
+            return no_scores(len(rows))
         oversample = None if oversample is None else as_integer(oversample, "oversample", 1)
         best: Callable[[int], ScoreResult]
         if self.factors is None:

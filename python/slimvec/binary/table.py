@@ -11,9 +11,9 @@ from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.hamming import HammingIndex, codes_shape
 from slimvec.binary.lookup import bag_mean, reconstruct, require_factors
+from slimvec.binary.neighbours import nearest_to_code, nearest_to_sum
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.search import TableSearch
-from slimvec.binary.similarity import nearest_to_code, nearest_to_sum
 from slimvec.files.table_file import register
 from slimvec.table import Table
 from slimvec.validation import as_codes, as_integer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from slimvec.binary.asymmetric import Metric
     from slimvec.files.table_file import Content
-    from slimvec.lookup import Name
+    from slimvec.keys import Name
     from slimvec.results import ScoreResult, SearchResult
     from slimvec.vectors.rows import Rows
 
@@ -240,7 +240,7 @@ class BinaryTable(Table):
 
     # ---- search
 
-    def search(  # type: ignore[override]
+    def search(
         self,
         queries: Rows | ArrayLike,
         k: int = 10,

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from slimvec.evaluate.grid import RIVALS, Config, configs
-from slimvec.methods import directions
+from slimvec.cli.compress import directions
+from slimvec.evaluate.grid import Config, configs
+from slimvec.methods import rivals
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
 CELLS = "cells.jsonl"
+INTERRUPTED = 130  # as shells report a program stopped by Ctrl-C
 LENGTHS = (1, 2, 4)  # the paper's 300, 150 and 75 bits of 300 dimensions
 TASKS = ("similarity", "categorization", "sentences", "analogy")
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the grid."""
+def add_command(commands: Any) -> None:
+    """Add the command and the options of its grid."""
+    parser = commands.add_parser("evaluate", help="judge vectors, and what compression leaves of them")
     parser.add_argument("inputs", metavar="VECTORS|TABLE", nargs="+", help="vectors to compress and judge, or tables")
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="folder of the report; made if need be")
     parser.add_argument(
@@ -28,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("SLIMVEC_DATA"),
         help="folder with the folders of evaluation sets: similarity, categorization, ... (or SLIMVEC_DATA)",
     )
-    known = ", ".join(RIVALS)
+    known = ", ".join(rivals())
     parser.add_argument("--methods", metavar="M,M", type=_words, default=["iiq"], help=f"of {known} (default: iiq)")
     parser.add_argument("--bits", metavar="N,N", type=_numbers, help="lengths (default: d, d/2, d/4)")
     parser.add_argument(
@@ -39,6 +43,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seeds", metavar="N", type=int, default=3, help="tables per setting (default: %(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="read only the first N words of vectors")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    def finished(cell: str, seconds: float) -> None:
+        print(f"{seconds:7.1f} s  {cell}", file=sys.stderr, flush=True)
+
+    try:
+        text = run(options, finished)
+    except KeyboardInterrupt:
+        print(f"slimvec: interrupted; the same command goes on from {options.output}", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
+    print(text)
+    print(f"with charts: {Path(options.output) / 'report.html'}")
 
 
 def run(options: argparse.Namespace, finished: Callable[[str, float], None]) -> str:

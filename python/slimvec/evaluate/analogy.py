@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from slimvec.evaluate.datasets import Analogy, named_sets, read_analogies
-from slimvec.evaluate.words import WordRows, unit
+from slimvec.evaluate.word_rows import WordRows, unit
 from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from slimvec.evaluate.words import Table
+    from slimvec.evaluate.word_rows import Judged
 
 Rule = Literal["3CosAdd", "3CosMul"]
 EPSILON = 0.001  # keeps the quotient of 3CosMul finite; the value of Levy & Goldberg
@@ -51,7 +51,7 @@ class AnalogyScore(NamedTuple):
 
 
 def analogy(
-    table: Table,
+    table: Judged,
     sets: Mapping[str, Iterable[tuple[str, str, str, str, str]]] | str | os.PathLike[str],
     *,
     rules: Iterable[Rule] = ("3CosAdd", "3CosMul"),

@@ -8,7 +8,7 @@ import numpy as np
 
 from slimvec.errors import needs
 from slimvec.evaluate.datasets import Labelled, named_sets, read_categories
-from slimvec.evaluate.words import WordRows
+from slimvec.evaluate.word_rows import WordRows
 from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.evaluate.words import Table
+    from slimvec.evaluate.word_rows import Judged
 
 AGGLOMERATIVE = (
     ("euclidean", "ward"),
@@ -56,7 +56,7 @@ class Categorization(NamedTuple):
 
 
 def categorization(
-    table: Table,
+    table: Judged,
     sets: Mapping[str, Iterable[tuple[str, str]]] | str | os.PathLike[str],
     *,
     seeds: Sequence[int] = (0, 1, 2),

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.table import BinaryTable
 from slimvec.evaluate.analogy import analogy
 from slimvec.evaluate.categorization import categorization
 from slimvec.evaluate.sentences import sentence_classification
 from slimvec.evaluate.similarity import word_similarity
-from slimvec.evaluate.words import WordRows, unit
+from slimvec.evaluate.word_rows import WordRows, unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from slimvec.evaluate.grid import Config
     from slimvec.evaluate.sources import Source
     from slimvec.evaluate.store import Store
-    from slimvec.evaluate.words import Table
+    from slimvec.evaluate.word_rows import Judged
 
 Rows = list[dict[str, Any]]
 
@@ -31,7 +30,7 @@ PATTERN_WORDS = ("cook", "man", "king", "month", "error")  # the paper shows the
 PATTERN_ROWS = 20
 
 
-def _similarity(table: Table, folder: Path, _: int) -> Rows:
+def _similarity(table: Judged, folder: Path, _: int) -> Rows:
     return [
         {"set": found.name, "score": found.score, "covered pairs": found.covered_score, "coverage": share}
         for found in word_similarity(table, folder)
@@ -39,14 +38,14 @@ def _similarity(table: Table, folder: Path, _: int) -> Rows:
     ]
 
 
-def _categorization(table: Table, folder: Path, seed: int) -> Rows:
+def _categorization(table: Judged, folder: Path, seed: int) -> Rows:
     return [
         {"set": found.name, "purity": found.purity, "coverage": found.covered / max(found.words, 1)}
         for found in categorization(table, folder, seeds=[seed])
     ]
 
 
-def _sentences(table: Table, folder: Path, _: int) -> Rows:
+def _sentences(table: Judged, folder: Path, _: int) -> Rows:
     rows: dict[str, dict[str, Any]] = {}
     for found in sentence_classification(table, folder):
         row = rows.setdefault(found.name, {"set": found.name, "coverage": found.coverage})
@@ -54,7 +53,7 @@ def _sentences(table: Table, folder: Path, _: int) -> Rows:
     return list(rows.values())
 
 
-def _analogy(table: Table, folder: Path, _: int) -> Rows:
+def _analogy(table: Judged, folder: Path, _: int) -> Rows:
     rows: dict[str, dict[str, Any]] = {}
     for found in analogy(table, folder):
         share = found.covered_questions / max(found.questions, 1)
@@ -80,7 +79,7 @@ class Task:
     """
 
     folder: str
-    judge: Callable[[Table, Path, int], Rows]
+    judge: Callable[[Judged, Path, int], Rows]
     measures: tuple[str, ...]
     seeded: bool = False
 
@@ -171,9 +170,10 @@ class Experiment:
             self.finished(done, time.perf_counter() - begun)
 
 
-def facts(source: Source, config: Config, estimator: Any, table: Table, *, with_pattern: bool) -> dict[str, Any]:
+def facts(source: Source, config: Config, estimator: Any, table: Judged, *, with_pattern: bool) -> dict[str, Any]:
     """Return a table's size and what its making tells: losses, spectrum, bits."""
-    dim, ratio = _size(source, config)
+    ratio = config.ratio(table)
+    dim = source.dim if source.is_vectors else table.dim  # a table's rows may be narrower than what it stands for
     values: dict[str, Any] = {"ratio": ratio, "dim": dim, "bytes_per_word": 4 * dim / ratio}
     losses: Any = getattr(estimator, "quantization_loss_", None)
     if losses is None:
@@ -183,22 +183,12 @@ def facts(source: Source, config: Config, estimator: Any, table: Table, *, with_
     if getattr(estimator, "singular_values_", None) is not None:
         values["singular_values"] = [float(f"{value:.6g}") for value in estimator.singular_values_]
         values["n_remove"] = int(estimator.n_remove_)
-    if with_pattern and isinstance(table, BinaryTable):
+    if with_pattern and hasattr(table, "n_bits"):
         values["pattern"] = pattern(table)
     return values
 
 
-def _size(source: Source, config: Config) -> tuple[int, float]:
-    """Return the dimension of the floats, and how many times smaller the table is as the paper counts."""
-    if config.method != "table":
-        return source.dim, config.ratio(len(source.table), source.dim)
-    table = source.table
-    if isinstance(table, BinaryTable):  # whose own width is that of its codes
-        return table.info()["dimension"] or source.dim, table.compression_ratio or 32.0
-    return source.dim, float(getattr(table, "compression_ratio", 1.0))
-
-
-def pattern(table: BinaryTable, n_rows: int = PATTERN_ROWS) -> dict[str, Any]:
+def pattern(table: Judged, n_rows: int = PATTERN_ROWS) -> dict[str, Any]:
     """Return the bits of the words nearest to a word and furthest from it, as in the paper's Fig. 3."""
     words = WordRows(table)
     word = next((word for word in PATTERN_WORDS if word in table), words.vocabulary[0])

@@ -121,8 +121,8 @@ def retrieval(
         per_query = 1e3 / max(1, len(asked))
         return Retrieval(method, wide, recall(found.indices, truth), scan * per_query, total * per_query)
 
-    find = partial(table.search, threads=threads)
-    score = partial(find, asked, k, metric=metric)
+    find = partial(table.search_codes, threads=threads)
+    score = partial(table.search, asked, k, metric=metric, threads=threads)
     alone = partial(find, codes, k)
     ways = [measure("hamming", None, alone, alone)]
     has_factors = table.info()["bytes"]["factors"] > 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from slimvec.errors import needs
 from slimvec.evaluate.datasets import Labelled, named_sets, read_sentences
-from slimvec.evaluate.words import WordRows
+from slimvec.evaluate.word_rows import WordRows
 from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from slimvec.evaluate.words import Table
+    from slimvec.evaluate.word_rows import Judged
 
 Classifier = Literal["logistic", "mlp"]
 SEED = 1111  # SentEval's
@@ -54,7 +54,7 @@ class SentenceScore(NamedTuple):
 
 
 def sentence_classification(
-    table: Table,
+    table: Judged,
     sets: Mapping[str, Iterable[tuple[str, str]]] | str | os.PathLike[str],
     *,
     classifiers: Iterable[Classifier] = ("logistic", "mlp"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from slimvec.evaluate.datasets import Pair, named_sets, read_pairs
-from slimvec.evaluate.words import WordRows, unit
+from slimvec.evaluate.word_rows import WordRows, unit
 
 if TYPE_CHECKING:
     import os
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.evaluate.words import Table
+    from slimvec.evaluate.word_rows import Judged
 
 
 class Similarity(NamedTuple):
@@ -41,7 +41,7 @@ class Similarity(NamedTuple):
 
 
 def word_similarity(
-    table: Table, sets: Mapping[str, Iterable[tuple[str, str, float]]] | str | os.PathLike[str]
+    table: Judged, sets: Mapping[str, Iterable[tuple[str, str, float]]] | str | os.PathLike[str]
 ) -> list[Similarity]:
     """Correlate the cosines of word pairs with human scores.
 

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.hamming import HammingIndex
-from slimvec.evaluate.words import WordRows
+from slimvec.evaluate.word_rows import Judged, WordRows
 from slimvec.files.table_file import open_table
-from slimvec.vectors import Vectors, read_vectors
+from slimvec.vectors import read_vectors
 from slimvec.vectors.formats import TABLE, recognise
+from slimvec.vectors.rows import Rows
 
 if TYPE_CHECKING:
     import os
-
-    from slimvec.evaluate.words import Table
 
 SAMPLED_ROWS = 1000
 
@@ -32,7 +30,7 @@ class Source:
         With words.
     """
 
-    def __init__(self, name: str, table: Table) -> None:
+    def __init__(self, name: str, table: Judged) -> None:
         self.name, self.table = name, table
         words = WordRows(table)
         sample = np.unique(np.linspace(0, len(words) - 1, SAMPLED_ROWS).astype(np.int64))
@@ -44,7 +42,7 @@ class Source:
     @property
     def is_vectors(self) -> bool:
         """Whether there is something to compress."""
-        return isinstance(self.table, Vectors)
+        return isinstance(self.table, Rows)
 
     @property
     def key(self) -> dict[str, Any]:
@@ -63,7 +61,7 @@ def read_source(path: str | os.PathLike[str], limit: int | None = None) -> Sourc
     place = Path(path)
     if place.is_file() and recognise(place) is TABLE:
         table = open_table(place)
-        if isinstance(table, HammingIndex):
+        if not isinstance(table, Judged):
             raise ValueError(f"{path} is an index of bare codes; expected vectors or a table with words")
         return Source(place.stem, table)
     return Source(place.name if place.is_dir() else place.stem, read_vectors(path, limit=limit))

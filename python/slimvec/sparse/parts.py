@@ -9,6 +9,7 @@ import numpy as np
 
 from slimvec.errors import FormatError
 from slimvec.sparse.product import Product
+from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,11 +58,24 @@ class SparseParts:
         }  # fmt: skip
         return facts, tensors
 
+    @property
+    def vocabularies(self) -> list[Vocabulary]:
+        """All words that the table holds."""
+        return [words for words in (self.words, self.anchor_words) if words is not None]
+
+    def anchor(self, name: str | int) -> int:
+        """Return the number of an anchor, given that or its name."""
+        n_anchors = len(self.product.anchors)
+        if not isinstance(name, str):
+            return as_integer(name, "anchor", 0, n_anchors - 1)
+        if self.anchor_words is None:
+            raise KeyError(f"unknown anchor {name!r}: anchors have no names here, only 0 ... {n_anchors - 1}")
+        return self.anchor_words.row(name)
+
     def arrays(self) -> list[NDArray[Any]]:
         """Return all arrays that the table holds."""
-        vocabularies = [words for words in (self.words, self.anchor_words) if words is not None]
         arrays = [*self.product.to_tensors().values(), self.inverse_norms]
-        return [*arrays, *(array for words in vocabularies for array in words.arrays)]
+        return [*arrays, *(array for words in self.vocabularies for array in words.arrays)]
 
     @classmethod
     def from_content(cls, content: Content) -> SparseParts:

@@ -10,7 +10,7 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.blocks import row_blocks
-from slimvec.errors import FormatError
+from slimvec.errors import FormatError, needs
 from slimvec.results import largest
 from slimvec.sparse.packed import pack_rows, packed_counts, unpack_rows
 from slimvec.validation import as_matrix, check_finite
@@ -48,15 +48,14 @@ class CsrEntries(NamedTuple):
     indices: NDArray[np.integer]
     values: NDArray[np.floating]
 
-    def largest(
-        self, entries: NDArray[np.int64], k: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.floating]]:
-        """Return rows, anchors and values of the k largest of some entries, largest first, ties by row."""
-        k = min(k, len(entries))
+    def largest(self, anchor: int | None, k: int) -> list[tuple[int, int, float]]:
+        """Return row, anchor and value of the k largest entries, of one anchor or all, largest first, ties by row."""
+        some = np.arange(len(self.values)) if anchor is None else np.flatnonzero(self.indices == anchor)
+        k = min(k, len(some))
         if k:
-            entries = entries[largest(self.values[entries].astype(np.float64), k)]
-        rows: NDArray[np.int64] = np.searchsorted(self.indptr, entries, "right") - 1
-        return rows, self.indices[entries], self.values[entries]
+            some = some[largest(self.values[some].astype(np.float64), k)]
+        rows: NDArray[np.int64] = np.searchsorted(self.indptr, some, "right") - 1
+        return list(zip(rows.tolist(), self.indices[some].tolist(), self.values[some].tolist(), strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +159,15 @@ class Product:
         if len(entries.indices) and entries.indices.max() >= len(self.anchors):
             raise FormatError(f"the transform names more than the {len(self.anchors)} anchors: the table is damaged")
         return entries
+
+    def to_scipy(self) -> Any:
+        """Return T as a SciPy ``csr_array`` of float32, made anew."""
+        with needs("SciPy", "train"):
+            from scipy.sparse import csr_array
+        indptr, indices, values = self.entries()
+        index = np.int32 if max(len(values), len(self.anchors)) < 1 << 31 else np.int64
+        parts = (values.astype(np.float32), indices.astype(index), indptr.astype(index))
+        return csr_array(parts, shape=(self.n_rows, len(self.anchors)))
 
     def lookup(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return ``rows`` of T A, ``(len(rows), d)``."""

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.errors import needs
 from slimvec.files.table_file import register
-from slimvec.lookup import allowed_rows, kernel_rows, resolve_row
-from slimvec.results import ScoreResult
+from slimvec.keys import kernel_rows
+from slimvec.results import others_than
 from slimvec.sparse.mixture import mixture
 from slimvec.sparse.parts import SparseParts
 from slimvec.sparse.product import Product
+from slimvec.sparse.search import search
 from slimvec.table import Table
-from slimvec.validation import as_count, as_integer, as_threads, check_finite
+from slimvec.validation import as_integer
 from slimvec.vectors.rows import as_rows, whole
 from slimvec.vocabulary import optional_vocabulary
 
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from slimvec.files.table_file import Content
-    from slimvec.lookup import Name
-    from slimvec.sparse.product import CsrEntries
+    from slimvec.keys import Name
+    from slimvec.results import ScoreResult
     from slimvec.vectors.rows import Rows
-    from slimvec.vocabulary import Vocabulary
 
 
 class SparseTable(Table):
@@ -124,8 +123,7 @@ class SparseTable(Table):
         Returns
         -------
         SparseTable
-            Its anchors are those of each component followed by their sum, its transform the weights that belong to
-            them: both count in ``n_parameters``.
+            Its anchors are those of each component followed by their sum, which counts in ``n_parameters``.
 
         Raises
         ------
@@ -145,8 +143,6 @@ class SparseTable(Table):
         made_by = {"method": "mixture", "parameters": {"n_components": len(anchors)}}
         return cls.from_parts(replace(table._parts, made_by=made_by))
 
-    # ---- what it holds
-
     @property
     def dim(self) -> int:
         """Width of the rows that :meth:`lookup` returns: d."""
@@ -156,6 +152,11 @@ class SparseTable(Table):
     def n_anchors(self) -> int:
         """Number of anchors: k."""
         return len(self._product.anchors)
+
+    @property
+    def n_entries(self) -> int:
+        """Entries of T that are stored."""
+        return self._product.n_entries
 
     @property
     def n_parameters(self) -> int:
@@ -175,12 +176,7 @@ class SparseTable(Table):
     @property
     def transform(self) -> Any:
         """T, as a SciPy ``csr_array (n, k)`` float32, made anew (needs SciPy)."""
-        with needs("SciPy", "train"):
-            from scipy.sparse import csr_array
-        indptr, indices, values = self._product.entries()
-        index = np.int32 if max(len(values), self.n_anchors) < 1 << 31 else np.int64
-        parts = (values.astype(np.float32), indices.astype(index), indptr.astype(index))
-        return csr_array(parts, shape=(len(self), self.n_anchors))
+        return self._product.to_scipy()
 
     @property
     def compression_ratio(self) -> float:
@@ -197,10 +193,8 @@ class SparseTable(Table):
         Returns
         -------
         dict
-            ``kind``, ``rows``, ``dimension``, ``anchors``, ``nonzeros``, ``n_parameters``, ``made_by`` (method and
-            parameters), ``solver``, ``bytes`` (on disk, of ``anchors``, ``transform``, ``norms`` and ``words``),
-            ``resident`` (bytes that lie in physical memory now; see :meth:`BinaryTable.info`), ``compression_ratio``
-            (as the paper counts) and ``stored_ratio`` (float32 matrix over all that is stored, words apart).
+            As :meth:`BinaryTable.info`; ``anchors``, ``nonzeros``, ``n_parameters`` and ``solver`` besides; ``bytes``
+            are of ``anchors``, ``transform``, ``norms`` and ``words``.
         """
         product, solver = self._product, self._parts.solver
         sizes = {
@@ -219,10 +213,6 @@ class SparseTable(Table):
 
     def _counted(self, info: dict[str, Any]) -> str:
         return f"{info['n_parameters']:,} numbers"
-
-    def _vocabularies(self) -> list[Vocabulary]:
-        anchor_words = self._parts.anchor_words
-        return super()._vocabularies() + ([] if anchor_words is None else [anchor_words])
 
     # ---- rows as vectors
 
@@ -258,19 +248,7 @@ class SparseTable(Table):
         """
         return self._product.lookup(kernel_rows(keys, "keys", self._n_rows, self.vocabulary))
 
-    def __getitem__(self, key: str | int) -> NDArray[np.float32]:
-        """Return the vector of one word or row, ``(d,)``."""
-        row = resolve_row(key, "key", len(self), self.vocabulary)
-        vector: NDArray[np.float32] = self._product.lookup(np.array([row], np.int64))[0]
-        return vector
-
-    def _bag_mean(
-        self,
-        rows: NDArray[np.int64],
-        offsets: NDArray[np.int64],
-        weights: NDArray[np.float32] | None,
-        original: bool,  # noqa: ARG002 - these are original
-    ) -> NDArray[np.float32]:
+    def _bag_mean(self, rows: Any, offsets: Any, weights: Any, original: bool) -> NDArray[np.float32]:  # noqa: ARG002
         return self._product.bag_mean(rows, offsets, weights)
 
     # ---- what the anchors mean
@@ -295,9 +273,8 @@ class SparseTable(Table):
             raise ValueError("this table does not know how its rows were coded; give solver=... when making it")
         from slimvec.sparse.solvers.solver import encode  # brings SciPy and numba, which using a table does not need
 
-        return encode(
-            whole(as_rows(vectors, "vectors")), self.anchors.astype(np.float32, copy=False), dict(self._parts.solver)
-        )
+        rows = whole(as_rows(vectors, "vectors"))
+        return encode(rows, self.anchors.astype(np.float32, copy=False), dict(self._parts.solver))
 
     def associations(self, anchor: str | int, k: int = 10) -> list[tuple[str | int, float]]:
         """Return the rows in which an anchor weighs most.
@@ -327,17 +304,8 @@ class SparseTable(Table):
         >>> table.associations("bark")
         [('dog', 5.0), ('cat', 3.0)]
         """
-        number = self._anchor(anchor)
-        entries = self._product.entries()
-        found = self._largest(entries, np.flatnonzero(entries.indices == number), k)
-        return [(word, weight) for word, _, weight in found]
-
-    def _anchor(self, anchor: str | int) -> int:
-        if not isinstance(anchor, str):
-            return as_integer(anchor, "anchor", 0, self.n_anchors - 1)
-        if self._parts.anchor_words is None:
-            raise KeyError(f"unknown anchor {anchor!r}: anchors have no names here, only 0 ... {self.n_anchors - 1}")
-        return self._parts.anchor_words.row(anchor)
+        found = self._product.entries().largest(self._parts.anchor(anchor), as_integer(k, "k", 1))
+        return [(self._name(row), weight) for row, _, weight in found]
 
     def largest_pairs(self, k: int = 10) -> list[tuple[str | int, str | int, float]]:
         """Return the largest entries of T: which words lean most on which anchors.
@@ -360,21 +328,13 @@ class SparseTable(Table):
         >>> sv.SparseTable([[1.0], [2.0]], csr_array([[0.0, 3.0], [1.0, 5.0]])).largest_pairs(2)
         [(1, 1, 5.0), (0, 1, 3.0)]
         """
-        entries = self._product.entries()
-        return self._largest(entries, np.arange(len(entries.values)), k)
-
-    def _largest(
-        self, entries: CsrEntries, some: NDArray[np.int64], k: int
-    ) -> list[tuple[str | int, str | int, float]]:
-        """Return (word, anchor, weight) of the k largest of some entries of T."""
-        rows, anchors, weights = entries.largest(some, as_integer(k, "k", 1))
+        found = self._product.entries().largest(None, as_integer(k, "k", 1))
         names: Any = range(self.n_anchors) if self._parts.anchor_words is None else self._parts.anchor_words
-        found = zip(rows.tolist(), anchors.tolist(), weights.tolist(), strict=True)
         return [(self._name(row), names[anchor], weight) for row, anchor, weight in found]
 
     # ---- search
 
-    def search(  # type: ignore[override]
+    def search(
         self,
         queries: Rows | ArrayLike,
         k: int = 10,
@@ -402,9 +362,8 @@ class SparseTable(Table):
         Returns
         -------
         ScoreResult
-            ``scores`` (float32) and ``indices`` (int64 rows), both ``(n_queries, k)``, ordered by (score descending,
-            row): the same bits for any number of threads, on any instruction set, alone or in a batch. Where ``mask``
-            allows fewer than ``k`` rows, the rest is index -1 and score -infinity.
+            ``scores`` (float32) and ``indices`` (int64 rows), both ``(n_queries, k)``, best first, ties by row, the
+            same bits in any setting. Where ``mask`` allows fewer than ``k`` rows: index -1, score -infinity.
 
         Raises
         ------
@@ -422,17 +381,7 @@ class SparseTable(Table):
         ScoreResult(scores=array([[2., 1.]], dtype=float32), indices=array([[2, 1]]))
         """
         rows = whole(as_rows(queries, "queries", self.dim))
-        with np.errstate(over="ignore"):  # reported just below
-            vectors = np.require(rows, np.float32, ["C", "A"])
-        check_finite(vectors, "queries", 0)
-        if metric not in {"cosine", "dot"}:
-            raise ValueError(f"metric={metric!r}; expected 'cosine' or 'dot'")
-        k = as_count(k, len(self))
-        allowed = None if mask is None else np.packbits(allowed_rows(mask, "mask", len(self), "row"), bitorder="little")
-        scales = self._parts.inverse_norms if metric == "cosine" else None
-        if scales is not None:
-            vectors = _unit(vectors)
-        return ScoreResult(*self._product.search(vectors, k, scales, allowed, as_threads(threads)))
+        return search(self._product, self._parts.inverse_norms, rows, k, metric, threads, mask)
 
     def _nearest_to_vector(self, vector: NDArray[Any], k: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
         scores, rows = self.search(vector, k)
@@ -444,16 +393,8 @@ class SparseTable(Table):
         rows = self._product.lookup(own)
         rows[signs != 1] *= signs[signs != 1, None].astype(np.float32)
         scores, found = self.search(rows.mean(axis=0, dtype=np.float64, keepdims=True), k + len(own))
-        others = np.flatnonzero(~np.isin(found[0], own))[:k]  # its own rows may take as many of the first places
+        others = others_than(own, found[0], k)  # its own rows may take as many of the first places
         return found[0, others], scores[0, others]
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return vectors divided by their norms; zeros stay."""
-    wide = vectors.astype(np.float64)
-    norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
-    unit: NDArray[np.float32] = np.divide(wide, norms, out=wide, where=norms > 0).astype(np.float32)
-    return unit
 
 
 register(SparseTable)

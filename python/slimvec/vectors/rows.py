@@ -113,7 +113,8 @@ def as_rows(X: Rows | ArrayLike, name: str, n_columns: int | None = None) -> Row
     TypeError, ValueError
         If it is neither :class:`Rows` nor a matrix of real numbers, or of another width than ``n_columns``.
     """
-    rows = X if isinstance(X, Rows) else MatrixRows(as_matrix(X, name))
+    # Asking an array whether it keeps a protocol takes longer than a small search.
+    rows = X if not isinstance(X, np.ndarray) and isinstance(X, Rows) else MatrixRows(as_matrix(X, name))
     if n_columns is not None:
         check_width(rows.dim, name, n_columns)
     return rows

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slimvec.lookup import resolve_rows
+from slimvec.keys import resolve_rows
 from slimvec.validation import as_matrix
 from slimvec.vectors.rows import MatrixRows
 from slimvec.vocabulary import Vocabulary

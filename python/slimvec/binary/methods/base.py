@@ -9,7 +9,7 @@ import numpy as np
 from slimvec.binary.builder import TableBuilder
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.table import BinaryTable
-from slimvec.estimator import Estimator
+from slimvec.estimator import VectorEstimator
 from slimvec.files.atomic import checked_target
 from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from slimvec.vectors.rows import Rows
 
 
-class BinaryEstimator(Estimator):
+class BinaryEstimator(VectorEstimator):
     """Base of methods whose codes are the signs of (x - mean)ᵀ projection; ``_fit`` sets both."""
 
     mean_: NDArray[np.float32]

@@ -146,6 +146,8 @@ class IIQ(BinaryEstimator):
     def fit_blocks(self, blocks: Iterable[ArrayLike], *, progress: Progress = ignore) -> Self:
         """Learn from rows that come block by block, and are seen once; the same, to the bit, as from all at once.
 
+        :meth:`to_table` then makes tables, of these rows or of others.
+
         Parameters
         ----------
         blocks : iterable of array_like, shape (m, d)

@@ -78,7 +78,7 @@ class NLB(BinaryEstimator):
     >>> import numpy as np
     >>> import slimvec as sv
     >>> X = np.random.default_rng(0).standard_normal((3000, 32), dtype=np.float32) / 32**0.5
-    >>> nlb = sv.NLB(64).fit(X)
+    >>> nlb = sv.baselines.NLB(64).fit(X)
     >>> bool(nlb.losses_[-1] < nlb.losses_[0])
     True
     """

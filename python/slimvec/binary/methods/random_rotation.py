@@ -56,7 +56,7 @@ class RandomRotation(BinaryEstimator):
     --------
     >>> import slimvec as sv
     >>> x = [[1.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0]]  # 45 degrees apart
-    >>> table = sv.RandomRotation(8000, center=False).compress(x)
+    >>> table = sv.baselines.RandomRotation(8000, center=False).compress(x)
     >>> bool(abs(sv.HammingIndex(table.codes(), 8000).pairwise(table.codes([0]))[0, 1] / 8000 - 0.25) < 0.02)
     True
     """
@@ -109,7 +109,7 @@ class SignBits(BinaryEstimator):
     Examples
     --------
     >>> import slimvec as sv
-    >>> sv.SignBits().compress([[0.5, -1.0, 2.0]]).lookup([0])
+    >>> sv.baselines.SignBits().compress([[0.5, -1.0, 2.0]]).lookup([0])
     array([[ 1., -1.,  1.]], dtype=float32)
     """
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from slimvec.lookup import resolve_rows
+from slimvec.keys import resolve_rows
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.methods.base import CodingEstimator, relative_residual
 from slimvec.sparse.solvers.atoms import as_anchors, sample_rows

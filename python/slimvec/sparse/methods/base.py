@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from slimvec.blocks import row_blocks
-from slimvec.estimator import Estimator
+from slimvec.estimator import VectorEstimator
 from slimvec.files.atomic import checked_target
 from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from slimvec.vectors.rows import Rows
 
 
-class SparseEstimator(Estimator):
+class SparseEstimator(VectorEstimator):
     """Base of the methods that write embeddings as E = T A; ``_fit`` sets both.
 
     Their rows are in memory or mapped: files that can be read in order only are read whole.

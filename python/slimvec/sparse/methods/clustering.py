@@ -8,8 +8,8 @@ import numpy as np
 
 from slimvec.sparse.methods.base import CodingEstimator
 from slimvec.sparse.solvers.atoms import Atoms, sample_rows, to_unit
-from slimvec.sparse.solvers.kmeans import kmeans, nearest
 from slimvec.sparse.solvers.running import sparse, stack
+from slimvec.sparse.training.kmeans import kmeans, nearest
 from slimvec.validation import as_generator, as_integer
 
 if TYPE_CHECKING:

@@ -94,9 +94,10 @@ class SparseCode(CodingEstimator):
 
     def _fit(self, rows: MatrixRows, progress: Progress, *, counts: ArrayLike | None = None) -> None:
         selection = FrequencySelection(self.n_anchors).fit(rows, counts=counts)
-        self.anchors_, self.anchor_rows_ = selection.anchors_, selection.anchor_rows_
+        chosen: Any = selection.anchor_rows_
+        self.anchors_, self.anchor_rows_ = selection.anchors_, chosen
         coded = self._code(rows.matrix, progress)
-        self.transform_ = with_rows(coded, self.anchor_rows_, selection.transform_[self.anchor_rows_])
+        self.transform_ = with_rows(coded, chosen, selection.transform_[chosen])
 
     def _code(self, rows: NDArray[Any], progress: Progress) -> Any:
         column = as_penalty(self.sum_to_one) ** 0.5

@@ -122,6 +122,7 @@ def lasso(
         raise ValueError(f"offsets has shape {offsets.shape}; expected {(n, atoms.n_atoms)}: rows by anchors")
     with needs("numba", "train"):
         from slimvec.sparse.solvers import loops_lasso
+    loop: Any = loops_lasso.coordinate_descent
     parts, unsettled = [], 0
     for first, block in atoms.blocks(X):
         solution, settled = atoms.correlate(block), np.zeros(len(block), np.bool_)
@@ -137,7 +138,7 @@ def lasso(
         ) -> None:
             bounds = indptr[part.start : part.stop + 1]
             rules = (nonnegative, tolerance, max_rounds)
-            loops_lasso.coordinate_descent(solution[part], atoms.gram, penalty, bounds, *entries, *rules, settled[part])
+            loop(solution[part], atoms.gram, penalty, bounds, *entries, *rules, settled[part])
 
         in_threads(work, len(block), threads)
         unsettled += int((~settled).sum())

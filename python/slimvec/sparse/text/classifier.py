@@ -15,10 +15,10 @@ from slimvec.progress import Progress, ignore
 from slimvec.sparse.parts import SparseParts
 from slimvec.sparse.product import Product
 from slimvec.sparse.table import SparseTable
+from slimvec.sparse.text.anchor_count import FIRST, find_anchor_count
 from slimvec.sparse.text.bags import Bags, learn_words, read_known
+from slimvec.sparse.text.first_entries import first_anchors, first_entries, related_entries
 from slimvec.sparse.text.model import TextModel
-from slimvec.sparse.text.start import first_anchors, first_entries, related_entries
-from slimvec.sparse.training.anchor_rule import FIRST, find_anchor_count
 from slimvec.sparse.training.slot_store import SlotStore
 from slimvec.validation import as_generator, as_integer
 from slimvec.vocabulary import Vocabulary

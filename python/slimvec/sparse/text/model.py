@@ -64,7 +64,7 @@ class TextModel:
         self._paid = np.zeros(store.shape[0])  # what it was when a row was last up to date
         with needs("numba", "train"):
             from slimvec.sparse.text import loops_bags
-        self._loops = loops_bags
+        self._loops: Any = loops_bags
 
     def _dense(self) -> tuple[NDArray[Any], ...]:
         return self.anchors, self.weights, self.intercept

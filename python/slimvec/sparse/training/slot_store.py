@@ -60,7 +60,7 @@ class SlotStore:
         self._number: Any = self.dtype.type
         with needs("numba", "train"):
             from slimvec.sparse.training import loops_slots
-        self._loops = loops_slots
+        self._loops: Any = loops_slots
         self._hold(parts)
         listed = np.empty((0, 2), np.int64) if free is None else free
         self._free_starts = np.searchsorted(listed[:, 0], np.arange(n + 1)).astype(np.int64)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimvec.binary.codes import unpack
-from slimvec.results import largest
+from slimvec.results import largest, others_than
 from slimvec.validation import as_threads
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def nearest_to_code(
     Distances order rows as cosines do, and a search makes nothing of the size of the table.
     """
     distances, rows = table.search(code, k + len(own), None, as_threads(None))
-    others = np.flatnonzero(~np.isin(rows[0], own))[:k]
+    others = others_than(own, rows[0], k)
     return rows[0, others], cosines_of(distances[0, others], table.n_bits)
 
 

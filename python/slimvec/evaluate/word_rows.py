@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from slimvec.binary.table import BinaryTable
 from slimvec.blocks import BLOCK_ROWS
-from slimvec.sparse.table import SparseTable
-from slimvec.vectors import Vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,8 +16,22 @@ if TYPE_CHECKING:
 
     from slimvec.vocabulary import Vocabulary
 
-Table = BinaryTable | SparseTable | Vectors
-"""What can be judged: codes count as vectors of -1 and +1, anchors as E = T A."""
+
+@runtime_checkable
+class Judged(Protocol):
+    """What can be judged: a table of any kind, or :class:`slimvec.Vectors`.
+
+    Codes count as vectors of -1 and +1, anchors as E = T A.
+    """
+
+    @property
+    def vocabulary(self) -> Vocabulary | None: ...
+    @property
+    def dim(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, word: object) -> bool: ...
+    def lookup(self, keys: Any) -> NDArray[np.float32]:
+        """Return the vectors of words or rows."""
 
 
 class WordRows:
@@ -39,8 +50,8 @@ class WordRows:
         If it has no words.
     """
 
-    def __init__(self, table: Table) -> None:
-        if not isinstance(table, Table):
+    def __init__(self, table: Judged) -> None:
+        if not isinstance(table, Judged):
             raise TypeError(f"table is {type(table).__name__}; expected a BinaryTable, a SparseTable or Vectors")
         if table.vocabulary is None:
             raise ValueError("table has no words, only rows; expected one made from vectors with words")
@@ -62,8 +73,6 @@ class WordRows:
 
     def lookup(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the vectors of rows, ``(len(rows), width)``."""
-        if isinstance(self._table, Vectors):
-            return np.asarray(self._table.matrix[rows], np.float32)
         return self._table.lookup(rows)
 
     def blocks(self, limit: int | None = None) -> Iterable[tuple[int, NDArray[np.float32]]]:

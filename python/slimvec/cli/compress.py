@@ -1,0 +1,114 @@
+"""``slimvec compress``: the choice of a method and its options, then vectors in and a table out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slimvec.cli.bars import Bars
+from slimvec.cli.tables import print_description
+from slimvec.files.atomic import checked_target
+from slimvec.methods import METHODS
+from slimvec.vectors import VectorFile, read_vectors
+
+if TYPE_CHECKING:
+    import argparse
+
+    from slimvec.progress import Progress
+
+OPTIONS = ("bits", "remove", "anchors", "nonzeros", "l1", "signed", "rank", "sparsity")
+
+
+def add_command(commands: Any) -> None:
+    """Add the command and its options."""
+    parser = commands.add_parser("compress", help="turn an embedding file into a table of codes, or of anchors")
+    parser.add_argument(
+        "input",
+        metavar="IN",
+        help="word2vec, GloVe, fastText .vec (also .gz, .zst) or .bin (whole words only), .npy, safetensors, a folder",
+    )
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the table to write")
+    parser.add_argument(
+        "--words", metavar="FILE", help="word list of .npy or safetensors, one per line (default: words.txt)"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
+    _add_method(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_method(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a method and the options of all of them."""
+    parser.add_argument("--method", choices=METHODS, default="iiq", help="default: %(default)s")
+    parser.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
+    parser.add_argument(
+        "--remove", type=directions, metavar="D", help="directions removed, or auto (default: 1, ITQ: 0)"
+    )
+    parser.add_argument(
+        "--factors", action="store_true", help="keep 2 or 3 float16 per row, for float queries and reconstruction"
+    )
+    parser.add_argument("--anchors", type=int, metavar="K", help="anchors, centroids, or rows kept (default: 1000)")
+    parser.add_argument("--nonzeros", type=int, metavar="N", help="anchors per row (default: 10)")
+    parser.add_argument("--l1", type=float, metavar="X", help="penalty of the lasso, for ant instead of --nonzeros")
+    parser.add_argument("--signed", action="store_true", default=None, help="let ant weigh anchors negatively")
+    parser.add_argument("--rank", type=int, metavar="R", help="of low-rank (default: 20)")
+    parser.add_argument("--sparsity", type=float, metavar="X", help="part that prune sets to zero (default: 0.95)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--dtype", choices=["float32", "float16", "int4"], help="numbers of a table of anchors (default: float32)"
+    )
+
+
+def directions(text: str) -> int | str:
+    """Return the number of directions that an option gives, or ``"auto"``; argparse reports a ValueError."""
+    return text if text == "auto" else int(text)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Compress a file."""
+    output = checked_target(options.output)  # better said now than after an hour
+    if output.exists() and Path(options.input).exists() and output.samefile(options.input):
+        raise ValueError(f"-o {options.output} is the input itself; choose another name")
+    method, arguments = make_method(options)
+    with Bars() as progress:
+        rows = open_rows(options, progress)
+        table = method.compress(rows, progress=progress, output=output, **arguments)
+    print(f"{options.output}:")
+    print_description(table, output)
+
+
+def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """Return the estimator that the options describe, and what its ``compress`` is to be given.
+
+    Raises
+    ------
+    ValueError
+        If an option is not one of the method's.
+    """
+    name = options.method
+    method = METHODS[name]
+    given = {option: getattr(options, option) for option in OPTIONS if getattr(options, option) is not None}
+    if name == "itq" and given.pop("remove", 0):  # told to remove nothing, it does
+        raise ValueError(f"--remove {options.remove}: ITQ removes nothing; use --method iiq")
+    for option in given:
+        if option not in method.options:
+            known = ", ".join(f"--{other}" for other in method.options)
+            raise ValueError(f"--{option}: --method {name} has no such option; it has {known or 'none'}")
+    if options.dtype is not None and not method.makes("dtype"):
+        raise ValueError(f"--dtype: --method {name} makes codes, which hold no numbers")
+    if options.factors and not method.makes("factors"):
+        raise ValueError(f"--factors: --method {name} makes no codes")
+    parameters = {method.options[option]: not value if option == "signed" else value for option, value in given.items()}
+    if method.seeded:
+        parameters["random_state"] = options.seed
+    estimator: Any = method.estimator(**parameters)
+    if options.factors:
+        return estimator, {"factors": True}
+    return estimator, {} if options.dtype is None else {"dtype": options.dtype}
+
+
+def open_rows(options: argparse.Namespace, progress: Progress) -> Any:
+    """Return the vectors to compress: they stay in their file, unless they come in parts or in a pipe, read once."""
+    if options.words is None and Path(options.input).is_file():
+        return VectorFile(options.input, limit=options.limit)
+    source = options.input if options.words is None else (options.input, options.words)
+    return read_vectors(source, limit=options.limit, progress=progress)

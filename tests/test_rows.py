@@ -1,0 +1,98 @@
+"""Rows: whatever keeps the protocol is learnt from and compressed, in memory or not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import slimvec as sv
+from slimvec.vectors.rows import MatrixRows, Rows, as_rows, checksum, whole
+
+X = np.random.default_rng(2).standard_normal((9000, 20)).astype(np.float32)
+
+
+class Generated:
+    """Rows that no array holds: made block by block, of uneven sizes, each time they are walked over."""
+
+    sequential = True
+    vocabulary = None
+    dim = 20
+
+    def __init__(self):
+        self.walks = 0
+
+    def __len__(self):
+        return len(X)
+
+    def blocks(self, progress=None):
+        self.walks += 1
+        for first in range(0, len(X), 1700):
+            yield X[first : first + 1700].copy()
+
+    def take(self, rows):
+        raise AssertionError("these are read in order")
+
+
+def test_what_rows_are(tmp_path):
+    path = tmp_path / "v.txt"
+    path.write_text("a 1 2\nb 3 4\n")
+    for rows in (Generated(), sv.Vectors(["a"], [[1.0]]), sv.VectorFile(path), MatrixRows(X)):
+        assert isinstance(rows, Rows)
+        assert as_rows(rows, "X") is rows
+    for other in (X, [[1.0]], sv.BinaryTable(sv.pack([[1, 1]]), 2), "a"):
+        assert not isinstance(other, Rows)
+
+
+@pytest.mark.parametrize("factors", [False, True])
+@pytest.mark.parametrize("max_train_rows", [1000, None])
+def test_rows_of_any_kind_give_the_same_table(factors, max_train_rows):
+    expected = sv.IIQ(16, max_train_rows=max_train_rows, n_iter=5).compress(X, factors=factors)
+    generated = Generated()
+    table = sv.IIQ(16, max_train_rows=max_train_rows, n_iter=5).compress(generated, factors=factors)
+    assert generated.walks == 2  # once to fit, once to encode
+    for name, tensor in expected.to_content()[1].items():
+        assert np.array_equal(table.to_content()[1][name], tensor), name
+    assert np.array_equal(expected.search(Generated(), k=2).indices, expected.search(X, k=2).indices)
+    assert np.array_equal(table.encode(Generated()), table.codes())
+
+
+def test_sparse_methods_read_rows_whole():
+    pytest.importorskip("numba")
+    assert np.array_equal(whole(Generated()), X)
+    table = sv.ANT(30, 3, n_rounds=1).compress(Generated())
+    assert np.array_equal(table.lookup([5, 8999]), sv.ANT(30, 3, n_rounds=1).compress(X).lookup([5, 8999]))
+
+
+def test_isotropy_of_rows():
+    assert sv.isotropy(Generated()) == pytest.approx(sv.isotropy(X))
+
+
+def test_checksums_tell_rows_apart():
+    same = checksum(MatrixRows(X))
+    other = X.copy()
+    other[8999, 19] = np.nextafter(other[8999, 19], 9)
+    assert checksum(MatrixRows(X.copy())) == same
+    assert checksum(MatrixRows(np.asfortranarray(X))) == same
+    assert checksum(MatrixRows(other)) != same
+    assert checksum(MatrixRows(np.empty((0, 4)))) == (0, 4, 0)
+
+
+def test_fit_in_parts_then_a_table_from_a_file(tmp_path):
+    """fit_blocks, then to_table of a file that was not read before: the very file that compress writes."""
+    words = [f"w{i}" for i in range(len(X))]
+    sv.write_vectors(tmp_path / "v.vec", words, X)
+    for name, factors in (("plain", False), ("factors", True)):
+        iiq = sv.IIQ(16, n_iter=5)
+        iiq.compress(sv.VectorFile(tmp_path / "v.vec"), factors=factors, output=tmp_path / f"{name}-compress")
+        blocks = (X[first : first + 777] for first in range(0, len(X), 777))
+        fitted = sv.IIQ(16, n_iter=5).fit_blocks(blocks)
+        table = fitted.to_table(sv.VectorFile(tmp_path / "v.vec"), factors=factors, output=tmp_path / f"{name}-parts")
+        assert (tmp_path / f"{name}-parts").read_bytes() == (tmp_path / f"{name}-compress").read_bytes()
+        assert table.words[:3] == ("w0", "w1", "w2")
+
+
+def test_factors_of_far_longer_vectors_are_refused():
+    iiq = sv.IIQ(16, n_iter=2).fit(X)
+    with pytest.raises(ValueError, match="vectors are too long beside those that were fitted"):
+        iiq.to_table(X * np.float32(1e6), factors=True)
+    assert len(iiq.to_table(X * np.float32(3), factors=True)) == len(X)

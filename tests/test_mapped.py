@@ -110,9 +110,13 @@ class TestFastText:
         with pytest.raises(ValueError, match="a folder or a pair holds rows and words apart"):
             sv.read_vectors((model, model))
 
-    def test_it_is_not_read_block_by_block(self, model):
-        with pytest.raises(ValueError, match=r"of format fasttext-binary; .*use sv.read_vectors"):
-            sv.VectorFile(model)
+    def test_it_stays_in_its_file(self, model):
+        with pytest.warns(UserWarning, match=r"model.bin: its 3 subword buckets are left out"):
+            file = sv.VectorFile(model, limit=3)
+        assert (file.sequential, len(file), file.dim) == (False, 3, 6)
+        assert file.vocabulary.words == tuple(WORDS[:3])
+        assert np.array_equal(file.take(np.array([2, 0])), MATRIX[[2, 0]])
+        assert not file.matrix.flags.writeable  # mapped
 
 
 class TestSafetensors:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import slimvec as sv
-from slimvec.files import storage, writing
+from slimvec.files import table_file, table_writer
 
 FROZEN = Path(__file__).parent / "data" / "v1"
 WORDS = [f"cat{i}" for i in range(20)] + [f"boat{i}" for i in range(20)]
@@ -565,7 +565,7 @@ class TestDamage:
     @pytest.fixture
     def tensors(self):
         with np.errstate(all="ignore"):
-            content = storage.read_content(FROZEN / "sparse-float32.slim")
+            content = table_file.read_content(FROZEN / "sparse-float32.slim")
         return {name: tensor.copy() for name, tensor in content.tensors.items()}, {
             name: fact for name, fact in content.facts.items() if name != "crc32"
         }
@@ -583,7 +583,7 @@ class TestDamage:
     def test_entries_that_point_outside(self, tensors, name, change, tmp_path, isa):
         arrays, facts = tensors
         change(arrays[name])
-        writing.save_table(tmp_path / "t", facts, arrays)
+        table_writer.save_table(tmp_path / "t", facts, arrays)
         table = sv.open(tmp_path / "t", verify=True)
         assert use_everything(table) >= 4
         with pytest.raises(sv.FormatError, match="damaged"):
@@ -617,7 +617,7 @@ class TestDamage:
     def test_parts_that_do_not_fit(self, tensors, change, message, tmp_path):
         arrays, facts = tensors
         change(arrays, facts)
-        writing.save_table(tmp_path / "t", facts, arrays)
+        table_writer.save_table(tmp_path / "t", facts, arrays)
         with pytest.raises(sv.FormatError, match=message):
             sv.open(tmp_path / "t")
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import slimvec as sv
 from conftest import random_codes
 from slimvec import pages
-from slimvec.files import writing
+from slimvec.files import atomic, table_writer
 
 FROZEN = Path(__file__).parent / "data" / "v1"
 HEADER_END = 8
@@ -288,7 +288,7 @@ class TestDamage:
             "codes": np.zeros((1, 1, 16), np.uint32), "words.text": text, "words.offsets": np.array(offsets, np.int64)
         }  # fmt: skip
         facts = {"kind": "binary", "rows": 3, "bits": 8, "made_by": {}}
-        writing.save_table(tmp_path / "t", facts, tensors)
+        table_writer.save_table(tmp_path / "t", facts, tensors)
         table = sv.open(tmp_path / "t")
         with pytest.raises(sv.FormatError, match="fall|UTF-8"):
             table.lookup(["a"])
@@ -401,7 +401,7 @@ class TestFailedSaves:
         def stop(_):
             raise error
 
-        monkeypatch.setattr(writing.os, "fsync", stop)
+        monkeypatch.setattr(atomic.os, "fsync", stop)
         with pytest.raises(error if isinstance(error, type) else OSError):
             sv.BinaryTable(random_codes(9, 8), 8).save(saved)
         self.assert_intact(saved, before)

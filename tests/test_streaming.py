@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import slimvec as sv
 from slimvec.binary.training.accumulators import RowSample, sample_keys, sampled_rows
 from slimvec.blocks import BLOCK_ROWS, even_blocks
-from slimvec.files import storage
+from slimvec.files import table_file
 
 N = 2 * BLOCK_ROWS + 300  # three blocks, the last one short
 DIM = 12
@@ -50,7 +50,7 @@ def iiq(**options):
 
 
 def tensors(path):
-    content = storage.read_content(path)
+    content = table_file.read_content(path)
     content.verify()
     facts = {name: value for name, value in content.facts.items() if name != "crc32"}
     return facts, {name: tensor.tobytes() for name, tensor in content.tensors.items()}
@@ -255,18 +255,25 @@ class TestFailure:
             iiq().compress(sv.VectorFile(file), output=output, progress=rewrite)
         self.stays(output, before)
 
-    def test_what_cannot_be_streamed(self, tmp_path, path, animals):
-        np.save(tmp_path / "vectors.npy", animals.matrix)
-        with pytest.raises(ValueError, match=r"is of format npy; expected text or word2vec binary"):
-            sv.VectorFile(tmp_path / "vectors.npy")
+    def test_what_cannot_be_read_twice(self, tmp_path):
         os.mkfifo(tmp_path / "pipe")
         for other in (tmp_path, tmp_path / "pipe"):
             with pytest.raises(ValueError, match="is no ordinary file"):
                 sv.VectorFile(other)
         with pytest.raises(FileNotFoundError):
             sv.VectorFile(tmp_path / "none")
+
+    def test_a_place_that_cannot_be_written(self, tmp_path, path):
         with pytest.raises(FileNotFoundError, match="is not a folder to write t to"):
             iiq().compress(sv.VectorFile(path), output=tmp_path / "none" / "t")
+
+    def test_rows_are_read_in_order(self, path):
+        file = sv.VectorFile(path)
+        assert repr(file) == "<slimvec.VectorFile: vectors.txt, not read yet>"
+        assert (file.sequential, file.dim, file.vocabulary, file.matrix) == (True, DIM, None, None)
+        with pytest.raises(TypeError, match="is read in order; expected vectors in memory"):
+            file.take(np.arange(3))
+        assert len(file) == len(file.vocabulary) == N  # read for it
 
     def test_a_broken_line_is_named(self, tmp_path, matrix):
         (tmp_path / "v.txt").write_text(text_of(range(N), matrix) + "x 1 two" + " 3" * (DIM - 2) + "\n")

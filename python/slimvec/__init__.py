@@ -9,7 +9,7 @@ from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.methods.iiq import IIQ, ITQ
 from slimvec.binary.table import BinaryTable
 from slimvec.errors import FormatError
-from slimvec.files.storage import open_table as open  # noqa: A004 - slimvec.open is meant to read like the built-in
+from slimvec.files.table_file import open_table as open  # noqa: A004 - slimvec.open is meant to read like the built-in
 from slimvec.isa import active_isa, available_isas, use_isa
 from slimvec.results import RangeResult, ScoreResult, SearchResult
 from slimvec.sparse.table import SparseTable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -38,6 +39,15 @@ class UnknownWordError(KeyError):
 
     def __reduce__(self) -> tuple[type[KeyError], tuple[str]]:
         return KeyError, (str(self),)  # sent to another process, it need not carry the vocabulary
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Put the name of a file in front of the message of any FormatError in the block."""
+    try:
+        yield
+    except FormatError as error:
+        raise FormatError(f"{os.fsdecode(path)}: {error}") from None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 
-from slimvec.files.writing import save_table
+from slimvec.files.table_writer import save_table
 from slimvec.keys import Name, bag_rows, bag_weights, resolve_row, resolve_rows
 from slimvec.pages import resident_bytes
 from slimvec.validation import as_integer
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.files.storage import Content
+    from slimvec.files.table_file import Content
     from slimvec.results import ScoreResult
     from slimvec.vectors.rows import Rows
     from slimvec.vocabulary import Vocabulary

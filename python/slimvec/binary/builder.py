@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from slimvec.binary.codes import BlockedCodes, pack
 from slimvec.binary.factors import FactorsBuilder
 from slimvec.binary.parts import BinaryParts
-from slimvec.files.writing import table_writer
+from slimvec.files.table_writer import table_writer
 
 if TYPE_CHECKING:
     import os

@@ -23,7 +23,7 @@ from slimvec.validation import as_codes, as_integer, as_matrix
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.files.storage import Content
+    from slimvec.files.table_file import Content
 
 BLOCK_CODES = 16
 WORD_BITS = 32

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
-from slimvec.files.storage import register
-from slimvec.files.writing import save_table
+from slimvec.files.table_file import register
+from slimvec.files.table_writer import save_table
 from slimvec.keys import allowed_rows, resolve_rows
 from slimvec.pages import resident_bytes
 from slimvec.results import RangeResult, SearchResult
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.files.storage import Content
+    from slimvec.files.table_file import Content
 
 
 class HammingIndex:

@@ -17,7 +17,7 @@ from slimvec.errors import FormatError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from slimvec.files.storage import Content
+    from slimvec.files.table_file import Content
     from slimvec.vocabulary import Vocabulary
 
 

@@ -14,7 +14,7 @@ from slimvec.binary.lookup import bag_mean, reconstruct, require_factors
 from slimvec.binary.neighbours import nearest_to_code, nearest_to_sum
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.search import TableSearch
-from slimvec.files.storage import register
+from slimvec.files.table_file import register
 from slimvec.table import Table
 from slimvec.validation import as_codes, as_integer
 from slimvec.vocabulary import optional_vocabulary
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.binary.asymmetric import Metric
-    from slimvec.files.storage import Content
+    from slimvec.files.table_file import Content
     from slimvec.keys import Name
     from slimvec.results import ScoreResult, SearchResult
     from slimvec.vectors.rows import Rows

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from slimvec.cli.bars import Bars
 from slimvec.cli.tables import print_description
-from slimvec.files.writing import checked_target
+from slimvec.files.atomic import checked_target
 from slimvec.methods import METHODS
 from slimvec.vectors import VectorFile, read_vectors
-from slimvec.vectors.mapped import load_matrix, mapped_format
 
 if TYPE_CHECKING:
     import argparse
@@ -108,18 +107,8 @@ def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
 
 def open_rows(options: argparse.Namespace, progress: Progress) -> Any:
-    """Return what is read block by block if it can be: a file of text or records. Pipes cannot be read twice."""
-    path = Path(options.input)
-    if options.words is None and path.is_file() and mapped_format(path, None) is None:
-        return VectorFile(path, limit=options.limit)
-    return _read(options, progress)
-
-
-def _read(options: argparse.Namespace, progress: Progress) -> Any:
-    """Return the vectors, or the bare matrix of an .npy or safetensors file that comes without words."""
-    path = Path(options.input)
-    kind = mapped_format(path, None)
-    if options.words is None and kind in {"npy", "safetensors"} and not path.with_name("words.txt").exists():
-        return load_matrix(path, kind)[: options.limit]
+    """Return the vectors to compress: they stay in their file, unless they come in parts or in a pipe, read once."""
+    if options.words is None and Path(options.input).is_file():
+        return VectorFile(options.input, limit=options.limit)
     source = options.input if options.words is None else (options.input, options.words)
     return read_vectors(source, limit=options.limit, progress=progress)

@@ -9,8 +9,8 @@ import numpy as np
 
 from slimvec.blocks import row_blocks
 from slimvec.cli.bars import Bars
-from slimvec.files.storage import open_table
-from slimvec.files.writing import checked_target
+from slimvec.files.atomic import checked_target
+from slimvec.files.table_file import open_table
 from slimvec.table import Table
 from slimvec.vectors.saving import write_blocks
 

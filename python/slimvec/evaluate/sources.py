@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.hamming import HammingIndex
-from slimvec.evaluate.word_rows import WordRows
-from slimvec.files.storage import open_table
+from slimvec.evaluate.word_rows import Judged, WordRows
+from slimvec.files.table_file import open_table
 from slimvec.vectors import read_vectors
+from slimvec.vectors.formats import TABLE, recognise
 from slimvec.vectors.rows import Rows
 
 if TYPE_CHECKING:
     import os
-
-    from slimvec.evaluate.word_rows import Judged
 
 SAMPLED_ROWS = 1000
 
@@ -61,16 +59,9 @@ def read_source(path: str | os.PathLike[str], limit: int | None = None) -> Sourc
         If there are no words, or it is an index of bare codes.
     """
     place = Path(path)
-    if place.is_file() and _is_table(place):
+    if place.is_file() and recognise(place) is TABLE:
         table = open_table(place)
-        if isinstance(table, HammingIndex):
+        if not isinstance(table, Judged):
             raise ValueError(f"{path} is an index of bare codes; expected vectors or a table with words")
         return Source(place.stem, table)
     return Source(place.name if place.is_dir() else place.stem, read_vectors(path, limit=limit))
-
-
-def _is_table(path: Path) -> bool:
-    """Tell whether a file begins as safetensors files do: eight bytes of length, then JSON."""
-    with open(path, "rb") as file:
-        start = file.read(9)
-    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") < path.stat().st_size

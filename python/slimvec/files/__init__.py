@@ -1,1 +1,1 @@
-"""Files: tables as safetensors, written whole or not at all."""
+"""Files: safetensors, the tables in them, and replacing a file whole or not at all."""

@@ -14,7 +14,7 @@ from slimvec.validation import as_integer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from slimvec.files.storage import Content
+    from slimvec.files.table_file import Content
     from slimvec.vocabulary import Vocabulary
 
 

@@ -18,7 +18,7 @@ from slimvec.validation import as_matrix, check_finite
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from slimvec.files.storage import Content
+    from slimvec.files.table_file import Content
 
 INDEX_TYPES = (np.uint8, np.uint16, np.uint32)
 OFFSET_TYPES = (np.uint32, np.int64)

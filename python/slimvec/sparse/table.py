@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.files.storage import register
+from slimvec.files.table_file import register
 from slimvec.keys import kernel_rows
 from slimvec.results import others_than
 from slimvec.sparse.mixture import mixture
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-    from slimvec.files.storage import Content
+    from slimvec.files.table_file import Content
     from slimvec.keys import Name
     from slimvec.results import ScoreResult
     from slimvec.vectors.rows import Rows

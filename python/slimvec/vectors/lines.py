@@ -40,6 +40,11 @@ def looks_like_text(rest: bytes) -> bool:
     return 2 * sum(map(_is_number, fields)) >= max(len(fields), 1)
 
 
+def ends_in_number(line: bytes) -> bool:
+    """Tell whether a line has a word and ends in a number, as lines of vectors do."""
+    return _numbers_at_end(line) > 0
+
+
 def read_header(line: bytes) -> tuple[int, int]:
     """Return (number of words, dimension) of a header line; FormatError if it is none."""
     header = parse_header(line)

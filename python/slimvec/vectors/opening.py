@@ -1,77 +1,50 @@
-"""Opening a file of vectors: compressed or not, and which format it is."""
+"""Opening a file, compressed or not: its bytes in a window, and how far it is read."""
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
-import zlib
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from slimvec.errors import FormatError
-from slimvec.validation import as_threads
+from slimvec.errors import naming
+from slimvec.progress import Progress, ignore
 from slimvec.vectors.ahead import ReadAhead
-from slimvec.vectors.lines import looks_like_text, parse_header
-from slimvec.vectors.readers import RecordReader, TextReader
+from slimvec.vectors.compression import decompressed
 from slimvec.vectors.window import Window
-from slimvec.vectors.zstd import ZSTD_MAGIC, ZstdStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from slimvec.progress import Progress
+BUFFER_BYTES = 1 << 16
 
-SAMPLE_BYTES = 1 << 16  # looked at to recognise a format
 
-_GZIP_MAGIC = b"\x1f\x8b"
+class Opened(NamedTuple):
+    """An open file.
 
-Reader = TextReader | RecordReader
+    Attributes
+    ----------
+    window : Window
+        At the beginning of its bytes, decompressed.
+    report : ByteReport
+    plain : bool
+        Whether these bytes lie in an ordinary file as they are, so that it can be mapped.
+    """
+
+    window: Window
+    report: ByteReport
+    plain: bool
 
 
 @contextmanager
-def open_reader(
-    path: Path, format: str | None, limit: int | None, threads: int | None, progress: Progress
-) -> Iterator[tuple[Reader, ByteReport]]:
-    """Open a file: yields its reader, and what reports how far it is.
-
-    Every FormatError that leaves the block names the file.
-    """
-    with io.FileIO(path) as raw, ExitStack() as stack:
-        try:
-            buffered = io.BufferedReader(raw, SAMPLE_BYTES)
-            source: ReadAhead | io.BufferedReader[io.FileIO] = buffered
-            magic = buffered.peek(len(ZSTD_MAGIC))  # peeking, not seeking: pipes are read too
-            if magic.startswith(_GZIP_MAGIC):
-                source = stack.enter_context(ReadAhead(gzip.GzipFile(fileobj=buffered)))
-            elif magic.startswith(ZSTD_MAGIC):
-                source = stack.enter_context(ReadAhead(ZstdStream(buffered)))
-            window = Window(source)
-            yield _reader(window, format, limit, threads), ByteReport(raw, progress)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise FormatError(f"{path}: damaged gzip data ({error})") from None
-        except FormatError as error:
-            raise FormatError(f"{path}: {error}") from None
-
-
-def _reader(window: Window, format: str | None, limit: int | None, threads: int | None) -> Reader:
-    sample = window.peek(SAMPLE_BYTES)
-    if not sample.strip():
-        raise FormatError("the file is empty")
-    kind = format or _recognise(sample)
-    if kind == "word2vec-binary":
-        return RecordReader(window, limit)
-    return TextReader(window, kind != "glove", limit, as_threads(threads))
-
-
-def _recognise(sample: bytes) -> str:
-    """Return the format of a file that begins with ``sample``."""
-    first, _, rest = sample.partition(b"\n")
-    header = parse_header(first)
-    if header is None:
-        return "glove"
-    return "word2vec" if looks_like_text(rest) else "word2vec-binary"
+def open_window(path: Path, progress: Progress = ignore) -> Iterator[Opened]:
+    """Open a file; every FormatError that leaves the block names it."""
+    with io.FileIO(path) as raw, ExitStack() as stack, naming(path):
+        buffered = io.BufferedReader(raw, BUFFER_BYTES)
+        stream = decompressed(buffered)
+        source = buffered if stream is None else stack.enter_context(ReadAhead(stream))
+        yield Opened(Window(source), ByteReport(raw, progress), stream is None and raw.seekable())
 
 
 class ByteReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -42,6 +42,21 @@ class Read(NamedTuple):
     n_rows: int
     text: NDArray[np.uint8]
     offsets: NDArray[np.int64]
+
+
+class Reader(Protocol):
+    """What reads rows in order."""
+
+    @property
+    def dim(self) -> int:
+        """Width of the rows."""
+
+    @property
+    def n_rows(self) -> int | None:
+        """How many there will be, where that is known: at most that many."""
+
+    def read(self, rows: NDArray[np.float32], /) -> Read:
+        """Read the next rows into ``rows (m, dim)``: some of them, and none only at the end."""
 
 
 class TextReader:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.errors import FormatError
+from slimvec.errors import FormatError, naming
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_integer
-from slimvec.vectors.mapped import load_fasttext, load_matrix, mapped_format
-from slimvec.vectors.opening import open_reader
+from slimvec.vectors.formats import choose_format, format_named
+from slimvec.vectors.opening import open_window
 from slimvec.vectors.repeated import keep_new, warn_of_repeated
+from slimvec.vectors.rows import MatrixRows
 from slimvec.vectors.tokenizer import is_token_folder, load_token_folder
 from slimvec.vectors.vectors import Vectors
 from slimvec.vectors.word_list import read_word_list
@@ -23,7 +24,12 @@ from slimvec.vocabulary import VocabularyBuilder
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMATS = ("word2vec", "word2vec-binary", "glove", "fasttext", "fasttext-binary", "npy", "safetensors")
+    from slimvec.vectors.formats import Load
+    from slimvec.vectors.opening import ByteReport
+    from slimvec.vectors.readers import Reader
+    from slimvec.vectors.word_list import Words
+
+WORD_LIST = "words.txt"
 ROWS_AT_ONCE = 1000  # few enough for progress to be seen, enough for threads to be worth waking
 
 Source = str | os.PathLike[str]
@@ -90,45 +96,48 @@ def read_vectors(
     limit = check_options(format, limit)
     if isinstance(path, tuple) and len(path) != 2:
         raise ValueError(f"path has {len(path)} parts; expected a pair (file of rows, word list)")
-    parts = [Path(os.fsdecode(part)) for part in (path if isinstance(path, tuple) else (path,))]
-    name = os.fsdecode(parts[0])
-    if len(parts) == 1 and parts[0].is_dir():
-        if is_token_folder(parts[0]) and format in (None, "safetensors"):
-            tokens, matrix = load_token_folder(parts[0])
+    kind = format
+    place, *lists = (Path(os.fsdecode(part)) for part in (path if isinstance(path, tuple) else (path,)))
+    if not lists and place.is_dir():
+        if is_token_folder(place) and format in {None, "safetensors"}:
+            tokens, matrix = load_token_folder(place)
             return Vectors(tokens[:limit], matrix[:limit])
-        parts = [parts[0] / "vectors.npy", parts[0] / "words.txt"]
-    kind = mapped_format(parts[0], format)
-    if kind == "fasttext-binary" and len(parts) == 1:
-        return _read_fasttext(parts[0], limit)
-    if len(parts) == 1 and kind is None:
-        return _read_file(parts[0], format, limit, progress, threads)
-    if kind == "fasttext-binary" or format not in (None, kind):
-        raise ValueError(f"format={format!r} does not fit {name}: a folder or a pair holds rows and words apart")
-    words = parts[1] if len(parts) == 2 else parts[0].with_name("words.txt")
-    return _with_words(parts[0], kind or "npy", words, limit, name)
+        if format not in {None, "npy"}:
+            raise ValueError(f"format={format!r} does not fit {place}: a folder holds rows and words apart")
+        place, kind = place / "vectors.npy", "npy"
+    with open_window(place, progress) as opened:
+        row = choose_format(opened, place, kind, apart=bool(lists))
+        if row.load is None:
+            return _read_all(row.start(opened.window, limit, threads), opened.report, place)
+    rows = load_rows(row.load, place, *lists, limit=limit)
+    if not isinstance(rows, Vectors):
+        raise FileNotFoundError(
+            f"{place.with_name(WORD_LIST)} does not exist; an array needs its words beside it: one per line in "
+            f"{WORD_LIST}, or pass a pair ({place.name}, {WORD_LIST})"
+        )
+    return rows
 
 
 def check_options(format: str | None, limit: int | None) -> int | None:
     """Return the limit, after checking both."""
-    if format is not None and format not in FORMATS:
-        raise ValueError(f"format={format!r}; expected one of {', '.join(FORMATS)}, or None to recognise it")
+    if format is not None:
+        format_named(format)
     return None if limit is None else as_integer(limit, "limit", 1)
 
 
-def _read_file(path: Path, format: str | None, limit: int | None, progress: Progress, threads: int | None) -> Vectors:
-    with open_reader(path, format, limit, threads, progress) as (reader, report):
-        builder = VocabularyBuilder()
-        rows = np.empty((ROWS_AT_ONCE, reader.dim), np.float32)
-        filled = 0
-        while True:
-            if filled == len(rows):
-                rows = _with_room(rows, report.expect(filled, reader.n_rows))
-            read = reader.read(rows[filled : filled + ROWS_AT_ONCE])
-            if not read.n_rows:
-                break
-            filled += keep_new(rows[filled : filled + read.n_rows], builder.add(read.text, read.offsets))
-            report()
+def _read_all(reader: Reader, report: ByteReport, path: Path) -> Vectors:
+    builder = VocabularyBuilder()
+    rows = np.empty((ROWS_AT_ONCE, reader.dim), np.float32)
+    filled = 0
+    while True:
+        if filled == len(rows):
+            rows = _with_room(rows, report.expect(filled, reader.n_rows))
+        read = reader.read(rows[filled : filled + ROWS_AT_ONCE])
+        if not read.n_rows:
+            break
+        filled += keep_new(rows[filled : filled + read.n_rows], builder.add(read.text, read.offsets))
         report()
+    report()
     rows.resize((filled, reader.dim), refcheck=False)
     warn_of_repeated(builder, os.fsdecode(path))
     return Vectors(builder.finish(), rows)
@@ -144,43 +153,34 @@ def _with_room(rows: NDArray[np.float32], expected: int) -> NDArray[np.float32]:
     return larger
 
 
-def _with_words(path: Path, kind: str, words_path: Path, limit: int | None, name: str) -> Vectors:
-    """Return the vectors of a file that holds only the matrix."""
-    matrix = load_matrix(path, kind)
-    if not words_path.exists():
-        raise FileNotFoundError(
-            f"{words_path} does not exist; an array needs its words beside it: one per line in words.txt, or pass "
-            f"a pair ({path.name}, words.txt)"
-        )
-    text, offsets = read_word_list(words_path)
-    if len(offsets) - 1 != len(matrix):
-        raise FormatError(f"{words_path} has {len(offsets) - 1} words for the {len(matrix)} rows of {path}")
-    return _distinct(matrix, text, offsets, limit, name)
+def load_rows(load: Load, path: Path, words_path: Path | None = None, *, limit: int | None) -> MatrixRows:
+    """Return the rows of a file that is mapped: with words, if it holds them or there is a list of them."""
+    with naming(path):
+        matrix, words, left_out = load(path)
+    if words is not None and words_path is not None:
+        raise ValueError(f"{path} has words of its own; a folder or a pair holds rows and words apart")
+    if left_out:
+        warnings.warn(f"{path}: {left_out}", stacklevel=3)
+    if words is not None:
+        return _distinct(matrix, words, limit, path)
+    listed = words_path or path.with_name(WORD_LIST)
+    if words_path is None and not listed.exists():
+        return MatrixRows(matrix[:limit])
+    words = read_word_list(listed)
+    if len(words.offsets) - 1 != len(matrix):
+        raise FormatError(f"{listed} has {len(words.offsets) - 1} words for the {len(matrix)} rows of {path}")
+    return _distinct(matrix, words, limit, path)
 
 
-def _read_fasttext(path: Path, limit: int | None) -> Vectors:
-    model = load_fasttext(path)
-    if model.n_buckets:
-        warnings.warn(
-            f"{path}: its {model.n_buckets} subword buckets are left out: its words have the vectors of whole words "
-            "alone, and other words none",
-            stacklevel=3,
-        )
-    return _distinct(model.matrix, model.text, model.offsets, limit, os.fsdecode(path))
-
-
-def _distinct(
-    matrix: NDArray[Any], text: NDArray[np.uint8], offsets: NDArray[np.int64], limit: int | None, name: str
-) -> Vectors:
+def _distinct(matrix: NDArray[Any], words: Words, limit: int | None, path: Path) -> Vectors:
     """Return the first rows, without those of repeated words."""
-    n = len(offsets) - 1 if limit is None else min(limit, len(offsets) - 1)
-    offsets = offsets[: n + 1]
+    text, offsets = words.text, words.offsets[: None if limit is None else limit + 1]
     builder = VocabularyBuilder()
     try:
         kept = builder.add(text[: offsets[-1]], offsets)
         vocabulary = builder.finish()
     except ValueError as error:
-        raise FormatError(f"{name}: {error}") from None
+        raise FormatError(f"{path}: {error}") from None
     matrix = matrix[: len(kept)]
-    warn_of_repeated(builder, name)
+    warn_of_repeated(builder, os.fsdecode(path))
     return Vectors(vocabulary, matrix if kept.all() else matrix[kept])

@@ -130,8 +130,9 @@ def as_training_rows(X: Rows | ArrayLike) -> Rows:
 
 def whole(rows: Rows, progress: Progress = ignore) -> NDArray[Any]:
     """Return all rows as one array: their own, where they have one, or read into memory."""
-    if isinstance(rows, MatrixRows):
-        return rows.matrix
+    matrix: NDArray[Any] | None = getattr(rows, "matrix", None)
+    if matrix is not None:
+        return matrix
     blocks: list[Any] = list(rows.blocks(progress))
     matrix = np.empty((sum(map(len, blocks)), rows.dim), blocks[0].dtype if blocks else np.float32)
     filled = 0

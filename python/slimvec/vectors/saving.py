@@ -1,31 +1,23 @@
-"""``write_vectors``: word2vec text and binary, and ``.npy`` with a word list."""
+"""``write_vectors``: rows checked, counted and written in the format that is asked for, or that the name tells."""
 
 from __future__ import annotations
 
-import io
-from contextlib import ExitStack
-from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.blocks import BLOCK_ROWS, row_blocks
-from slimvec.files.writing import checked_target, replacing
+from slimvec.blocks import row_blocks
+from slimvec.files.atomic import checked_target
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_matrix, check_finite
+from slimvec.vectors.formats import format_named, written_format
 from slimvec.vocabulary import Vocabulary, optional_vocabulary
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
-
-    from slimvec.files.writing import NamedFile
-
-_BY_SUFFIX = {".npy": "npy", ".bin": "word2vec-binary"}
-_BLANKS = " \t\v\f"  # what separates the fields of a line
 
 
 def write_vectors(
@@ -89,24 +81,12 @@ def write_blocks(
 ) -> None:
     """Write rows that come block by block; see :func:`write_vectors`."""
     target = checked_target(path)
-    kind = format or _BY_SUFFIX.get(target.suffix, "word2vec")
-    if kind not in _WRITERS and kind != "npy":
-        raise ValueError(f"format={format!r}; expected one of {', '.join(_WRITERS)}, npy, or None to go by the name")
+    row = written_format(target.suffix) if format is None else format_named(format, written=True)
     if words is not None and len(words) != shape[0]:
         raise ValueError(f"there are {len(words)} words for {shape[0]} rows; expected one each")
     if shape[1] == 0:
         raise ValueError(f"vectors has shape {shape}; expected at least one column")
-    rows = _counted(blocks, shape[0], progress)
-    if kind == "npy":
-        _write_npy(target, words, rows, shape)
-        return
-    if words is None:
-        raise ValueError(f"there are no words, which {kind} needs; write an .npy file instead")
-    spelt = iter(words)
-    with replacing(target) as file:
-        file.write(f"{shape[0]} {shape[1]}\n".encode())
-        for block in rows:
-            _WRITERS[kind](file, list(islice(spelt, len(block))), block)
+    row.write(target, words, _counted(blocks, shape[0], progress), shape)
 
 
 def _counted(blocks: Iterable[NDArray[Any]], n: int, progress: Progress) -> Iterator[NDArray[np.float32]]:
@@ -119,46 +99,3 @@ def _counted(blocks: Iterable[NDArray[Any]], n: int, progress: Progress) -> Iter
         yield rows
         done += len(rows)
         progress("writing vectors", done, n)
-
-
-def _write_lines(file: NamedFile, words: list[str], block: NDArray[np.float32]) -> None:
-    _check(words, lambda word: word != word.strip(_BLANKS))
-    form = " ".join(repeat("%.9g", block.shape[1]))
-    lines = (f"{word} {form % tuple(row)}\n" for word, row in zip(words, block.tolist(), strict=True))
-    file.write("".join(lines).encode())
-
-
-def _write_records(file: NamedFile, words: list[str], block: NDArray[np.float32]) -> None:
-    _check(words, lambda word: " " in word)
-    records = (word.encode() + b" " + row.tobytes() + b"\n" for word, row in zip(words, block, strict=True))
-    file.write(b"".join(records))
-
-
-_WRITERS = {"word2vec": _write_lines, "word2vec-binary": _write_records}
-
-
-def _check(words: list[str], unfit: Callable[[str], bool]) -> None:
-    for word in words:
-        if not word or "\n" in word or "\r" in word or unfit(word):
-            raise ValueError(f"words holds {word!r}, which this format cannot tell from what stands around it")
-
-
-def _write_npy(
-    target: Path, words: Vocabulary | None, rows: Iterator[NDArray[np.float32]], shape: tuple[int, int]
-) -> None:
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
-    listed = target.with_name("words.txt")
-    if words is not None and listed.exists() and not target.exists():
-        raise FileExistsError(f"{listed} exists and belongs to another file; choose another folder for {target.name}")
-    with ExitStack() as stack:
-        if words is not None:
-            list_file = stack.enter_context(replacing(listed))
-            spelt = iter(words)
-            while some := list(islice(spelt, BLOCK_ROWS)):
-                _check(some, lambda word: word.startswith("\ufeff"))
-                list_file.write("".join([f"{word}\n" for word in some]).encode())
-        file = stack.enter_context(replacing(target))
-        file.write(header.getvalue())
-        for block in rows:
-            file.write(block.data)

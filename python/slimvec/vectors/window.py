@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WINDOW_BYTES = 1 << 22  # a few milliseconds of parsing: waking threads is lost in it, and the bytes stay in cache
+FIRST_BYTES = 1 << 16  # enough to recognise what is then not read at all, but mapped
 
 
 class ByteSource(Protocol):
@@ -32,7 +33,7 @@ class Window:
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
-        self._bytes = bytearray(WINDOW_BYTES)
+        self._bytes = bytearray(FIRST_BYTES)
         self._begin = self._end = 0
         self.at_end = False
 
@@ -57,6 +58,8 @@ class Window:
         """Read on; views of the window must be gone. Tell whether there was more."""
         if self.at_end:
             return False
+        if self._end and len(self._bytes) < WINDOW_BYTES:
+            self._bytes.extend(bytes(WINDOW_BYTES - len(self._bytes)))
         if self._begin:
             self._bytes[: len(self)] = self._bytes[self._begin : self._end]
             self._begin, self._end = 0, len(self)

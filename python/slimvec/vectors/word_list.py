@@ -1,8 +1,9 @@
-"""Word lists: one word per line, in UTF-8."""
+"""Words as bytes and offsets; word lists: one word per line, in UTF-8."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from slimvec.errors import FormatError
 from slimvec.vectors.lines import BYTE_ORDER_MARK
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -17,8 +19,21 @@ if TYPE_CHECKING:
 _NEWLINE, _RETURN = b"\n\r"
 
 
-def read_word_list(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return the text of all words, one after the other, and their offsets in it.
+class Words(NamedTuple):
+    """Words in UTF-8, one after the other: ``text[offsets[i]:offsets[i + 1]]``."""
+
+    text: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, words: Sequence[bytes]) -> Words:
+        """Return words that come apart."""
+        offsets = np.array([0, *accumulate(map(len, words))], np.int64)
+        return cls(np.frombuffer(b"".join(words), np.uint8), offsets)
+
+
+def read_word_list(path: Path) -> Words:
+    """Return the words of a list.
 
     Raises
     ------
@@ -39,7 +54,7 @@ def read_word_list(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
             break
         dropped[ends] = True
     lengths = np.cumsum(~dropped)[np.flatnonzero(text == _NEWLINE)]
-    return text[~dropped], np.concatenate([np.zeros(1, np.int64), lengths.astype(np.int64)])
+    return Words(text[~dropped], np.concatenate([np.zeros(1, np.int64), lengths.astype(np.int64)]))
 
 
 def _check_utf8(raw: bytes, path: Path) -> None:

@@ -10,8 +10,8 @@ from slimvec.binary.builder import TableBuilder
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.table import BinaryTable
 from slimvec.estimator import VectorEstimator
-from slimvec.files.storage import open_table
-from slimvec.files.writing import checked_target
+from slimvec.files.atomic import checked_target
+from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
 from slimvec.vectors.rows import as_rows
 

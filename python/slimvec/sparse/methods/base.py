@@ -8,8 +8,8 @@ import numpy as np
 
 from slimvec.blocks import row_blocks
 from slimvec.estimator import VectorEstimator
-from slimvec.files.storage import open_table
-from slimvec.files.writing import checked_target
+from slimvec.files.atomic import checked_target
+from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.parts import SparseParts
 from slimvec.sparse.product import Product

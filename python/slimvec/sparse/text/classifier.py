@@ -9,8 +9,8 @@ import numpy as np
 
 from slimvec.errors import FormatError
 from slimvec.estimator import Estimator
-from slimvec.files.storage import read_content
-from slimvec.files.writing import save_table
+from slimvec.files.table_file import read_content
+from slimvec.files.table_writer import save_table
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.parts import SparseParts
 from slimvec.sparse.product import Product
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.files.storage import Content
+    from slimvec.files.table_file import Content
 
 
 class TextClassifier(Estimator):

@@ -1,33 +1,29 @@
-"""Table files: valid ``.safetensors``, opened by mapping; :mod:`slimvec.files.writing` makes them.
+"""Table files: safetensors that say of themselves what table they hold; :mod:`slimvec.files.table_writer` makes them.
 
-A file is an 8-byte little-endian length, a JSON header of that length, and the tensors. The header is padded with
-spaces and small ``u8`` tensors fill the gaps (the format allows no holes), so that every tensor starts on 64 bytes.
-``__metadata__`` carries ``format``, ``format_version`` and ``facts``, a JSON object: the kind of table, its sizes, how
-it was made, and a CRC-32 per tensor. Everything in a header is checked before it is believed.
+The metadata carries ``format``, ``format_version`` and ``facts``, a JSON object: the kind of table, its sizes, how it
+was made, and a CRC-32 per tensor.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import mmap
 import os
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from slimvec.errors import FormatError
-from slimvec.files.writing import DTYPES, FORMAT_VERSION
-from slimvec.pages import ask_for_huge_pages, read_file
+from slimvec.files.safetensors import is_table, parse_header, read_tensors
 from slimvec.vocabulary import Vocabulary, slot_count
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import DTypeLike, NDArray
 
-
-MAX_HEADER_BYTES = 1 << 20  # ours are a few hundred to a few thousand; anything near this is not a table
+FORMAT_VERSION = 1
 
 
 class _TableClass(Protocol):
@@ -37,11 +33,17 @@ class _TableClass(Protocol):
 
 
 _TABLES: dict[str, Any] = {}
+_TITLES: list[Callable[[str | os.PathLike[str]], str | None]] = []
 
 
 def register(table_class: _TableClass) -> None:
     """Let :func:`open_table` make tables of ``table_class.kind``."""
     _TABLES[table_class.kind] = table_class
+
+
+def register_titles(title: Callable[[str | os.PathLike[str]], str | None]) -> None:
+    """Let :func:`open_table` say what a file of vectors is: ``title(path)``, or None if it does not look like one."""
+    _TITLES.append(title)
 
 
 def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: bool = False) -> Any:
@@ -88,7 +90,15 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
             raise FormatError(f"unknown kind of table {kind!r}; expected one of {sorted(_TABLES)}")  # noqa: TRY301
         return _TABLES[kind].from_content(content)
     except FormatError as error:
-        raise FormatError(f"{os.fsdecode(path)}: {error}") from None
+        raise FormatError(f"{os.fsdecode(path)}: {_what_else(path) or error}") from None
+
+
+def _what_else(path: str | os.PathLike[str]) -> str | None:
+    """Say what a file is that is no table, if that is known."""
+    with suppress(FormatError, OSError, ImportError):  # what is damaged, or cannot be decompressed here
+        for found in filter(None, (title(path) for title in _TITLES)):
+            return f"no table of slimvec: {found} holds vectors and is not a table; read it with sv.read_vectors(path)"
+    return None
 
 
 @dataclass(frozen=True)
@@ -163,46 +173,8 @@ def read_content(path: str | os.PathLike[str], preload: bool = False) -> Content
     return Content(_read_facts(metadata), tensors)
 
 
-def read_tensors(path: str | os.PathLike[str], preload: bool = False) -> tuple[Any, dict[str, NDArray[Any]]]:
-    """Return the metadata and the tensors of any ``.safetensors`` file, mapped or read into memory.
-
-    Raises
-    ------
-    FormatError
-        If it is none, or damaged.
-    """
-    raw = read_file(path) if preload else _map_file(path)
-    if len(raw) < 8:
-        raise FormatError(f"{len(raw)} bytes are too few for a table")
-    header_bytes = int.from_bytes(raw[:8], "little")
-    if header_bytes > min(len(raw) - 8, MAX_HEADER_BYTES):
-        raise FormatError(f"its header of {header_bytes} bytes does not fit: not a table, or truncated")
-    entries = _parse_json(bytes(raw[8 : 8 + header_bytes]))
-    metadata = entries.pop("__metadata__", None)
-    return metadata, _view_tensors(raw, 8 + header_bytes, entries)
-
-
-def _map_file(path: str | os.PathLike[str]) -> memoryview:
-    with open(path, "rb") as file:
-        if os.fstat(file.fileno()).st_size == 0:  # nothing to map
-            return memoryview(b"")
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    ask_for_huge_pages(mapped)
-    return memoryview(mapped)
-
-
-def _parse_json(text: bytes | str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"its header is not JSON ({error}): not a table, or damaged") from None
-    if not isinstance(value, dict):
-        raise FormatError("its header is not a JSON object: not a table, or damaged")
-    return value
-
-
-def _read_facts(metadata: Any) -> dict[str, Any]:
-    if not isinstance(metadata, dict) or metadata.get("format") != "slimvec":
+def _read_facts(metadata: dict[str, Any]) -> dict[str, Any]:
+    if not is_table(metadata):
         raise FormatError("it is no table of slimvec (its metadata does not say format=slimvec)")
     version = metadata.get("format_version")
     if version != str(FORMAT_VERSION):
@@ -210,40 +182,4 @@ def _read_facts(metadata: Any) -> dict[str, Any]:
     facts = metadata.get("facts")
     if not isinstance(facts, str):
         raise FormatError("its metadata holds no facts")
-    return _parse_json(facts)
-
-
-def _view_tensors(raw: memoryview, start: int, entries: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """Return views of the tensors, which must follow each other without holes to the end of the file."""
-    checked = sorted((_check_entry(name, entry) for name, entry in entries.items()), key=lambda item: item[3])
-    tensors = {}
-    offset = 0
-    for name, dtype, shape, (begin, end) in checked:
-        if begin != offset or start + end > len(raw):
-            raise FormatError(f"tensor {name!r} lies at {begin} ... {end}: damaged or truncated")
-        offset = end
-        if name.startswith("_padding"):
-            continue
-        if (start + begin) % dtype.itemsize:
-            raise FormatError(f"tensor {name!r} is not aligned")
-        tensors[name] = np.frombuffer(raw, dtype, math.prod(shape), start + begin).reshape(shape)
-    if start + offset != len(raw):
-        raise FormatError("the file is longer than its tensors: damaged")
-    return tensors
-
-
-def _check_entry(name: str, entry: Any) -> tuple[str, np.dtype[Any], tuple[int, ...], tuple[int, int]]:
-    """Return name, dtype, shape and bounds of one header entry."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str) or entry["dtype"] not in DTYPES:
-        raise FormatError(f"tensor {name!r} has an unknown type")
-    shape, bounds = entry.get("shape"), entry.get("data_offsets")
-    if not _are_sizes(shape) or not _are_sizes(bounds) or len(bounds) != 2:
-        raise FormatError(f"tensor {name!r} has a malformed shape or place")
-    dtype = np.dtype(DTYPES[entry["dtype"]])
-    if bounds[1] - bounds[0] != math.prod(shape) * dtype.itemsize:
-        raise FormatError(f"tensor {name!r} has a place that does not fit its shape")
-    return name, dtype, tuple(shape), (bounds[0], bounds[1])
-
-
-def _are_sizes(value: Any) -> TypeGuard[list[int]]:
-    return isinstance(value, list) and all(type(number) is int and 0 <= number < 1 << 62 for number in value)
+    return parse_header(facts)

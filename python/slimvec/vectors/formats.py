@@ -1,0 +1,220 @@
+"""The formats of files with vectors, a row for each: how it is recognised, opened and written.
+
+Whoever wants to know what a file is asks :func:`recognise`; a new format is a new row in :data:`FORMATS`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slimvec.errors import FormatError
+from slimvec.files.safetensors import LENGTH_BYTES, MAX_HEADER_BYTES, MAX_TABLE_HEADER_BYTES, is_table, parse_header
+from slimvec.files.table_file import register_titles
+from slimvec.validation import as_threads
+from slimvec.vectors import lines
+from slimvec.vectors.fasttext import FASTTEXT_MAGIC, load_fasttext
+from slimvec.vectors.mapped import NPY_MAGIC, Loaded, load_npy, load_safetensors
+from slimvec.vectors.opening import Opened, open_window
+from slimvec.vectors.readers import Reader, RecordReader, TextReader
+from slimvec.vectors.writers import write_binary, write_npy, write_text
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from slimvec.vectors.window import Window
+    from slimvec.vocabulary import Vocabulary
+
+SAMPLE_BYTES = 1 << 16  # of text, looked at to recognise it
+TABLE_START = b'{"__metadata__":{"format":"slimvec"'  # as slimvec writes it; other programs may write it again
+
+Load = Callable[[Path], Loaded]
+OpenReader = Callable[["Window", "int | None", int], Reader]
+Write = Callable[[Path, "Vocabulary | None", "Iterator[NDArray[np.float32]]", "tuple[int, int]"], None]
+
+
+def _unread(*_: Any) -> Any:
+    raise TypeError("this format is loaded, not read in order")
+
+
+def _unwritten(*_: Any) -> None:
+    raise TypeError("this format is read, not written")
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format. It is opened by one function: ``load`` if rows lie in it as in memory, otherwise ``reader``.
+
+    Attributes
+    ----------
+    name : str
+        As ``format=`` takes it.
+    title : str
+        As messages say it.
+    recognises : callable
+        ``recognises(window)`` tells by the first bytes, at which it may only peek, whether a file is of this format.
+    load : callable, optional
+        ``load(path)`` returns the matrix, mapped, and its words if they are in the file.
+    reader : callable, optional
+        ``reader(window, limit, n_threads)`` returns what reads rows from an open file.
+    write : callable, optional
+        ``write(path, words, blocks, shape)`` writes words, if there are any, and float32 rows that come in blocks.
+    suffix : str, optional
+        Names that end in it are written in this format.
+    """
+
+    name: str
+    title: str
+    recognises: Callable[[Window], bool]
+    load: Load | None = None
+    reader: OpenReader = _unread
+    write: Write = _unwritten
+    suffix: str | None = None
+
+    def start(self, window: Window, limit: int | None, threads: int | None) -> Reader:
+        """Return the reader of a file that has just been opened."""
+        if not window.peek(SAMPLE_BYTES).strip():
+            raise FormatError("the file is empty")
+        return self.reader(window, limit, as_threads(threads))
+
+
+def recognise(path: str | os.PathLike[str]) -> Format | None:
+    """Return the format of an ordinary file, by its first bytes; None if it looks like no format here.
+
+    Raises
+    ------
+    FormatError
+        If it is compressed, and damaged.
+    OSError
+        If it does not exist or may not be read.
+    """
+    with open_window(Path(os.fsdecode(path))) as opened:
+        return _recognised(opened.window)
+
+
+def _title(path: str | os.PathLike[str]) -> str | None:
+    found = recognise(path)
+    return None if found is None or found is TABLE else found.title
+
+
+def format_named(name: str, written: bool = False) -> Format:
+    """Return a format by its name; ValueError, listing them, if no files of that name are read (or ``written``)."""
+    listed = [row for row in reversed(FORMATS) if row is not TABLE and not (written and row.write is _unwritten)]
+    for row in listed:
+        if row.name == name:
+            return row
+    names, otherwise = ", ".join(row.name for row in listed), "go by the name" if written else "recognise it"
+    raise ValueError(f"format={name!r}; expected one of {names}, or None to {otherwise}")
+
+
+def written_format(suffix: str) -> Format:
+    """Return the format that a file whose name ends in ``suffix`` is written in."""
+    return next((row for row in FORMATS if row.suffix == suffix), WORD2VEC)
+
+
+def choose_format(opened: Opened, path: Path, format: str | None, apart: bool = False) -> Format:
+    """Return the format to open a file in: the one asked for, or what its first bytes say.
+
+    What they do not say is found out by trying: as an ``.npy`` file if its words are ``apart``, and otherwise as text.
+    """
+    found = _recognised(opened.window) if format is None else format_named(format)
+    if apart and (found is None or found.load is None):
+        if format is not None:
+            raise ValueError(f"format={format!r} does not fit {path}: a pair holds rows and words apart")
+        found = NPY
+    found = found or GLOVE
+    if found.load is not None and not opened.plain:
+        raise ValueError(f"{path} is {found.title} in a pipe or compressed; expected an ordinary file, to be mapped")
+    return found
+
+
+def _recognised(window: Window) -> Format | None:
+    return next((row for row in FORMATS if row.recognises(window)), None)
+
+
+def _is_table(window: Window) -> bool:
+    """Tell whether a file says of itself that it is a table; one that is damaged behind that is still one."""
+    size = _header_size(window)
+    start = window.peek(LENGTH_BYTES + min(size, MAX_TABLE_HEADER_BYTES))[LENGTH_BYTES:]
+    if start.startswith(TABLE_START):
+        return True
+    try:
+        metadata = parse_header(start).get("__metadata__")
+    except FormatError:
+        return False
+    return isinstance(metadata, dict) and is_table(metadata)
+
+
+def _is_safetensors(window: Window) -> bool:
+    return _header_size(window) > 0
+
+
+def _header_size(window: Window) -> int:
+    """Return the size of the JSON object that a file begins with, as safetensors files do; 0 if it does not."""
+    start = window.peek(LENGTH_BYTES + 1)
+    size = int.from_bytes(start[:LENGTH_BYTES], "little")
+    return size if start[LENGTH_BYTES:] == b"{" and size <= MAX_HEADER_BYTES else 0
+
+
+def _is_word2vec(window: Window) -> bool:
+    header, rest = _first_line(window)
+    return lines.parse_header(header) is not None and lines.looks_like_text(rest)
+
+
+def _is_word2vec_binary(window: Window) -> bool:
+    header, rest = _first_line(window)
+    return lines.parse_header(header) is not None and not lines.looks_like_text(rest)
+
+
+def _is_glove(window: Window) -> bool:
+    line, _ = _first_line(window)
+    return lines.parse_header(line) is None and lines.ends_in_number(line)
+
+
+def _first_line(window: Window) -> tuple[bytes, bytes]:
+    """Return the first line of a sample, and the rest."""
+    first, _, rest = window.peek(SAMPLE_BYTES).partition(b"\n")
+    return first, rest
+
+
+def _with_header(window: Window, limit: int | None, n_threads: int) -> Reader:
+    return TextReader(window, True, limit, n_threads)
+
+
+def _without_header(window: Window, limit: int | None, n_threads: int) -> Reader:
+    return TextReader(window, False, limit, n_threads)
+
+
+def _records(window: Window, limit: int | None, _: int) -> Reader:
+    return RecordReader(window, limit)
+
+
+def _begins_with(magic: bytes) -> Callable[[Window], bool]:
+    return lambda window: window.peek(len(magic)) == magic
+
+
+# What opens a table as vectors refuses it, and says what to do.
+TABLE = Format("slimvec", "a slimvec table", _is_table, load_safetensors)
+SAFETENSORS = Format("safetensors", "a safetensors file", _is_safetensors, load_safetensors)
+NPY = Format("npy", "an .npy array", _begins_with(NPY_MAGIC), load_npy, write=write_npy, suffix=".npy")
+FASTTEXT_BINARY = Format("fasttext-binary", "a fastText model", _begins_with(FASTTEXT_MAGIC), load_fasttext)
+WORD2VEC_BINARY = Format(
+    "word2vec-binary",
+    "a word2vec binary file",
+    _is_word2vec_binary,
+    reader=_records,
+    write=write_binary,
+    suffix=".bin",
+)
+WORD2VEC = Format("word2vec", "word2vec text", _is_word2vec, reader=_with_header, write=write_text, suffix=".txt")
+FASTTEXT = Format("fasttext", "fastText text", lambda _: False, reader=_with_header)  # another name of word2vec text
+GLOVE = Format("glove", "GloVe text", _is_glove, reader=_without_header)
+
+# In order of recognition: tables before other safetensors, what is certain before text. Messages list them backwards.
+FORMATS = (TABLE, SAFETENSORS, NPY, FASTTEXT_BINARY, FASTTEXT, GLOVE, WORD2VEC_BINARY, WORD2VEC)
+
+register_titles(_title)

@@ -1,0 +1,91 @@
+"""Writing rows as word2vec does, in text and in binary, and as ``.npy`` with a word list."""
+
+from __future__ import annotations
+
+import io
+from contextlib import ExitStack
+from itertools import islice, repeat
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slimvec.blocks import BLOCK_ROWS
+from slimvec.files.atomic import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from slimvec.files.atomic import NamedFile
+    from slimvec.vocabulary import Vocabulary
+
+    Blocks = Iterator[NDArray[np.float32]]
+
+_BLANKS = " \t\v\f"  # what separates the fields of a line
+
+
+def write_text(target: Path, words: Vocabulary | None, blocks: Blocks, shape: tuple[int, int]) -> None:
+    """Write a line with the numbers of rows and columns, and a line for each word."""
+    _write_word2vec(target, words, blocks, shape, _write_lines)
+
+
+def write_binary(target: Path, words: Vocabulary | None, blocks: Blocks, shape: tuple[int, int]) -> None:
+    """Write a line with the numbers of rows and columns, and for each word a record: word, space, numbers, newline."""
+    _write_word2vec(target, words, blocks, shape, _write_records)
+
+
+def _write_word2vec(
+    target: Path,
+    words: Vocabulary | None,
+    blocks: Blocks,
+    shape: tuple[int, int],
+    write: Callable[[NamedFile, list[str], NDArray[np.float32]], None],
+) -> None:
+    if words is None:
+        raise ValueError("there are no words, which word2vec needs; write an .npy file instead")
+    spelt = iter(words)
+    with replacing(target) as file:
+        file.write(f"{shape[0]} {shape[1]}\n".encode())
+        for block in blocks:
+            write(file, list(islice(spelt, len(block))), block)
+
+
+def _write_lines(file: NamedFile, words: list[str], block: NDArray[np.float32]) -> None:
+    _check(words, lambda word: word != word.strip(_BLANKS))
+    form = " ".join(repeat("%.9g", block.shape[1]))
+    lines = (f"{word} {form % tuple(row)}\n" for word, row in zip(words, block.tolist(), strict=True))
+    file.write("".join(lines).encode())
+
+
+def _write_records(file: NamedFile, words: list[str], block: NDArray[np.float32]) -> None:
+    _check(words, lambda word: " " in word)
+    records = (word.encode() + b" " + row.tobytes() + b"\n" for word, row in zip(words, block, strict=True))
+    file.write(b"".join(records))
+
+
+def write_npy(target: Path, words: Vocabulary | None, blocks: Blocks, shape: tuple[int, int]) -> None:
+    """Write an array, and its words, if there are any, into ``words.txt`` beside it."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    listed = target.with_name("words.txt")
+    if words is not None and listed.exists() and not target.exists():
+        raise FileExistsError(f"{listed} exists and belongs to another file; choose another folder for {target.name}")
+    with ExitStack() as stack:
+        if words is not None:
+            list_file = stack.enter_context(replacing(listed))
+            spelt = iter(words)
+            while some := list(islice(spelt, BLOCK_ROWS)):
+                _check(some, lambda word: word.startswith("\ufeff"))
+                list_file.write("".join([f"{word}\n" for word in some]).encode())
+        file = stack.enter_context(replacing(target))
+        file.write(header.getvalue())
+        for block in blocks:
+            file.write(block.data)
+
+
+def _check(words: list[str], unfit: Callable[[str], bool]) -> None:
+    for word in words:
+        if not word or "\n" in word or "\r" in word or unfit(word):
+            raise ValueError(f"words holds {word!r}, which this format cannot tell from what stands around it")

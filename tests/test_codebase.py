@@ -82,7 +82,7 @@ def public(module):
             for method in dir(value):
                 function = getattr(value, method)
                 own = inspect.isfunction(function) and function.__module__.startswith("slimvec")
-                if own and not method.startswith("_"):
+                if own and not method.startswith("_") and method not in {"from_content", "to_content"}:
                     yield f"{name}.{method}", function
 
 

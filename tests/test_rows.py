@@ -56,6 +56,16 @@ def test_rows_of_any_kind_give_the_same_table(factors, max_train_rows):
     assert np.array_equal(table.encode(Generated()), table.codes())
 
 
+def test_uneven_blocks_straight_into_a_file(tmp_path):
+    """Blocks of 1700 rows are no whole number of the 16 codes that lie together in a file."""
+    for factors in (False, True):
+        expected = sv.IIQ(16, n_iter=2).compress(X, factors=factors)
+        table = sv.IIQ(16, n_iter=2).compress(Generated(), factors=factors, output=tmp_path / "t")
+        assert np.array_equal(table.codes(), expected.codes())
+        for name, tensor in expected.to_content()[1].items():
+            assert np.array_equal(table.to_content()[1][name], tensor), name
+
+
 def test_sparse_methods_read_rows_whole():
     pytest.importorskip("numba")
     assert np.array_equal(whole(Generated()), X)

@@ -25,20 +25,20 @@ def test_eight_threads_search_while_another_opens_and_closes_tables(tmp_path):
     table = sv.BinaryTable(codes, 128)
     table.save(tmp_path / "table")
     queries = random_codes(64, 128, seed=2)
-    expected = table.search(queries, k=5, threads=1)
+    expected = table.search_codes(queries, k=5, threads=1)
     wrong = []
     done = threading.Event()
 
     def open_and_close():
         while not done.is_set():
             opened = sv.open(tmp_path / "table")
-            if not np.array_equal(opened.search(queries[:2], k=5, threads=2).indices, expected.indices[:2]):
+            if not np.array_equal(opened.search_codes(queries[:2], k=5, threads=2).indices, expected.indices[:2]):
                 wrong.append("opened")
             del opened
 
     def search(q):
         for threads in (1, 2, 3, 8) * 3:
-            found = table.search(queries[q::8], k=5, threads=threads)
+            found = table.search_codes(queries[q::8], k=5, threads=threads)
             if not np.array_equal(found.indices, expected.indices[q::8]):
                 wrong.append(q)
 

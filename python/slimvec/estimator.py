@@ -126,11 +126,11 @@ class VectorEstimator(Estimator):
         self.n_features_in_ = rows.dim
 
     def to_table(self, source: Rows | ArrayLike, *, output: Any = None, progress: Progress = ignore) -> Any:
-        """Return vectors as a table, by what was learnt; each wing has its own."""
+        """Return vectors as a table, by what was learnt; methods of codes and of anchors have their own."""
         raise NotImplementedError
 
     def compress(self, vectors: Rows | ArrayLike, *, output: Any = None, progress: Progress = ignore) -> Any:
-        """Fit on vectors and return them as a table; each wing has its own."""
+        """Fit on vectors and return them as a table; methods of codes and of anchors have their own."""
         raise NotImplementedError
 
 

@@ -83,7 +83,9 @@ def resolve_row(key: Any, name: str, n_rows: int, vocabulary: Vocabulary | None)
         if not 0 <= row < n_rows:
             raise _outside(row, n_rows)
         return row
-    raise TypeError(f"{name} holds {key!r} of type {type(key).__name__}; expected words (str) or row numbers (int)")
+    vector = "; pass a vector as an array of floats" if isinstance(key, float) and name == "query" else ""
+    kind = type(key).__name__
+    raise TypeError(f"{name} holds {key!r} of type {kind}; expected words (str) or row numbers (int){vector}")
 
 
 def _outside(row: int, n_rows: int) -> IndexError:

@@ -41,7 +41,86 @@ class Parts(Protocol):
         """Return the facts and tensors of a file."""
 
 
-class Table(ABC):
+class Stored(ABC):
+    """What files hold and :func:`slimvec.open` returns: tables, and indexes without words.
+
+    Attributes
+    ----------
+    kind : str
+        As files and the command line call it.
+    """
+
+    kind: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def from_content(cls, content: Content) -> Self:
+        """Return what a file's content describes, mapped, after checking that its parts fit each other."""
+
+    @abstractmethod
+    def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the facts and tensors of a file, for files that hold more besides; see :meth:`from_content`."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table to a file that :func:`slimvec.open` maps.
+
+        The file is a valid ``.safetensors`` file. It is written beside its final place and renamed when complete, so
+        that a failure or an interrupt leaves an older file as it was.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        OSError
+            If the place cannot be written.
+        """
+        save_table(path, *self.to_content())
+
+    @abstractmethod
+    def info(self) -> dict[str, Any]:
+        """Describe it: at least ``kind``, ``rows``, ``bytes`` and ``resident``."""
+
+    @abstractmethod
+    def _shape(self, info: dict[str, Any]) -> tuple[str, str]:
+        """Return what a row is, as a label and a text of :meth:`describe`."""
+
+    @abstractmethod
+    def _counted(self, info: dict[str, Any]) -> str:
+        """Return what ``compression_ratio`` counts, in a word or two."""
+
+    def describe(self, file_bytes: int) -> list[tuple[str, str]]:
+        """Return what the command line prints.
+
+        Parameters
+        ----------
+        file_bytes : int
+            Size of the file.
+
+        Returns
+        -------
+        list of (label, text)
+        """
+        info = self.info()
+        made_by = info.get("made_by")
+        method = ""
+        if made_by:
+            parameters = ", ".join(f"{name}={value}" for name, value in made_by.get("parameters", {}).items())
+            method = f", {made_by.get('method', 'unknown')}({parameters})"
+        sizes = ", ".join(f"{name} {_megabytes(size)}" for name, size in info["bytes"].items())
+        lines = [("kind", info["kind"] + method), ("rows", f"{info['rows']:,}"), self._shape(info)]
+        lines.append(("on disk", f"{_megabytes(file_bytes)}: {sizes}"))
+        if info["resident"] is not None:
+            lines.append(("in memory", f"{_megabytes(info['resident'])} of it now"))
+        if info.get("dimension") and info["stored_ratio"]:
+            lines.append(("as float32", _megabytes(4 * info["rows"] * info["dimension"])))
+            counted = f"{info['compression_ratio']:.1f} times ({self._counted(info)})"
+            lines.append(("smaller", f"{counted}, {info['stored_ratio']:.1f} times as stored"))
+        return lines
+
+
+class Table(Stored):
     """Rows with, optionally, a word for each: the base of every kind of table.
 
     A kind adds what its rows are: :meth:`lookup`, :meth:`search`, :meth:`encode` and a few hooks. The command line and
@@ -53,12 +132,8 @@ class Table(ABC):
 
     Attributes
     ----------
-    kind : str
-        As files and the command line call it.
     vocabulary : Vocabulary or None
     """
-
-    kind: ClassVar[str]
 
     def __init__(self, parts: Any) -> None:
         self._set_parts(parts)
@@ -74,11 +149,6 @@ class Table(ABC):
         table = cls.__new__(cls)
         table._set_parts(parts)
         return table
-
-    @classmethod
-    @abstractmethod
-    def from_content(cls, content: Content) -> Self:
-        """Return the table that a file's content describes, mapped, after checking that its parts fit each other."""
 
     # ---- rows and their words
 
@@ -278,33 +348,6 @@ class Table(ABC):
     def compression_ratio(self) -> float | None:
         """How many times smaller than float32, as the papers count; None where the dimension is not known."""
 
-    @abstractmethod
-    def info(self) -> dict[str, Any]:
-        """Describe the table: at least ``kind``, ``rows``, ``made_by``, ``bytes``, ``resident`` and the two ratios."""
-
-    @abstractmethod
-    def _shape(self, info: dict[str, Any]) -> tuple[str, str]:
-        """Return what a row is, as a label and a text of :meth:`describe`."""
-
-    def describe(self, file_bytes: int) -> list[tuple[str, str]]:
-        """Return what the command line prints of the table.
-
-        Parameters
-        ----------
-        file_bytes : int
-            Size of its file.
-
-        Returns
-        -------
-        list of (label, text)
-        """
-        info = self.info()
-        return describe(info, self._shape(info), self._counted(info), file_bytes)
-
-    @abstractmethod
-    def _counted(self, info: dict[str, Any]) -> str:
-        """Return what ``compression_ratio`` counts, in a word or two."""
-
     def _info(self, sizes: dict[str, int], dimension: int | None, **facts: Any) -> dict[str, Any]:
         """Return :meth:`info` from what is stored besides words, by part, and from facts of the kind."""
         words = sum(part.nbytes for part in self._parts.vocabularies)
@@ -321,48 +364,10 @@ class Table(ABC):
             "stored_ratio": 4 * len(self) * dimension / stored if dimension and stored else None,
         }
 
-    # ---- files
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table to a file that :func:`slimvec.open` maps.
-
-        The file is a valid ``.safetensors`` file. It is written beside its final place and renamed when complete, so
-        that a failure or an interrupt leaves an older file as it was.
-
-        Parameters
-        ----------
-        path : str or path
-
-        Raises
-        ------
-        OSError
-            If the place cannot be written.
-        """
-        save_table(path, *self.to_content())
-
     def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the facts and tensors of a file, for files that hold more besides; see :meth:`from_content`."""
         content: tuple[dict[str, Any], dict[str, NDArray[Any]]] = self._parts.to_content()
         return content
-
-
-def describe(info: dict[str, Any], shape: tuple[str, str], counted: str, file_bytes: int) -> list[tuple[str, str]]:
-    """Return what the command line prints of anything with ``info``: labels and texts."""
-    made_by = info.get("made_by")
-    method = ""
-    if made_by:
-        parameters = ", ".join(f"{name}={value}" for name, value in made_by.get("parameters", {}).items())
-        method = f", {made_by.get('method', 'unknown')}({parameters})"
-    sizes = ", ".join(f"{name} {_megabytes(size)}" for name, size in info["bytes"].items())
-    lines = [("kind", info["kind"] + method), ("rows", f"{info['rows']:,}"), shape]
-    lines.append(("on disk", f"{_megabytes(file_bytes)}: {sizes}"))
-    if info["resident"] is not None:
-        lines.append(("in memory", f"{_megabytes(info['resident'])} of it now"))
-    if info.get("dimension") and info["stored_ratio"]:
-        lines.append(("as float32", _megabytes(4 * info["rows"] * info["dimension"])))
-        ratios = f"{info['compression_ratio']:.1f} times ({counted}), {info['stored_ratio']:.1f} times as stored"
-        lines.append(("smaller", ratios))
-    return lines
 
 
 def _megabytes(size: float) -> str:

@@ -18,8 +18,10 @@ def as_matrix(values: Any, name: str, n_columns: int | None = None) -> NDArray[A
     ``values`` may be anything NumPy understands, or a :class:`slimvec.Vectors`.
     """
     array = _as_array(values, name)
-    if array.dtype == object and array.ndim == 0:
-        raise TypeError(f"{name} is {type(values).__name__}; expected a matrix of real numbers, one row per vector")
+    if array.dtype.kind in "OU" and array.ndim == 0:
+        kind = f"the text {values!r}" if isinstance(values, str) else f"{type(values).__name__}"
+        remedy = "; read a file by sv.read_vectors(path), or sv.VectorFile(path)" if isinstance(values, str) else ""
+        raise TypeError(f"{name} is {kind}; expected a matrix of real numbers, one row per vector{remedy}")
     if array.dtype.kind not in "fiu":
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers (float16, float32 or float64)")
     if array.ndim != 2:

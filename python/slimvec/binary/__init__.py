@@ -1,1 +1,1 @@
-"""The binary wing: one bit per kept direction."""
+"""Tables of codes: one bit per kept direction."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from slimvec.binary.codes import BlockedCodes, pack
 from slimvec.binary.factors import FactorsBuilder
 from slimvec.binary.parts import BinaryParts
+from slimvec.blocks import even_blocks
 from slimvec.files.table_writer import table_writer
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class TableBuilder:
     def _packed(self, factors: FactorsBuilder | None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (number of the first row, packed codes of a block)."""
         first = 0
-        for block in self.rows.blocks():
+        for block in even_blocks(self.rows.blocks()):  # whole blocks of codes, however the rows come
             projected = self.encoder.project_finite(block, "vectors", first)
             if factors is not None:
                 factors.update(first, block, projected)

@@ -9,22 +9,19 @@ import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
 from slimvec.files.table_file import register
-from slimvec.files.table_writer import save_table
 from slimvec.keys import allowed_rows, resolve_rows
 from slimvec.pages import resident_bytes
 from slimvec.results import RangeResult, SearchResult
-from slimvec.table import describe
+from slimvec.table import Stored
 from slimvec.validation import as_codes, as_count, as_integer, as_threads
 
 if TYPE_CHECKING:
-    import os
-
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.files.table_file import Content
 
 
-class HammingIndex:
+class HammingIndex(Stored):
     """Packed codes without a vocabulary, searched exactly.
 
     Parameters
@@ -331,36 +328,16 @@ class HammingIndex:
         resident = resident_bytes([codes.blocks])
         return {"kind": self.kind, "rows": codes.n_codes, "bits": codes.n_bits, "bytes": sizes, "resident": resident}
 
-    def describe(self, file_bytes: int) -> list[tuple[str, str]]:
-        """Return what the command line prints of the index.
+    def _shape(self, info: dict[str, Any]) -> tuple[str, str]:
+        return codes_shape(info)
 
-        Parameters
-        ----------
-        file_bytes : int
-            Size of its file.
+    def _counted(self, info: dict[str, Any]) -> str:  # noqa: ARG002
+        return "bits"
 
-        Returns
-        -------
-        list of (label, text)
-        """
-        info = self.info()
-        return describe(info, codes_shape(info), "bits", file_bytes)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the index to a file that :func:`slimvec.open` maps; see :meth:`BinaryTable.save`.
-
-        Parameters
-        ----------
-        path : str or path
-
-        Raises
-        ------
-        OSError
-            If the place cannot be written.
-        """
+    def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the facts and tensors of a file."""
         codes = self._codes
-        facts = {"kind": self.kind, "rows": codes.n_codes, "bits": codes.n_bits}
-        save_table(path, facts, {"codes": codes.blocks})
+        return {"kind": self.kind, "rows": codes.n_codes, "bits": codes.n_bits}, {"codes": codes.blocks}
 
     @classmethod
     def from_content(cls, content: Content) -> HammingIndex:

@@ -225,7 +225,9 @@ class BinaryTable(Table):
 
     def _require_encoder(self, name: str) -> Encoder:
         if self._parts.encoder is None:
-            raise ValueError(f"{name}: this table has no encoder (mean and projection), so it takes packed codes only")
+            raise ValueError(
+                f"{name}: this table has no encoder (mean and projection), so it takes packed codes only: search_codes"
+            )
         return self._parts.encoder
 
     def _bag_mean(

@@ -1,1 +1,1 @@
-"""Sparse tables, E = T A: a few anchors, and for every row a few weights."""
+"""Tables of anchors: rows as sums of a few of them, E = T A."""

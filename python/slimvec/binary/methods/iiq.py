@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_TRAIN_ROWS = 10_000
 
 
+@dataclass(eq=False, repr=False)
 class IIQ(BinaryEstimator):
     r"""Binary codes by Isotropic Iterative Quantization.
 
@@ -112,22 +114,12 @@ class IIQ(BinaryEstimator):
     ((500, 4), dtype('uint8'))
     """
 
-    def __init__(
-        self,
-        n_bits: int | None = None,
-        n_remove: int | Literal["auto"] = 1,
-        *,
-        n_iter: int = 50,
-        max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
-        random_state: int | np.random.Generator | None = 0,
-    ) -> None:
-        self.n_bits = n_bits
-        self.n_remove = n_remove
-        self.n_iter = n_iter
-        self.max_train_rows = max_train_rows
-        self.random_state = random_state
-
-    n_samples_seen_: int
+    n_bits: int | None = None
+    n_remove: int | Literal["auto"] = 1
+    _: KW_ONLY
+    n_iter: int = 50
+    max_train_rows: int | None = DEFAULT_TRAIN_ROWS
+    random_state: int | np.random.Generator | None = 0
 
     def _fit(self, rows: Rows, progress: Progress) -> None:
         if rows.sequential:

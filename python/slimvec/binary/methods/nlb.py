@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 DECAY = 0.95  # of both learning rates, after each epoch
 
 
+@dataclass(eq=False, repr=False)
 class NLB(BinaryEstimator):
     r"""Binary codes by near-lossless binarization.
 
@@ -85,22 +87,13 @@ class NLB(BinaryEstimator):
 
     _orthogonal = False  # W: factors are refused
 
-    def __init__(
-        self,
-        n_bits: int = 256,
-        *,
-        learning_rate: float = 0.001,
-        penalty_rate: float = 0.001,
-        batch_size: int = 75,
-        n_epochs: int = 5,
-        random_state: int | np.random.Generator | None = 0,
-    ) -> None:
-        self.n_bits = n_bits
-        self.learning_rate = learning_rate
-        self.penalty_rate = penalty_rate
-        self.batch_size = batch_size
-        self.n_epochs = n_epochs
-        self.random_state = random_state
+    n_bits: int = 256
+    _: KW_ONLY
+    learning_rate: float = 0.001
+    penalty_rate: float = 0.001
+    batch_size: int = 75
+    n_epochs: int = 5
+    random_state: int | np.random.Generator | None = 0
 
     def _fit(self, rows: Rows, progress: Progress) -> None:
         n, d = len(rows), rows.dim

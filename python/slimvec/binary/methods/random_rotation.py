@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from slimvec.vectors.rows import Rows
 
 
+@dataclass(eq=False, repr=False)
 class RandomRotation(BinaryEstimator):
     """Signs of random projections: locality-sensitive hashing, the floor that learning has to beat.
 
@@ -61,16 +63,10 @@ class RandomRotation(BinaryEstimator):
     True
     """
 
-    def __init__(
-        self,
-        n_bits: int | None = None,
-        *,
-        center: bool = True,
-        random_state: int | np.random.Generator | None = 0,
-    ) -> None:
-        self.n_bits = n_bits
-        self.center = center
-        self.random_state = random_state
+    n_bits: int | None = None
+    _: KW_ONLY
+    center: bool = True
+    random_state: int | np.random.Generator | None = 0
 
     def _fit(self, rows: Rows, progress: Progress) -> None:
         d = rows.dim

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimvec.keys import resolve_rows
-from slimvec.progress import Progress, ignore
-from slimvec.sparse.methods.base import CodingEstimator, relative_residual
+from slimvec.sparse.methods.base import CodingEstimator, CountingEstimator, relative_residual
 from slimvec.sparse.solvers.atoms import as_anchors, sample_rows
 from slimvec.sparse.solvers.budget import as_weights, omp_within
 from slimvec.sparse.solvers.solver import Solver
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.vectors.rows import MatrixRows, Rows
+    from slimvec.progress import Progress
+    from slimvec.vectors.rows import MatrixRows
     from slimvec.vocabulary import Vocabulary
 
 DEFAULT_ANCHORS = 1000
@@ -32,7 +33,8 @@ ROOM = 4  # a row may get this many times the mean number of non-zeros when they
 ALLOCATIONS = ("row", "global")
 
 
-class ANT(CodingEstimator):
+@dataclass(eq=False, repr=False)
+class ANT(CountingEstimator, CodingEstimator):
     r"""Anchors and a sparse transform, E ≈ T A, learnt from given embeddings.
 
     A few anchor vectors are chosen or learnt; every row is written as a combination of a few of them.
@@ -102,7 +104,7 @@ class ANT(CodingEstimator):
     Notes
     -----
     The post-hoc problem of appendix B of [1]_. Time is about 10 µs per row, round and thread for 1,000 anchors and 10
-    non-zeros, 15 with T ≥ 0 (``benchmarks/results/solver.md``).
+    non-zeros, 15 with T ≥ 0 (``benchmarks/results/coding.md``).
 
     With relations, learnt anchors keep their words: an anchor that no row uses stays, where it otherwise would be
     replaced by the row that is represented worst.
@@ -123,66 +125,22 @@ class ANT(CodingEstimator):
     True
     """
 
-    def __init__(
-        self,
-        n_anchors: int | None = None,
-        nonzeros: int | None = None,
-        l1: float | None = None,
-        *,
-        nonnegative: bool = True,
-        anchors: str | Sequence[Any] | NDArray[Any] = "kmeans++",
-        relations: Sequence[tuple[str, str]] | None = None,
-        negatives: Sequence[tuple[str, str]] | None = None,
-        negative_weight: float = 1.0,
-        refit: bool = False,
-        allocation: str = "row",
-        n_rounds: int = 10,
-        update: str = "mod",
-        orthogonality: float = 0.0,
-        max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
-        random_state: int | np.random.Generator | None = 0,
-    ) -> None:
-        self.n_anchors = n_anchors
-        self.nonzeros = nonzeros
-        self.l1 = l1
-        self.nonnegative = nonnegative
-        self.anchors = anchors
-        self.relations = relations
-        self.negatives = negatives
-        self.negative_weight = negative_weight
-        self.refit = refit
-        self.allocation = allocation
-        self.n_rounds = n_rounds
-        self.update = update
-        self.orthogonality = orthogonality
-        self.max_train_rows = max_train_rows
-        self.random_state = random_state
-
-    def fit(
-        self,
-        X: Rows | ArrayLike,
-        y: None = None,  # noqa: ARG002
-        *,
-        counts: ArrayLike | None = None,
-        progress: Progress = ignore,
-    ) -> Self:
-        """Choose and learn anchors, then code all rows.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
-        y : None
-            Ignored, for scikit-learn's pipelines.
-        counts : array_like, shape (n,), optional
-            How often each row's object occurs: for ``anchors="frequency"`` and ``allocation="global"``.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-        """
-        return self._learn_from(X, progress, counts=counts)
+    n_anchors: int | None = None
+    nonzeros: int | None = None
+    l1: float | None = None
+    _: KW_ONLY
+    nonnegative: bool = True
+    anchors: str | Sequence[Any] | NDArray[Any] = "kmeans++"
+    relations: Sequence[tuple[str, str]] | None = None
+    negatives: Sequence[tuple[str, str]] | None = None
+    negative_weight: float = 1.0
+    refit: bool = False
+    allocation: str = "row"
+    n_rounds: int = 10
+    update: str = "mod"
+    orthogonality: float = 0.0
+    max_train_rows: int | None = DEFAULT_TRAIN_ROWS
+    random_state: int | np.random.Generator | None = 0
 
     def _fit(self, X: MatrixRows, progress: Progress, *, counts: ArrayLike | None = None) -> None:
         rows, vocabulary = X.matrix, X.vocabulary

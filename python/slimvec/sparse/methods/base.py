@@ -1,4 +1,4 @@
-"""What every method of the sparse wing shares: anchors, a transform, a table."""
+"""What every method that writes rows as sums of anchors shares."""
 
 from __future__ import annotations
 
@@ -203,6 +203,36 @@ class CodingEstimator(SparseEstimator):
         """
         self._require_fitted("anchors_")
         return self._code(whole(as_rows(X, "X", self.n_features_in_), progress), progress)
+
+
+class CountingEstimator(SparseEstimator):
+    """Base of methods that may be told how often the objects of the rows occur; ``_fit`` takes ``counts``."""
+
+    def fit(
+        self,
+        X: Rows | ArrayLike,
+        y: None = None,  # noqa: ARG002
+        *,
+        counts: ArrayLike | None = None,
+        progress: Progress = ignore,
+    ) -> Self:
+        """Learn from vectors.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
+        y : None
+            Ignored, for scikit-learn's pipelines.
+        counts : array_like, shape (n,), optional
+            How often each row's object occurs; by default the first rows are the most frequent.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+        """
+        return self._learn_from(X, progress, counts=counts)
 
 
 def relative_residual(rows: NDArray[Any], anchors: NDArray[np.float32], transform: Any) -> float:

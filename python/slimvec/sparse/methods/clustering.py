@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +64,7 @@ class _Clustered(CodingEstimator):
         raise NotImplementedError
 
 
+@dataclass(eq=False, repr=False)
 class VocabularyQuantization(_Clustered):
     """Every row becomes the nearest of k centroids, with a weight: ANT with one non-zero per row.
 
@@ -98,20 +100,12 @@ class VocabularyQuantization(_Clustered):
     [[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]]
     """
 
-    def __init__(
-        self,
-        n_anchors: int = 1000,
-        *,
-        weighted: bool = True,
-        n_iter: int = 25,
-        max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
-        random_state: int | np.random.Generator | None = 0,
-    ) -> None:
-        self.n_anchors = n_anchors
-        self.weighted = weighted
-        self.n_iter = n_iter
-        self.max_train_rows = max_train_rows
-        self.random_state = random_state
+    n_anchors: int = 1000
+    _: KW_ONLY
+    weighted: bool = True
+    n_iter: int = 25
+    max_train_rows: int | None = DEFAULT_TRAIN_ROWS
+    random_state: int | np.random.Generator | None = 0
 
     def _prepare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return to_unit(rows)[0] if self.weighted else rows
@@ -126,6 +120,7 @@ class VocabularyQuantization(_Clustered):
         return columns, (along / squares)[:, None].astype(np.float32)
 
 
+@dataclass(eq=False, repr=False)
 class PostSH(_Clustered):
     r"""Every row becomes a mean of the s centroids nearest to it, weighted by similarity: Post-SH (Guo et al. 2017).
 
@@ -164,20 +159,12 @@ class PostSH(_Clustered):
     (True, 150)
     """
 
-    def __init__(
-        self,
-        n_anchors: int = 1000,
-        nonzeros: int = 10,
-        *,
-        n_iter: int = 25,
-        max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
-        random_state: int | np.random.Generator | None = 0,
-    ) -> None:
-        self.n_anchors = n_anchors
-        self.nonzeros = nonzeros
-        self.n_iter = n_iter
-        self.max_train_rows = max_train_rows
-        self.random_state = random_state
+    n_anchors: int = 1000
+    nonzeros: int = 10
+    _: KW_ONLY
+    n_iter: int = 25
+    max_train_rows: int | None = DEFAULT_TRAIN_ROWS
+    random_state: int | np.random.Generator | None = 0
 
     def _after_clustering(self, sample: NDArray[np.float32]) -> None:
         k = len(self.anchors_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ INITIAL = 0.01  # weights start uniform within ± this
 CLIP = 0.001  # of the norm of all gradients, theirs too
 
 
+@dataclass(eq=False, repr=False)
 class CompositionalCodes(CodingEstimator):
     r"""Deep compositional code learning [1]_: ANT with M blocks of K anchors and a single 1 per block and row.
 
@@ -69,22 +71,13 @@ class CompositionalCodes(CodingEstimator):
     .. [1] R. Shu, H. Nakayama, "Compressing Word Embeddings via Deep Compositional Code Learning", ICLR 2018.
     """
 
-    def __init__(
-        self,
-        n_codebooks: int = 32,
-        n_codewords: int = 16,
-        *,
-        n_epochs: int = 200,
-        batch_size: int = 64,
-        learning_rate: float = 1e-4,
-        random_state: int | np.random.Generator | None = 0,
-    ) -> None:
-        self.n_codebooks = n_codebooks
-        self.n_codewords = n_codewords
-        self.n_epochs = n_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    n_codebooks: int = 32
+    n_codewords: int = 16
+    _: KW_ONLY
+    n_epochs: int = 200
+    batch_size: int = 64
+    learning_rate: float = 1e-4
+    random_state: int | np.random.Generator | None = 0
 
     def _fit(self, X: MatrixRows, progress: Progress) -> None:
         rows = X.matrix

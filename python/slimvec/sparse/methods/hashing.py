@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from slimvec.vectors.rows import MatrixRows
 
 
+@dataclass(eq=False, repr=False)
 class HashEmbedding(SparseEstimator):
     """Rows as sums of the anchors that hashing gives them, E_w = Σ_i p_w^(i) A[h_i(w)]: ANT with a fixed support.
 
@@ -65,20 +67,12 @@ class HashEmbedding(SparseEstimator):
     120
     """
 
-    def __init__(
-        self,
-        n_anchors: int = 1000,
-        n_hashes: int = 2,
-        *,
-        importance: bool = True,
-        n_rounds: int = 5,
-        random_state: int | np.random.Generator | None = 0,
-    ) -> None:
-        self.n_anchors = n_anchors
-        self.n_hashes = n_hashes
-        self.importance = importance
-        self.n_rounds = n_rounds
-        self.random_state = random_state
+    n_anchors: int = 1000
+    n_hashes: int = 2
+    _: KW_ONLY
+    importance: bool = True
+    n_rounds: int = 5
+    random_state: int | np.random.Generator | None = 0
 
     def _fit(self, X: MatrixRows, progress: Progress) -> None:
         rows = X.matrix

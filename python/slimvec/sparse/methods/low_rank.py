@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from slimvec.vectors.rows import MatrixRows
 
 
+@dataclass(eq=False, repr=False)
 class LowRank(CodingEstimator):
     """The best approximation of a given rank, by singular value decomposition: ANT with r anchors and a dense T.
 
@@ -56,8 +58,7 @@ class LowRank(CodingEstimator):
     True
     """
 
-    def __init__(self, rank: int = 20) -> None:
-        self.rank = rank
+    rank: int = 20
 
     def _fit(self, X: MatrixRows, progress: Progress) -> None:
         rows = X.matrix

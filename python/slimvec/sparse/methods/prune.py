@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from slimvec.vectors.rows import MatrixRows
 
 
+@dataclass(eq=False, repr=False)
 class Prune(CodingEstimator):
     """Keep the largest entries of the whole matrix by magnitude: ANT with A = I.
 
@@ -51,8 +53,7 @@ class Prune(CodingEstimator):
            [ 0., -2.]], dtype=float32)
     """
 
-    def __init__(self, sparsity: float = 0.95) -> None:
-        self.sparsity = sparsity
+    sparsity: float = 0.95
 
     def _fit(self, X: MatrixRows, progress: Progress) -> None:
         rows = X.matrix

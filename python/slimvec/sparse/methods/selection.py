@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from slimvec.progress import Progress, ignore
-from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.sparse.methods.base import CountingEstimator
 from slimvec.sparse.solvers.atoms import as_anchors
 from slimvec.sparse.solvers.budget import as_weights
 from slimvec.sparse.solvers.running import sparse
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from slimvec.vectors.rows import MatrixRows, Rows
 
 
-class FrequencySelection(SparseEstimator):
+@dataclass(eq=False, repr=False)
+class FrequencySelection(CountingEstimator):
     """Keep the most frequent rows, set the others to zero: ANT with A = these rows, T_{a,a} = 1 and T = 0 elsewhere.
 
     Parameters
@@ -55,34 +57,7 @@ class FrequencySelection(SparseEstimator):
     [[0.0, 0.0], [0.0, 1.0]]
     """
 
-    def __init__(self, n_anchors: int = 1000) -> None:
-        self.n_anchors = n_anchors
-
-    def fit(
-        self,
-        X: Rows | ArrayLike,
-        y: None = None,  # noqa: ARG002
-        *,
-        counts: ArrayLike | None = None,
-        progress: Progress = ignore,
-    ) -> Self:
-        """Select rows.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
-        y : None
-            Ignored.
-        counts : array_like, shape (n,), optional
-            How often each row's object occurs; by default the first rows are the most frequent.
-        progress : callable, optional
-            Not called: selecting takes no time.
-
-        Returns
-        -------
-        self
-        """
-        return self._learn_from(X, progress, counts=counts)
+    n_anchors: int = 1000
 
     def _fit(self, rows: MatrixRows, progress: Progress, *, counts: ArrayLike | None = None) -> None:  # noqa: ARG002
         n = len(rows)

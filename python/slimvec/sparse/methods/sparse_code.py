@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import KW_ONLY, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.progress import Progress, ignore
 from slimvec.sparse.methods.ant import ANT
-from slimvec.sparse.methods.base import CodingEstimator
+from slimvec.sparse.methods.base import CodingEstimator, CountingEstimator
 from slimvec.sparse.methods.selection import FrequencySelection
 from slimvec.sparse.solvers.atoms import as_float32
 from slimvec.sparse.solvers.lasso import as_penalty, lasso
@@ -17,10 +17,12 @@ from slimvec.sparse.training.relations import with_rows
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.vectors.rows import MatrixRows, Rows
+    from slimvec.progress import Progress
+    from slimvec.vectors.rows import MatrixRows
 
 
-class SparseCode(CodingEstimator):
+@dataclass(eq=False, repr=False)
+class SparseCode(CountingEstimator, CodingEstimator):
     """Rare words as sparse combinations of frequent ones (Chen et al. 2016): ANT with frequent rows as fixed anchors.
 
     Parameters
@@ -61,36 +63,10 @@ class SparseCode(CodingEstimator):
     [[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]
     """
 
-    def __init__(self, n_anchors: int = 1000, l1: float = 0.1, *, sum_to_one: float = 1.0) -> None:
-        self.n_anchors = n_anchors
-        self.l1 = l1
-        self.sum_to_one = sum_to_one
-
-    def fit(
-        self,
-        X: Rows | ArrayLike,
-        y: None = None,  # noqa: ARG002
-        *,
-        counts: ArrayLike | None = None,
-        progress: Progress = ignore,
-    ) -> Self:
-        """Take the frequent rows, and code the others.
-
-        Parameters
-        ----------
-        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
-        y : None
-            Ignored.
-        counts : array_like, shape (n,), optional
-            How often each row's word occurs; by default the first rows are the most frequent.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-        """
-        return self._learn_from(X, progress, counts=counts)
+    n_anchors: int = 1000
+    l1: float = 0.1
+    _: KW_ONLY
+    sum_to_one: float = 1.0
 
     def _fit(self, rows: MatrixRows, progress: Progress, *, counts: ArrayLike | None = None) -> None:
         selection = FrequencySelection(self.n_anchors).fit(rows, counts=counts)

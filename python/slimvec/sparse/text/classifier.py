@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from slimvec.files.table_file import Content
 
 
+@dataclass(eq=False, repr=False)
 class TextClassifier(Estimator):
     """The mean of a text's word embeddings and a linear softmax, learnt together, with E = T A sparse from the start.
 
@@ -101,32 +103,18 @@ class TextClassifier(Estimator):
     True
     """
 
-    def __init__(
-        self,
-        n_anchors: int | str = 20,
-        embedding_dim: int = 100,
-        l1: float = 3e-6,
-        *,
-        anchors: str | Sequence[str] | ArrayLike = "dynamic",
-        relations: Sequence[tuple[str, str]] | None = None,
-        nonnegative: bool = True,
-        min_count: int = 2,
-        n_epochs: int = 5,
-        batch_size: int = 64,
-        learning_rate: float = 0.2,
-        random_state: int | np.random.Generator | None = 0,
-    ) -> None:
-        self.n_anchors = n_anchors
-        self.embedding_dim = embedding_dim
-        self.l1 = l1
-        self.anchors = anchors
-        self.relations = relations
-        self.nonnegative = nonnegative
-        self.min_count = min_count
-        self.n_epochs = n_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.random_state = random_state
+    n_anchors: int | str = 20
+    embedding_dim: int = 100
+    l1: float = 3e-6
+    _: KW_ONLY
+    anchors: str | Sequence[str] | ArrayLike = "dynamic"
+    relations: Sequence[tuple[str, str]] | None = None
+    nonnegative: bool = True
+    min_count: int = 2
+    n_epochs: int = 5
+    batch_size: int = 64
+    learning_rate: float = 0.2
+    random_state: int | np.random.Generator | None = 0
 
     def fit(self, texts: Iterable[str | Sequence[str]], labels: ArrayLike, *, progress: Progress = ignore) -> Self:
         """Learn words, embeddings and classifier.

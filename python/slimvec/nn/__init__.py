@@ -10,10 +10,10 @@ try:
 except ImportError:
     raise missing_extra("torch", "torch") from None
 
+from slimvec.nn.anchor_mixture import AnchorMixture
 from slimvec.nn.bag import AnchorEmbeddingBag
 from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.growth import AnchorGrowth, resize_anchors
-from slimvec.nn.mixture import AnchorMixture
 from slimvec.nn.optim import ProximalAdagrad, ProximalAdam, ProximalSGD, ProximalYogi
 
 __all__ = [

@@ -10,11 +10,13 @@ try:
 except ImportError:
     raise missing_extra("torch", "torch") from None
 
+from slimvec.nn.adagrad import ProximalAdagrad
+from slimvec.nn.adam import ProximalAdam, ProximalYogi
 from slimvec.nn.anchor_mixture import AnchorMixture
 from slimvec.nn.bag import AnchorEmbeddingBag
 from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.growth import AnchorGrowth, resize_anchors
-from slimvec.nn.optim import ProximalAdagrad, ProximalAdam, ProximalSGD, ProximalYogi
+from slimvec.nn.sgd import ProximalSGD
 
 __all__ = [
     "AnchorEmbedding",

@@ -150,6 +150,17 @@ def test_files_stay_short():
                 assert len(path.read_text().splitlines()) <= 400, path
 
 
+def test_only_a_layer_knows_how_its_transform_is_stored():
+    """Beside the two implementations, slimvec.nn names them where a layer chooses one, and nowhere else."""
+    for path in (ROOT / "python" / "slimvec" / "nn").glob("*.py"):
+        if path.name in {"dense_transform.py", "slot_transform.py"}:
+            continue
+        named = [line for line in path.read_text().splitlines() if re.search("(Dense|Slot)Transform", line)]
+        if path.name == "embedding.py":
+            named = [line for line in named if not re.match("from slimvec.nn|STORAGES: ", line)]
+        assert not named, path
+
+
 def test_the_library_does_not_print():
     for path in (ROOT / "python" / "slimvec").rglob("*.py"):
         if path.name != "demo.py" and path.parent.name != "cli":

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 nn = pytest.importorskip("slimvec.nn")
-optimizer_module = pytest.importorskip("slimvec.nn.optimizer")
+dense_rows = pytest.importorskip("slimvec.nn.dense_rows")
 
 N, K, D = 7, 3, 2
 
@@ -136,7 +136,7 @@ def test_a_dense_step_is_the_same_in_blocks_of_rows(case, monkeypatch):
     layer = make_layer(True, "rows" not in case, sparse=False)
     twin = copy.deepcopy(layer)
     for block in (1 << 16, 2 * K):  # all rows at once, and two at a time
-        monkeypatch.setattr(optimizer_module, "BLOCK", block)
+        monkeypatch.setattr(dense_rows, "BLOCK", block)
         trained = layer if block == 2 * K else twin
         optimizer = make(trained, {"l1": 0.05, "l2": 0.1, "metric": "plain"})
         for step in range(10):

@@ -8,11 +8,13 @@ from slimvec.errors import needs
 with needs("torch", "torch"):
     import torch as _torch  # noqa: F401 - so that the message below comes before any other
 
+from slimvec.nn.adagrad import ProximalAdagrad
+from slimvec.nn.adam import ProximalAdam, ProximalYogi
+from slimvec.nn.anchor_mixture import AnchorMixture
 from slimvec.nn.bag import AnchorEmbeddingBag
 from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.growth import AnchorGrowth, resize_anchors
-from slimvec.nn.mixture import AnchorMixture
-from slimvec.nn.optim import ProximalAdagrad, ProximalAdam, ProximalSGD, ProximalYogi
+from slimvec.nn.sgd import ProximalSGD
 
 __all__ = [
     "AnchorEmbedding",

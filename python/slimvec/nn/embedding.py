@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from slimvec.nn import output
-from slimvec.nn.slots import SlotTransform
-from slimvec.nn.start import as_anchor_rows, as_related, random_transform, related_mask
-from slimvec.nn.transform import DenseTransform, Transform
-from slimvec.sparse.training.anchors import kmeans_plus_plus, top_rows
-from slimvec.validation import as_generator, as_integer, as_matrix
+from slimvec.nn.dense_transform import DenseTransform
+from slimvec.nn.layer_arguments import anchor_count, as_anchor_rows, as_related, choose_rows
+from slimvec.nn.losses import LossTerms
+from slimvec.nn.slot_transform import SlotTransform
+from slimvec.nn.transform import Transform, TransformStart
+from slimvec.validation import as_integer, as_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
     from slimvec.sparse.table import SparseTable
     from slimvec.vectors import Vectors
 
-STORAGES = ("dense", "slots")
-STRATEGIES = ("kmeans++", "frequency")
+STORAGES: dict[str, type[Transform]] = {"dense": DenseTransform, "slots": SlotTransform}
 
 
-class AnchorEmbedding(nn.Module):
+class AnchorEmbedding(LossTerms):
     """A drop-in for ``torch.nn.Embedding`` whose rows are sparse combinations of a few anchors, E = T A [1]_.
 
     Train it with a proximal optimizer of this package, which makes the zeros of T:
@@ -124,50 +123,25 @@ class AnchorEmbedding(nn.Module):
         super().__init__()
         self.num_embeddings = as_integer(num_embeddings, "num_embeddings", 1)
         self.embedding_dim = as_integer(embedding_dim, "embedding_dim", 1)
-        self.padding_idx = None if padding_idx is None else self._padding(padding_idx)
+        n = self.num_embeddings
+        self.padding_idx = None if padding_idx is None else as_integer(padding_idx, "padding_idx", -n, n - 1) % n
         self.nonnegative, self.softmax = bool(nonnegative), bool(softmax)
-        chosen = as_anchor_rows(anchor_rows, self.num_embeddings)
-        k = self._n_anchors(n_anchors, anchors, chosen)
-        self.n_anchors = k
-        start = torch.randn(k, self.embedding_dim, device=device, dtype=dtype)
+        chosen = as_anchor_rows(anchor_rows, n)
+        self.n_anchors = anchor_count(n_anchors, anchors, chosen)
+        start = torch.randn(self.n_anchors, self.embedding_dim, device=device, dtype=dtype)
         if anchors is not None:
             start.copy_(torch.as_tensor(as_matrix(anchors, "anchors", self.embedding_dim)))
         self.anchors = nn.Parameter(start)
         self.register_buffer("anchor_rows", None if chosen is None else torch.from_numpy(chosen).to(start.device))
-        related = as_related(relations, chosen, self.num_embeddings)
-        self.transform = self._make_transform(storage, sparse, nonzeros, chosen, related)
-
-    def _make_transform(
-        self, storage: str, sparse: bool, nonzeros: int, chosen: Any, related: np.ndarray[Any, Any] | None
-    ) -> Transform:
+        related = as_related(relations, chosen, n)
         if storage not in STORAGES:
-            raise ValueError(f"storage={storage!r}; expected one of {STORAGES}")
-        shape = (self.num_embeddings, self.n_anchors)
-        if storage == "slots":
-            if self.softmax or self.anchors.dtype != torch.float32 or self.anchors.device.type != "cpu":
-                raise ValueError('storage="slots" is for float32 on the CPU, without softmax; expected storage="dense"')
-            seed = int(torch.randint(2**31, ()))
-            return SlotTransform(
-                shape, nonzeros, chosen, related, self.padding_idx, seed=seed, nonnegative=self.nonnegative
+            raise ValueError(f"storage={storage!r}; expected one of {tuple(STORAGES)}")
+        self.transform = STORAGES[storage](
+            TransformStart(
+                (n, self.n_anchors), start, chosen, related, self.padding_idx,
+                nonnegative=self.nonnegative, softmax=self.softmax, sparse=sparse, nonzeros=nonzeros,
             )
-        initial = random_transform(shape, self.anchors, chosen, self.padding_idx, nonnegative=self.nonnegative)
-        mask = related_mask(shape, related, initial.device)
-        return DenseTransform(initial, nonnegative=self.nonnegative, sparse=sparse, unpenalised=mask)
-
-    def _padding(self, padding_idx: int) -> int:
-        n = self.num_embeddings
-        return as_integer(padding_idx, "padding_idx", -n, n - 1) % n
-
-    def _n_anchors(self, n_anchors: int | None, anchors: Any, chosen: Any) -> int:
-        found = {len(given) for given in (anchors, chosen) if given is not None}
-        if n_anchors is not None:
-            found.add(as_integer(n_anchors, "n_anchors", 1))
-        if len(found) != 1:
-            names = "n_anchors, anchors and anchor_rows"
-            raise ValueError(
-                f"{names} give {sorted(found)} anchors; expected one number, the same from all that are given"
-            )
-        return found.pop()
+        )  # fmt: skip
 
     @classmethod
     def from_vectors(
@@ -206,12 +180,7 @@ class AnchorEmbedding(nn.Module):
         [5, 1]
         """
         rows = as_matrix(vectors, "vectors")
-        if strategy not in STRATEGIES:
-            raise ValueError(f"strategy={strategy!r}; expected one of {STRATEGIES}")
-        if strategy == "kmeans++":
-            chosen = kmeans_plus_plus(rows, n_anchors, as_generator(random_state))
-        else:
-            chosen = top_rows(-np.arange(len(rows)) if scores is None else scores, n_anchors)
+        chosen = choose_rows(rows, n_anchors, strategy, scores, random_state)
         start = np.asarray(rows[chosen], np.float64)
         return cls(*rows.shape, anchors=start, anchor_rows=chosen, **arguments)
 
@@ -248,7 +217,6 @@ class AnchorEmbedding(nn.Module):
         -------
         Tensor, shape (m, d)
         """
-        self.transform.settle(unique)
         if self.softmax:
             embedded = torch.softmax(self.transform.read(unique), dim=1) @ self.anchors
         else:
@@ -265,75 +233,8 @@ class AnchorEmbedding(nn.Module):
     @property
     def weight(self) -> Tensor:
         """E = T A, all rows, ``(n, d)``: what ``nn.Embedding`` has as a parameter, here computed at each call."""
-        if self.softmax or not isinstance(self.transform, DenseTransform):
-            return self.rows(torch.arange(self.num_embeddings, device=self.anchors.device))
-        return self.transform.combine_all(self.anchors)
-
-    # ---- as the output layer of a language model
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """Return E h for each row h of ``hidden``, as T (A h): the output layer tied to this one (appendix C).
-
-        With a dense T and many rows it is (T A) h, which takes fewer products.
-
-        Parameters
-        ----------
-        hidden : Tensor, shape (..., d)
-
-        Returns
-        -------
-        Tensor, shape (..., |V|)
-        """
-        return output.logits(self, hidden)
-
-    def sampled_softmax_loss(self, hidden: Tensor, targets: Tensor, n_samples: int) -> Tensor:
-        """Return the mean cross-entropy over the target and words sampled by a log-uniform law.
-
-        Parameters
-        ----------
-        hidden : Tensor, shape (b, d)
-        targets : Tensor, shape (b,)
-            Row numbers, in order of falling frequency, as the law assumes.
-        n_samples : int
-            Words drawn, the same for the batch.
-
-        Returns
-        -------
-        Tensor, shape ()
-        """
-        return output.sampled_softmax_loss(self, hidden, targets, as_integer(n_samples, "n_samples", 1))
-
-    # ---- terms of the loss
-
-    def orthogonality_loss(self) -> Tensor:
-        """Return Σ_{i≠j} abs(a_iᵀ a_j), which keeps anchors from being combinations of one another (§3.2).
-
-        Returns
-        -------
-        Tensor, shape ()
-        """
-        gram = self.anchors @ self.anchors.T
-        return gram.abs().sum() - gram.diagonal().abs().sum()
-
-    def negative_loss(self, pairs: Tensor) -> Tensor:
-        """Return Σ abs(t_u)ᵀ abs(t_v) over pairs of rows that are not related (§3.3).
-
-        Parameters
-        ----------
-        pairs : Tensor, shape (m, 2), int64
-            Such as a sample of pairs drawn anew for each batch.
-
-        Returns
-        -------
-        Tensor, shape ()
-        """
-        if not isinstance(self.transform, DenseTransform):
-            raise TypeError('negative_loss needs gradients of T; expected storage="dense"')
-        unique, places = self._unique(pairs)
-        self.transform.settle(unique)
-        weights = self.transform.read(unique).abs()
-        first, second = places.unbind(1)
-        return (nn.functional.embedding(first, weights) * nn.functional.embedding(second, weights)).sum()
+        whole = None if self.softmax else self.transform.combine_all(self.anchors)
+        return self.rows(torch.arange(self.num_embeddings, device=self.anchors.device)) if whole is None else whole
 
     # ---- what was learnt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,6 @@ import torch
 from torch import nn
 
 from slimvec.nn.embedding import AnchorEmbedding
-from slimvec.nn.slots import SlotTransform
 from slimvec.sparse.training.anchor_rule import MOST, AnchorRule, most_used, residual_anchors
 from slimvec.validation import as_generator, as_integer
 
@@ -113,7 +113,7 @@ class AnchorGrowth:
             raise ValueError("the layer has had no gradient yet, for new anchors to follow; expected an epoch before")
         count = self._rule.next_count(float(validation_loss), layer.count_nonzero(), layer.n_anchors)
         lengths = torch.linalg.vector_norm(layer.anchors.detach(), dim=1).cpu().double().numpy()
-        kept = most_used(_column_sums(layer) * lengths, count)
+        kept = most_used(layer.transform.column_sums() * lengths, count)
         residuals = -layer.latest_gradient.cpu().double().numpy()
         n_new = max(count - layer.n_anchors, 0)
         new = residual_anchors(residuals, n_new, float(lengths[kept].mean()), self._generator)
@@ -150,6 +150,15 @@ def resize_anchors(layer: AnchorEmbedding, optimizer: ProximalOptimizer, kept: A
     (5, [[1.0, 0.0], [0.0, 1.0]])
     """
     _check(layer, optimizer)
+    stays, added = _as_change(layer, kept, new)
+    optimizer.zero_grad()
+    layer.anchors = _resized(optimizer, layer.anchors, stays, torch.from_numpy(added), dim=0)
+    layer.transform.resize(stays, len(added), partial(_resized, optimizer))
+    layer.n_anchors = layer.transform.n_anchors
+
+
+def _as_change(layer: AnchorEmbedding, kept: ArrayLike, new: ArrayLike) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return anchors that stay and new ones as arrays, checked."""
     stays: NDArray[np.int64] = np.asarray(kept, np.int64).reshape(-1)
     added = np.asarray(new, np.float64).reshape(-1, layer.embedding_dim)
     inside = len(stays) == 0 or (stays[0] >= 0 and stays[-1] < layer.n_anchors and (np.diff(stays) > 0).all())
@@ -157,17 +166,7 @@ def resize_anchors(layer: AnchorEmbedding, optimizer: ProximalOptimizer, kept: A
         raise ValueError(
             f"kept={stays.tolist()}, with {len(added)} new; expected rising anchors below {layer.n_anchors}"
         )
-    transform = layer.transform
-    transform.settle()
-    optimizer.zero_grad()
-    layer.anchors = _resized(optimizer, layer.anchors, stays, torch.from_numpy(added), dim=0)
-    if isinstance(transform, SlotTransform):
-        transform.take_output_gradient()
-        transform.store.resize_columns(stays, len(added))
-    else:
-        zeros = torch.zeros(transform.n_rows, len(added))
-        transform.weight = _resized(optimizer, transform.weight, stays, zeros, dim=1)
-    layer.n_anchors = transform.n_anchors = len(stays) + len(added)
+    return stays, added
 
 
 def _resized(
@@ -179,20 +178,12 @@ def _resized(
     group = next(group for group in optimizer.param_groups if any(value is old for value in group["params"]))
     group["params"] = [resized if value is old else value for value in group["params"]]
     state = optimizer.state.pop(old, {})
-    for name, fresh in optimizer._initial(added, group).items() if state else ():
+    for name, fresh in optimizer.rule(group).initial(added).items() if state else ():
         if dim == 0 or not group.get("rowwise"):  # one number per row knows no columns
             state[name] = torch.cat([state[name].index_select(dim, places), fresh], dim)
     if state:
         optimizer.state[resized] = state
     return resized
-
-
-def _column_sums(layer: AnchorEmbedding) -> NDArray[np.float64]:
-    """Return Σ_i abs(t_ij) for each column, ``(k,)``."""
-    if isinstance(layer.transform, SlotTransform):
-        return layer.transform.store.column_sums()
-    sums: NDArray[np.float64] = layer.transform.weight.detach().abs().sum(dim=0).cpu().double().numpy()
-    return sums
 
 
 def _check(layer: Any, optimizer: Any) -> None:

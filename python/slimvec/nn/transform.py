@@ -1,29 +1,124 @@
-"""T as a dense parameter: for GPUs, small vocabularies, and as the twin of the store that follows the non-zeros."""
+"""T of an anchor layer: what layers and optimizers ask of it, however it is stored."""
 
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 
-from slimvec.sparse.product import CsrParts
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from slimvec.nn.rule import Rule, State
+    from slimvec.nn.waiting import Missed
+    from slimvec.sparse.product import CsrParts
 
-class Transform(nn.Module):
-    """What both stores of T share: the optimizer that owes their rows some steps, if any."""
+
+@dataclass
+class TransformStart:
+    """What a layer asks of its T: those arguments of :class:`slimvec.nn.AnchorEmbedding` that are about it."""
+
+    shape: tuple[int, int]
+    anchors: Tensor  # whose dtype and device T shares
+    anchor_rows: NDArray[Any] | None
+    related: NDArray[Any] | None  # entries (row, column) without penalty, in order
+    padding_idx: int | None
+    nonnegative: bool
+    softmax: bool
+    sparse: bool
+    nonzeros: int
+
+
+class Gradient(NamedTuple):
+    """A gradient of T: the distinct rows that it is of, None for all, and values as its transform takes them."""
+
+    rows: Tensor | None
+    values: Any
+
+
+class Transform(nn.Module, ABC):
+    """T, ``(n, k)``, and the gradient that it waits with for a step.
+
+    All reading methods bring the rows that they read up to date before: an optimizer that owns the transform may owe
+    them steps.
+    """
 
     n_rows: int
     n_anchors: int
     nonnegative: bool
-    lazy: bool
+    lazy: bool  # whether rows without a gradient wait for their penalty
     _owner: Any = None
+
+    # ---- read
+
+    @abstractmethod
+    def read(self, rows: Tensor) -> Tensor:
+        """Return distinct ``rows`` of T, ``(m, k)``, with their gradient."""
+
+    @abstractmethod
+    def combine(self, rows: Tensor, anchors: Tensor) -> Tensor:
+        """Return distinct ``rows`` of T A, ``(m, d)``."""
+
+    @abstractmethod
+    def combine_all(self, anchors: Tensor) -> Tensor | None:
+        """Return T A, ``(n, d)``, as one product, or None where T is not one matrix."""
+
+    @abstractmethod
+    def prefers_whole(self, b: int, d: int) -> bool:
+        """Return whether (T A) h takes fewer products than T (A h) for ``b`` vectors h of ``d`` numbers."""
+
+    @abstractmethod
+    def scores(self, anchor_scores: Tensor) -> Tensor:
+        """Return T u for each row u of ``anchor_scores (b, k)``: ``(b, n)``."""
+
+    @abstractmethod
+    def count_nonzero(self) -> int:
+        """Return nnz(T)."""
+
+    @abstractmethod
+    def column_sums(self) -> NDArray[Any]:
+        """Return Σ_i abs(t_ij) for each column, ``(k,)``."""
+
+    @abstractmethod
+    def to_csr(self) -> CsrParts:
+        """Return T in CSR form."""
+
+    # ---- train
+
+    @abstractmethod
+    def take_gradient(self) -> Gradient | None:
+        """Return the gradient that the next step follows, or None where there is no step to take."""
+
+    @abstractmethod
+    def clear_gradient(self) -> None:
+        """Forget the gradient, as far as ``zero_grad`` of torch's optimizers does not."""
+
+    @abstractmethod
+    def step(self, gradient: Gradient, rule: Rule, state: State) -> None:
+        """Take the gradient step and then the proximal step of the gradient's rows.
+
+        ``state`` is what the optimizer keeps of T; an empty one is filled.
+        """
+
+    @abstractmethod
+    def shrink(self, missed: Missed, rule: Rule, state: State) -> None:
+        """Take the steps that rows have missed, all in one."""
+
+    @abstractmethod
+    def resize(self, kept: NDArray[Any], n_new: int, replace: Callable[..., Any]) -> None:
+        """Keep some columns, rising, and put new ones of zeros after them; what waits for a step is dropped.
+
+        ``replace(parameter, kept, new, dim)`` returns what takes the place of a parameter in the optimizer.
+        """
+
+    # ---- rows that wait
 
     def owned_by(self, optimizer: Any) -> None:
         """Let an optimizer bring rows up to date before they are read; weakly held, and not copied."""
@@ -31,7 +126,7 @@ class Transform(nn.Module):
 
     @torch.compiler.disable
     def settle(self, rows: Tensor | None = None) -> None:
-        """Bring ``rows`` up to date, or all of them."""
+        """Bring distinct ``rows`` up to date, or all of them."""
         optimizer = None if self._owner is None else self._owner()
         if optimizer is not None:
             optimizer.catch_up(self, rows)
@@ -56,55 +151,3 @@ class Transform(nn.Module):
     def _save_to_state_dict(self, *arguments: Any) -> None:
         self.settle()
         super()._save_to_state_dict(*arguments)
-
-
-class DenseTransform(Transform):
-    """T as one parameter ``weight`` of shape ``(n, k)``.
-
-    Parameters
-    ----------
-    initial : Tensor, shape (n, k)
-    nonnegative : bool
-    sparse : bool
-        Gradients hold the rows of a batch alone, and rows that no batch touches wait for their penalty.
-    unpenalised : Tensor, shape (n, k), bool, optional
-        1 - S(G): entries without ℓ1 penalty.
-    """
-
-    def __init__(self, initial: Tensor, *, nonnegative: bool, sparse: bool, unpenalised: Tensor | None) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(initial)
-        self.register_buffer("unpenalised", unpenalised)
-        self.n_rows, self.n_anchors = initial.shape
-        self.nonnegative, self.lazy = nonnegative, sparse
-
-    def read(self, rows: Tensor) -> Tensor:
-        """Return ``rows`` of T, ``(m, k)``."""
-        return nn.functional.embedding(rows, self.weight, sparse=self.lazy)
-
-    def combine(self, rows: Tensor, anchors: Tensor) -> Tensor:
-        """Return ``rows`` of T A, ``(m, d)``."""
-        return self.read(rows) @ anchors
-
-    def combine_all(self, anchors: Tensor) -> Tensor:
-        """Return T A, ``(n, d)``."""
-        self.settle()
-        return self.weight @ anchors
-
-    def scores(self, anchor_scores: Tensor) -> Tensor:
-        """Return T u for each row u of ``anchor_scores (b, k)``: ``(b, n)``."""
-        self.settle()
-        return anchor_scores @ self.weight.T
-
-    def count_nonzero(self) -> int:
-        """Return nnz(T), all rows up to date."""
-        self.settle()
-        return int(torch.count_nonzero(self.weight))
-
-    def to_csr(self) -> CsrParts:
-        """Return T, all rows up to date, in CSR form."""
-        self.settle()
-        dense = self.weight.detach().cpu().to(torch.float32).numpy()
-        rows, columns = np.nonzero(dense)
-        indptr: NDArray[np.int64] = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n_rows))])
-        return CsrParts((self.n_rows, self.n_anchors), indptr, columns, dense[rows, columns])

@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from slimvec.nn.transform import Transform
+from slimvec.nn.transform import Gradient, Transform, TransformStart
 from slimvec.sparse.product import CsrParts
 from slimvec.sparse.training.slot_store import SlotStore, random_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from slimvec.nn.rule import Rule, State
+    from slimvec.nn.waiting import Missed
 
 PARTS = ("indptr", "indices", "data")
 
@@ -59,59 +64,62 @@ class SlotTransform(Transform):
 
     Parameters
     ----------
-    shape : (int, int)
-    nonzeros : int
-        Entries per row to start with.
-    anchor_rows, related, padding_idx
-        See :class:`slimvec.nn.AnchorEmbedding`; ``related`` as entries (row, column).
-    seed : int
-    nonnegative : bool
+    start : TransformStart
+        ``nonzeros`` entries per row to start with.
     """
 
     lazy = True
 
-    def __init__(
-        self,
-        shape: tuple[int, int],
-        nonzeros: int,
-        anchor_rows: NDArray[np.int64] | None,
-        related: NDArray[np.int64] | None,
-        padding_idx: int | None,
-        *,
-        seed: int,
-        nonnegative: bool,
-    ) -> None:
+    def __init__(self, start: TransformStart) -> None:
+        if start.softmax or start.anchors.dtype != torch.float32 or start.anchors.device.type != "cpu":
+            raise ValueError('storage="slots" is for float32 on the CPU, without softmax; expected storage="dense"')
         super().__init__()
-        self.n_rows, self.n_anchors = shape
-        self.nonnegative, self._related = nonnegative, related
-        generator = np.random.default_rng(seed)
-        rules: dict[str, Any] = {"anchor_rows": anchor_rows, "empty": padding_idx, "nonnegative": nonnegative}
-        parts = random_parts(shape, nonzeros, generator, **rules)
-        self.store = SlotStore(parts, related, nonnegative=nonnegative)
+        self.n_rows, self.n_anchors = start.shape
+        self.nonnegative, self._related = start.nonnegative, start.related
+        generator = np.random.default_rng(int(torch.randint(2**31, ())))
+        rules: dict[str, Any] = {"anchor_rows": start.anchor_rows, "empty": start.padding_idx}
+        parts = random_parts(start.shape, start.nonzeros, generator, nonnegative=start.nonnegative, **rules)
+        self.store = SlotStore(parts, self._related, nonnegative=self.nonnegative)
         self._probe = torch.empty(0, requires_grad=True)  # makes autograd call backward where anchors are frozen
         self._gradients: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
         self._output: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        parts = self.store.to_csr()
-        return {**state, "store": parts, "_gradients": [], "_output": None, "_probe": None}
+    # ---- read
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self.store = SlotStore(state["store"], self._related, nonnegative=self.nonnegative)
-        self._probe = torch.empty(0, requires_grad=True)
+    def read(self, rows: Tensor) -> Tensor:  # noqa: ARG002
+        """Refuse: autograd sees no entries of T, which of all losses only ``negative_loss`` is about."""
+        raise TypeError('negative_loss needs gradients of T; expected storage="dense"')
 
     def combine(self, rows: Tensor, anchors: Tensor) -> Tensor:
-        """Return ``rows`` of T A, ``(m, d)``."""
+        self.settle(rows)
         combined: Tensor = _combine(rows, anchors, self._probe, self)
         return combined
 
+    def combine_all(self, anchors: Tensor) -> None:
+        """Return None: rows are combined by their numbers."""
+
+    def prefers_whole(self, b: int, d: int) -> bool:  # noqa: ARG002
+        """Return False: T takes a product per non-zero."""
+        return False
+
     def scores(self, anchor_scores: Tensor) -> Tensor:
-        """Return T u for each row u of ``anchor_scores (b, k)``: ``(b, n)``."""
         self.settle()
         scores: Tensor = _scores(anchor_scores, self._probe, self)
         return scores
+
+    def count_nonzero(self) -> int:
+        self.settle()
+        return self.store.nnz
+
+    def column_sums(self) -> NDArray[np.float64]:
+        self.settle()
+        return self.store.column_sums()
+
+    def to_csr(self) -> CsrParts:
+        self.settle()
+        return self.store.to_csr()
+
+    # ---- train
 
     def add_gradient(self, rows: NDArray[np.int64], gradient: NDArray[np.float32]) -> None:
         """Keep the gradient of some rows for the next step."""
@@ -123,9 +131,22 @@ class SlotTransform(Transform):
             G, U = (np.concatenate([old, new], axis=1) for old, new in zip(self._output, (G, U), strict=True))
         self._output = G, U
 
-    def take_gradient(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return rows and their gradients since the last step, each row once, and forget them."""
-        parts, self._gradients = self._gradients, []
+    def take_gradient(self) -> Gradient:
+        """Return the gradient since the last step, and forget it.
+
+        Its values are a dense row for each that was read; or, of all rows, the factors G and U, and besides the rows
+        that were read, with theirs.
+        """
+        rows, values = self._summed_gradient()
+        output = self._output
+        self.clear_gradient()
+        if output is None:
+            return Gradient(torch.from_numpy(rows), values)
+        return Gradient(None, (output, (rows, values)))
+
+    def _summed_gradient(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the rows that were read, each once, and their gradient."""
+        parts = self._gradients
         if len(parts) == 1:
             return parts[0]
         if not parts:
@@ -135,20 +156,57 @@ class SlotTransform(Transform):
         np.add.at(total, places, np.concatenate([part[1] for part in parts]))
         return rows, total
 
-    def take_output_gradient(self) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-        """Return the factors of the gradient of all rows, if there is one, and forget them."""
-        found, self._output = self._output, None
-        return found
+    def clear_gradient(self) -> None:
+        """Forget the gradient since the last step."""
+        self._gradients, self._output = [], None
 
-    def count_nonzero(self) -> int:
-        """Return nnz(T), all rows up to date."""
-        self.settle()
-        return self.store.nnz
+    def step(self, gradient: Gradient, rule: Rule, state: State) -> None:
+        if gradient.rows is None:
+            self._step_output(gradient, rule)
+            return
+        if not rule.per_row:
+            raise ValueError(
+                f'{rule.name} keeps state per entry; storage="slots" needs ProximalSGD or ProximalAdagrad(rowwise=True)'
+            )
+        if not state:
+            initial = rule.initial(torch.empty(self.n_rows, 1))
+            state.update({name: kept[:, 0] for name, kept in initial.items()})
+        rows = gradient.rows.numpy()
+        some = _some_rows(state, rows)
+        sizes, thresholds = rule.row_steps(gradient.values, some)
+        for name, kept in state.items():
+            kept.numpy()[rows] = some[name]
+        self.store.step(rows, gradient.values, sizes, thresholds, rule.factor)
 
-    def to_csr(self) -> CsrParts:
-        """Return T, all rows up to date, in CSR form."""
+    def _step_output(self, gradient: Gradient, rule: Rule) -> None:
+        """Take a step with a gradient of all rows, G Uᵀ, and that of those which were read as well."""
+        if not rule.one_size:
+            raise ValueError(f"{rule.name} takes no step of logits from slots; expected ProximalSGD")
+        (G, U), (rows, values) = gradient.values
+        self.store.step_output(G, U, rule.size, rule.group["l1"], rule.factor, rows, values)
+
+    def shrink(self, missed: Missed, rule: Rule, state: State) -> None:
+        ratio, excess = missed.clock.since(missed.stamps)
+        self.store.shrink(missed.rows, excess / rule.row_metric(_some_rows(state, missed.rows)), ratio)
+
+    def resize(self, kept: NDArray[np.int64], n_new: int, replace: Callable[..., Any]) -> None:  # noqa: ARG002
+        """Keep some columns, rising, and put new ones of zeros after them; a gradient is dropped."""
         self.settle()
-        return self.store.to_csr()
+        self.clear_gradient()
+        self.store.resize_columns(kept, n_new)
+        self.n_anchors = len(kept) + n_new
+
+    # ---- saved and copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        parts = self.store.to_csr()
+        return {**state, "store": parts, "_gradients": [], "_output": None, "_probe": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.store = SlotStore(state["store"], self._related, nonnegative=self.nonnegative)
+        self._probe = torch.empty(0, requires_grad=True)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -170,6 +228,11 @@ class SlotTransform(Transform):
         self.settle()
         parts = CsrParts((self.n_rows, self.n_anchors), indptr, indices, data)
         self.store = SlotStore(parts, self._related, nonnegative=self.nonnegative)
+
+
+def _some_rows(state: State, rows: NDArray[np.int64]) -> State:
+    """Return copies of rows of an optimizer's state, as arrays of NumPy."""
+    return {name: kept.numpy()[rows] for name, kept in state.items()}
 
 
 _combine: Any = torch.compiler.disable(_Combine.apply)  # NumPy inside: nothing that could be compiled

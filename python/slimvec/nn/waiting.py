@@ -1,9 +1,17 @@
-"""What rows that no batch touched have missed: the penalties of the steps since, summed up in closed form."""
+"""Which rows no batch has touched, and what they have missed: the penalties of the steps since, in closed form."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from slimvec.nn.rule import Rule
+    from slimvec.nn.transform import Transform
 
 Floats = NDArray[np.float64]
 
@@ -75,3 +83,48 @@ class Clock:
             reached = np.where(places <= self.now, self._sizes[np.minimum(places, self.now)], 0.0)
             moved[first : first + BLOCK] = reached @ powers
         return moved, beta ** gaps.astype(np.float64)
+
+
+class Missed(NamedTuple):
+    """Rows that have missed steps, and the time on the clock when each was up to date."""
+
+    rows: NDArray[np.int64]
+    stamps: NDArray[np.int64]
+    clock: Clock
+
+
+class LazyRows:
+    """The rows of a transform that wait: its clock, and the time on it when each row was up to date.
+
+    Attributes
+    ----------
+    transform : Transform
+    clock : Clock
+    stamps : ndarray, shape (n,), int32
+    """
+
+    def __init__(self, transform: Transform) -> None:
+        self.transform, self.clock = transform, Clock()
+        self.stamps = np.zeros(transform.n_rows, np.int32)
+
+    def missed(self, rows: Tensor | None) -> Missed:
+        """Return those of ``rows`` (None: of all) that have missed steps."""
+        if rows is None:
+            behind = np.flatnonzero(self.stamps != self.clock.now)
+        else:
+            listed: NDArray[np.int64] = rows.cpu().numpy()
+            behind = listed[self.stamps[listed] != self.clock.now]
+        return Missed(behind, self.stamps[behind].astype(np.int64), self.clock)
+
+    def tick(self, rows: Tensor | None, rule: Rule) -> None:
+        """Count a step, which ``rows`` (None: all) have taken."""
+        self.clock.tick(rule.threshold, rule.factor, rule.size)
+        self.done(None if rows is None else rows.cpu().numpy())
+
+    def done(self, rows: NDArray[np.int64] | None) -> None:
+        """Note that ``rows`` are up to date; if all are, start afresh."""
+        if rows is None:
+            self.stamps[:] = 0
+            self.clock.restart()
+        else:
+            self.stamps[rows] = self.clock.now

@@ -1,15 +1,18 @@
-"""Where a layer starts: entries of T, rows that anchors stand for, and relations between rows."""
+"""What a layer is asked for, checked: its anchors, the rows that they stand for, and relations between rows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+
+from slimvec.sparse.training.anchors import kmeans_plus_plus, top_rows
+from slimvec.validation import as_generator, as_integer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
+
+STRATEGIES = ("kmeans++", "frequency")
 
 
 def as_anchor_rows(anchor_rows: Any, n_rows: int) -> NDArray[np.int64] | None:
@@ -38,31 +41,23 @@ def as_related(relations: Any, anchor_rows: NDArray[np.int64] | None, n_rows: in
     return unpenalised(pairs, anchor_rows, n_rows)
 
 
-def related_mask(shape: tuple[int, int], related: NDArray[np.int64] | None, device: Any) -> Tensor | None:
-    """Return the unpenalised entries as a mask, or None."""
-    if related is None:
-        return None
-    mask = torch.zeros(shape, dtype=torch.bool, device=device)
-    rows, columns = torch.from_numpy(related.T.copy()).to(device)
-    mask[rows, columns] = True
-    return mask
+def anchor_count(n_anchors: int | None, anchors: Any, anchor_rows: Any) -> int:
+    """Return the number of anchors that those of the three which are given agree on."""
+    found = {len(given) for given in (anchors, anchor_rows) if given is not None}
+    if n_anchors is not None:
+        found.add(as_integer(n_anchors, "n_anchors", 1))
+    if len(found) != 1:
+        names = "n_anchors, anchors and anchor_rows"
+        raise ValueError(f"{names} give {sorted(found)} anchors; expected one number, the same from all that are given")
+    return found.pop()
 
 
-def random_transform(
-    shape: tuple[int, int],
-    like: Tensor,
-    anchor_rows: NDArray[np.int64] | None,
-    padding_idx: int | None,
-    *,
-    nonnegative: bool,
-) -> Tensor:
-    """Return entries N(0, 1) / √K, made positive if asked; a row that an anchor stands for is that anchor alone."""
-    values = torch.randn(shape, device=like.device, dtype=like.dtype) / shape[1] ** 0.5
-    if nonnegative:
-        values.abs_()
-    if anchor_rows is not None:
-        rows = torch.from_numpy(anchor_rows).to(like.device)
-        values[rows] = torch.eye(shape[1], device=like.device, dtype=like.dtype)
-    if padding_idx is not None:
-        values[padding_idx] = 0
-    return values
+def choose_rows(
+    vectors: NDArray[Any], n_anchors: int, strategy: str, scores: Any, random_state: Any
+) -> NDArray[np.int64]:
+    """Return the rows that anchors start as: see :meth:`slimvec.nn.AnchorEmbedding.from_vectors`."""
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy={strategy!r}; expected one of {STRATEGIES}")
+    if strategy == "kmeans++":
+        return kmeans_plus_plus(vectors, n_anchors, as_generator(random_state))
+    return top_rows(-np.arange(len(vectors)) if scores is None else scores, n_anchors)

@@ -4,30 +4,35 @@ Hamming: faiss IndexBinaryFlat, usearch exact, NumKong (whose distances NumPy se
 the time of an exact scan does not depend on what the bits mean. Peers that take whole bytes get the same codes padded
 with zero bits, which changes no distance. Float queries: faiss RaBitQ and RaBitQFastScan at the same bits.
 Contestants take turns; caches are emptied before every run, so that none finds its data in another's.
+
+Run: ``python -m benchmarks.search``; ``--scale 0.01 --repeats 1`` for a quick look.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import time
-from functools import partial
+from functools import cache, partial
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # "one thread" includes the projection of queries
 
 import numpy as np
 
 import slimvec as sv
-from common import cosine_neighbours, interleaved, recall, table, write_result
+from benchmarks.common import cosine_neighbours, interleaved, parser, recall, table, timed, write_result
+from benchmarks.peers import rabitq
 
 K = 10
 BATCHES = (1, 16, 256)
-ELSEWHERE = np.ones(1 << 25, np.int64)
+
+
+@cache
+def elsewhere() -> np.ndarray:
+    return np.ones(1 << 25, np.int64)
 
 
 def evict() -> None:
     """Read 256 MB of something else."""
-    ELSEWHERE.sum()
+    elsewhere().sum()
 
 
 def make(n: int, n_bits: int):
@@ -87,12 +92,7 @@ def clock() -> float:
         return x
 
     chain(10, np.uint64(1))
-    seconds = []
-    for _ in range(9):
-        start = time.perf_counter()
-        chain(20_000_000, np.uint64(1))
-        seconds.append(time.perf_counter() - start)
-    return 4 * 20_000_000 / min(seconds)
+    return 4 * 20_000_000 / min(timed(lambda: chain(20_000_000, np.uint64(1)))[1] for _ in range(9))
 
 
 class Hamming:
@@ -198,12 +198,7 @@ def scored_section(n: int, repeats: int) -> str:
     truth = cosine_neighbours(base, queries, K)
     ours = sv.IIQ(n_remove=0).compress(base, factors=True)
     codes = ours.encode(queries)
-    peers = {}
-    for kind in (faiss.IndexRaBitQ, faiss.IndexRaBitQFastScan):
-        index = faiss.IndexPreTransform(faiss.RandomRotationMatrix(d, d), kind(d, faiss.METRIC_INNER_PRODUCT))
-        index.train(base)
-        index.add(base)
-        peers[f"faiss {kind.__name__}"] = index
+    peers = {f"faiss {kind}": rabitq(base, kind) for kind in ("IndexRaBitQ", "IndexRaBitQFastScan")}
     faiss.omp_set_num_threads(1)
     runs = {
         "slimvec, codes against codes": lambda q: ours.search(codes[: len(q)], K, threads=1).indices,
@@ -243,9 +238,8 @@ def scored_section(n: int, repeats: int) -> str:
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__)
+    options = parser(__doc__, data=False, repeats=7)
     options.add_argument("--scale", type=float, default=1.0, help="share of the codes to use, for a quick look")
-    options.add_argument("--repeats", type=int, default=7)
     arguments = options.parse_args()
     sections = []
     for n, n_bits in ((1_917_494, 300), (1_000_000, 256), (1_000_000, 1024)):
@@ -253,7 +247,7 @@ def main():
     sections.append(limits_section(int(1_917_494 * arguments.scale), arguments.repeats))
     sections.append(scored_section(int(500_000 * arguments.scale), arguments.repeats))
     sections.append(scored_section(int(1_000_000 * arguments.scale), arguments.repeats))
-    write_result("search.md", "Search", "bench_search.py", sections)
+    write_result("search", "Search", sections)
 
 
 if __name__ == "__main__":

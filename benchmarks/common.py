@@ -102,7 +102,8 @@ def load_vectors(data: Path, name: str) -> sv.Vectors:
 
 
 def load_rows(data: Path, name: str) -> np.ndarray:
-    return np.array(load_vectors(data, name).matrix, np.float32)
+    """Return float32 rows alone: vectors of sentences have no words."""
+    return np.load(data / "vectors" / name / "vectors.npy").astype(np.float32)
 
 
 def held_out(X: np.ndarray, n_queries: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

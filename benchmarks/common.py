@@ -1,4 +1,4 @@
-"""Shared by the benchmarks: data, timing, and result files that name the machine."""
+"""Shared by the benchmarks: options, data, timing, and result files that name the machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,25 +14,28 @@ from pathlib import Path
 import numpy as np
 
 import slimvec as sv
-from slimvec import evaluate
+from slimvec.evaluate import word_similarity
 
 RESULTS = Path(__file__).parent / "results"
-CORES = 2
+SIMILARITY = ("MEN", "SimLex999", "WS353")  # the sets of word pairs that most tables show
 
 
-def parser(doc: str) -> argparse.ArgumentParser:
+def parser(doc: str, *, data: bool = True, repeats: int | None = None) -> argparse.ArgumentParser:
+    """Return the options of a script: where its data are, if it takes any, and how often it times, if that varies."""
     options = argparse.ArgumentParser(description=doc)
-    options.add_argument(
-        "--data", type=Path, default=os.environ.get("SLIMVEC_DATA"), help="folder of evaluation data (or SLIMVEC_DATA)"
-    )
+    if data:
+        default = os.environ.get("SLIMVEC_DATA")
+        options.add_argument("--data", type=Path, default=default, help="folder of evaluation data (or SLIMVEC_DATA)")
+    if repeats is not None:
+        options.add_argument("--repeats", type=int, default=repeats, help="turns of a timing (default: %(default)s)")
     return options
 
 
 def data_or_skip(options: argparse.Namespace) -> Path:
-    if options.data is None or not Path(options.data).is_dir():
+    if options.data is None or not options.data.is_dir():
         print(f"skipped: no evaluation data at {options.data}; pass --data or set SLIMVEC_DATA")
         sys.exit(0)
-    return Path(options.data)
+    return options.data
 
 
 def machine() -> str:
@@ -49,6 +53,13 @@ def machine() -> str:
     )
 
 
+def timed(work) -> tuple:
+    """Return what a callable returns, and the seconds that it took."""
+    start = time.perf_counter()
+    found = work()
+    return found, time.perf_counter() - start
+
+
 def interleaved(contestants: dict, repeats: int = 7, before=lambda: None) -> dict[str, float]:
     """Median seconds of each callable; they take turns, so that a noisy minute hits all alike.
 
@@ -60,10 +71,15 @@ def interleaved(contestants: dict, repeats: int = 7, before=lambda: None) -> dic
     for _ in range(repeats):
         for name, run in contestants.items():
             before()
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(timed(run)[1])
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def numbers_of(code: str, *arguments: object) -> list[float]:
+    """Return the numbers that code prints in an interpreter of its own."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [float(value) for value in printed.split()]
 
 
 def table(rows: list[list], header: list[str]) -> str:
@@ -72,44 +88,51 @@ def table(rows: list[list], header: list[str]) -> str:
     return "\n".join(lines)
 
 
-def write_result(name: str, title: str, script: str, sections: list[str]) -> None:
-    text = f"# {title}\n\n{machine()}\n\nMade by `python benchmarks/{script}`.\n\n" + "\n\n".join(sections) + "\n"
+def write_result(script: str, title: str, sections: list[str]) -> None:
+    """Write what ``python -m benchmarks.SCRIPT`` measured to a file of the same name, a ``_`` for each dot."""
+    head = f"# {title}\n\n{machine()}\n\nMade by `python -m benchmarks.{script}`.\n\n"
+    text = head + "\n\n".join(sections) + "\n"
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / name).write_text(text)
+    (RESULTS / f"{script.replace('.', '_')}.md").write_text(text)
     print(text)
-
-
-def held_out(X: np.ndarray, n_queries: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Rows drawn at random as queries, and the others as the base."""
-    chosen = np.zeros(len(X), bool)
-    chosen[np.random.default_rng(seed).choice(len(X), n_queries, replace=False)] = True
-    return X[~chosen], X[chosen]
-
-
-def cosine_neighbours(base: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
-    scores = _unit(queries) @ _unit(base).T
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
-
-
-def recall(found: np.ndarray, truth: np.ndarray) -> float:
-    return float(np.mean([len(np.intersect1d(a, b)) / len(b) for a, b in zip(found, truth, strict=True)]))
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    rows = rows.astype(np.float32)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def load_vectors(data: Path, name: str) -> sv.Vectors:
     return sv.read_vectors(data / "vectors" / name)
 
 
-def read_pairs(path: Path) -> tuple[list[tuple[str, str]], np.ndarray]:
-    fields = [line.split() for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-    return [(first, second) for first, second, _ in fields], np.array([float(score) for _, _, score in fields])
+def load_rows(data: Path, name: str) -> np.ndarray:
+    """Return float32 rows alone: vectors of sentences have no words."""
+    return np.load(data / "vectors" / name / "vectors.npy").astype(np.float32)
 
 
-def word_similarity(words: dict[str, int], rows: np.ndarray, pairs: list, scores: np.ndarray) -> float:
-    """100 × Spearman over all pairs of a bare matrix, as :func:`slimvec.evaluate.word_similarity` counts."""
-    listed = [(*pair, score) for pair, score in zip(pairs, scores, strict=True)]
-    return 100 * evaluate.word_similarity(sv.Vectors(words, rows), {"": listed})[0].score
+def held_out(X: np.ndarray, n_queries: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Rows drawn at random as queries, and the others as the base."""
+    chosen = np.zeros(len(X), bool)
+    chosen[np.random.default_rng(seed).choice(len(X), n_queries, replace=False)] = True
+    return X[~chosen], X[chosen]
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Return float32 rows scaled to length one."""
+    rows = rows.astype(np.float32)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def cosine_neighbours(base: np.ndarray, queries: np.ndarray, k: int) -> np.ndarray:
+    return np.argsort(-(unit(queries) @ unit(base).T), axis=1, kind="stable")[:, :k]
+
+
+def recall(found: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.mean([len(np.intersect1d(a, b)) / len(b) for a, b in zip(found, truth, strict=True)]))
+
+
+def residual(X: np.ndarray, rows: np.ndarray) -> float:
+    """Return ‖X − X̂‖ / ‖X‖."""
+    return float(np.linalg.norm(X - rows) / np.linalg.norm(X))
+
+
+def similarity(words, rows: np.ndarray, data: Path) -> list[float]:
+    """Return 100 × Spearman on each set of SIMILARITY."""
+    scores = {found.name: 100 * found.score for found in word_similarity(sv.Vectors(words, rows), data / "similarity")}
+    return [scores[label] for label in SIMILARITY]

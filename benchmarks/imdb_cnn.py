@@ -3,29 +3,34 @@
 A convolutional network learns its own word vectors; they are compressed; the network is trained anew over the frozen
 compressed vectors, and its accuracy on the test reviews compared. The network is the paper's, that of Keras's
 ``imdb_cnn`` example. Words, reviews, their length, epochs and runs are cut to what one CPU thread does in minutes.
-Finished trainings are kept in ``build/quality`` and not done again.
+Finished trainings are kept in ``build/cells`` and not done again.
+
+Run: ``python -m benchmarks.imdb_cnn``; ``--runs 1 --methods float32`` for a quick look.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
 import re
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from common import data_or_skip, parser, table, write_result
-from quality_rivals import Kept
+from benchmarks.cells import Cells
+from benchmarks.common import data_or_skip, parser, table, write_result
+from benchmarks.texts import texts_and_labels
 from slimvec.evaluate.grid import Config
 
 WORDS, DIM, LENGTH = 20_000, 300, 150
 TRAIN, VALID, TEST = 5000, 1000, 6000
 EPOCHS, BATCH, RATE = 4, 128, 1e-3
 FILTERS, KERNEL, HIDDEN, DROPOUT = 250, 3, 250, 0.2
-KEPT = Path(__file__).parent.parent / "build" / "quality" / "imdb.jsonl"
+SETTINGS = {
+    "vectors": (WORDS, DIM, LENGTH),
+    "reviews": (TRAIN, VALID, TEST),
+    "training": (EPOCHS, BATCH, RATE),
+    "network": (FILTERS, KERNEL, HIDDEN, DROPOUT),
+}
 METHODS = {
     "float32": Config("float"),
     "IIQ-32": Config("iiq", 300, "auto"),
@@ -38,13 +43,12 @@ METHODS = {
 }
 
 
-def read_reviews(path, count, generator):
+def read_reviews(data, part, count, generator):
     """Return the words of ``count`` reviews drawn at random, and their labels."""
-    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    chosen = generator.permutation(len(rows))[:count]
-    words = [re.findall(r"[a-z']+", rows[i]["text"].lower().replace("<br />", " ")) for i in chosen]
-    return words, np.array([int(rows[i]["label"]) for i in chosen], np.float32)
+    texts, labels = texts_and_labels(data, "imdb", part)
+    chosen = generator.permutation(len(texts))[:count]
+    words = [re.findall(r"[a-z']+", texts[i].lower().replace("<br />", " ")) for i in chosen]
+    return words, np.array([int(labels[i]) for i in chosen], np.float32)
 
 
 def as_numbers(reviews, numbers):
@@ -59,8 +63,8 @@ def as_numbers(reviews, numbers):
 def read_data(data):
     """Return (numbers, labels) for training, validation and test."""
     generator = np.random.default_rng(0)
-    reviews, labels = read_reviews(data / "imdb" / "train.tsv.gz", TRAIN + VALID, generator)
-    tested, truth = read_reviews(data / "imdb" / "test.tsv.gz", TEST, generator)
+    reviews, labels = read_reviews(data, "train", TRAIN + VALID, generator)
+    tested, truth = read_reviews(data, "test", TEST, generator)
     counts = Counter(word for review in reviews[:TRAIN] for word in review)
     numbers = {word: number for number, (word, _) in enumerate(counts.most_common(WORDS - 1), 1)}
     known, labels = as_numbers(reviews, numbers), torch.from_numpy(labels)
@@ -144,14 +148,14 @@ def main():
     options = options.parse_args()
     torch.set_num_threads(1)
     parts = read_data(data_or_skip(options))
-    KEPT.parent.mkdir(parents=True, exist_ok=True)
-    vectors, learnt = learnt_vectors(parts, KEPT.with_suffix(".npz"))
-    kept = Kept(KEPT)
+    cells = Cells("imdb_cnn", **SETTINGS)
+    vectors, learnt = learnt_vectors(parts, cells.array_file)
     found = {name: [] for name in options.methods}
     for seed in range(options.runs):
         for name in options.methods:
             config = METHODS[name]
-            run = kept(f"{name} | {seed}", lambda config=config, seed=seed: measure(vectors, parts, config, seed))
+            cell = {"method": config.label, "seed": seed}
+            run = cells(cell, lambda config=config, seed=seed: measure(vectors, parts, config, seed))
             found[name].append(run)
     rows = []
     for name, runs in found.items():
@@ -173,9 +177,7 @@ def main():
         "them, with ITQ, which does not."
     )
     header = ["vectors", "times smaller", "test accuracy, %"]
-    write_result(
-        "imdb_cnn.md", "IMDB reviews, compressed vectors", "imdb_cnn.py", [settings, text, table(rows, header)]
-    )
+    write_result("imdb_cnn", "IMDB reviews, compressed vectors", [settings, text, table(rows, header)])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from slow_sparse import kkt_violation, objective, rows, slow_omp
+from slow_sparse import duality_gap, fista, kkt_violation, objective, rows, slow_omp
 
 pytest.importorskip("numba")
 pytest.importorskip("scipy")
@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 from slimvec.sparse import solvers
 from slimvec.sparse.solvers.atoms import Atoms
 from slimvec.sparse.solvers.budget import allocate, omp_within
-from slimvec.sparse.solvers.lasso import duality_gap, fista, lasso, soft_threshold
+from slimvec.sparse.solvers.lasso import lasso, soft_threshold
 from slimvec.sparse.solvers.pursuit import omp, refit
 from slimvec.sparse.solvers.solver import Solver, encode
 

@@ -2,30 +2,30 @@
 
 Runs on a GPU where torch finds one, else on one CPU thread; there ``MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1`` in
 the environment halves the time, as big arrays are then used again rather than returned to the system at every step.
+
+Run: ``python -m benchmarks.ant.language``. Each training is a cell: a second start goes on where the first one was
+stopped; ``--report`` writes those that are there.
 """
 
 from __future__ import annotations
 
 import gzip
-import sys
-import time
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import cells
-
-import common
+from benchmarks import common
+from benchmarks.cells import Cells
 from slimvec.nn import AnchorEmbedding, ProximalAdam
 
-NAME = "ant_language"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 D, LAYERS, DROPOUT, CLIP = 200, 2, 0.2, 0.25
 BATCH, LENGTH, SEED = 20, 70, 0
 EPOCHS, LONG = 4, 16
@@ -35,6 +35,13 @@ EPS = 1e-5  # of Adam for T: rows of words that hardly occur stay where they are
 START = 16  # non-zeros per row that T starts with
 SIZE = 0.25  # of A and T together, of the dense parameters
 CUT, EVERY = (0.2, 0.7), 20  # the part of training in which T loses entries down to that size, and every how many steps
+SETTINGS = {
+    "model": (D, LAYERS, DROPOUT),
+    "training": (BATCH, LENGTH, CLIP, SEED),
+    "start": (SPREAD, START),
+    "rates": (LR_OTHERS, LR_ANCHORS, EPS),
+    "cut": (*CUT, EVERY),
+}
 REMARK = (
     "In the paper, 1,000 dynamic anchors end 2.3 above dense rows (79.4 and 77.1) with a fifth of their parameters. "
     "Here, too, they come that near, once both train for long: ANT learns more slowly."
@@ -53,10 +60,6 @@ class Cell:
     size: float = SIZE  # 1: nothing is cut
     epochs: int = EPOCHS
     part: float = 1.0
-
-    @property
-    def name(self) -> str:
-        return "-".join(str(value) for value in asdict(self).values())
 
     @property
     def is_cut(self) -> bool:
@@ -187,7 +190,6 @@ def perplexity(model: LanguageModel, ids) -> float:
 
 def train(cell: Cell, corpus: Corpus, device: torch.device) -> dict:
     torch.manual_seed(SEED)
-    began = time.process_time()
     model = LanguageModel(make_embedding(cell, len(corpus.words))).to(device)
     optimizers = make_optimizers(model, cell)
     text = corpus.train[: int(cell.part * len(corpus.train))].to(device)
@@ -206,14 +208,8 @@ def train(cell: Cell, corpus: Corpus, device: torch.device) -> dict:
             done += 1
             if cut is not None:
                 cut.after(done, n_steps)
-    found = {
-        "valid": perplexity(model, corpus.valid.to(device)),
-        "test": perplexity(model, corpus.test.to(device)),
-        "seconds": time.process_time() - began,
-        **learnt(model.embedding, corpus.words),
-    }
-    print(cell.name, {name: found[name] for name in ("valid", "test", "parameters", "seconds")}, flush=True)
-    return found
+    scores = {part: perplexity(model, getattr(corpus, part).to(device)) for part in ("valid", "test")}
+    return scores | learnt(model.embedding, corpus.words)
 
 
 def step(model, optimizers, inputs, targets, state):
@@ -251,12 +247,13 @@ def main() -> None:
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     corpus = Corpus(data / "ptb")
+    cells = Cells("ant_language", **SETTINGS)
     results = {
-        cell: cells.kept(NAME, cell.name, lambda cell=cell: train(cell, corpus, device))
+        cell: cells(asdict(cell), lambda cell=cell: train(cell, corpus, device))
         for cell in [*chain(*GROUPS.values()), *TUNED]
-        if not options.report or cells.path_of(NAME, cell.name).exists()
+        if not options.report or asdict(cell) in cells
     }
-    common.write_result(f"{NAME}.md", "ANT in a language model", "ant/language.py", report(results, corpus, device))
+    common.write_result("ant.language", "ANT in a language model", report(results, corpus, device))
 
 
 def report(results: dict[Cell, dict], corpus: Corpus, device: torch.device) -> list[str]:

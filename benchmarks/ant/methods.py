@@ -1,7 +1,6 @@
 """The embedding layers that are compared on texts: each makes a layer, and what trains a model with it.
 
-``METHODS[name](corpus, folder, budget, seed)`` returns the layer, and what makes an optimizer of a model
-and ``lr=``.
+``METHODS[name](corpus, folder, budget, seed)`` returns the layer, and what makes an optimizer of a model and ``lr=``.
 Baselines take as many parameters as the budget says.
 """
 
@@ -9,13 +8,11 @@ from __future__ import annotations
 
 from functools import partial
 
-import baselines
-import corpora
 import numpy as np
 import torch
-import variational
 
 import slimvec as sv
+from benchmarks.ant import baselines, corpora, variational
 from slimvec.nn import AnchorEmbedding, AnchorMixture, ProximalAdam
 from slimvec.sparse.training.anchors import kmeans_plus_plus, top_rows
 

@@ -2,27 +2,28 @@
 
 The ANT paper's later version has MovieLens-25M. Here, a rating is predicted as mean + bias of the user + bias of the
 item + the inner product of their rows, as everywhere.
+
+Run: ``python -m benchmarks.ant.ratings``. Each training is a cell: a second start goes on where the first one was
+stopped.
 """
 
 from __future__ import annotations
 
 import itertools
-import sys
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import baselines
-import cells
-import variational
-
-import common
+from benchmarks import common
+from benchmarks.ant import baselines, variational
+from benchmarks.cells import Cells
 from slimvec.nn import AnchorEmbedding, ProximalAdam
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 D, K, EPOCHS, BATCH, LR = 32, 8, 20, 2048, 0.02
 SEEDS = (0, 1, 2)
@@ -78,10 +79,6 @@ class Cell:
     seed: int
     shrinkage: float
     strength: float = 0.0
-
-    @property
-    def name(self) -> str:
-        return f"{self.method}-{self.seed}-{self.shrinkage}-{self.strength}".replace(" ", "_")
 
 
 class Ratings:
@@ -173,10 +170,11 @@ def main() -> None:
     data = common.data_or_skip(common.parser(__doc__).parse_args())
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    cells = Cells("ant_ratings", d=D, anchors=K, epochs=EPOCHS, batch=BATCH, lr=LR, share=SHARE)
     parts = {seed: Ratings(data / "movielens" / "u.data", seed) for seed in SEEDS}
 
     def found(cell):
-        return cells.kept("ant_ratings", cell.name, lambda: train(cell, parts[cell.seed], device))
+        return cells(asdict(cell), lambda: train(cell, parts[cell.seed], device))
 
     rows = []
     for method in METHODS:
@@ -199,12 +197,8 @@ def main() -> None:
         f"on the validation part of seed 0. A mean and biases alone, without any rows, reach {np.mean(bare):.4f}."
     )
     header = ["layer", "parameters of the rows", "RMSE, test", "shrinkage", "strength"]
-    common.write_result(
-        "ant_ratings.md",
-        "ANT and others in matrix factorisation",
-        "ant/ratings.py",
-        [facts, common.table(rows, header)],
-    )
+    title = "ANT and others in matrix factorisation"
+    common.write_result("ant.ratings", title, [facts, common.table(rows, header)])
 
 
 if __name__ == "__main__":

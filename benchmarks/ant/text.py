@@ -1,21 +1,18 @@
 """Text classification with a CNN (ANT paper, §4.1): dense rows, ANT and what it is compared with, at equal parameters.
 
-Each run is a cell, kept in build/ant_text: a second start goes on where the first one was stopped.
+Run: ``python -m benchmarks.ant.text``. Each training is a cell: a second start goes on where the first one was stopped;
+``--report`` writes those that are there.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from pathlib import Path
-
-import cnn
-import corpora
 import numpy as np
 import torch
-from baselines import Baseline
-from methods import (
+
+from benchmarks import cells, common, texts
+from benchmarks.ant import cnn, corpora
+from benchmarks.ant.baselines import Baseline
+from benchmarks.ant.methods import (
     ANCHORS,
     ANT,
     BASELINES,
@@ -32,9 +29,6 @@ from methods import (
     learning_rate,
 )
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import common
-
 LENGTH, MIN_COUNT = 100, 2
 EPOCHS = {"newsgroups": 12, "imdb": 4}  # others: 2
 REMARKS = {
@@ -42,7 +36,12 @@ REMARKS = {
     "and people among them, probably help on validation texts only, where the order of methods is another: there ANT "
     "is ahead of the small vocabularies, which on the test texts even beat dense rows."
 }
-CELLS = Path(__file__).parent.parent.parent / "build" / "ant_text"
+FIRST = (*DENSE, HEADLINE)  # the second's size is what the others get
+SETTINGS = {
+    "texts": (LENGTH, MIN_COUNT),
+    "network": (D, cnn.WIDTHS, cnn.FILTERS, cnn.DROPOUT),
+    "batch": cnn.BATCH,
+}
 
 SETUP = f"""\
 Kim's CNN: filters over 3, 4 and 5 words, dropout {cnn.DROPOUT}, batches of {cnn.BATCH}, texts of {LENGTH} tokens. Cut
@@ -57,10 +56,10 @@ Baselines get as many parameters as ANT with dynamic anchors has at seed 0: voca
 that size; those that learn what to keep are cut to it by their own score (row norm, or log α) where they kept more."""
 
 
-def settings(name: str, method: str, budget: int) -> dict:
-    """Return all that the result of a cell depends on, besides its seed."""
-    found = {"length": LENGTH, "min_count": MIN_COUNT, "d": D, "filters": cnn.FILTERS, "epochs": EPOCHS.get(name, 2)}
-    found["lr"] = learning_rate(name, method)
+def settings(collection: str, method: str, budget: int) -> dict:
+    """Return what else the result of a cell depends on, besides its seed."""
+    found = {"collection": collection, "method": method, "epochs": EPOCHS.get(collection, 2)}
+    found["lr"] = learning_rate(collection, method)
     if method == MIXTURE:
         return found | {"k": ANCHORS, "l1": MIXTURE_L1, "lr of T": MIXTURE_LR}
     if method in ANT:
@@ -70,50 +69,42 @@ def settings(name: str, method: str, budget: int) -> dict:
     return found
 
 
-def cell(options, corpus, method: str, seed: int, budget: int = 0) -> dict:
-    """Return the result of one run, from its file if it is there."""
-    wanted = settings(corpus.name, method, budget)
-    slug = "".join(letter if letter.isalnum() else "-" for letter in method)
-    place = CELLS / f"{corpus.name}.{slug}.{seed}.json"
-    if place.exists() and (found := json.loads(place.read_text()))["settings"] == wanted:
-        return found
-    if options.report or method not in options.methods:
-        return {}
+def train(options, corpus, method: str, seed: int, budget: int) -> dict:
+    """Return the result of one run: what was learnt and kept, and the accuracies."""
     torch.manual_seed(seed)
-    start = time.process_time()
     layer, optimizer = METHODS[method](corpus, options.data, budget, seed)
     model = cnn.TextCNN(layer, D, corpus.n_classes).to(options.device)
-    own = isinstance(layer, Baseline)
-    penalty = layer.penalty if own else (lambda: 0.0)
-    trainer = optimizer(model, lr=wanted["lr"])
-    cnn.train(model, trainer, penalty, corpus.train, wanted["epochs"], seed, options.device)
-    seconds = time.process_time() - start
+    penalty = layer.penalty if isinstance(layer, Baseline) else (lambda: 0.0)
+    trainer = optimizer(model, lr=learning_rate(corpus.name, method))
+    cnn.train(model, trainer, penalty, corpus.train, EPOCHS.get(corpus.name, 2), seed, options.device)
     model.eval()
-    found = {"settings": wanted, "learnt": layer.n_parameters, "seconds": round(seconds, 1)}
+    learnt = layer.n_parameters
     if method in BASELINES:
         layer.cut(budget)
-    found["parameters"] = layer.n_parameters
-    found |= {part: cnn.accuracy(model, getattr(corpus, part), options.device) for part in ("validation", "test")}
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(json.dumps(found))
-    figures = f"{found['validation']:.1f} {found['test']:.2f} {found['learnt']} {found['parameters']}"
-    print(f"{corpus.name} {method} {seed}: {figures} {seconds:.0f} s", flush=True)
-    return found
+    found = {part: cnn.accuracy(model, getattr(corpus, part), options.device) for part in ("validation", "test")}
+    return found | {"learnt": learnt, "parameters": layer.n_parameters}
 
 
 def run(options, corpus) -> dict[str, list[dict]]:
-    """Return the cells of all methods. ANT's own come first: their size is what the others get."""
-    first = (*DENSE, HEADLINE)
-    found = {method: [cell(options, corpus, method, seed) for seed in range(options.seeds)] for method in first}
+    """Return the runs of all methods, of those that are neither there nor asked for none."""
+    kept = cells.Cells("ant_text", **SETTINGS)
+
+    def runs(method: str, budget: int = 0) -> list[dict]:
+        asked = not options.report and (method in FIRST or method in options.methods)
+        wanted = [settings(corpus.name, method, budget) | {"seed": seed} for seed in range(options.seeds)]
+        return [
+            kept(cell, lambda cell=cell: train(options, corpus, method, cell["seed"], budget))
+            for cell in wanted
+            if asked or cell in kept
+        ]
+
+    found = {method: runs(method) for method in FIRST}
     budget = found[HEADLINE][0]["parameters"]
-    for method in METHODS:
-        if method not in first:
-            found[method] = [cell(options, corpus, method, seed, budget) for seed in range(options.seeds)]
-    return {method: [one for one in found[method] if one] for method in METHODS}
+    return {method: found[method] if method in found else runs(method, budget) for method in METHODS}
 
 
-def mean(cells: list[dict], part: str) -> float:
-    return float(np.mean([one[part] for one in cells]))
+def mean(runs: list[dict], part: str) -> float:
+    return float(np.mean([one[part] for one in runs]))
 
 
 def spread_of(scores: list[float]) -> str:
@@ -123,14 +114,14 @@ def spread_of(scores: list[float]) -> str:
 def section(corpus, found: dict[str, list[dict]]) -> str:
     """Return the table of a collection and what it says of ANT."""
     n, rows, dense = len(corpus.words), [], found["dense"]
-    for method, cells in found.items():
-        if cells:
-            scores = [one["test"] for one in cells]
-            size = mean(cells, "parameters")
+    for method, runs in found.items():
+        if runs:
+            scores = [one["test"] for one in runs]
+            size = mean(runs, "parameters")
             rows.append([
-                method, f"{cells[0]['settings']['lr']:g}", spread_of(scores), len(cells),
-                f"{size:,.0f}", f"{n * D / size:.1f}", f"{mean(cells, 'learnt'):,.0f}",
-                f"{mean(cells, 'validation'):.1f}",
+                method, f"{learning_rate(corpus.name, method):g}", spread_of(scores), len(runs),
+                f"{size:,.0f}", f"{n * D / size:.1f}", f"{mean(runs, 'learnt'):,.0f}",
+                f"{mean(runs, 'validation'):.1f}",
             ])  # fmt: skip
     header = ["embedding layer", "learning rate", "test, %", "seeds", "parameters", "dense / it", "before the cut"]
     header.append("validation, %")
@@ -164,10 +155,10 @@ def main() -> None:
     options.data = common.data_or_skip(options)
     torch.set_num_threads(1)
     sections = []
-    for name in options.only or corpora.available(options.data):
-        corpus = corpora.load(options.data, name, LENGTH, MIN_COUNT, CELLS / "texts")
+    for name in options.only or texts.available(options.data):
+        corpus = corpora.load(options.data, name, LENGTH, MIN_COUNT, cells.FOLDER / "texts")
         sections.append(section(corpus, run(options, corpus)))
-    common.write_result("ant_text.md", "ANT for text classification", "ant/text.py", [SETUP, *sections])
+    common.write_result("ant.text", "ANT for text classification", [SETUP, *sections])
 
 
 if __name__ == "__main__":

@@ -1,39 +1,25 @@
-"""TextClassifier beside TF-IDF with logistic regression and dense embeddings: accuracy, size, time."""
+"""TextClassifier beside TF-IDF with logistic regression and dense embeddings: accuracy, size, time.
+
+Run: ``python -m benchmarks.ant.text_classifier``.
+"""
 
 from __future__ import annotations
 
-import gzip
-import json
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import common
 import slimvec as sv
+from benchmarks import common
+from benchmarks.texts import texts_and_labels
 from slimvec.sparse.text.bags import learn_words, read_known
 
 SEEDS, D, K = 3, 100, 20
 OURS = ((1e-6, 50), (1e-6, K), (3e-6, K), (1e-5, K), (3e-5, K), (1e-4, K))
 AUTO = {"20 Newsgroups": 3e-6, "IMDB": 3e-5}
-
-
-def newsgroups(data: Path, part: str) -> tuple[list[str], list[str]]:
-    with gzip.open(data / "newsgroups" / f"20news_bydate_{part}.jsonl.gz", "rt", encoding="utf-8") as file:
-        items = [json.loads(line) for line in file]
-    return [item["text"] for item in items], [item["label"] for item in items]
-
-
-def imdb(data: Path, part: str) -> tuple[list[str], list[str]]:
-    with gzip.open(data / "imdb" / f"{part}.tsv.gz", "rt", encoding="utf-8", newline="\n") as file:
-        rows = [line.rstrip("\n").split("\t", 4) for line in file][1:]
-    return [row[4] for row in rows], [row[0] for row in rows]
-
-
-SETS = {"20 Newsgroups": newsgroups, "IMDB": imdb}
+SETS = {"20 Newsgroups": "newsgroups", "IMDB": "imdb"}
 
 
 class Ours:
@@ -134,7 +120,7 @@ def contestants(name: str) -> dict:
 
 
 def measure(name: str, data: Path) -> str:
-    train, test = SETS[name](data, "train"), SETS[name](data, "test")
+    train, test = (texts_and_labels(data, SETS[name], part) for part in ("train", "test"))
     most_common = max(np.unique(test[1], return_counts=True)[1]) / len(test[1])
     Ours(1e-5).fit(train[0][:64], [str(i % 2) for i in range(64)], 0)  # compiles
     accuracies: dict = {}
@@ -175,8 +161,7 @@ def main() -> None:
         "processor's, of learning from texts on one thread, beside TF-IDF with C = 1; medians, contestants take turns."
     )
     sections = [facts, *(measure(name, data) for name in SETS)]
-    title, script = "Text classification with anchors", "ant/text_classifier.py"
-    common.write_result("ant_text_classifier.md", title, script, sections)
+    common.write_result("ant.text_classifier", "Text classification with anchors", sections)
 
 
 if __name__ == "__main__":

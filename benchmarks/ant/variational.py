@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from baselines import Dense
 from torch import nn
+
+from benchmarks.ant.baselines import Dense
 
 DROPPED = 3.0  # log α from which on a word or a weight counts as noise
 EVERY = 8

@@ -1,4 +1,4 @@
-"""Solvers for min ½‖X - TA‖² + Σ λ_ij |t_ij|: soft-thresholding, coordinate descent, FISTA, and the duality gap."""
+"""Soft-thresholding, and the lasso, min ½‖X - TA‖² + Σ λ_ij |t_ij|, by coordinate descent."""
 
 from __future__ import annotations
 
@@ -147,104 +147,6 @@ def lasso(
     if unsettled:
         warnings.warn(f"the lasso of {unsettled} rows did not settle in {max_rounds} rounds", stacklevel=2)
     return stack(parts, atoms.n_atoms)
-
-
-def fista(
-    X: ArrayLike | Vectors,
-    anchors: ArrayLike | Atoms,
-    l1: float,
-    *,
-    offsets: Any = None,
-    nonnegative: bool = False,
-    tolerance: float = 1e-6,
-    max_iter: int = 2000,
-) -> Any:
-    """Solve the problem of :func:`lasso` by accelerated proximal gradient steps [1]_ with restarts.
-
-    All of it is matrix products over all anchors: on 1,000 of them it took 240 times as long as coordinate descent
-    (numberbatch, λ = .1). The choice for few anchors, and the check of the other solver.
-
-    Parameters
-    ----------
-    X, anchors, l1, offsets, nonnegative
-        See :func:`lasso`.
-    tolerance : float
-        Stops when no entry of T moves by more than this part of the largest.
-    max_iter : int
-        Steps at most.
-
-    Returns
-    -------
-    scipy.sparse.csr_array, shape (n, k), float32
-
-    References
-    ----------
-    .. [1] A. Beck, M. Teboulle, "A Fast Iterative Shrinkage-Thresholding Algorithm for Linear Inverse Problems", 2009.
-
-    Examples
-    --------
-    >>> fista([[3.0, 0.5]], [[1.0, 0.0], [0.0, 1.0]], l1=1.0, nonnegative=True).toarray()
-    array([[2., 0.]], dtype=float32)
-    """
-    atoms = anchors if isinstance(anchors, Atoms) else Atoms.given(anchors)
-    penalty = as_penalty(l1)
-    gram = atoms.gram.astype(np.float64)
-    step = 1.0 / max(float(np.linalg.eigvalsh(gram)[-1]), 1e-30)
-    parts = []
-    for first, block in atoms.blocks(X):
-        thresholds = np.full((len(block), atoms.n_atoms), penalty)
-        if offsets is not None:
-            thresholds = np.maximum(thresholds + sparse().csr_array(offsets)[first : first + len(block)].toarray(), 0)
-        correlations = block.astype(np.float64) @ atoms.rows.T
-        current = ahead = np.zeros_like(correlations)
-        momentum = 1.0
-        for _ in range(max_iter):
-            moved = ahead + step * (correlations - ahead @ gram)
-            new = soft_threshold(moved, step * thresholds, nonnegative=nonnegative)
-            change = new - current
-            following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-            if ((ahead - new) * change).sum() > 0:  # going back: O'Donoghue & Candès (2015) start over
-                following = momentum = 1.0
-            ahead = new + (momentum - 1) / following * change
-            current, momentum = new, following
-            if np.abs(change).max() <= tolerance * np.abs(new).max():
-                break
-        parts.append(sparse().csr_array(current.astype(np.float32)))
-    return stack(parts, atoms.n_atoms)
-
-
-def duality_gap(
-    X: ArrayLike | Vectors, anchors: ArrayLike, transform: Any, l1: float, *, nonnegative: bool = False
-) -> Any:
-    """Return by how much the lasso's objective of each row exceeds its minimum, at most.
-
-    Parameters
-    ----------
-    X, anchors, l1, nonnegative
-        See :func:`lasso`; λ > 0, the same for all entries.
-    transform : scipy.sparse array, shape (n, k)
-        T.
-
-    Returns
-    -------
-    ndarray, shape (n,), float64
-        The primal objective minus the dual one at the residual, scaled until it is feasible.
-
-    Examples
-    --------
-    >>> A = [[1.0, 0.0], [0.0, 1.0]]
-    >>> duality_gap([[3.0, 0.5]], A, lasso([[3.0, 0.5]], A, l1=1.0), l1=1.0)
-    array([0.])
-    """
-    rows, atoms = np.asarray(X, np.float64), np.asarray(anchors, np.float64)
-    residual = rows - transform @ atoms
-    correlations = residual @ atoms.T
-    worst = (correlations if nonnegative else np.abs(correlations)).max(axis=1, initial=0.0)
-    scale = np.minimum(1.0, as_penalty(l1) / np.maximum(worst, 1e-300))
-    squares = (residual**2).sum(axis=1)
-    primal = squares / 2 + l1 * np.asarray(abs(transform).sum(axis=1), np.float64).ravel()
-    dual = scale * (residual * rows).sum(axis=1) - scale**2 * squares / 2
-    return np.maximum(primal - dual, 0.0)
 
 
 def as_penalty(l1: float) -> float:

@@ -2,21 +2,31 @@
 
 Two threads (as many as the machine has cores). faiss.ITQTransform(d, d, True) is centring, PCA and ITQ, trained on at
 most 32,768 rows; slimvec's default takes mean and directions from all rows and learns the rotation on 10,000.
+
+Run: ``python -m benchmarks.fit``; without ``--data`` it leaves out the choice of max_train_rows.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import slimvec as sv
-from common import cosine_neighbours, held_out, interleaved, parser, recall, table, write_result
+from benchmarks.common import (
+    cosine_neighbours,
+    held_out,
+    interleaved,
+    load_rows,
+    numbers_of,
+    parser,
+    recall,
+    table,
+    timed,
+    write_result,
+)
 
 ROWS, DIM, N_ITER = 200_000, 300, 50
 
@@ -26,12 +36,6 @@ def correlated(n: int, d: int) -> np.ndarray:
     generator = np.random.default_rng(0)
     mixing = generator.standard_normal((d, d), dtype=np.float32) * np.linspace(1.5, 0.2, d, dtype=np.float32)[:, None]
     return generator.standard_normal((n, d), dtype=np.float32) @ mixing / d**0.5
-
-
-def seconds_of(work) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def bare_products(X: np.ndarray) -> None:
@@ -61,7 +65,7 @@ def time_section(repeats: int) -> str:
     # All rows: what lies beyond the products is signs, blocks and small SVDs. Turns of product and fit, so that both
     # see the same noise.
     pairs = [
-        (seconds_of(lambda: bare_products(X)), seconds_of(lambda: sv.ITQ(DIM, max_train_rows=None).fit(X)))
+        (timed(lambda: bare_products(X))[1], timed(lambda: sv.ITQ(DIM, max_train_rows=None).fit(X))[1])
         for _ in range(max(3, repeats // 2))
     ]
     bare, fit = (float(np.median(column)) for column in zip(*pairs, strict=True))
@@ -72,14 +76,13 @@ def time_section(repeats: int) -> str:
 def sample_section(data: Path) -> str:
     rows = []
     for name in ("numberbatch", "glove-enwiki"):
-        X = np.load(data / "vectors" / name / "vectors.npy").astype(np.float32)
-        base, queries = held_out(X, 1000)
+        base, queries = held_out(load_rows(data, name))
         truth = cosine_neighbours(base, queries, 10)
         for n_train in (3_000, 5_000, 10_000, 20_000, 40_000, None):
             found, losses, seconds = [], [], []
             for seed in range(5):
                 itq = sv.ITQ(max_train_rows=n_train, random_state=seed)
-                seconds.append(seconds_of(partial(itq.fit, base)))
+                seconds.append(timed(partial(itq.fit, base))[1])
                 values = (base - itq.mean_) @ itq.projection_
                 losses.append(float(((np.where(values >= 0, 1, -1) - values) ** 2).mean()))
                 index = sv.HammingIndex(itq.transform(base), base.shape[1])
@@ -125,8 +128,7 @@ def memory_section(n: int) -> str:
         for first in range(0, n, 50_000):
             X[first : first + 50_000] = correlated(50_000, DIM)
         X.flush()
-        output = subprocess.run([sys.executable, "-c", PEAK, path], capture_output=True, text=True, check=True).stdout
-    extra, interpreter, codes = map(float, output.split())
+        extra, interpreter, codes = numbers_of(PEAK, path)
     assert extra < 300
     return (
         f"## Memory: a mapped {n:,} × {DIM} float16 file, fitted and encoded\n\n"
@@ -136,14 +138,13 @@ def memory_section(n: int) -> str:
 
 
 def main():
-    options = parser(__doc__)
-    options.add_argument("--repeats", type=int, default=5)
+    options = parser(__doc__, repeats=5)
     options.add_argument("--memory-rows", type=int, default=1_000_000)
     arguments = options.parse_args()
     sections = [time_section(arguments.repeats), memory_section(arguments.memory_rows)]
     if arguments.data:
-        sections.append(sample_section(Path(arguments.data)))
-    write_result("fit.md", "Fitting", "bench_fit.py", sections)
+        sections.append(sample_section(arguments.data))
+    write_result("fit", "Fitting", sections)
 
 
 if __name__ == "__main__":

@@ -4,30 +4,37 @@ Hamming: faiss IndexBinaryFlat, usearch exact, NumKong (whose distances NumPy se
 the time of an exact scan does not depend on what the bits mean. Peers that take whole bytes get the same codes padded
 with zero bits, which changes no distance. Float queries: faiss RaBitQ and RaBitQFastScan at the same bits.
 Contestants take turns; caches are emptied before every run, so that none finds its data in another's.
+
+Run: ``python -m benchmarks.search``; ``--scale 0.01 --repeats 1`` for a quick look.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import time
-from functools import partial
+from functools import cache, partial
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # "one thread" includes the projection of queries
 
 import numpy as np
 
 import slimvec as sv
-from common import cosine_neighbours, interleaved, recall, table, write_result
+from benchmarks.common import cosine_neighbours, interleaved, parser, recall, table, timed, write_result
+from benchmarks.peers import rabitq
 
 K = 10
 BATCHES = (1, 16, 256)
-ELSEWHERE = np.ones(1 << 25, np.int64)
+HAMMING, SCORED = "slimvec, codes against codes", "slimvec, shortlist of 10 k scored"
+REFERENCE = "faiss IndexRaBitQFastScan"
+
+
+@cache
+def elsewhere() -> np.ndarray:
+    return np.ones(1 << 25, np.int64)
 
 
 def evict() -> None:
     """Read 256 MB of something else."""
-    ELSEWHERE.sum()
+    elsewhere().sum()
 
 
 def make(n: int, n_bits: int):
@@ -87,12 +94,7 @@ def clock() -> float:
         return x
 
     chain(10, np.uint64(1))
-    seconds = []
-    for _ in range(9):
-        start = time.perf_counter()
-        chain(20_000_000, np.uint64(1))
-        seconds.append(time.perf_counter() - start)
-    return 4 * 20_000_000 / min(seconds)
+    return 4 * 20_000_000 / min(timed(lambda: chain(20_000_000, np.uint64(1)))[1] for _ in range(9))
 
 
 class Hamming:
@@ -188,64 +190,50 @@ def vectors(n: int, d: int, generator) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def scored_section(n: int, repeats: int) -> str:
-    """Float queries: recall, time and bytes beside faiss's RaBitQ."""
+def scored_runs(base: np.ndarray, queries: np.ndarray) -> dict:
+    """Every way of searching float queries, as a function of the first of them."""
     import faiss
 
-    n_queries, d = 64, 300
-    rows = vectors(n + n_queries, d, np.random.default_rng(0))
-    base, queries = rows[n_queries:], rows[:n_queries]
-    truth = cosine_neighbours(base, queries, K)
     ours = sv.IIQ(n_remove=0).compress(base, factors=True)
     codes = ours.encode(queries)
-    peers = {}
-    for kind in (faiss.IndexRaBitQ, faiss.IndexRaBitQFastScan):
-        index = faiss.IndexPreTransform(faiss.RandomRotationMatrix(d, d), kind(d, faiss.METRIC_INNER_PRODUCT))
-        index.train(base)
-        index.add(base)
-        peers[f"faiss {kind.__name__}"] = index
+    peers = {f"faiss {kind}": rabitq(base, kind) for kind in ("IndexRaBitQ", "IndexRaBitQFastScan")}
     faiss.omp_set_num_threads(1)
-    runs = {
-        "slimvec, codes against codes": lambda q: ours.search(codes[: len(q)], K, threads=1).indices,
-        "slimvec, shortlist of 10 k scored": lambda q: ours.search(q, K, threads=1).indices,
+    return {
+        HAMMING: lambda q: ours.search(codes[: len(q)], K, threads=1).indices,
+        SCORED: lambda q: ours.search(q, K, threads=1).indices,
         "slimvec, all scored": lambda q: ours.search(q, K, oversample=None, threads=1).indices,
         "slimvec, shortlist, originals": lambda q: ours.search(q, K, originals=base, threads=1).indices,
         **{name: (lambda q, index=index: index.search(q, K)[1]) for name, index in peers.items()},
     }
+
+
+def scored_section(n: int, repeats: int) -> str:
+    """Float queries: recall, time and bytes beside faiss's RaBitQ."""
+    n_queries, d = 64, 300
+    rows = vectors(n + n_queries, d, np.random.default_rng(0))
+    base, queries = rows[n_queries:], rows[:n_queries]
+    truth, runs = cosine_neighbours(base, queries, K), scored_runs(base, queries)
     sizes = {"slimvec": 4 * -(-d // 32) + 4, "faiss": -(-d // 8) + 8}
-    found = {name: recall(run(queries), truth) for name, run in runs.items()}
     batch = interleaved({name: partial(run, queries) for name, run in runs.items()}, repeats, before=evict)
     one = interleaved({name: partial(run, queries[:1]) for name, run in runs.items()}, repeats, before=evict)
-    reference = "faiss IndexRaBitQFastScan"
     lines = []
-    for name in runs:
-        size = sizes[name.split()[0].rstrip(",")] - (4 if "against" in name else 0)
-        times = [f"{1e3 * batch[name] / n_queries:.3f}", f"{batch[reference] / batch[name]:.1f}"]
-        times += [f"{1e3 * one[name]:.3f}", f"{one[reference] / one[name]:.1f}"]
-        lines.append([name, size, f"{found[name]:.3f}", *times])
+    for name, run in runs.items():
+        size = sizes[name.split()[0].rstrip(",")] - (4 if name == HAMMING else 0)
+        times = [f"{1e3 * batch[name] / n_queries:.3f}", f"{batch[REFERENCE] / batch[name]:.1f}"]
+        times += [f"{1e3 * one[name]:.3f}", f"{one[REFERENCE] / one[name]:.1f}"]
+        lines.append([name, size, f"{recall(run(queries), truth):.3f}", *times])
     text = f"## Float queries: {n:,} × {d} vectors, {d} bits, top-{K}, one thread\n\n"
     text += "Made-up vectors: clusters, a falling spectrum, a common direction. `recall.md` has real ones.\n\n"
-    header = [
-        "",
-        "bytes per row",
-        f"recall@{K}",
-        "batch of 64: ms per query",
-        "times faster",
-        "one query: ms",
-        "faster",
-    ]
-    hamming, scored = "slimvec, codes against codes", "slimvec, shortlist of 10 k scored"
-    share = batch[hamming] / batch[scored]
-    text += (
-        table(lines, header) + f"\n\nTimes faster than {reference}. The scored shortlist keeps {100 * share:.0f} % of "
-    )
-    return text + "the throughput of codes against codes."
+    header = ["", "bytes per row", f"recall@{K}", f"batch of {n_queries}: ms per query", "times faster"]
+    text += table(lines, [*header, "one query: ms", "faster"])
+    share = 100 * batch[HAMMING] / batch[SCORED]
+    text += f"\n\nTimes faster than {REFERENCE}. The scored shortlist keeps {share:.0f} % of the throughput of codes "
+    return text + "against codes."
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__)
+    options = parser(__doc__, data=False, repeats=7)
     options.add_argument("--scale", type=float, default=1.0, help="share of the codes to use, for a quick look")
-    options.add_argument("--repeats", type=int, default=7)
     arguments = options.parse_args()
     sections = []
     for n, n_bits in ((1_917_494, 300), (1_000_000, 256), (1_000_000, 1024)):
@@ -253,7 +241,7 @@ def main():
     sections.append(limits_section(int(1_917_494 * arguments.scale), arguments.repeats))
     sections.append(scored_section(int(500_000 * arguments.scale), arguments.repeats))
     sections.append(scored_section(int(1_000_000 * arguments.scale), arguments.repeats))
-    write_result("search.md", "Search", "bench_search.py", sections)
+    write_result("search", "Search", sections)
 
 
 if __name__ == "__main__":

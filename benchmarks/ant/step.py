@@ -1,17 +1,16 @@
-"""One training step with T as a store of its non-zeros: time and memory over the vocabulary, and over touched rows."""
+"""One training step with T as a store of its non-zeros: time and memory over the vocabulary, and over touched rows.
+
+Run: ``python -m benchmarks.ant.step``.
+"""
 
 from __future__ import annotations
 
 import resource
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-import common
+from benchmarks import common
 
 K, D, BATCH, WARM, STEPS = 500, 128, 1024, 10, 60
 SIZES = (10_000, 100_000, 300_000, 1_000_000)
@@ -51,10 +50,7 @@ def measure(n: int, batch: int, optimizer: str) -> None:
 
 def measured(n: int, batch: int, optimizer: str) -> list[float]:
     """Measure in a process of its own, whose peak memory is that of this layer."""
-    command = [sys.executable, __file__, str(n), str(batch), optimizer]
-    return [
-        float(value) for value in subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    ]
+    return common.numbers_of(f"from benchmarks.ant.step import measure; measure({n}, {batch}, {optimizer!r})")
 
 
 def draw(by_size: dict, by_batch: dict) -> None:
@@ -77,7 +73,7 @@ def draw(by_size: dict, by_batch: dict) -> None:
 
 
 def main() -> None:
-    common.parser(__doc__).parse_args()
+    common.parser(__doc__, data=False).parse_args()
     by_size = {(name, n): measured(n, BATCH, name) for name in OPTIMIZERS for n in SIZES}
     by_batch = {
         (name, batch): by_size[name, SIZES[-1]] if batch == BATCH else measured(SIZES[-1], batch, name)
@@ -103,11 +99,8 @@ def main() -> None:
         f"Over the rows that a batch touches, of {SIZES[-1]:,}:",
         common.table(batches, ["optimizer", "touched", "ms per step", "µs per touched row"]),
     ]
-    common.write_result("ant_step.md", "A training step of ANT over the vocabulary", "ant/bench_step.py", sections)
+    common.write_result("ant.step", "A training step of ANT over the vocabulary", sections)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 4 and sys.argv[1].isdigit():
-        measure(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
-    else:
-        main()
+    main()

@@ -2,11 +2,12 @@
 
 400,000 rows of 10 random anchors out of 500, 300 columns. Everything runs on one thread unless it says otherwise; the
 answers are compared before anything is timed.
+
+Run: ``python -m benchmarks.sparse``; ``--rows 20000 --repeats 1`` for a quick look.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is loaded: peers on one thread
@@ -17,7 +18,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 import slimvec as sv
-from common import interleaved, table, write_result
+from benchmarks.common import interleaved, parser, table, write_result
 
 K = 10
 BATCH = 4096
@@ -91,7 +92,7 @@ def check(contestants: dict, expected: np.ndarray) -> None:
         assert np.allclose(run(), expected, atol=tolerance), name
 
 
-def timed(title: str, contestants: dict, per: float, unit: str, peer: str, repeats: int) -> str:
+def timing(title: str, contestants: dict, per: float, unit: str, peer: str, repeats: int) -> str:
     times = interleaved(contestants, repeats)
     rows = [[name, f"{seconds / per:.3g}", f"{times[peer] / seconds:.2f}"] for name, seconds in times.items()]
     return f"## {title}\n\n" + table(rows, ["", unit, f"times faster than {peer.partition(',')[0]}"])
@@ -111,7 +112,7 @@ def looking_up(mine, half, anchors, transform, E, peer, repeats):
     if peer:
         contestants["torch embedding_bag"] = lambda: peer.rows(ids)
     check(contestants, E[ids])
-    yield timed(f"{BATCH:,} random rows at once", contestants, BATCH / 1e9, "ns per row", "SciPy, T[ids] @ A", repeats)
+    yield timing(f"{BATCH:,} random rows at once", contestants, BATCH / 1e9, "ns per row", "SciPy, T[ids] @ A", repeats)
 
     single = list(ids[:ONE_AT_A_TIME, None])
     rows = [int(i) for i in ids[:ONE_AT_A_TIME]]
@@ -128,7 +129,7 @@ def looking_up(mine, half, anchors, transform, E, peer, repeats):
     check({name: lambda run=run: np.array(run()).reshape(-1, mine.dim) for name, run in contestants.items()}, E[rows])
     title = f"One row per call: {ONE_AT_A_TIME} random rows, {PASSES} times over"
     again = {name: partial(repeat, run, PASSES) for name, run in contestants.items()}
-    yield timed(title, again, PASSES * ONE_AT_A_TIME / 1e6, "us per call", "SciPy, T[ids] @ A", repeats)
+    yield timing(title, again, PASSES * ONE_AT_A_TIME / 1e6, "us per call", "SciPy, T[ids] @ A", repeats)
 
 
 def averaging(mine, half, anchors, transform, E, peer, repeats):
@@ -148,7 +149,7 @@ def averaging(mine, half, anchors, transform, E, peer, repeats):
         contestants["torch embedding_bag"] = lambda: peer.means(bags)
     check(contestants, E[bags].mean(axis=1))
     title = f"Means of {BATCH:,} bags of {size} random rows"
-    yield timed(title, contestants, BATCH / 1e6, "us per bag", "SciPy, P @ T @ A", repeats)
+    yield timing(title, contestants, BATCH / 1e6, "us per bag", "SciPy, P @ T @ A", repeats)
 
 
 def searching(mine, half, anchors, transform, E, repeats):
@@ -177,13 +178,12 @@ def searching(mine, half, anchors, transform, E, repeats):
         for name, run in contestants.items():
             assert np.array_equal(run(), expected) or "float16" in name, name
         name = f"Top {K} by inner product, {n_queries} {'query' if n_queries == 1 else 'queries'}"
-        yield timed(name, contestants, n_queries / 1e3, "ms per query", "SciPy, T @ (A @ q) and argpartition", repeats)
+        yield timing(name, contestants, n_queries / 1e3, "ms per query", "SciPy, T @ (A @ q) and argpartition", repeats)
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__)
+    options = parser(__doc__, data=False, repeats=15)
     options.add_argument("--rows", type=int, default=400_000)
-    options.add_argument("--repeats", type=int, default=15)
     given = options.parse_args()
     anchors, transform = make(given.rows, 500, 300, 10)
     words = [f"w{i}" for i in range(given.rows)]
@@ -201,7 +201,7 @@ def main():
     parts = (mine, half, anchors, transform, E)
     sections = [about, *looking_up(*parts, peer, given.repeats), *averaging(*parts, peer, given.repeats),
                 *searching(*parts, given.repeats)]  # fmt: skip
-    write_result("sparse.md", "Sparse tables", "bench_sparse.py", sections)
+    write_result("sparse", "Sparse tables", sections)
 
 
 if __name__ == "__main__":

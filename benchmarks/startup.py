@@ -1,20 +1,19 @@
 """How fast slimvec is there: importing it, opening a table, the first answers.
 
 Each import is timed in a fresh interpreter; the figure is what `import slimvec` adds to `import numpy`.
+
+Run: ``python -m benchmarks.startup``; without ``--data`` words and vectors are made up.
 """
 
 from __future__ import annotations
 
-import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 import slimvec as sv
-from common import parser, table, write_result
+from benchmarks.common import load_vectors, numbers_of, parser, table, write_result
 
 IMPORT = """
 import time
@@ -40,17 +39,13 @@ print(*(1e3 * t for t in (opened - start, row - opened, word - row, time.perf_co
 """
 
 
-def medians(code: str, *arguments: str, repeats: int = 21) -> list[float]:
-    runs = []
-    for _ in range(repeats):
-        output = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
-        runs.append([float(value) for value in output.stdout.split()])
-    return [statistics.median(column) for column in zip(*runs, strict=True)]
+def medians(code: str, *arguments: object, repeats: int = 21) -> list[float]:
+    return np.median([numbers_of(code, *arguments) for _ in range(repeats)], axis=0).tolist()
 
 
 def make_vectors(data: Path | None) -> sv.Vectors:
     if data is not None:
-        return sv.read_vectors(data / "vectors" / "numberbatch")
+        return load_vectors(data, "numberbatch")
     matrix = np.random.default_rng(0).standard_normal((41_353, 300), dtype=np.float32)
     return sv.Vectors((f"word{i}" for i in range(len(matrix))), matrix)
 
@@ -64,14 +59,14 @@ def make_big_table(n: int = 2_000_000) -> sv.BinaryTable:
 def main():
     options = parser(__doc__).parse_args()
     numpy_ms, slimvec_ms = medians(IMPORT)
-    vectors = make_vectors(Path(options.data) if options.data else None)
+    vectors = make_vectors(options.data)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.slim"
         sv.IIQ().compress(vectors).save(path)
-        steps = medians(OPEN, str(path), vectors.words[1234])
+        steps = medians(OPEN, path, vectors.words[1234])
         big = make_big_table()
         big.save(path)
-        opening_big = medians(OPEN, str(path), "word1234")[0]
+        opening_big = medians(OPEN, path, "word1234")[0]
     names = [f"open a table of {len(vectors):,} words", "first lookup of a row", "first most_similar", "the next one"]
     rows = [["import numpy", f"{numpy_ms:.1f}"], ["import slimvec, beyond that", f"{slimvec_ms:.1f}"]]
     rows += [[name, f"{ms:.2f}"] for name, ms in zip(names, steps, strict=True)]
@@ -79,7 +74,7 @@ def main():
     assert slimvec_ms < 50
     assert opening_big < 10
     assert steps[0] < 10
-    write_result("startup.md", "Start-up", "bench_startup.py", [table(rows, ["", "milliseconds, median of 21"])])
+    write_result("startup", "Start-up", [table(rows, ["", "milliseconds, median of 21"])])
 
 
 if __name__ == "__main__":

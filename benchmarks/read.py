@@ -1,18 +1,19 @@
-"""Reading text: slimvec beside gensim on the same made-up GloVe file, one thread and two; words found after opening."""
+"""Reading text: slimvec beside gensim on the same made-up GloVe file, one thread and two; words found after opening.
+
+Run: ``python -m benchmarks.read``; ``--lines 20000`` for a quick look.
+"""
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-import time
 import tracemalloc
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import slimvec as sv
-from common import interleaved, table, write_result
+from benchmarks.common import interleaved, parser, table, timed, write_result
+from benchmarks.peers import reading_table, text_readers
 
 
 def make(path: Path, n: int, d: int) -> None:
@@ -27,25 +28,12 @@ def make(path: Path, n: int, d: int) -> None:
 
 
 def reading_section(n: int, d: int, repeats: int) -> str:
-    from gensim.models import KeyedVectors
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vectors.txt"
         make(path, n, d)
         megabytes = path.stat().st_size / 1e6
-        contestants = {
-            "slimvec, one thread": partial(sv.read_vectors, path, threads=1),
-            "slimvec, two threads": partial(sv.read_vectors, path, threads=2),
-            "gensim load_word2vec_format": partial(KeyedVectors.load_word2vec_format, path),
-        }
-        ours, theirs = contestants["slimvec, two threads"](), contestants["gensim load_word2vec_format"]()
-        assert list(ours) == theirs.index_to_key
-        assert np.array_equal(ours.matrix, theirs.vectors)
-        times = interleaved(contestants, repeats)
-    base = times["gensim load_word2vec_format"]
-    rows = [[name, f"{megabytes / seconds:.0f}", f"{base / seconds:.1f}"] for name, seconds in times.items()]
-    text = f"## {n:,} lines of {d} numbers, {megabytes:.0f} MB of text\n\n"
-    return text + table(rows, ["", "MB/s", "times faster than gensim"])
+        times = interleaved(text_readers(path), repeats)
+    return f"## {n:,} lines of {d} numbers, {megabytes:.0f} MB of text\n\n" + reading_table(times, megabytes)
 
 
 def opening_section(n: int) -> str:
@@ -56,22 +44,15 @@ def opening_section(n: int) -> str:
         sv.BinaryTable(generator.integers(0, 256, (n, 4), np.uint8), 32, words=words).save(path)
         asked = [words[i] for i in generator.integers(0, n, 100)]
         tracemalloc.start()
-        start = time.perf_counter()
-        opened = sv.open(path)
-        opening = time.perf_counter() - start
+        opened, opening = timed(lambda: sv.open(path))
         heap = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
-        start = time.perf_counter()
-        assert len(opened.lookup(asked)) == 100
-        lookups = time.perf_counter() - start
-        scan = opened.search(opened.codes([7]), k=11)  # codes are in memory now
-        start = time.perf_counter()
-        opened.search(opened.codes([7]), k=11)
-        scan = time.perf_counter() - start
+        found, lookups = timed(lambda: opened.lookup(asked))
+        assert len(found) == 100
+        opened.search(opened.codes([7]), k=11)  # codes are in memory now
+        _, scan = timed(lambda: opened.search(opened.codes([7]), k=11))
         again = sv.open(path)
-        start = time.perf_counter()
-        again.most_similar(words[7])
-        first = time.perf_counter() - start
+        _, first = timed(lambda: again.most_similar(words[7]))
     rows = [
         ["opening", f"{1e3 * opening:.2f} ms"],
         ["Python memory after opening", f"{heap / 1e6:.2f} MB"],
@@ -82,12 +63,11 @@ def opening_section(n: int) -> str:
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__)
+    options = parser(__doc__, data=False, repeats=3)
     options.add_argument("--lines", type=int, default=200_000)
-    options.add_argument("--repeats", type=int, default=3)
     arguments = options.parse_args()
     sections = [reading_section(arguments.lines, 300, arguments.repeats), opening_section(2_000_000)]
-    write_result("read.md", "Reading and opening", "bench_read.py", sections)
+    write_result("read", "Reading and opening", sections)
 
 
 if __name__ == "__main__":

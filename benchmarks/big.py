@@ -2,12 +2,12 @@
 
 Makes a file in GloVe format (about 5 GB; fewer lines by --lines) in --folder and deletes it afterwards. Every job runs
 in a process of its own, whose peak resident memory is told by the system.
+
+Run: ``python -m benchmarks.big``; ``--lines 20000`` for a quick look.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 import slimvec as sv
-from common import interleaved, table, write_result
+from benchmarks.common import interleaved, numbers_of, parser, table, write_result
+from benchmarks.peers import GENSIM, reading_table, text_readers
 
 LINES, DIM, BITS = 1_917_494, 300, 300
 PIECE_LINES = 200_000
@@ -39,13 +40,13 @@ limit = int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 sys.exit(main(sys.argv[1:]))
 """
-GENSIM = """
+LOAD = """
 import sys
 from gensim.models import KeyedVectors
 KeyedVectors.load_word2vec_format(sys.argv[1], no_header=True)
 """
 OPEN = """
-import json, sys, time, tracemalloc
+import sys, time, tracemalloc
 import slimvec as sv
 path, n = sys.argv[1], int(sys.argv[2])
 asked = [f"word{i * 7919 % n}" for i in range(100)]
@@ -62,7 +63,7 @@ marks.append(now())
 tracemalloc.start()
 second = sv.open(path)
 heap = tracemalloc.get_traced_memory()[0]
-print(json.dumps([[b - a for a, b in zip(*pair)] for pair in zip(marks, marks[1:])] + [[heap, 0]]))
+print(*(b - a for pair in zip(marks, marks[1:]) for a, b in zip(*pair)), heap, 0)
 """
 SPIN = "sum(i * i for i in range(10_000_000))"
 
@@ -96,29 +97,16 @@ def spin(n_processes: int) -> None:
 
 def piece_section(path: Path, repeats: int) -> str:
     """Reading the first lines into memory, in turns with gensim."""
-    from gensim.models import KeyedVectors
-
     piece = path.with_name("piece.txt")
     with path.open() as whole, piece.open("w") as file:
         file.writelines(islice(whole, PIECE_LINES))
-    contestants = {
-        "slimvec, one thread": partial(sv.read_vectors, piece, threads=1),
-        "slimvec, two threads": partial(sv.read_vectors, piece, threads=2),
-        "gensim `load_word2vec_format`": partial(KeyedVectors.load_word2vec_format, piece, no_header=True),
-        "spin, one": partial(spin, 1),
-        "spin, two": partial(spin, 2),
-    }
-    ours, theirs = (list(contestants.values())[at]() for at in (1, 2))
-    assert list(ours) == theirs.index_to_key
-    assert np.array_equal(ours.matrix, theirs.vectors)
-    del ours, theirs
-    times = interleaved(contestants, repeats)
-    one, two, gensim, spin_one, spin_two = times.values()
+    readers = text_readers(piece, no_header=True)
+    times = interleaved({**readers, "spin, one": partial(spin, 1), "spin, two": partial(spin, 2)}, repeats)
+    one, two, _, spin_one, spin_two = times.values()
     megabytes = piece.stat().st_size / 1e6
     piece.unlink()
-    rows = [[name, f"{megabytes / times[name]:.0f}", f"{gensim / times[name]:.1f}"] for name in list(times)[:3]]
     text = f"## The first {PIECE_LINES:,} lines, {megabytes:,.0f} MB\n\n"
-    text += table(rows, ["", "MB/s", "times faster than gensim"])
+    text += reading_table({name: times[name] for name in readers}, megabytes)
     text += f"\n\nTwo threads read {one / two:.2f} times as fast as one. Two processes that only add numbers, without "
     text += f"touching memory, did {2 * spin_one / spin_two:.2f} times the work of one in turns with them: what the "
     return text + "machine's second core was worth meanwhile."
@@ -134,7 +122,7 @@ def whole_section(path: Path, output: Path, n: int, gensim: bool) -> str:
         f"`slimvec compress --bits {BITS}`": (COMPRESS, *compress),
     }
     if gensim:
-        jobs["gensim `load_word2vec_format`"] = (GENSIM, path)
+        jobs[GENSIM] = (LOAD, path)
     rows = []
     for name, job in jobs.items():
         seconds, peak = run(*job)
@@ -151,12 +139,9 @@ def whole_section(path: Path, output: Path, n: int, gensim: bool) -> str:
 
 def opening_section(output: Path, n: int, repeats: int) -> str:
     """The first answers of a new process; medians."""
-    figures = [
-        json.loads(subprocess.run([sys.executable, "-c", OPEN, output, str(n)], capture_output=True, check=True).stdout)
-        for _ in range(repeats)
-    ]
+    figures = [numbers_of(OPEN, output, n) for _ in range(repeats)]
     names = ["opening", "100 lookups by word, the first ever", "first `most_similar` by word", "the same again"]
-    medians = np.median(figures, axis=0)
+    medians = np.median(figures, axis=0).reshape(-1, 2)
     rows = [[name, f"{1e3 * wall:.1f}", f"{1e3 * cpu:.1f}"] for name, (wall, cpu) in zip(names, medians, strict=False)]
     text = f"## The table of {n:,} words and {BITS} bits, opened\n\nIn a new process; a busy machine shows in the "
     text += f"first column alone. Opening takes {medians[-1][0] / 1e6:.3f} MB of Python's memory.\n\n"
@@ -164,10 +149,9 @@ def opening_section(output: Path, n: int, repeats: int) -> str:
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__)
+    options = parser(__doc__, data=False, repeats=3)
     options.add_argument("--lines", type=int, default=LINES)
     options.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
-    options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--no-gensim", action="store_true", help="do not load the whole file with gensim")
     arguments = options.parse_args()
     if shutil.disk_usage(arguments.folder).free < 2 * 2800 * arguments.lines:
@@ -180,7 +164,7 @@ def main():
             opening_section(output, arguments.lines, arguments.repeats),
             piece_section(path, arguments.repeats),
         ]
-    write_result("big.md", "A file larger than memory", "bench_big.py", sections)
+    write_result("big", "A file larger than memory", sections)
 
 
 if __name__ == "__main__":

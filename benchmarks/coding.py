@@ -2,6 +2,8 @@
 
 Both get a prepared Gram matrix, so that only coding is timed. The residual may not be larger than scikit-learn's, nor
 the lasso's objective by more than 1e-4.
+
+Run: ``python -m benchmarks.coding``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import warnings
 
 import numpy as np
 
-from common import data_or_skip, interleaved, load_vectors, parser, table, write_result
+from benchmarks.common import data_or_skip, interleaved, load_rows, parser, residual, table, write_result
 from slimvec.sparse.solvers.atoms import Atoms
 from slimvec.sparse.solvers.lasso import lasso
 from slimvec.sparse.solvers.pursuit import omp
@@ -22,10 +24,6 @@ from slimvec.sparse.solvers.pursuit import omp
 N_ANCHORS = 1000
 NONZEROS = 10
 REPEATS = 5
-
-
-def relative_residual(X, T, A):
-    return float(np.linalg.norm(X - T @ A) / np.linalg.norm(X))
 
 
 def objective(X, T, A, l1):
@@ -49,7 +47,7 @@ def pursuit_section(X, A):
         'slimvec `omp`, selection="ols"': lambda: omp(X, atoms, NONZEROS, threads=1),
         "slimvec `omp`, non-negative": lambda: omp(X, atoms, NONZEROS, nonnegative=True, threads=1),
     }
-    residuals = {name: relative_residual(X, run(), A) for name, run in contestants.items()}
+    residuals = {name: residual(X, run() @ A) for name, run in contestants.items()}
     theirs, *ours = residuals
     assert all(residuals[name] <= residuals[theirs] * (1 + 1e-6) for name in ours[:2])
     seconds = interleaved(contestants, REPEATS)
@@ -95,7 +93,7 @@ def lasso_section(X, A, l1):
 def main():
     data = data_or_skip(parser(__doc__).parse_args())
     warnings.simplefilter("ignore")  # scikit-learn's, of rows that did not converge to its tolerance
-    X = load_vectors(data, "numberbatch").matrix.astype(np.float32)
+    X = load_rows(data, "numberbatch")
     generator = np.random.default_rng(0)
     order = generator.permutation(len(X))
     A = X[order[:N_ANCHORS]]
@@ -106,7 +104,7 @@ def main():
     header = ["", "non-zeros", "scikit-learn, µs per row", "slimvec", "times faster", "objective, relative to theirs"]
     sections.append("## Lasso by coordinate descent, 1,000 rows\n\n" + table(rows, header))
     title = f"Coding rows on {N_ANCHORS:,} anchors, numberbatch, one thread"
-    write_result("coding.md", title, "bench_coding.py", sections)
+    write_result("coding", title, sections)
 
 
 if __name__ == "__main__":

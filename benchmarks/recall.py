@@ -2,72 +2,61 @@
 
 1,000 rows are held out as queries; neighbours are those of the highest float cosine. Peers at the same bits in the same
 run. Also: what was tried to find more at the same bytes.
+
+Run: ``python -m benchmarks.recall``.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from typing import TYPE_CHECKING
+from functools import partial
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # "one thread" includes the projection of queries
 
 import numpy as np
 
 import slimvec as sv
-from common import RESULTS, cosine_neighbours, data_or_skip, held_out, parser, recall, table, write_result
+from benchmarks.common import (
+    RESULTS,
+    cosine_neighbours,
+    data_or_skip,
+    held_out,
+    load_rows,
+    parser,
+    recall,
+    residual,
+    table,
+    timed,
+    unit,
+    write_result,
+)
+from benchmarks.peers import filled, rabitq
 from slimvec.evaluate import retrieval
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 K = 10
 TABLES = {"numberbatch": 300, "minilm-sentences": 384, "glove-enwiki": 300}
 
 
-def load(data: Path, name: str):
-    rows = np.load(data / "vectors" / name / "vectors.npy").astype(np.float32)
-    return held_out(rows, 1000)
-
-
 def peers(base, queries, n_bits):
-    """Yield (name, bytes per row, rows found, ms per query)."""
+    """Yield (name, bytes per row, rows found, ms per query), all on one thread."""
     import faiss
 
-    def timed(search):
-        start = time.perf_counter()
-        found = search()
-        return found, 1e3 * (time.perf_counter() - start) / len(queries)
-
-    unit = base / np.maximum(np.linalg.norm(base, axis=1, keepdims=True), 1e-12)
     faiss.omp_set_num_threads(1)
+    n_bytes, d, rows = n_bits // 8, base.shape[1], unit(base)
     signs = sv.HammingIndex(sv.pack(base))
-    yield "sign bits, Hamming", n_bits // 8, *timed(lambda: signs.search(sv.pack(queries), K, threads=1).indices)
+    found, seconds = timed(lambda: signs.search(sv.pack(queries), K, threads=1).indices)
+    yield "sign bits, Hamming", n_bytes, found, 1e3 * seconds / len(queries)
     makers = {
-        "faiss ITQ + LSH": (lambda: faiss.index_factory(base.shape[1], f"ITQ{n_bits},LSH"), n_bits // 8),
-        "faiss RaBitQ": (
-            lambda: faiss.IndexPreTransform(
-                faiss.RandomRotationMatrix(base.shape[1], base.shape[1]),
-                faiss.IndexRaBitQ(base.shape[1], faiss.METRIC_INNER_PRODUCT),
-            ),
-            n_bits // 8 + 8,
-        ),
-        "faiss OPQ + PQ, 8 bits a byte": (
-            lambda: (
-                faiss.index_factory(base.shape[1], f"OPQ{n_bits // 8}", faiss.METRIC_INNER_PRODUCT)
-                if base.shape[1] % (n_bits // 8)
-                else faiss.index_factory(base.shape[1], f"OPQ{n_bits // 8},PQ{n_bits // 8}", faiss.METRIC_INNER_PRODUCT)
-            ),
-            n_bits // 8,
-        ),
+        "faiss ITQ + LSH": (n_bytes, lambda: filled(faiss.index_factory(d, f"ITQ{n_bits},LSH"), rows)),
+        "faiss RaBitQ": (n_bytes + 8, lambda: rabitq(rows)),
     }
-    for name, (make, size) in makers.items():
-        if "OPQ" in name and base.shape[1] % (n_bits // 8):
-            continue
-        index = make()
-        index.train(unit)
-        index.add(unit)
-        yield name, size, *timed(lambda index=index: index.search(queries, K)[1])
+    if d % n_bytes == 0:
+        parts = f"OPQ{n_bytes},PQ{n_bytes}"
+        product = partial(faiss.index_factory, d, parts, faiss.METRIC_INNER_PRODUCT)
+        makers["faiss OPQ + PQ, 8 bits a byte"] = (n_bytes, lambda: filled(product(), rows))
+    for name, (size, make) in makers.items():
+        (_, found), seconds = timed(partial(make().search, queries, K))
+        yield name, size, found, 1e3 * seconds / len(queries)
 
 
 def ways_section(name, base, queries, n_bits):
@@ -77,7 +66,7 @@ def ways_section(name, base, queries, n_bits):
     for label, options in (("defaults", {}), ("all rows, 200 iterations", {"max_train_rows": None, "n_iter": 200})):
         plain = sv.IIQ(n_remove=0, **options).compress(base)
         scored = sv.IIQ(n_remove=0, **options).compress(base, factors=True)
-        residual = np.linalg.norm(scored.lookup(np.arange(len(base)), original=True) - base) / np.linalg.norm(base)
+        rebuilt = scored.lookup(np.arange(len(base)), original=True)
         found = retrieval(scored, queries, base, K, oversample=(2, 5, 10), threads=1)
         found += [
             way for way in retrieval(plain, queries, base, K, oversample=(50,), threads=1) if "orig" in way.method
@@ -89,7 +78,7 @@ def ways_section(name, base, queries, n_bits):
             lines.append([f"slimvec ({label}): {way.method}{wide}", size, f"{way.recall:.4f}", f"{way.total_ms:.3f}"])
             if label == "defaults":
                 points.append((f"{way.method}{wide}", size, way.recall, way.total_ms))
-        lines.append([f"slimvec ({label}): reconstruction", "", f"residual {residual:.3f}", ""])
+        lines.append([f"slimvec ({label}): reconstruction", "", f"residual {residual(base, rebuilt):.3f}", ""])
     for peer, size, rows, ms in peers(base, queries, n_bits):
         lines.append([peer, size, f"{recall(rows, truth):.4f}", f"{ms:.3f}"])
         points.append((peer, size, recall(rows, truth), ms))
@@ -130,8 +119,8 @@ def variants_section(name, base, queries, n_bits):
     lines.append(["linear decoder: z from all bits by least squares", plain.recall(truth, plain.signs @ decoder)])
     mixed = 0.75 * np.eye(n_bits) * np.trace(decoder) / n_bits + 0.25 * decoder
     lines.append(["a quarter of that decoder", plain.recall(truth, plain.signs @ mixed)])
-    unit = base / plain.norms[:, None]
-    normalised = Estimate(unit, queries, sv.IIQ(n_bits, 0, max_train_rows=None).fit(unit))
+    rows = unit(base)
+    normalised = Estimate(rows, queries, sv.IIQ(n_bits, 0, max_train_rows=None).fit(rows))
     lines.append(["rows normalised first", normalised.recall(truth, normalised.signs)])
     centred = base - fitted.mean_
     directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))[1][:, ::-1].astype(np.float32)
@@ -140,8 +129,8 @@ def variants_section(name, base, queries, n_bits):
         strong = Estimate(base, queries, fewer, directions[:, :n_strong])
         label = f"{n_strong} strongest direction{'s'[: n_strong - 1]} as float16, {16 * n_strong} bits fewer"
         lines.append([label, strong.recall(truth, strong.signs)])
-    rows = [[label, f"{value:.4f}"] for label, value in lines]
-    return f"## {name}: what else was tried, all rows scored\n\n" + table(rows, ["", f"recall@{K}"])
+    shown = [[label, f"{value:.4f}"] for label, value in lines]
+    return f"## {name}: what else was tried, all rows scored\n\n" + table(shown, ["", f"recall@{K}"])
 
 
 def chart(points: dict) -> None:
@@ -174,11 +163,11 @@ def main():
     data = data_or_skip(parser(__doc__).parse_args())
     sections, points = [], {}
     for name, n_bits in TABLES.items():
-        base, queries = load(data, name)
+        base, queries = held_out(load_rows(data, name))
         text, points[name] = ways_section(name, base, queries, n_bits)
         sections += [text, variants_section(name, base, queries, n_bits)]
     sections.append("![Recall against time](recall.png)")
-    write_result("recall.md", "Recall", "bench_recall.py", sections)
+    write_result("recall", "Recall", sections)
     chart(points)
 
 

@@ -1,8 +1,10 @@
 """What do anchors keep at about 40 bytes per row, beside every other way to spend them?
 
-The first 41,000 rows of a table. Residual: ‖X − X̂‖ / ‖X‖. Similarity as in bench_quality.py. Recall@10: how many of the
-ten rows with the highest float cosine are also the ten highest by X̂, for 1,000 rows as queries, both sides compressed.
+The first 41,000 rows of a table. Residual: ‖X − X̂‖ / ‖X‖. Similarity as in ``benchmarks.quality``. Recall@10: how many
+of the ten rows with the highest float cosine are also the ten highest by X̂, for 1,000 rows as queries, both compressed.
 One seed. Bytes per row are those of values, columns and scales; anchors, centroids, codebooks, directions are apart.
+
+Run: ``python -m benchmarks.anchors``.
 """
 
 from __future__ import annotations
@@ -11,18 +13,29 @@ import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # fitting times are of one thread
 
-import time
+from functools import partial
 
 import numpy as np
 
 import slimvec as sv
-from common import data_or_skip, load_vectors, parser, read_pairs, recall, table, word_similarity, write_result
+from benchmarks.common import (
+    SIMILARITY,
+    data_or_skip,
+    load_vectors,
+    parser,
+    recall,
+    residual,
+    similarity,
+    table,
+    timed,
+    unit,
+    write_result,
+)
 
 ROWS = 41_000
 K = 1000
 OFFSET_BYTES = 4
 ROUNDS = 15
-SETS = ["MEN", "SimLex999", "WS353"]
 TARGETS = {"numberbatch": 0.60, "glove-enwiki": 0.57}
 BEATEN = ["low rank, 20 float16", "Prune, 10 entries per row", "Post-SH, 10 of 1,000", "ANT, random directions, signed"]
 
@@ -33,22 +46,23 @@ class Judge:
     def __init__(self, data, name):
         vectors = load_vectors(data, name)
         self.X = vectors.matrix[:ROWS].astype(np.float32)
-        self.words = {word: row for row, word in enumerate(vectors.words[:ROWS])}
-        self.sets = [read_pairs(data / "similarity" / f"{label}.txt") for label in SETS]
+        self.data, self.words = data, vectors.words[:ROWS]
         self.queries = np.random.default_rng(0).choice(len(self.X), 1000, replace=False)
         self.truth = self._neighbours(self.X)
 
     def _neighbours(self, rows):
-        unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        scores = unit[self.queries] @ unit.T
+        directions = unit(rows)
+        scores = directions[self.queries] @ directions.T
         scores[np.arange(len(scores)), self.queries] = -2  # a row is not its own neighbour
         return np.argsort(-scores, axis=1, kind="stable")[:, :10]
 
     def scores(self, rows):
         rows = np.asarray(rows, np.float32)
-        residual = float(np.linalg.norm(self.X - rows) / np.linalg.norm(self.X))
-        similarity = [word_similarity(self.words, rows, *pairs) for pairs in self.sets]
-        return {"residual": residual, "similarity": similarity, "recall": recall(self._neighbours(rows), self.truth)}
+        return {
+            "residual": residual(self.X, rows),
+            "similarity": similarity(self.words, rows, self.data),
+            "recall": recall(self._neighbours(rows), self.truth),
+        }
 
 
 def compressed(estimator, X, dtype="float16"):
@@ -132,9 +146,7 @@ def section(data, name):
     scores = {"float32": judge.scores(judge.X)}
     sizes = {"float32": ("1200.0", "0", "")}
     for method, make in METHODS.items():
-        start = time.perf_counter()
-        rows, size, shared = make(judge.X)
-        seconds = time.perf_counter() - start
+        (rows, size, shared), seconds = timed(partial(make, judge.X))
         scores[method], sizes[method] = judge.scores(rows), (f"{size:.1f}", f"{shared / 1e3:,.0f}", f"{seconds:.0f}")
         print(name, method, scores[method], sizes[method], flush=True)
     check(name, scores)
@@ -150,7 +162,7 @@ def section(data, name):
         ]
         for method, found in scores.items()
     ]
-    header = ["", "bytes per row", "shared, kB", "residual", " / ".join(SETS), "recall@10", "seconds to fit"]
+    header = ["", "bytes per row", "shared, kB", "residual", " / ".join(SIMILARITY), "recall@10", "seconds to fit"]
     return f"## {name}, {len(judge.X):,} rows\n\n" + table(rows, header)
 
 
@@ -163,7 +175,7 @@ def main():
         "million rows. 4 bits: tables of dtype int4. DCCL got 40 epochs, a learning rate of .001 and batches of 128 "
         "instead of the authors' 200, .0001 and 64."
     )
-    write_result("anchors.md", "What anchors keep at 40 bytes per row", "bench_anchors.py", [*sections, notes])
+    write_result("anchors", "What anchors keep at 40 bytes per row", [*sections, notes])
 
 
 if __name__ == "__main__":

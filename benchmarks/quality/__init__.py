@@ -1,0 +1,1 @@
+"""What the codes keep of vectors: ``python -m benchmarks.quality``."""

@@ -73,12 +73,12 @@ def compressed(estimator, X, dtype="float16"):
 
 
 def low_rank(X):
-    rows, _, shared = compressed(sv.LowRank(20), X)
+    rows, _, shared = compressed(sv.baselines.LowRank(20), X)
     return rows, 40.0, shared  # as a dense float16 matrix: no columns
 
 
 def prune(X):
-    rows, size, _ = compressed(sv.Prune(1 - 10 / X.shape[1]), X)
+    rows, size, _ = compressed(sv.baselines.Prune(1 - 10 / X.shape[1]), X)
     return rows, size, 0
 
 
@@ -86,7 +86,7 @@ def compositional(X):
     import torch
 
     torch.set_num_threads(1)
-    codes = sv.CompositionalCodes(80, 16, n_epochs=40, batch_size=128, learning_rate=1e-3).fit(X)
+    codes = sv.baselines.CompositionalCodes(80, 16, n_epochs=40, batch_size=128, learning_rate=1e-3).fit(X)
     return codes.transform_ @ codes.anchors_, 80 * 4 / 8, codes.anchors_.nbytes
 
 
@@ -114,9 +114,9 @@ def table_of(estimator, dtype="float16"):
 METHODS = {
     "low rank, 20 float16": low_rank,
     "Prune, 10 entries per row": prune,
-    "vocabulary quantisation, 3,400 centroids": table_of(sv.VocabularyQuantization(3400, n_iter=10)),
-    "Post-SH, 10 of 1,000": table_of(sv.PostSH(K, 10)),
-    "Post-SH + k-SVD, 10 of 1,000": table_of(sv.PostSHKSVD(K, 10, n_rounds=ROUNDS, max_train_rows=None)),
+    "vocabulary quantisation, 3,400 centroids": table_of(sv.baselines.VocabularyQuantization(3400, n_iter=10)),
+    "Post-SH, 10 of 1,000": table_of(sv.baselines.PostSH(K, 10)),
+    "Post-SH + k-SVD, 10 of 1,000": table_of(sv.baselines.PostSHKSVD(K, 10, n_rounds=ROUNDS, max_train_rows=None)),
     "DCCL, 80 × 16, 40 epochs": compositional,
     "ANT, random directions, signed": table_of(learnt(anchors="random", n_rounds=0)),
     "ANT, rows by k-means++, signed": table_of(learnt(n_rounds=0)),

@@ -31,7 +31,7 @@ SNIPPET = 30  # numbers per ready-made piece of a line
 
 READ = """
 import sys, slimvec as sv
-for block in sv.VectorFile(sys.argv[1], threads=int(sys.argv[2])).blocks_of_rows(): pass
+for block in sv.VectorFile(sys.argv[1], threads=int(sys.argv[2])).blocks(): pass
 """
 COMPRESS = """
 import resource, sys

@@ -128,17 +128,18 @@ def learnt_vectors(parts, path):
 
 
 def compressed(vectors, config, seed):
-    """Return the rows as a compressed table looks them up, and how many directions were removed."""
+    """Return the rows as a compressed table looks them up, the directions removed, and how much smaller it is."""
     if config.method == "float":
-        return vectors, None
+        return vectors, None, 1.0
     estimator, made = config.compress(vectors, seed)
     rows = made.lookup(np.arange(len(vectors)))
-    return np.ascontiguousarray(rows, np.float32), getattr(estimator, "n_remove_", None)
+    return np.ascontiguousarray(rows, np.float32), getattr(estimator, "n_remove_", None), config.ratio(made)
 
 
 def measure(vectors, parts, config, seed):
-    rows, removed = compressed(vectors, config, seed)
-    return {"accuracy": train(rows, parts, seed, frozen=True)[1], "removed": None if removed is None else int(removed)}
+    rows, removed, ratio = compressed(vectors, config, seed)
+    accuracy = train(rows, parts, seed, frozen=True)[1]
+    return {"accuracy": accuracy, "removed": None if removed is None else int(removed), "ratio": ratio}
 
 
 def main():
@@ -159,7 +160,7 @@ def main():
             found[name].append(run)
     rows = []
     for name, runs in found.items():
-        ratio = f"{METHODS[name].ratio(WORDS, DIM):.0f}"
+        ratio = f"{runs[0]['ratio']:.0f}"
         values = [100 * run["accuracy"] for run in runs]
         removed = runs[0]["removed"]
         label = f"{name}, D={removed} (auto)" if name.startswith("IIQ") else name

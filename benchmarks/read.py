@@ -49,8 +49,8 @@ def opening_section(n: int) -> str:
         tracemalloc.stop()
         found, lookups = timed(lambda: opened.lookup(asked))
         assert len(found) == 100
-        opened.search(opened.codes([7]), k=11)  # codes are in memory now
-        _, scan = timed(lambda: opened.search(opened.codes([7]), k=11))
+        opened.search_codes(opened.codes([7]), k=11)  # codes are in memory now
+        _, scan = timed(lambda: opened.search_codes(opened.codes([7]), k=11))
         again = sv.open(path)
         _, first = timed(lambda: again.most_similar(words[7]))
     rows = [

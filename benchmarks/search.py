@@ -199,7 +199,7 @@ def scored_runs(base: np.ndarray, queries: np.ndarray) -> dict:
     peers = {f"faiss {kind}": rabitq(base, kind) for kind in ("IndexRaBitQ", "IndexRaBitQFastScan")}
     faiss.omp_set_num_threads(1)
     return {
-        HAMMING: lambda q: ours.search(codes[: len(q)], K, threads=1).indices,
+        HAMMING: lambda q: ours.search_codes(codes[: len(q)], K, threads=1).indices,
         SCORED: lambda q: ours.search(q, K, threads=1).indices,
         "slimvec, all scored": lambda q: ours.search(q, K, oversample=None, threads=1).indices,
         "slimvec, shortlist, originals": lambda q: ours.search(q, K, originals=base, threads=1).indices,

@@ -7,7 +7,9 @@ import numpy as np
 import slimvec as sv
 from benchmarks.common import SIMILARITY, similarity, table
 from benchmarks.quality.bench import DIRECTIONS, SMALL, TABLES
-from slimvec.evaluate.grid import DCCL_CODEBOOKS, DCCL_CODEWORDS, Config, dccl_ratio
+from slimvec.evaluate.grid import Config
+from slimvec.methods import DCCL
+from slimvec.sparse.methods.compositional import dccl_ratio
 
 NORMS = (None, 4, 8.7, 13)
 PAPER_RATIOS = {
@@ -56,7 +58,7 @@ def codewords_part(bench, name):
 
     mean, lowest, used = bench.kept(name, "codewords", judge, method=config.label)
     return (
-        f"### Codewords\n\nDCCL on {name}, {DCCL_CODEBOOKS} codebooks of {DCCL_CODEWORDS} codewords: the entropy of "
+        f"### Codewords\n\nDCCL on {name}, {DCCL['n_codebooks']} codebooks of {DCCL['n_codewords']} codewords: the entropy of "
         f"a codebook is {mean:.3f} of the greatest on average, {lowest:.3f} at the lowest; {100 * used:.1f} % of the "
         "codewords are in use."
     )
@@ -90,8 +92,8 @@ def bit_evenness(signs):
 
 def codeword_evenness(codes):
     """Return the mean and lowest entropy of a codebook over its greatest, log₂ K, and the part of codewords in use."""
-    counts = [np.bincount(column, minlength=DCCL_CODEWORDS) for column in codes.T]
-    shares = [entropy(count) / np.log2(DCCL_CODEWORDS) for count in counts]
+    counts = [np.bincount(column, minlength=DCCL["n_codewords"]) for column in codes.T]
+    shares = [entropy(count) / np.log2(DCCL["n_codewords"]) for count in counts]
     return [float(np.mean(shares)), float(np.min(shares)), float(np.mean(np.array(counts) > 0))]
 
 
@@ -116,7 +118,7 @@ def scaled_scores(vectors, norm, data):
     X = np.asarray(vectors.matrix, np.float32)
     if norm is not None:
         X = X * np.float32(norm / np.sqrt((X**2).sum(axis=1)).mean())
-    fitted = sv.NLB(300).fit(X)
+    fitted = sv.baselines.NLB(300).fit(X)
     signs = np.where(X @ fitted.projection_ >= 0, 1.0, -1.0).astype(np.float32)
     size = float((X**2).sum(axis=1).mean())
     return [size, fitted.losses_[0], fitted.losses_[-1], *similarity(vectors.words, signs, data)]

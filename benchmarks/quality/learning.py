@@ -58,8 +58,8 @@ def codewords_part(bench, name):
 
     mean, lowest, used = bench.kept(name, "codewords", judge, method=config.label)
     return (
-        f"### Codewords\n\nDCCL on {name}, {DCCL['n_codebooks']} codebooks of {DCCL['n_codewords']} codewords: the entropy of "
-        f"a codebook is {mean:.3f} of the greatest on average, {lowest:.3f} at the lowest; {100 * used:.1f} % of the "
+        f"### Codewords\n\nDCCL on {name}, {DCCL['n_codebooks']} codebooks of {DCCL['n_codewords']} codewords: the "
+        f"entropy of a codebook is {mean:.3f} of the greatest on average, {lowest:.3f} at the lowest; {100 * used:.1f} % of the "
         "codewords are in use."
     )
 

@@ -9,9 +9,11 @@ import pytest
 
 import slimvec as sv
 from slimvec.binary.methods.base import BinaryEstimator
+from slimvec.binary.training.moments import Moments
 from slimvec.cli import main
 from slimvec.methods import METHODS, Method, Rival
 from slimvec.sparse.methods.base import SparseEstimator
+from slimvec.vectors.rows import reported
 
 pytest.importorskip("scipy")
 pytest.importorskip("numba")
@@ -33,9 +35,11 @@ class Shifted(BinaryEstimator):
         self.n_bits = n_bits
 
     def _fit(self, rows, progress):
-        n_bits = rows.dim if self.n_bits is None else self.n_bits
-        self.mean_ = np.mean([block.mean(axis=0) for block in rows.blocks()], axis=0).astype(np.float32)
-        self.projection_ = np.eye(rows.dim, n_bits, dtype=np.float32)
+        moments = Moments(rows.dim)  # which refuses what is not finite
+        for block in reported(rows, "finding the mean", progress):
+            moments.update(block)
+        self.mean_ = moments.finalize()[0]
+        self.projection_ = np.eye(rows.dim, rows.dim if self.n_bits is None else self.n_bits)
 
 
 SHIFTED = Method(Shifted, {"bits": "n_bits"}, Rival("shifted signs"))
@@ -91,6 +95,17 @@ def test_a_new_method_is_judged(vectors, tmp_path, capsys):
     blocks = json.loads((tmp_path / "r" / "results.json").read_text())
     ratios = {row["method"]: row["ratio"] for row in blocks[0]["rows"]}
     assert ratios["shifted signs, 6 bits"] == ratios["IIQ, D=0 (auto), 6 bits"] == 64
+
+
+def test_factors_of_a_skewed_projection_are_refused():
+    """They would be wrong in silence."""
+    skewed = Shifted(8).fit(X)
+    skewed.projection_ = skewed.projection_ * 2
+    with pytest.raises(ValueError, match="the projection of this Shifted is not orthogonal, which factors need"):
+        skewed.to_table(X, factors=True)
+    assert len(skewed.to_table(X)) == 600
+    for method in (sv.IIQ(5), sv.IIQ(12, n_remove=3), sv.IIQ(40), sv.baselines.RandomRotation(7)):
+        assert method.compress(X, factors=True).info()["bytes"]["factors"] > 0
 
 
 # ---- all methods

@@ -59,8 +59,8 @@ def codewords_part(bench, name):
     mean, lowest, used = bench.kept(name, "codewords", judge, method=config.label)
     return (
         f"### Codewords\n\nDCCL on {name}, {DCCL['n_codebooks']} codebooks of {DCCL['n_codewords']} codewords: the "
-        f"entropy of a codebook is {mean:.3f} of the greatest on average, {lowest:.3f} at the lowest; {100 * used:.1f} % of the "
-        "codewords are in use."
+        f"entropy of a codebook is {mean:.3f} of the greatest on average, {lowest:.3f} at the lowest; "
+        f"{100 * used:.1f} % of the codewords are in use."
     )
 
 

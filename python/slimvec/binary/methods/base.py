@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from slimvec.vectors.rows import Rows
 
 
+NOT_ORTHOGONAL = "is not orthogonal, which factors need; use IIQ or ITQ"
+
+
 class BinaryEstimator(VectorEstimator):
     """Base of methods whose codes are the signs of (x - mean)ᵀ projection; ``_fit`` sets both."""
 
     mean_: NDArray[np.float32]
     projection_: NDArray[np.float32]
 
-    _orthogonal = True  # the projection, which factors need
+    _orthogonal = True  # whether factors make sense: False refuses them before anything is learnt
 
     def transform(self, X: Rows | ArrayLike) -> NDArray[np.uint8]:
         """Encode vectors.
@@ -146,6 +149,8 @@ class BinaryEstimator(VectorEstimator):
         self._check_options(factors, output)
         encoder = self._encoder()
         rows = as_rows(source, "vectors", len(self.mean_))
+        if factors and not _keeps_lengths(encoder.projection):
+            raise ValueError(f"factors=True: the projection of this {type(self).__name__} {NOT_ORTHOGONAL}")
         norm = self._norm(rows) if factors else None
         builder = TableBuilder(rows, encoder, norm, self._description(), progress)
         if output is None:
@@ -156,14 +161,13 @@ class BinaryEstimator(VectorEstimator):
 
     def _check_options(self, factors: bool, output: str | os.PathLike[str] | None) -> None:
         if factors and not self._orthogonal:
-            name = type(self).__name__
-            raise ValueError(f"factors=True: {name}'s projection is not orthogonal, which factors need; use IIQ or ITQ")
+            raise ValueError(f"factors=True: the projection of {type(self).__name__} {NOT_ORTHOGONAL}")
         if output is not None:
             checked_target(output)
 
     def _encoder(self) -> Encoder:
         self._require_fitted("projection_")
-        return Encoder(self.mean_, self.projection_)
+        return Encoder(np.asarray(self.mean_, np.float32), np.ascontiguousarray(self.projection_, np.float32))
 
     def _description(self) -> dict[str, Any]:
         losses: Any = getattr(self, "quantization_loss_", ())
@@ -175,3 +179,10 @@ class BinaryEstimator(VectorEstimator):
         for block in rows.blocks():
             energy += float(np.linalg.norm(block.astype(np.float64))) ** 2
         return float(np.sqrt(energy / len(rows)))
+
+
+def _keeps_lengths(projection: NDArray[np.float32]) -> bool:
+    """Tell whether P is orthogonal on the directions that it keeps: P Pᵀ P = P."""
+    d, n_bits = projection.shape
+    twice = projection @ (projection.T @ projection) if n_bits <= d else (projection @ projection.T) @ projection
+    return bool(np.allclose(twice, projection, atol=1e-3))

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 from slimvec._core import __version__
 from slimvec.binary.codes import pack, unpack
 from slimvec.binary.hamming import HammingIndex
-from slimvec.binary.methods.iiq import IIQ, ITQ
 from slimvec.binary.table import BinaryTable
 from slimvec.errors import FormatError
 from slimvec.files.table_file import open_table as open  # noqa: A004 - slimvec.open is meant to read like the built-in
 from slimvec.isa import active_isa, available_isas, use_isa
 from slimvec.results import RangeResult, ScoreResult, SearchResult
 from slimvec.sparse.table import SparseTable
-from slimvec.vectors import VectorFile, Vectors, read_vectors, write_vectors
 
 if TYPE_CHECKING:
     from slimvec import baselines
+    from slimvec.binary.methods.iiq import IIQ, ITQ
     from slimvec.evaluate.isotropy import Isotropy, isotropy
     from slimvec.sparse.methods.ant import ANT
     from slimvec.sparse.text.classifier import TextClassifier
+    from slimvec.vectors import VectorFile, Vectors, read_vectors, write_vectors
 
 __all__ = [
     "ANT",
@@ -52,9 +52,15 @@ __all__ = [
 # These load when they are first named: a program that only uses a table does not wait for them.
 _LATER = {
     "ANT": "slimvec.sparse.methods.ant",
+    "IIQ": "slimvec.binary.methods.iiq",
+    "ITQ": "slimvec.binary.methods.iiq",
     "Isotropy": "slimvec.evaluate.isotropy",
     "TextClassifier": "slimvec.sparse.text.classifier",
+    "VectorFile": "slimvec.vectors",
+    "Vectors": "slimvec.vectors",
     "isotropy": "slimvec.evaluate.isotropy",
+    "read_vectors": "slimvec.vectors",
+    "write_vectors": "slimvec.vectors",
 }
 
 

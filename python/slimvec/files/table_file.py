@@ -19,8 +19,6 @@ from slimvec.files.safetensors import is_table, parse_header, read_tensors
 from slimvec.vocabulary import Vocabulary, slot_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import DTypeLike, NDArray
 
 FORMAT_VERSION = 1
@@ -33,17 +31,11 @@ class _TableClass(Protocol):
 
 
 _TABLES: dict[str, Any] = {}
-_TITLES: list[Callable[[str | os.PathLike[str]], str | None]] = []
 
 
 def register(table_class: _TableClass) -> None:
     """Let :func:`open_table` make tables of ``table_class.kind``."""
     _TABLES[table_class.kind] = table_class
-
-
-def register_titles(title: Callable[[str | os.PathLike[str]], str | None]) -> None:
-    """Let :func:`open_table` say what a file of vectors is: ``title(path)``, or None if it does not look like one."""
-    _TITLES.append(title)
 
 
 def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: bool = False) -> Any:
@@ -95,9 +87,13 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
 
 def _what_else(path: str | os.PathLike[str]) -> str | None:
     """Say what a file is that is no table, if that is known."""
+    from slimvec.vectors.formats import TABLE, recognise  # for the message alone: tables need no other formats
+
     with suppress(FormatError, OSError, ImportError):  # what is damaged, or cannot be decompressed here
-        for found in filter(None, (title(path) for title in _TITLES)):
-            return f"no table of slimvec: {found} holds vectors and is not a table; read it with sv.read_vectors(path)"
+        found = recognise(path)
+        if found not in {None, TABLE}:
+            what = f"{found.title} holds vectors and is not a table"
+            return f"no table of slimvec: {what}; read it with sv.read_vectors(path)"
     return None
 
 

@@ -65,7 +65,7 @@ def _float32_row(fields: list[bytes]) -> NDArray[np.float32] | None:
         row = np.array([float(field) for field in fields])
     except ValueError:
         return None
-    fits = np.abs(row) < np.finfo(np.float32).max * (1 + 2.0**-25)  # NaN is not below either
+    fits = np.abs(row) < float(np.finfo(np.float32).max) * (1 + 2.0**-25)  # NaN is not below either
     return row.astype(np.float32) if fits.all() and not any(b"_" in field for field in fields) else None
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from slimvec.errors import FormatError
 from slimvec.files.safetensors import LENGTH_BYTES, MAX_HEADER_BYTES, MAX_TABLE_HEADER_BYTES, is_table, parse_header
-from slimvec.files.table_file import register_titles
 from slimvec.validation import as_threads
 from slimvec.vectors import lines
 from slimvec.vectors.fasttext import FASTTEXT_MAGIC, load_fasttext
@@ -94,11 +93,6 @@ def recognise(path: str | os.PathLike[str]) -> Format | None:
     """
     with open_window(Path(os.fsdecode(path))) as opened:
         return _recognised(opened.window)
-
-
-def _title(path: str | os.PathLike[str]) -> str | None:
-    found = recognise(path)
-    return None if found is None or found is TABLE else found.title
 
 
 def format_named(name: str, written: bool = False) -> Format:
@@ -216,5 +210,3 @@ GLOVE = Format("glove", "GloVe text", _is_glove, reader=_without_header)
 
 # In order of recognition: tables before other safetensors, what is certain before text. Messages list them backwards.
 FORMATS = (TABLE, SAFETENSORS, NPY, FASTTEXT_BINARY, FASTTEXT, GLOVE, WORD2VEC_BINARY, WORD2VEC)
-
-register_titles(_title)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -21,11 +21,9 @@ _INT64 = np.dtype(np.int64)
 _PLAIN = 0x0001 | 0x0100  # NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_ALIGNED
 
 
-def kernel_rows(keys: Any, name: str, n_rows: int, vocabulary: Vocabulary | None) -> NDArray[np.int64]:
-    """Return :func:`resolve_rows` for compiled functions, which check row numbers: int64 arrays pass as they are."""
-    if type(keys) is np.ndarray and keys.dtype is _INT64 and keys.ndim == 1 and keys.flags.num & _PLAIN == _PLAIN:
-        return keys
-    return resolve_rows(keys, name, n_rows, vocabulary)
+def are_plain_rows(keys: Any) -> TypeGuard[NDArray[np.int64]]:
+    """Tell whether keys are what compiled functions take as they are, and check: an int64 array in one piece."""
+    return type(keys) is np.ndarray and keys.dtype is _INT64 and keys.ndim == 1 and keys.flags.num & _PLAIN == _PLAIN
 
 
 def resolve_rows(

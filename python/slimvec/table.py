@@ -14,7 +14,7 @@ from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -135,6 +135,8 @@ class Table(Stored):
     vocabulary : Vocabulary or None
     """
 
+    _take: Callable[[NDArray[np.int64]], NDArray[np.float32]]  # rows as vectors; checks their numbers
+
     def __init__(self, parts: Any) -> None:
         self._set_parts(parts)
 
@@ -187,8 +189,8 @@ class Table(Stored):
 
     def __getitem__(self, key: Name) -> NDArray[np.float32]:
         """Return the vector of one word or row."""
-        row = resolve_row(key, "key", len(self), self.vocabulary)
-        vector: NDArray[np.float32] = self.lookup(np.array([row], np.int64))[0]
+        row = resolve_row(key, "key", self._n_rows, self.vocabulary)
+        vector: NDArray[np.float32] = self._take(np.array([row], np.int64))[0]
         return vector
 
     @abstractmethod

@@ -46,11 +46,11 @@ class Encoder:
 
     def encode(self, vectors: Rows | ArrayLike, name: str) -> NDArray[np.uint8]:
         """Return the packed codes of ``vectors (n, d)``, which errors call ``name``."""
-        codes, first = [pack(np.empty((0, self.projection.shape[1]), np.float32))], 0
+        codes, first = [], 0
         for block in as_rows(vectors, name, len(self.mean)).blocks():
             codes.append(pack(self.project_finite(block, name, first)))
             first += len(block)
-        return np.concatenate(codes)
+        return np.concatenate(codes) if codes else pack(np.empty((0, self.projection.shape[1]), np.float32))
 
     def project_finite(self, block: NDArray[Any], name: str, first_row: int) -> NDArray[np.float32]:
         """Return :meth:`project` of one block of ``name``, refusing what is not finite.

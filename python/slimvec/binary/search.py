@@ -82,7 +82,8 @@ class TableSearch:
     def _code_cosines(self, codes: NDArray[np.uint8], k: int) -> ScoreResult:
         distances, rows = self.codes(codes, k)
         cosines = cosines_of(distances, self.table.n_bits)
-        cosines[rows < 0] = -np.inf  # a mask that allows fewer than k
+        if self.mask is not None:
+            cosines[rows < 0] = -np.inf  # it allows fewer than k
         return ScoreResult(cosines.astype(np.float32), rows)
 
     def _scores(self, queries: FloatQueries, factors: Factors, oversample: int | None, k: int) -> ScoreResult:

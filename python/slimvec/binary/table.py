@@ -90,6 +90,10 @@ class BinaryTable(Table):
         vocabulary = optional_vocabulary(words, len(packed), "words")
         super().__init__(BinaryParts(BlockedCodes.from_rows(packed, n_bits), vocabulary, encoder))
 
+    def _set_parts(self, parts: BinaryParts) -> None:
+        super()._set_parts(parts)
+        self._take = parts.codes.lookup
+
     @classmethod
     def from_content(cls, content: Content) -> BinaryTable:
         """Return the table that a file's content describes, mapped, after checking that its parts fit each other."""
@@ -180,7 +184,7 @@ class BinaryTable(Table):
                [ 1., -1.]], dtype=float32)
         """
         rows = self._rows(keys, "keys")
-        return reconstruct(self._parts, rows) if original else self._parts.codes.lookup(rows)
+        return reconstruct(self._parts, rows) if original else self._take(rows)
 
     def codes(self, keys: Sequence[Name] | NDArray[np.integer] | None = None) -> NDArray[np.uint8]:
         """Return packed codes, of all rows or of some.

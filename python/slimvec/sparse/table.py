@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.files.table_file import register
-from slimvec.keys import kernel_rows
+from slimvec.keys import are_plain_rows
 from slimvec.results import others_than
 from slimvec.sparse.mixture import mixture
 from slimvec.sparse.parts import SparseParts
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 class SparseTable(Table):
     """Embeddings E = T A: a few anchors, and for every row a few weights.
 
-    Made by :class:`slimvec.ANT` and its relatives, opened by :func:`slimvec.open`, or built by hand. A row is summed up
-    when it is asked for; E itself is never made.
+    Made by :class:`slimvec.ANT`, opened by :func:`slimvec.open`, or built by hand. A row is summed up when asked for.
 
     Parameters
     ----------
@@ -91,7 +90,8 @@ class SparseTable(Table):
 
     def _set_parts(self, parts: SparseParts) -> None:
         super()._set_parts(parts)
-        self._product = parts.product  # one step less for every lookup
+        self._product = parts.product
+        self._take = parts.product.lookup  # bound once: a lookup takes little more than the calls to it
 
     @classmethod
     def from_content(cls, content: Content) -> SparseTable:
@@ -193,8 +193,7 @@ class SparseTable(Table):
         Returns
         -------
         dict
-            As :meth:`BinaryTable.info`; ``anchors``, ``nonzeros``, ``n_parameters`` and ``solver`` besides; ``bytes``
-            are of ``anchors``, ``transform``, ``norms`` and ``words``.
+            As :meth:`BinaryTable.info`, with ``anchors``, ``nonzeros``, ``n_parameters`` and ``solver``.
         """
         product, solver = self._product, self._parts.solver
         sizes = {
@@ -224,7 +223,7 @@ class SparseTable(Table):
         keys : sequence of str and int, or integer array
             Words, row numbers, or both. An int64 array is the fastest.
         original : bool
-            Makes no difference: these rows are vectors of the original space.
+            Makes no difference: rows are vectors of the original space.
 
         Returns
         -------
@@ -246,7 +245,7 @@ class SparseTable(Table):
         array([[2., 4.],
                [2., 4.]], dtype=float32)
         """
-        return self._product.lookup(kernel_rows(keys, "keys", self._n_rows, self.vocabulary))
+        return self._take(keys if are_plain_rows(keys) else self._rows(keys, "keys"))
 
     def _bag_mean(self, rows: Any, offsets: Any, weights: Any, original: bool) -> NDArray[np.float32]:  # noqa: ARG002
         return self._product.bag_mean(rows, offsets, weights)
@@ -391,7 +390,8 @@ class SparseTable(Table):
         self, own: NDArray[np.int64], signs: NDArray[np.float64], k: int
     ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
         rows = self._product.lookup(own)
-        rows[signs != 1] *= signs[signs != 1, None].astype(np.float32)
+        if set(signs.tolist()) != {1.0}:
+            rows *= signs[:, None].astype(np.float32)
         scores, found = self.search(rows.mean(axis=0, dtype=np.float64, keepdims=True), k + len(own))
         others = others_than(own, found[0], k)  # its own rows may take as many of the first places
         return found[0, others], scores[0, others]

@@ -33,7 +33,4 @@ ParsedRows parse_lines(const char* text, std::size_t size, std::size_t dim, floa
 ParsedRows parse_records(const char* bytes, std::size_t size, std::size_t dim, float* rows, std::size_t max_rows,
                          Interrupt& interrupt);
 
-// Strict: no surrogates, no overlong forms, nothing above U+10FFFF.
-bool is_utf8(const char* begin, const char* end);
-
 }  // namespace slimvec

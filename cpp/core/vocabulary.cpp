@@ -4,7 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 
-#include "core/text_reader.hpp"
+#include "core/utf8.hpp"
 
 namespace slimvec {
 

@@ -3,6 +3,7 @@
 
 #include "check.hpp"
 #include "core/text_reader.hpp"
+#include "core/utf8.hpp"
 #include "core/vocabulary.hpp"
 
 using namespace slimvec;

@@ -43,6 +43,14 @@ print(sv.open({str(tmp_path / "t")!r}).most_similar("3", k=1)[0][0] != "3", sv.i
     assert python(code).split() == ["True", "True"]
 
 
+def test_baselines_are_named_where_they_are_not():
+    assert len(sv.baselines.__all__) == 13
+    for name in sv.baselines.__all__:
+        assert name not in dir(sv)
+        with pytest.raises(AttributeError, match=f"it is slimvec.baselines.{name}"):
+            getattr(sv, name)
+
+
 def test_types():
     pytest.importorskip("mypy")
     done = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -68,7 +68,9 @@ def __getattr__(name: str) -> Any:
     if name == "baselines":
         return import_module("slimvec.baselines")
     if name not in _LATER:
-        raise AttributeError(f"module 'slimvec' has no attribute {name!r}")
+        moved = name[:1].isupper() and hasattr(import_module("slimvec.baselines"), name)
+        remedy = f"; it is slimvec.baselines.{name}" if moved else ""
+        raise AttributeError(f"module 'slimvec' has no attribute {name!r}{remedy}")
     value = getattr(import_module(_LATER[name]), name)
     globals()[name] = value
     return value

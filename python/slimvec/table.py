@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -22,23 +22,6 @@ if TYPE_CHECKING:
     from slimvec.results import ScoreResult
     from slimvec.vectors.rows import Rows
     from slimvec.vocabulary import Vocabulary
-
-
-class Parts(Protocol):
-    """What a table holds; all of it fits together, and a file says the same."""
-
-    @property
-    def words(self) -> Vocabulary | None: ...
-    @property
-    def made_by(self) -> dict[str, Any]: ...
-    @property
-    def vocabularies(self) -> list[Vocabulary]: ...
-    def __len__(self) -> int: ...
-    def arrays(self) -> list[NDArray[Any]]:
-        """Return all arrays that the table holds."""
-
-    def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """Return the facts and tensors of a file."""
 
 
 class Stored(ABC):
@@ -128,7 +111,9 @@ class Table(Stored):
 
     Parameters
     ----------
-    parts : Parts
+    parts : BinaryParts, SparseParts or the like
+        What the table holds, all of which fits together: with ``len``, ``words``, ``made_by``, ``vocabularies``,
+        ``arrays()`` and ``to_content()``.
 
     Attributes
     ----------

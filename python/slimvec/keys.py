@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 
 Name = str | int
 """What stands for a row: its word, or its number."""
-
-_INT64 = np.dtype(np.int64)
-_PLAIN = 0x0001 | 0x0100  # NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_ALIGNED
-
-
-def are_plain_rows(keys: Any) -> TypeGuard[NDArray[np.int64]]:
-    """Tell whether keys are what compiled functions take as they are, and check: an int64 array in one piece."""
-    return type(keys) is np.ndarray and keys.dtype is _INT64 and keys.ndim == 1 and keys.flags.num & _PLAIN == _PLAIN
 
 
 def resolve_rows(

@@ -169,8 +169,8 @@ class Product:
         parts = (values.astype(np.float32), indices.astype(index), indptr.astype(index))
         return csr_array(parts, shape=(self.n_rows, len(self.anchors)))
 
-    def lookup(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return ``rows`` of T A, ``(len(rows), d)``."""
+    def lookup(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Return ``rows`` of T A, ``(len(rows), d)``; int64 in one piece, whose numbers are checked."""
         return _core.sparse_lookup(isa.current(), self.indptr, self.indices, self.values, self._aligned, rows)
 
     def bag_mean(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.files.table_file import register
-from slimvec.keys import are_plain_rows
 from slimvec.results import others_than
 from slimvec.sparse.mixture import mixture
 from slimvec.sparse.parts import SparseParts
@@ -28,6 +27,10 @@ if TYPE_CHECKING:
     from slimvec.keys import Name
     from slimvec.results import ScoreResult
     from slimvec.vectors.rows import Rows
+
+
+INT64 = np.dtype(np.int64)
+PLAIN = 0x0001 | 0x0100  # NPY_ARRAY_C_CONTIGUOUS and NPY_ARRAY_ALIGNED
 
 
 class SparseTable(Table):
@@ -91,7 +94,7 @@ class SparseTable(Table):
     def _set_parts(self, parts: SparseParts) -> None:
         super()._set_parts(parts)
         self._product = parts.product
-        self._take = parts.product.lookup  # bound once: a lookup takes little more than the calls to it
+        self._take = parts.product.lookup
 
     @classmethod
     def from_content(cls, content: Content) -> SparseTable:
@@ -108,8 +111,7 @@ class SparseTable(Table):
     ) -> SparseTable:
         """Return the table of a nonlinear mixture: row i is the sum over components m of softmax(T_m)_i A_m.
 
-        A softmax gives every anchor a weight, also where T is zero; the rows are summed up exactly and as fast as
-        sparse ones all the same, because the zeros of a row act through the sum of the anchors alone.
+        Exactly, and as fast as sparse rows: the zeros of a row act through the sum of the anchors alone.
 
         Parameters
         ----------
@@ -118,12 +120,11 @@ class SparseTable(Table):
         words : iterable of str, optional
             One distinct word per row.
         dtype : {"float32", "float16", "int4"}
-            How numbers are stored.
 
         Returns
         -------
         SparseTable
-            Its anchors are those of each component followed by their sum, which counts in ``n_parameters``.
+            With the anchors of each component followed by their sum.
 
         Raises
         ------
@@ -213,8 +214,6 @@ class SparseTable(Table):
     def _counted(self, info: dict[str, Any]) -> str:
         return f"{info['n_parameters']:,} numbers"
 
-    # ---- rows as vectors
-
     def lookup(self, keys: Sequence[Name] | NDArray[np.integer], *, original: bool = False) -> NDArray[np.float32]:  # noqa: ARG002
         """Return the vectors of words or rows.
 
@@ -228,7 +227,6 @@ class SparseTable(Table):
         Returns
         -------
         ndarray, shape (len(keys), d), float32
-            The same bits on every instruction set.
 
         Raises
         ------
@@ -245,12 +243,12 @@ class SparseTable(Table):
         array([[2., 4.],
                [2., 4.]], dtype=float32)
         """
-        return self._take(keys if are_plain_rows(keys) else self._rows(keys, "keys"))
+        if type(keys) is np.ndarray and keys.dtype is INT64 and keys.ndim == 1 and keys.flags.num & PLAIN == PLAIN:
+            return self._product.lookup(keys)  # not behind one more call, which one lookup would feel
+        return self._product.lookup(self._rows(keys, "keys"))
 
     def _bag_mean(self, rows: Any, offsets: Any, weights: Any, original: bool) -> NDArray[np.float32]:  # noqa: ARG002
         return self._product.bag_mean(rows, offsets, weights)
-
-    # ---- what the anchors mean
 
     def encode(self, vectors: Rows | ArrayLike) -> Any:
         """Return the transform of new vectors, coded on the table's anchors as its own rows were.
@@ -330,8 +328,6 @@ class SparseTable(Table):
         found = self._product.entries().largest(None, as_integer(k, "k", 1))
         names: Any = range(self.n_anchors) if self._parts.anchor_words is None else self._parts.anchor_words
         return [(self._name(row), names[anchor], weight) for row, anchor, weight in found]
-
-    # ---- search
 
     def search(
         self,

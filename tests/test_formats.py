@@ -361,3 +361,12 @@ class TestForeignSafetensors:
         (tmp_path / "v.safetensors").write_bytes(change(safetensors(weight=MATRIX)))
         with pytest.raises(sv.FormatError, match=r"v\.safetensors: a damaged safetensors file"):
             sv.VectorFile(tmp_path / "v.safetensors")
+
+
+def test_a_table_in_memory_is_no_vectors(animals):
+    table = sv.IIQ(n_bits=16).compress(animals)
+    index = sv.HammingIndex(table.codes(), table.n_bits)
+    for stored in (table, index):
+        for call in (sv.IIQ().compress, sv.IIQ().fit, table.search, sv.isotropy):
+            with pytest.raises(TypeError, match=r"is no array of vectors.*original=True"):
+                call(stored)

@@ -61,6 +61,12 @@ class Stored(ABC):
         """
         save_table(path, *self.to_content())
 
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(
+            f"{self!r} is no array of vectors; expected vectors: table.lookup(range(len(table)), original=True) gives "
+            "those that a table stands for"
+        )
+
     @abstractmethod
     def info(self) -> dict[str, Any]:
         """Describe it: at least ``kind``, ``rows``, ``bytes`` and ``resident``."""

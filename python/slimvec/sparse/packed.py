@@ -25,7 +25,8 @@ LARGEST_GAP = 255
 
 def packed_sizes(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the bytes that rows of so many entries take."""
-    return np.where(counts > 0, SCALE_BYTES + counts + (counts + 1) // 2, 0)
+    sizes: NDArray[np.int64] = np.where(counts > 0, SCALE_BYTES + counts + (counts + 1) // 2, 0)
+    return sizes
 
 
 def packed_counts(indptr: NDArray[np.integer]) -> NDArray[np.int64]:

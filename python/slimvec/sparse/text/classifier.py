@@ -219,7 +219,7 @@ class TextClassifier(Estimator):
         bags: Any = np.split(flat, np.cumsum(sizes))[:-1]
         means = self._table.mean(bags)
         logits = means @ self.coef_.T + self.intercept_
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        odds: Any = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: NDArray[np.float32] = odds / odds.sum(axis=1, keepdims=True)
         return probabilities
 

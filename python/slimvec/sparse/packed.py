@@ -32,7 +32,8 @@ def packed_sizes(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 def packed_counts(indptr: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return how many entries the rows have whose bytes start at ``indptr``."""
     sizes = np.diff(indptr.astype(np.int64))
-    return np.maximum(sizes - SCALE_BYTES, 0) * 2 // 3
+    counts: NDArray[np.int64] = np.maximum(sizes - SCALE_BYTES, 0) * 2 // 3
+    return counts
 
 
 def pack_rows(

@@ -589,6 +589,17 @@ class TestDamage:
         with pytest.raises(sv.FormatError, match="damaged"):
             table.search(np.eye(4), k=1)
 
+    @pytest.mark.parametrize("name", ["anchors", "values"])
+    @pytest.mark.parametrize("number", [np.inf, np.nan])
+    def test_rows_that_are_no_numbers(self, tensors, name, number, tmp_path):
+        arrays, facts = tensors
+        arrays[name][...] = number
+        table_writer.save_table(tmp_path / "t", facts, arrays)
+        table = sv.open(tmp_path / "t")
+        use_everything(table)
+        with pytest.raises(sv.FormatError, match=r"a row among \[0\] holds NaN or infinity: the table is damaged"):
+            table.most_similar(0, k=1)
+
     @pytest.mark.parametrize(
         ("change", "message"),
         [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.errors import FormatError
 from slimvec.files.table_file import register
 from slimvec.results import others_than
 from slimvec.sparse.mixture import mixture
@@ -386,6 +387,8 @@ class SparseTable(Table):
         self, own: NDArray[np.int64], signs: NDArray[np.float64], k: int
     ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
         rows = self._product.lookup(own)
+        if not np.isfinite(rows).all():  # they were when the table was made
+            raise FormatError(f"a row among {own.tolist()} holds NaN or infinity: the table is damaged")
         if set(signs.tolist()) != {1.0}:
             rows *= signs[:, None].astype(np.float32)
         scores, found = self.search(rows.mean(axis=0, dtype=np.float64, keepdims=True), k + len(own))

@@ -210,7 +210,6 @@ def test_mixture():
         optimizer.zero_grad()
         layer(torch.arange(20)).square().sum().backward()
         optimizer.step()
-    pytest.importorskip("scipy")
     expected = sum(
         torch.softmax(part.transform.weight, dim=1) @ part.anchors for part in layer.components
     ).detach().numpy()  # fmt: skip

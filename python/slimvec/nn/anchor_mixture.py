@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from slimvec.nn.embedding import AnchorEmbedding, as_scipy
+from slimvec.nn.embedding import AnchorEmbedding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,4 +91,4 @@ class AnchorMixture(nn.Module):
         from slimvec.sparse.table import SparseTable
 
         anchors = [part.anchors.detach().cpu().numpy() for part in self.components]
-        return SparseTable.mixture(anchors, [as_scipy(part.transform.to_csr()) for part in self.components], words)
+        return SparseTable.mixture(anchors, [part.transform.to_csr() for part in self.components], words)

@@ -276,7 +276,7 @@ class AnchorEmbedding(LossTerms):
         listed = None if words is None else list(words)
         anchors = self.anchors.detach().cpu().to(torch.float32).numpy()
         if self.softmax:
-            return SparseTable.mixture([anchors], [as_scipy(self.transform.to_csr())], words=listed)
+            return SparseTable.mixture([anchors], [self.transform.to_csr()], words=listed)
         named = None if listed is None or self.anchor_rows is None else [listed[row] for row in self.anchor_rows]
         return SparseTable(anchors, self.transform.to_csr(), words=listed, anchor_words=named)
 
@@ -289,10 +289,3 @@ class AnchorEmbedding(LossTerms):
         """
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"{self.num_embeddings}, {self.embedding_dim}, n_anchors={self.n_anchors}{padding}"
-
-
-def as_scipy(parts: Any) -> Any:
-    """Return CSR parts as a SciPy matrix, which mixtures are made from."""
-    from slimvec.sparse.solvers.running import sparse
-
-    return sparse().csr_array((parts.data, parts.indices, parts.indptr), shape=parts.shape)

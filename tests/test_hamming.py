@@ -75,7 +75,7 @@ def test_range_search_equals_its_twin(isa, n, n_bits):
     blocks = BlockedCodes.from_rows(codes_with_ties(n, n_bits), n_bits)
     queries = random_codes(3, n_bits, seed=9)
     for mask in (None, *some_masks(n)):
-        packed = None if mask is None else blocks.pack_mask(mask)
+        packed = blocks.pack_mask(mask)
         for radius in (0, n_bits // 2, n_bits):
             twin = reference.hamming_range_search(blocks.blocks, n, n_bits, queries, radius, packed)
             assert same(blocks.range_search(queries, radius, packed, 2), twin)

@@ -192,14 +192,16 @@ class BlockedCodes:
             isa.current(), self.blocks, self.n_codes, self.n_bits, queries, radius, mask, n_threads
         )
 
-    def pack_mask(self, mask: ArrayLike) -> NDArray[np.uint8]:
+    def pack_mask(self, mask: ArrayLike | None) -> NDArray[np.uint8] | None:
         """Return a mask as the kernels take it: one bit per code, two bytes per block.
 
         Parameters
         ----------
-        mask : array_like, shape (n_codes,), bool, or integer row numbers
-            Rows that may be found.
+        mask : array_like, shape (n_codes,), bool, or integer row numbers; or None
+            Rows that may be found; None, which stays None, allows all.
         """
+        if mask is None:
+            return None
         packed = np.zeros(2 * len(self.blocks), np.uint8)
         bits = np.packbits(allowed_rows(mask, "mask", self.n_codes, "code"), bitorder="little")
         packed[: len(bits)] = bits

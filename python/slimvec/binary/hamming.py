@@ -132,7 +132,7 @@ class HammingIndex(Stored):
         k = as_count(k, table.n_codes)
         if k == 0:
             return SearchResult(np.empty((len(queries), 0), np.int32), np.empty((len(queries), 0), np.int64))
-        return SearchResult(*table.search(queries, k, _packed(mask, table), as_threads(threads)))
+        return SearchResult(*table.search(queries, k, table.pack_mask(mask), as_threads(threads)))
 
     def range_search(
         self, codes: ArrayLike, radius: int, threads: int | None = None, mask: ArrayLike | None = None
@@ -171,7 +171,7 @@ class HammingIndex(Stored):
         queries = as_codes(codes, "codes", self.n_bits)
         radius = min(as_integer(radius, "radius", 0), self.n_bits)
         table = self._codes
-        return RangeResult(*table.range_search(queries, radius, _packed(mask, table), as_threads(threads)))
+        return RangeResult(*table.range_search(queries, radius, table.pack_mask(mask), as_threads(threads)))
 
     def distances(self, codes: ArrayLike, indices: ArrayLike) -> NDArray[np.int32]:
         """Return the Hamming distances of each query to rows of its own.
@@ -349,10 +349,6 @@ def codes_shape(info: dict[str, Any]) -> tuple[str, str]:
     """Return what rows of codes are, as a label and a text."""
     dimension = info.get("dimension")
     return "bits", f"{info['bits']} per row" + (f", from {dimension} floats" if dimension else "")
-
-
-def _packed(mask: ArrayLike | None, table: BlockedCodes) -> NDArray[np.uint8] | None:
-    return None if mask is None else table.pack_mask(mask)
 
 
 register(HammingIndex)

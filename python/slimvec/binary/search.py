@@ -89,7 +89,7 @@ class TableSearch:
     def _scores(self, queries: FloatQueries, factors: Factors, oversample: int | None, k: int) -> ScoreResult:
         n_threads = as_threads(self.threads)
         if oversample is None:
-            mask = None if self.mask is None else self.table.pack_mask(self.mask)
+            mask = self.table.pack_mask(self.mask)
             return scan(self.table, factors, queries, k, self.metric, mask, n_threads)
         shortlist = self.codes(queries.codes, self._at_most_all(oversample * k)).indices
         return rescore(self.table, factors, queries, shortlist, k, self.metric, n_threads)

@@ -11,7 +11,7 @@
 //                   distances build up lane by lane and no horizontal sum is ever needed.
 //
 // Every kernel reads and writes exactly what its contract names, asks for no alignment beyond that of the element type,
-// and gives the same bits on every instruction set. python/slimvec/reference.py states each kernel in NumPy.
+// and gives the same bits on every instruction set. python/slimvec/reference/ states each kernel in NumPy.
 #pragma once
 
 #include <cstddef>

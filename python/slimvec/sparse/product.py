@@ -133,7 +133,7 @@ class Product:
 
     @cached_property
     def n_entries(self) -> int:
-        """CsrEntries of T that are stored."""
+        """Entries of T that are stored."""
         return len(self.values) if self.values is not None else int(packed_counts(self.indptr).sum())
 
     @property

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.common import timed
 from slimvec.evaluate.store import Store
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ class Cells:
         """Return what ``compute`` found, as JSON holds it, when it was first called for this cell."""
         key = self._settings | cell
         if key not in self.store:
-            start = time.perf_counter()
-            found = compute()
-            seconds = time.perf_counter() - start
+            found, seconds = timed(compute)
             self.store.add(key, {"found": found, "seconds": round(seconds, 1)})
             print(f"{seconds:7.1f} s  {cell} {found}"[:240], flush=True)
         return self.store[key]["found"]

@@ -69,14 +69,15 @@ def settings(collection: str, method: str, budget: int) -> dict:
     return found
 
 
-def train(options, corpus, method: str, seed: int, budget: int) -> dict:
+def train(options, corpus, cell: dict, budget: int) -> dict:
     """Return the result of one run: what was learnt and kept, and the accuracies."""
+    method, seed = cell["method"], cell["seed"]
     torch.manual_seed(seed)
     layer, optimizer = METHODS[method](corpus, options.data, budget, seed)
     model = cnn.TextCNN(layer, D, corpus.n_classes).to(options.device)
     penalty = layer.penalty if isinstance(layer, Baseline) else (lambda: 0.0)
-    trainer = optimizer(model, lr=learning_rate(corpus.name, method))
-    cnn.train(model, trainer, penalty, corpus.train, EPOCHS.get(corpus.name, 2), seed, options.device)
+    trainer = optimizer(model, lr=cell["lr"])
+    cnn.train(model, trainer, penalty, corpus.train, cell["epochs"], seed, options.device)
     model.eval()
     learnt = layer.n_parameters
     if method in BASELINES:
@@ -93,7 +94,7 @@ def run(options, corpus) -> dict[str, list[dict]]:
         asked = not options.report and (method in FIRST or method in options.methods)
         wanted = [settings(corpus.name, method, budget) | {"seed": seed} for seed in range(options.seeds)]
         return [
-            kept(cell, lambda cell=cell: train(options, corpus, method, cell["seed"], budget))
+            kept(cell, lambda cell=cell: train(options, corpus, cell, budget))
             for cell in wanted
             if asked or cell in kept
         ]

@@ -27,6 +27,15 @@ def random_codes(n, n_bits, seed=0):
     return np.packbits(values >= 0, axis=1, bitorder="little")
 
 
+def assert_same_content(first, second):
+    """Two tables have the same facts and the same tensors."""
+    a, b = first.to_content(), second.to_content()
+    assert a[0] == b[0]
+    assert a[1].keys() == b[1].keys()
+    for name, tensor in a[1].items():
+        assert np.array_equal(tensor, b[1][name]), name
+
+
 @pytest.fixture(scope="session")
 def animals():
     """A small table with words and an encoder, from vectors with two obvious groups."""

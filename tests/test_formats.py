@@ -20,20 +20,13 @@ from slimvec.vectors.readers import Read
 from slimvec.vectors.rows import Rows
 from slimvec.vectors.word_list import Words
 from test_mapped import fasttext, safetensors
+from test_storage import rewrite
+from test_streaming import text_of
+from test_vectors import word2vec_binary
 
 WORDS = ["cat", "größe", "dog", "sea", "fur", "boat"]
 MATRIX = np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32)
 FROZEN = Path(__file__).parent / "data" / "v1"
-
-
-def text(words=WORDS, matrix=MATRIX):
-    rows = zip(words, matrix.tolist(), strict=True)
-    return "".join(f"{word} {' '.join(map(repr, row))}\n" for word, row in rows)
-
-
-def records(words=WORDS, matrix=MATRIX):
-    rows = zip(words, matrix, strict=True)
-    return f"{len(words)} {matrix.shape[1]}\n".encode() + b"".join(word.encode() + b" " + bytes(r) for word, r in rows)
 
 
 def npy(path):
@@ -47,10 +40,10 @@ def vectors(request, tmp_path):
     path = tmp_path / "vectors.npy"
     header = f"{len(WORDS)} {MATRIX.shape[1]}\n"
     contents = {
-        "glove": lambda: text().encode(),
-        "gzip": lambda: gzip.compress(text().encode()),
-        "word2vec": lambda: header.encode() + text().encode(),
-        "word2vec-binary": records,
+        "glove": lambda: text_of(WORDS, MATRIX).encode(),
+        "gzip": lambda: gzip.compress(text_of(WORDS, MATRIX).encode()),
+        "word2vec": lambda: header.encode() + text_of(WORDS, MATRIX).encode(),
+        "word2vec-binary": lambda: word2vec_binary(WORDS, MATRIX, newline=b""),
         "fasttext-binary": lambda: fasttext(WORDS, MATRIX, buckets=0),
         "npy": lambda: npy(path),
         "safetensors": lambda: safetensors(weight=MATRIX),
@@ -59,7 +52,7 @@ def vectors(request, tmp_path):
     if request.param in {"npy", "safetensors"}:
         (tmp_path / "words.txt").write_text("".join(f"{word}\n" for word in WORDS))
     name = "glove" if request.param == "gzip" else request.param
-    return path, next(row for row in FORMATS if row.name == name)
+    return path, formats.format_named(name)
 
 
 def same(a, b):
@@ -259,16 +252,9 @@ def table(request, tmp_path):
     return tmp_path / "words.slim", request.param
 
 
-def shuffled(path):
-    """Write a table again with its metadata at the end, as another program might."""
-    raw = path.read_bytes()
-    size = int.from_bytes(raw[:8], "little")
-    header = json.loads(raw[8 : 8 + size])
-    metadata = header.pop("__metadata__")
-    header["__metadata__"] = dict(reversed(metadata.items()))
-    text = json.dumps(header).encode()
-    text += b" " * (-(8 + len(text)) % 64)
-    path.write_bytes(len(text).to_bytes(8, "little") + text + raw[8 + size :])
+def metadata_last(header):
+    """Another program might write it so."""
+    header["__metadata__"] = dict(reversed(header.pop("__metadata__").items()))
 
 
 class TestTablesAreNoVectors:
@@ -277,7 +263,7 @@ class TestTablesAreNoVectors:
     def test_they_are_refused_with_the_remedy(self, table, format, again):
         path, factors = table
         if again:
-            shuffled(path)
+            rewrite(path, path, metadata_last)
         assert recognise(path) is TABLE
         export = "slimvec export --original" if factors else "slimvec export$"
         message = rf"words\.slim: it is a slimvec table already; expected vectors.* sv\.open\(path\), or .* {export}"

@@ -206,7 +206,7 @@ class Product:
         """Return A q for each query, ``(n_queries, k)``.
 
         By the gather kernel, to which a query is a full row over the columns of A: unlike a BLAS, it gives the same
-        bits on every machine, and to a query alone and in a batch. At 500 × 300 it takes a few microseconds.
+        bits on every machine, and to a query alone and in a batch.
         """
         m, d = queries.shape
         indptr = np.arange(m + 1) * d
@@ -217,8 +217,7 @@ class Product:
     def _aligned(self) -> NDArray[Any]:
         """The anchors, each at the start of a cache line where that is worth a copy.
 
-        AVX-512 loads then cross no lines: gathering from 500 × 300 float32 took 77 ns per row instead of 102 (EPYC
-        Turin, 2026-11). float16 loads are half as wide and gained nothing.
+        AVX-512 loads then cross no lines. float16 loads are half as wide and gained nothing.
         """
         k, d = self.anchors.shape
         per_line = LINE_BYTES // self.anchors.itemsize

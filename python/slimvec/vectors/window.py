@@ -23,7 +23,7 @@ class ByteSource(Protocol):
 class Window:
     """The bytes of a source from a position on, as many as are needed at once.
 
-    Files are read into the window, not mapped: that costs 3 % of the time of parsing, takes pipes and compressed data
+    Files are read into the window, not mapped: that costs little, takes pipes and compressed data
     alike, counts no mapped page as memory of the process, and a file that shrinks is an error instead of a crash.
 
     Parameters

@@ -44,7 +44,7 @@ class IIQ(BinaryEstimator):
     n_remove : int or "auto"
         D, how many of the strongest directions to remove, below d. Removal brings similarities nearer to human
         judgement and further from the floats' own: on vectors with strong common directions the default of 1 gains
-        about 3 points on MEN and loses .06 of recall@10. 0 keeps the most float neighbours: use it for retrieval and
+        2 to 2.5 points on MEN and loses .06 of recall@10. 0 keeps the most float neighbours: use it for retrieval and
         sentence embeddings. The paper takes 2 and 14, [2]_ about d / 100. Measured in
         ``benchmarks/results/quality.md``. ``"auto"`` removes the directions that stand out of the spectrum
         (:func:`slimvec.binary.training.directions.common_directions`), for agreement with human judgement, not for
@@ -53,7 +53,7 @@ class IIQ(BinaryEstimator):
         Iterations of the rotation. The paper runs 50.
     max_train_rows : int, optional
         The rotation is learnt on at most this many rows, drawn at random; mean and directions always come from all.
-        ``None`` uses all rows. On tables of 40,000 and 70,000 words the default takes a third and a fifth of the time
+        ``None`` uses all rows. On tables of 40,000 and 70,000 words the default takes a third and a quarter of the time
         of all rows, and costs .01 of recall@10: see ``benchmarks/results/fit.md``.
     random_state : int, numpy.random.Generator or None
         Seed of the sample and of the first rotation.
@@ -288,7 +288,7 @@ class ITQ(IIQ):
 
     Notes
     -----
-    The method of Gong et al. (PAMI 2013). faiss's ``ITQMatrix`` (1.15.1) multiplies by V where Vᵀ is needed, so its
+    The method of Gong et al. (PAMI 2013). faiss's ``ITQMatrix`` multiplies by V where Vᵀ is needed, so its
     rotation hardly learns; ``benchmarks/results/quality.md`` shows the losses side by side.
 
     Examples

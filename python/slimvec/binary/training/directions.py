@@ -46,12 +46,12 @@ def common_directions(singular_values: NDArray[np.float64]) -> int:
     """Return how many of the strongest directions stand out: D for ``n_remove="auto"``.
 
     D is the last place among the first d / 20 where the variance falls by more than a factor of 1.2 from one direction
-    to the next; 0 if it never does. Spectra of embeddings decay smoothly, by 1 to 15 % a step, but for the few
-    directions that words share; those are what All-but-the-Top removes, and what IIQ is named for.
+    to the next; 0 if it never does. Spectra of embeddings decay smoothly but for the few directions that
+    words share; those are what All-but-the-Top removes, and what IIQ is named for.
 
     The factor was set on Numberbatch (D = 1), a GloVe table (2) and GoogleNews (2), where that D is the best of 0 to 3
     on MEN, SimLex999 and WS353, or within a standard deviation of it; it has not been tried on others. Neighbour
-    preservation on held-out rows, the other criterion that needs no labels, answers 0 everywhere.
+    preservation on held-out rows, the other criterion that needs no labels, answers 0 on the first two.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ class SignCorrelation:
         """Return the next rotation, argmax tr(WᵀM) over WWᵀ = I, and that maximum, the nuclear norm of M.
 
         With M = PΣQᵀ the maximum is at W = PQᵀ (orthogonal Procrustes), where tr(WᵀM) = tr Σ. Eigenvectors of MMᵀ
-        would take half the time but square the spread of Σ, which sentence embeddings (MiniLM) make too wide for that.
+        would take less time but square the spread of Σ, which sentence embeddings (MiniLM) make too wide for that.
         """
         p, sigma, qt = np.linalg.svd(self._products, full_matrices=False)
         return (p @ qt).astype(np.float32), float(sigma.sum())

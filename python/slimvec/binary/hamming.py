@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -74,6 +74,26 @@ class HammingIndex(Stored):
         self._codes = codes
         self._room = codes  # the same codes and, after them, room for more
         self._changing = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: the codes, without the room after them and without the lock."""
+        with self._changing:
+            state = dict(vars(self))
+        del state["_room"], state["_changing"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._set(self._codes)
+
+    def __copy__(self) -> Self:
+        """Return an index over the same codes; the room after them is neither's: who adds makes room anew."""
+        other = self.__new__(type(self))
+        with self._changing:
+            self._room = self._codes
+            vars(other).update(vars(self))
+        other._set(other._codes)
+        return other
 
     @property
     def n_bits(self) -> int:

@@ -1,0 +1,220 @@
+"""Whatever users hold can be copied, pickled and sent to another process, and answers there as it did."""
+
+import copy
+import inspect
+import multiprocessing
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+
+import slimvec as sv
+from slimvec import baselines
+
+N, DIM, BITS = 40, 8, 40
+ROWS = np.random.default_rng(7).standard_normal((N, DIM)).astype(np.float32)
+CODES = sv.pack(np.random.default_rng(8).standard_normal((N, BITS)))
+VECTORS = sv.Vectors([f"w{i}" for i in range(N)], ROWS)
+TEXTS, LABELS = ["a good film", "good fun", "what a bad film", "bad, just bad"] * 5, ["+", "+", "-", "-"] * 5
+
+# What each method needs to learn from 40 rows in no time.
+SETTINGS = {
+    "ANT": {"n_anchors": 4, "nonzeros": 2, "n_rounds": 1},
+    "IIQ": {"n_bits": 8, "n_iter": 2},
+    "ITQ": {"n_bits": 8, "n_iter": 2},
+    "NLB": {"n_bits": 8, "n_epochs": 1},
+}
+METHODS = ["ANT", "IIQ", "ITQ", *baselines.__all__]
+
+
+def pickled(one, protocol):
+    return pickle.loads(pickle.dumps(one, protocol))  # noqa: S301
+
+
+WAYS = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    **{f"pickle{p}": partial(pickled, protocol=p) for p in range(2, pickle.HIGHEST_PROTOCOL + 1)},
+}
+
+
+def binary():
+    return sv.IIQ(n_bits=8, n_remove=0).compress(VECTORS, factors=True)
+
+
+def sparse():
+    return sv.ANT(n_anchors=4, nonzeros=2, n_rounds=1).compress(VECTORS)
+
+
+def opened(make, folder):
+    make().save(folder / "table")
+    return sv.open(folder / "table")
+
+
+def grown_index():
+    index = sv.HammingIndex(CODES[:30], BITS)
+    index.add(CODES[30:])
+    return index
+
+
+def text_file(folder, read):
+    sv.write_vectors(folder / "v.txt", VECTORS.words, ROWS)
+    file = sv.VectorFile(folder / "v.txt")
+    assert not read or len(file) == N
+    return file
+
+
+def mapped_file(folder):
+    sv.write_vectors(folder / "v.npy", VECTORS.words, ROWS)
+    return sv.VectorFile(folder / "v.npy")
+
+
+def index_answers(index):
+    return [*index.search(CODES[:5], k=3), *index.range_search(CODES[:5], BITS // 3), np.array(len(index))]
+
+
+def table_answers(table):
+    return [
+        *table.search(ROWS[:5], k=3),
+        table.lookup(["w3", 7]),
+        np.array(table.most_similar("w1", k=2)),
+        str(table.info()),
+    ]
+
+
+def file_answers(file):
+    return [np.concatenate(list(file.blocks())), list(file.vocabulary), file.dim, len(file), file.path]
+
+
+THINGS = {
+    "HammingIndex": (lambda _: grown_index(), index_answers),
+    "HammingIndex, mapped": (lambda folder: opened(grown_index, folder), index_answers),
+    "BinaryTable": (lambda _: binary(), table_answers),
+    "BinaryTable, mapped": (lambda folder: opened(binary, folder), table_answers),
+    "SparseTable": (lambda _: sparse(), table_answers),
+    "SparseTable, mapped": (lambda folder: opened(sparse, folder), table_answers),
+    "Vectors": (lambda _: VECTORS, lambda vectors: [vectors.matrix, vectors.lookup(["w3", 0]), vectors.words]),
+    "VectorFile, not read": (lambda folder: text_file(folder, read=False), file_answers),
+    "VectorFile, read": (lambda folder: text_file(folder, read=True), file_answers),
+    "VectorFile, mapped": (mapped_file, file_answers),
+    "TextClassifier": (
+        lambda _: sv.TextClassifier(n_anchors=2, embedding_dim=4).fit(TEXTS, LABELS),
+        lambda model: [model.predict_proba(TEXTS), model.predict(TEXTS), table_free(model.to_table())],
+    ),
+    "Isotropy": (lambda _: sv.isotropy(ROWS), list),
+    "SearchResult": (lambda _: grown_index().search(CODES[:2], k=2), list),
+    "RangeResult": (lambda _: grown_index().range_search(CODES[:2], 9), list),
+    "ScoreResult": (lambda _: binary().search(ROWS[:2], k=2), list),
+    "FormatError": (lambda _: sv.FormatError("damaged"), str),
+}
+
+
+def table_free(table):
+    return table.lookup(range(len(table)))
+
+
+def assert_same(ours, theirs):
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        assert np.array_equal(np.asarray(one), np.asarray(other))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", THINGS)
+def test_a_copy_answers_as_it_does(name, way, tmp_path):
+    make, answers = THINGS[name]
+    original = make(tmp_path)
+    twin = WAYS[way](original)
+    assert type(twin) is type(original)
+    assert_same(list(answers(twin)), list(answers(original)))
+    assert_same(list(answers(WAYS[way](twin))), list(answers(original)))  # a copy of a copy, after use
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", METHODS)
+def test_estimators_fitted_or_not(name, way):
+    method = getattr(sv, name, None) or getattr(baselines, name)
+    estimator = method(**SETTINGS.get(name, {}))
+    assert repr(WAYS[way](estimator)) == repr(estimator)
+
+
+def fitted(name):
+    return getattr(sv, name)(**SETTINGS[name]).fit(ROWS)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["IIQ", "ITQ", "ANT"])
+def test_fitted_estimators_make_the_same_tables(name, way):
+    original = fitted(name)
+    twin = WAYS[way](original)
+    assert_same(twin.to_table(ROWS).lookup(range(N)), original.to_table(ROWS).lookup(range(N)))
+    before = original.to_table(ROWS).lookup(range(N))
+    twin.fit(ROWS[::-1] ** 3)
+    assert_same(original.to_table(ROWS).lookup(range(N)), before)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("make", [grown_index, lambda: sv.HammingIndex(CODES, BITS)], ids=["with room", "without"])
+def test_both_indexes_can_be_added_to(way, make):
+    index = make()
+    other = WAYS[way](index)
+    third = WAYS[way](other)
+    added = random_rows(3)
+    for number, one in enumerate((index, other, third)):
+        assert one.add(added[number : number + 1]).tolist() == [N]
+        one.add(added[:0])
+    for number, one in enumerate((index, other, third)):
+        assert one.distances(added, [N])[:, 0].tolist() == np.bitwise_count(added ^ added[number]).sum(axis=1).tolist()
+        assert np.array_equal(one.pairwise(CODES)[:, :N], sv.HammingIndex(CODES, BITS).pairwise())
+    other.remove([0])
+    assert [len(index), len(other), len(third)] == [N + 1, N, N + 1]
+
+
+def random_rows(n):
+    return sv.pack(np.random.default_rng(n).standard_normal((n, BITS)))
+
+
+def test_a_pickle_holds_the_codes_and_not_the_room_after_them():
+    index = sv.HammingIndex(random_rows(4096), BITS)
+    size = len(pickle.dumps(index))
+    index.add(random_rows(16))
+    assert len(index._room.blocks) > len(index._codes.blocks) + 64
+    assert len(pickle.dumps(index)) < size + 1024
+
+
+def test_what_users_added_to_an_index_goes_along():
+    class Named(sv.HammingIndex):
+        pass
+
+    index = Named(CODES, BITS)
+    index.name = "mine"
+    for twin in (copy.copy(index), copy.deepcopy(index)):
+        assert type(twin) is Named
+        assert twin.name == "mine"
+
+
+def test_pickled_arrays_that_may_not_be_written():
+    index = grown_index()
+    buffers = []
+    raw = pickle.dumps(index, 5, buffer_callback=buffers.append)
+    shared = pickle.loads(raw, buffers=[bytes(buffer.raw()) for buffer in buffers])  # noqa: S301 - as joblib and dask share them
+    assert not shared._codes.blocks.flags.writeable
+    assert shared.add(CODES[:1]).tolist() == [N]
+    assert_same(shared.search(CODES[:1], k=2).indices, [[0, N]])
+
+
+def _answers(thing):
+    return [*thing.search(CODES[:5] if isinstance(thing, sv.HammingIndex) else ROWS[:5], k=3)]
+
+
+def test_spawned_processes(tmp_path):
+    things = [grown_index(), binary(), sparse(), opened(sparse, tmp_path)]
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        for thing, there in zip(things, pool.map(_answers, things), strict=True):
+            assert_same(there, _answers(thing))
+
+
+def test_every_public_class_is_in_here():
+    public = {name for name in sv.__all__ if inspect.isclass(getattr(sv, name))}
+    assert public == {name.split(",")[0] for name in THINGS} | {"ANT", "IIQ", "ITQ"}

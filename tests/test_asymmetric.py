@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -147,14 +149,21 @@ def test_the_shortlist_scores_as_the_scan_does(clustered, isa):
 
 def test_masks_hold_at_every_stage(clustered):
     rows, queries = clustered
-    table = sv.ITQ(n_iter=5).compress(rows, factors=True)
+    tables = [sv.ITQ(n_iter=5).compress(rows, factors=factors) for factors in (True, False)]
     allowed = np.arange(len(rows)) % 7 == 3
-    for options in ({}, {"oversample": None}, {"originals": rows}, {"originals": rows, "oversample": None}):
+    stages = ({}, {"oversample": None}, {"originals": rows}, {"originals": rows, "oversample": None})
+    for table, options in product(tables, stages):
         found = table.search(queries, k=5, mask=allowed, **options)
+        assert found.indices.shape == found.scores.shape == (len(queries), 5)
         assert (found.indices % 7 == 3).all()
         few = table.search(queries[:2], k=5, mask=[3, 10], **options)
-        assert np.array_equal(np.sort(few.indices, axis=1), [[-1, -1, -1, 3, 10]] * 2)
-        assert np.isneginf(few.scores[:, 2:]).all()
+        assert np.array_equal(np.sort(few.indices, axis=1), [[3, 10]] * 2)
+        assert np.isfinite(few.scores).all()
+        every = table.search(queries[:2], k=len(rows), **options)
+        order = [[row for row in one if row in {3, 10}] for one in every.indices.tolist()]
+        assert few.indices.tolist() == order
+        none = table.search(queries[:2], k=5, mask=[], **options)
+        assert none.indices.shape == none.scores.shape == (2, 0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8])

@@ -258,11 +258,16 @@ class TestSearch:
     def test_mask(self, sparse, rows):
         queries = rows[:3]
         found = sparse.search(queries, k=25, mask=np.arange(40) >= 20)
-        assert (found.indices[:, :20] >= 20).all()
-        assert (found.indices[:, 20:] == -1).all()
-        assert np.isneginf(found.scores[:, 20:]).all()
+        assert found.scores.shape == found.indices.shape == (3, 20)
+        assert (found.indices >= 20).all()
         assert np.array_equal(sparse.search(queries, k=25, mask=range(20, 40)).indices, found.indices)
-        assert (sparse.search(queries, k=3, mask=[]).indices == -1).all()
+        alone = sparse.search(queries, k=3, mask=["cat4", 7])
+        assert np.sort(alone.indices, axis=1).tolist() == [[4, 7]] * 3
+        for metric in ("cosine", "dot"):
+            none = sparse.search(queries, k=3, mask=[], metric=metric)
+            assert none.scores.shape == none.indices.shape == (3, 0)
+        with pytest.raises(KeyError, match="unknown word 'cow'"):
+            sparse.search(queries, mask=["cow"])
 
     def test_most_similar(self, sparse, rows, isa):
         neighbours = sparse.most_similar("cat0", k=18)

@@ -85,6 +85,39 @@ class TestSearch:
             table.search_codes(table.codes([0, 1, 2]), k=20, mask=range(20, 40)).indices, found.indices
         )
 
+    def test_a_mask_that_allows_fewer(self, table, animals):
+        asked, codes = animals.matrix[:3], table.codes([0, 1, 2])
+        for mask in (
+            [25, 3],
+            np.isin(np.arange(40), [3, 25]),
+            ["boat5", "cat3"],
+            ["boat5", 3],
+            np.array(["boat5", "cat3"]),
+        ):
+            for found in (table.search(asked, mask=mask), table.search_codes(codes, mask=mask)):
+                assert found.indices.tolist() == [[3, 25]] * 3
+                assert found[0].shape == (3, 2)
+        for mask in ([], np.zeros(40, bool), np.array([], np.int64)):
+            for found in (table.search(asked, mask=mask), table.search_codes(codes, mask=mask)):
+                assert found.indices.shape == found[0].shape == (3, 0)
+
+    @pytest.mark.parametrize(
+        ("mask", "error", "message"),
+        [
+            (["cat3", "cow"], KeyError, "unknown word 'cow'"),
+            ("cat3", TypeError, "mask='cat3' is a string"),
+            (["cat3", 40], IndexError, "row 40 is outside"),
+            (["cat3", 1.5], TypeError, "mask holds 1.5"),
+            ([b"cat3"], TypeError, "mask holds"),
+            ([True] * 39, ValueError, r"expected \(40,\), one bool per row"),
+        ],
+    )
+    def test_masks_that_are_none(self, table, animals, mask, error, message):
+        with pytest.raises(error, match=message):
+            table.search(animals.matrix[:1], mask=mask)
+        with pytest.raises(error, match=message):
+            table.search_codes(table.codes([0]), mask=mask)
+
     def test_most_similar_to_a_word(self, table, isa):
         neighbours = table.most_similar("cat0", k=19)
         assert {word[:3] for word, _ in neighbours} == {"cat"}

@@ -44,8 +44,12 @@ def resolve_rows(
     return np.array([resolve_row(key, name, n_rows, vocabulary) for key in keys], np.int64)
 
 
-def allowed_rows(mask: Any, name: str, n_rows: int, row: str) -> NDArray[np.bool_]:
-    """Return a bool per row from a bool per row or from row numbers; errors call them ``name`` and a row ``row``.
+def allowed_rows(
+    mask: Any, name: str, n_rows: int, row: str, vocabulary: Vocabulary | None = None
+) -> NDArray[np.bool_]:
+    """Return a bool per row from a bool per row, or from words and row numbers.
+
+    Errors call them ``name``, and a row ``row``.
 
     Raises
     ------
@@ -58,7 +62,9 @@ def allowed_rows(mask: Any, name: str, n_rows: int, row: str) -> NDArray[np.bool
             raise ValueError(f"{name} has shape {array.shape}; expected ({n_rows},), one bool per {row}")
         return array
     allowed = np.zeros(n_rows, bool)
-    allowed[resolve_rows(array.ravel() if array.size else [], name, n_rows, None)] = True
+    # Of words and numbers NumPy makes words alone.
+    keys = mask if array.dtype.kind in "OSU" and array.ndim <= 1 else array.ravel()
+    allowed[resolve_rows(keys if array.size else [], name, n_rows, vocabulary)] = True
     return allowed
 
 

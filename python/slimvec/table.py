@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from slimvec.files.table_writer import save_table
-from slimvec.keys import Name, bag_rows, bag_weights, resolve_row, resolve_rows
+from slimvec.keys import Name, allowed_rows, bag_rows, bag_weights, resolve_row, resolve_rows
 from slimvec.pages import resident_bytes
 from slimvec.validation import as_integer
 
@@ -171,6 +171,10 @@ class Table(Stored):
     def _rows(self, keys: Any, name: str) -> NDArray[np.int64]:
         """Return the row numbers of words and row numbers; errors call them ``name``."""
         return resolve_rows(keys, name, len(self), self.vocabulary)
+
+    def _allowed(self, mask: Any) -> NDArray[np.bool_] | None:
+        """Return the mask of a search as a bool per row: it may be that, or words and row numbers."""
+        return None if mask is None else allowed_rows(mask, "mask", len(self), "row", self.vocabulary)
 
     # ---- rows as vectors
 

@@ -79,9 +79,9 @@ def as_integer(value: Any, name: str, minimum: int, maximum: int | None = None, 
     return number
 
 
-def as_count(k: Any, n: int) -> int:
-    """Return how many of ``n`` things are wanted: k, at least 1, or all of fewer."""
-    return min(as_integer(k, "k", 1), n)
+def as_count(k: Any, n: int, allowed: NDArray[np.bool_] | None = None) -> int:
+    """Return how many of ``n`` things, or of those ``allowed``, are wanted: k, at least 1, or all of fewer."""
+    return min(as_integer(k, "k", 1), n if allowed is None else int(np.count_nonzero(allowed)))
 
 
 def as_generator(random_state: Any) -> np.random.Generator:

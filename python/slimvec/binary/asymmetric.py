@@ -142,12 +142,11 @@ def rescore_exactly(
     step = max(1, GATHERED_VALUES // max(1, m * originals.shape[1]))
     for first, rows in row_blocks(shortlist, step):
         vectors = originals[rows.ravel()].astype(np.float32).reshape(*rows.shape, -1)
-        bad = rows[(rows >= 0) & ~np.isfinite(vectors).all(axis=2)]
+        bad = rows[~np.isfinite(vectors).all(axis=2)]
         if bad.size:
             raise ValueError(f"originals holds NaN or infinity in row {bad[0]} (or a value too large for float32)")
         asked = queries[first : first + len(rows)].astype(np.float32)
         exact = _products(vectors, asked, metric)
-        exact[rows < 0] = -np.inf
         best = np.lexsort((rows, -exact), axis=1)[:, :k]
         scores[first : first + len(rows)] = np.take_along_axis(exact, best, axis=1)
         indices[first : first + len(rows)] = np.take_along_axis(rows, best, axis=1)

@@ -116,7 +116,7 @@ class HammingIndex(Stored):
         codes : array_like, shape (n_queries, ceil(n_bits / 8)), uint8
             Packed queries.
         k : int
-            Neighbours per query; of a smaller index, all codes.
+            Neighbours per query; of fewer codes, or fewer that may be found, all.
         threads : int, optional
             At most this many threads; by default as many as the process may use. Small searches use fewer.
         mask : array_like, optional
@@ -126,8 +126,8 @@ class HammingIndex(Stored):
         Returns
         -------
         SearchResult
-            The same for any number of threads and on any instruction set. Where ``mask`` allows fewer than ``k``
-            codes, the rest is index -1 and distance 2**31 - 1.
+            The same for any number of threads and on any instruction set. It has k columns, or one for each code of
+            the index, or of those that ``mask`` allows, where these are fewer.
 
         Raises
         ------
@@ -149,10 +149,11 @@ class HammingIndex(Stored):
         """
         queries = as_codes(codes, "codes", self.n_bits)
         table = self._codes
-        k = as_count(k, table.n_codes)
+        allowed = None if mask is None else allowed_rows(mask, "mask", table.n_codes, "code")
+        k = as_count(k, table.n_codes, allowed)
         if k == 0:
             return SearchResult(np.empty((len(queries), 0), np.int32), np.empty((len(queries), 0), np.int64))
-        return SearchResult(*table.search(queries, k, table.pack_mask(mask), as_threads(threads)))
+        return SearchResult(*table.search(queries, k, table.pack_mask(allowed), as_threads(threads)))
 
     def range_search(
         self, codes: ArrayLike, radius: int, threads: int | None = None, mask: ArrayLike | None = None

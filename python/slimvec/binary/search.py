@@ -37,7 +37,7 @@ class TableSearch:
     encoder: Encoder
     factors: Factors | None
     metric: Metric
-    mask: ArrayLike | None
+    allowed: NDArray[np.bool_] | None  # a bool per row
     threads: int | None
 
     def __post_init__(self) -> None:
@@ -46,14 +46,14 @@ class TableSearch:
 
     def codes(self, queries: NDArray[np.uint8], k: int) -> SearchResult:
         """Search packed codes by Hamming distance."""
-        return HammingIndex.from_blocks(self.table).search(queries, k, self.threads, self.mask)
+        return HammingIndex.from_blocks(self.table).search(queries, k, self.threads, self.allowed)
 
     def floats(
         self, queries: Rows | ArrayLike, k: int, oversample: int | None, originals: ArrayLike | None
     ) -> ScoreResult:
         """Search float vectors by as many stages as the table and the originals allow."""
         rows = self._as_queries(queries)
-        k = as_count(k, self.table.n_codes)
+        k = as_count(k, self.table.n_codes, self.allowed)
         if k == 0:
             return no_scores(len(rows))
         oversample = None if oversample is None else as_integer(oversample, "oversample", 1)
@@ -81,18 +81,15 @@ class TableSearch:
 
     def _code_cosines(self, codes: NDArray[np.uint8], k: int) -> ScoreResult:
         distances, rows = self.codes(codes, k)
-        cosines = cosines_of(distances, self.table.n_bits)
-        if self.mask is not None:
-            cosines[rows < 0] = -np.inf  # it allows fewer than k
-        return ScoreResult(cosines.astype(np.float32), rows)
+        return ScoreResult(cosines_of(distances, self.table.n_bits).astype(np.float32), rows)
 
     def _scores(self, queries: FloatQueries, factors: Factors, oversample: int | None, k: int) -> ScoreResult:
         n_threads = as_threads(self.threads)
         if oversample is None:
-            mask = self.table.pack_mask(self.mask)
+            mask = self.table.pack_mask(self.allowed)
             return scan(self.table, factors, queries, k, self.metric, mask, n_threads)
         shortlist = self.codes(queries.codes, self._at_most_all(oversample * k)).indices
         return rescore(self.table, factors, queries, shortlist, k, self.metric, n_threads)
 
     def _at_most_all(self, n_rows: int) -> int:
-        return min(n_rows, self.table.n_codes)
+        return as_count(n_rows, self.table.n_codes, self.allowed)

@@ -269,7 +269,7 @@ class BinaryTable(Table):
             Real numbers of any dtype, in the space of the original vectors; packed codes are searched by
             :meth:`search_codes`.
         k : int
-            Neighbours per query; of a smaller table, all rows.
+            Neighbours per query; of fewer rows, or fewer that may be found, all.
         oversample : int, optional
             Each stage hands on this many times as many rows as the next one returns. ``None`` scores every row by its
             bits and factors: up to .01 more recall, at 1.5 to 5 times the time.
@@ -282,13 +282,13 @@ class BinaryTable(Table):
         threads : int, optional
             At most this many threads; by default as many as the process may use.
         mask : array_like, optional
-            Which rows may be found: a bool per row, or row numbers; see :meth:`HammingIndex.search`.
+            Which rows may be found: a bool per row, or words and row numbers; see :meth:`HammingIndex.search`.
 
         Returns
         -------
         ScoreResult
             ``scores`` (float32) and ``indices`` (int64 rows), both ``(n_queries, k)``, best first, ties by row: the
-            same for any number of threads and on any instruction set.
+            same for any number of threads and on any instruction set. If fewer rows may be found, as many columns.
 
         Raises
         ------
@@ -312,7 +312,7 @@ class BinaryTable(Table):
         array([0, 1])
         """
         encoder = self._require_encoder("queries")
-        search = TableSearch(self._parts.codes, encoder, self._parts.factors, metric, mask, threads)
+        search = TableSearch(self._parts.codes, encoder, self._parts.factors, metric, self._allowed(mask), threads)
         return search.floats(queries, k, oversample, originals)
 
     def search_codes(
@@ -350,7 +350,7 @@ class BinaryTable(Table):
         >>> table.search_codes(table.codes([1]), k=1).distances
         array([[0]], dtype=int32)
         """
-        return HammingIndex.from_blocks(self._parts.codes).search(codes, k, threads, mask)
+        return HammingIndex.from_blocks(self._parts.codes).search(codes, k, threads, self._allowed(mask))
 
     def _nearest_to_vector(self, vector: NDArray[Any], k: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
         code = self._require_encoder("query").encode(vector, "query")

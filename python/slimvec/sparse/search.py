@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.keys import allowed_rows
 from slimvec.results import ScoreResult, no_scores
 from slimvec.validation import as_count, as_threads, check_finite
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from slimvec.sparse.product import Product
 
@@ -23,7 +22,7 @@ def search(
     k: int,
     metric: str,
     threads: int | None,
-    mask: ArrayLike | None,
+    allowed: NDArray[np.bool_] | None,
 ) -> ScoreResult:
     """Return the k rows of the highest cosine or inner product with each query; see :meth:`SparseTable.search`."""
     with np.errstate(over="ignore"):  # reported just below
@@ -31,15 +30,14 @@ def search(
     check_finite(vectors, "queries", 0)
     if metric not in {"cosine", "dot"}:
         raise ValueError(f"metric={metric!r}; expected 'cosine' or 'dot'")
-    n = product.n_rows
-    k = as_count(k, n)
+    k = as_count(k, product.n_rows, allowed)
     if k == 0:
         return no_scores(len(vectors))
-    allowed = None if mask is None else np.packbits(allowed_rows(mask, "mask", n, "row"), bitorder="little")
+    mask = None if allowed is None else np.packbits(allowed, bitorder="little")
     scales = inverse_norms if metric == "cosine" else None
     if scales is not None:
         vectors = _unit(vectors)
-    return ScoreResult(*product.search(vectors, k, scales, allowed, as_threads(threads)))
+    return ScoreResult(*product.search(vectors, k, scales, mask, as_threads(threads)))
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -347,19 +347,19 @@ class SparseTable(Table):
         ----------
         queries : array_like, shape (n_queries, d), or Vectors, VectorFile or other Rows
         k : int
-            Neighbours per query; of a smaller table, all rows.
+            Neighbours per query; of fewer rows, or fewer that may be found, all.
         metric : {"cosine", "dot"}
             Score. The cosine with a zero vector is 0.
         threads : int, optional
             At most this many threads; by default as many as the process may use. Small searches use fewer.
         mask : array_like, optional
-            Which rows may be found: a bool per row, or row numbers.
+            Which rows may be found: a bool per row, or words and row numbers.
 
         Returns
         -------
         ScoreResult
             ``scores`` (float32) and ``indices`` (int64 rows), both ``(n_queries, k)``, best first, ties by row, the
-            same bits in any setting. Where ``mask`` allows fewer than ``k`` rows: index -1, score -infinity.
+            same bits in any setting.
 
         Raises
         ------
@@ -377,7 +377,7 @@ class SparseTable(Table):
         ScoreResult(scores=array([[2., 1.]], dtype=float32), indices=array([[2, 1]]))
         """
         rows = whole(as_rows(queries, "queries", self.dim))
-        return search(self._product, self._parts.inverse_norms, rows, k, metric, threads, mask)
+        return search(self._product, self._parts.inverse_norms, rows, k, metric, threads, self._allowed(mask))
 
     def _nearest_to_vector(self, vector: NDArray[Any], k: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
         scores, rows = self.search(vector, k)

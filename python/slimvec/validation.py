@@ -17,7 +17,7 @@ def as_matrix(values: Any, name: str, n_columns: int | None = None) -> NDArray[A
 
     ``values`` may be anything NumPy understands, or a :class:`slimvec.Vectors`.
     """
-    array = _as_array(values, name)
+    array = as_array(values, name)
     if array.dtype.kind in "OU" and array.ndim == 0:
         kind = f"the text {values!r}" if isinstance(values, str) else f"{type(values).__name__}"
         remedy = "; read a file by sv.read_vectors(path), or sv.VectorFile(path)" if isinstance(values, str) else ""
@@ -38,7 +38,8 @@ def check_width(width: int, name: str, n_columns: int) -> None:
         raise ValueError(f"{name} has {width} columns; expected {n_columns}, the width of the fitted vectors")
 
 
-def _as_array(values: Any, name: str) -> NDArray[Any]:
+def as_array(values: Any, name: str) -> NDArray[Any]:
+    """Return ``values`` as NumPy understands them; masked arrays are refused."""
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, and codes have no place for a mask; fill or drop the masked rows")
     return np.asarray(getattr(values, "matrix", values))
@@ -54,7 +55,7 @@ def check_finite(block: NDArray[Any], name: str, first_row: int) -> None:
 
 def as_codes(codes: Any, name: str, n_bits: int) -> NDArray[np.uint8]:
     """Return packed codes as C-contiguous ``(n, ceil(n_bits / 8)) uint8`` whose padding bits are zero."""
-    array = _as_array(codes, name)
+    array = as_array(codes, name)
     if array.dtype != np.uint8:
         raise TypeError(f"{name} has dtype {array.dtype}; expected packed codes of dtype uint8 (see slimvec.pack)")
     size = -(-n_bits // 8)

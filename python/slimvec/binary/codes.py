@@ -18,7 +18,7 @@ import numpy as np
 from slimvec import _core, isa, pages
 from slimvec.blocks import row_blocks
 from slimvec.keys import allowed_rows
-from slimvec.validation import as_codes, as_integer, as_matrix
+from slimvec.validation import as_array, as_codes, as_integer, as_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -35,7 +35,8 @@ def pack(values: ArrayLike) -> NDArray[np.uint8]:
     Parameters
     ----------
     values : array_like, shape (n, n_bits)
-        Real numbers; ``n_bits >= 1``. A NaN packs to 0.
+        Real numbers of a signed type; ``n_bits >= 1``. A NaN packs to 0. Bits that are 0 and 1 already are packed by
+        ``numpy.packbits(bits, axis=1, bitorder="little")``.
 
     Returns
     -------
@@ -47,7 +48,8 @@ def pack(values: ArrayLike) -> NDArray[np.uint8]:
     ValueError
         If ``values`` is not two-dimensional or has no columns.
     TypeError
-        If ``values`` does not hold real numbers.
+        If ``values`` does not hold real numbers, or holds unsigned ones or bools: none of them is negative, and every
+        bit would be set.
 
     Examples
     --------
@@ -55,7 +57,14 @@ def pack(values: ArrayLike) -> NDArray[np.uint8]:
     >>> sv.pack([[0.5, -1.0, 0.0]])  # bits 1, 0, 1
     array([[5]], dtype=uint8)
     """
-    rows = as_matrix(values, "values")
+    given = as_array(values, "values")
+    if given.dtype.kind in "bu":
+        raise TypeError(
+            f"values has dtype {given.dtype}, which holds nothing negative, so that every bit would be set; pack zeros "
+            'and ones by np.packbits(values, axis=1, bitorder="little"), or subtract the midpoint from numbers first: '
+            "values.astype(np.float32) - values.mean()"
+        )
+    rows = as_matrix(given, "values")
     if rows.shape[1] == 0:
         raise ValueError(f"values has shape {rows.shape}; expected at least one column, because a code has n_bits >= 1")
     # A cast would round a tiny negative float64 to -0.0, whose sign counts as +: signs are cast instead.

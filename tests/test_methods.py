@@ -197,3 +197,34 @@ def test_anchor_names_are_those_of_the_fitted_words():
     other = frequent.to_table(sv.Vectors([f"v{i}" for i in range(50)], X[100:150]))
     assert other.anchor_words == frequent.anchor_words_
     assert frequent.to_table(X[100:150]).anchor_words is None
+
+
+# ---- seeds
+
+
+SEEDED = {
+    "IIQ": {"n_bits": 8, "n_iter": 2},
+    "ITQ": {"n_bits": 8, "n_iter": 2},
+    "ANT": {"n_anchors": 8, "nonzeros": 2, "n_rounds": 1},
+    "RandomRotation": {"n_bits": 8},
+    "HashEmbedding": {},
+    "NLB": {"n_bits": 6, "n_epochs": 1, "batch_size": 100},
+}
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_an_older_random_state_is_a_seed(name, tmp_path):
+    method = getattr(sv, name, None) or getattr(sv.baselines, name)
+
+    def compressed(random_state):
+        return method(**SEEDED[name], random_state=random_state).compress(X)
+
+    state = np.random.RandomState(3)
+    same = [compressed(one) for one in (np.random.RandomState(3), state)]
+    tables = [*same, compressed(state), compressed(np.random.RandomState(4))]  # drawn from, a state goes on
+    rows = [table.lookup(range(len(X))) for table in tables]
+    assert np.array_equal(rows[0], rows[1])
+    assert not np.array_equal(rows[0], rows[2])
+    assert not np.array_equal(rows[0], rows[3])
+    same[0].save(tmp_path / "t")
+    assert sv.open(tmp_path / "t").info()["made_by"]["parameters"]["random_state"] is None

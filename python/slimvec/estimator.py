@@ -138,7 +138,7 @@ _LEFT_OUT = object()
 
 
 def _as_plain(value: Any) -> Any:
-    if value is None or isinstance(value, np.random.Generator):
+    if value is None or isinstance(value, np.random.Generator | np.random.RandomState):
         return None
     if isinstance(value, bool | float | str):
         return value

@@ -86,7 +86,13 @@ def as_count(k: Any, n: int, allowed: NDArray[np.bool_] | None = None) -> int:
 
 
 def as_generator(random_state: Any) -> np.random.Generator:
-    """Return the random generator that ``random_state`` stands for: a seed, a generator, or None for a fresh one."""
+    """Return the random generator that ``random_state`` stands for: a seed, a generator, or None for a fresh one.
+
+    NumPy's older ``RandomState``, as scikit-learn takes it, gives a generator by a seed that is drawn from it: the same
+    state gives the same generator, and its next draw another one.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(0, 2**32, size=4, dtype=np.uint32))
     if random_state is None or isinstance(random_state, np.random.Generator):
         return np.random.default_rng(random_state)
     return np.random.default_rng(as_integer(random_state, "random_state", 0))

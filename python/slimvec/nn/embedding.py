@@ -151,7 +151,7 @@ class AnchorEmbedding(LossTerms):
         *,
         strategy: str = "kmeans++",
         scores: ArrayLike | None = None,
-        random_state: int | np.random.Generator | None = 0,
+        random_state: int | np.random.Generator | np.random.RandomState | None = 0,
         **arguments: Any,
     ) -> AnchorEmbedding:
         """Return a layer whose anchors start as some of the rows of given vectors (§3.1).
@@ -165,7 +165,7 @@ class AnchorEmbedding(LossTerms):
             Rows that span the space, or those with the highest ``scores``.
         scores : array_like, shape (|V|,), optional
             For "frequency": counts, or :func:`slimvec.sparse.training.anchors.tf_idf`; by default the first rows.
-        random_state : int, numpy.random.Generator or None
+        random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         **arguments
             Passed on to the constructor.
 

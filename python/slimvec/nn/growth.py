@@ -40,7 +40,7 @@ class AnchorGrowth:
         λ₁; by default d × λ₂, for the d numbers of an anchor. The authors' code has 0.1.
     most : int
         K is never more.
-    random_state : int, numpy.random.Generator or None
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class AnchorGrowth:
         nonzero_cost: float,
         anchor_cost: float | None = None,
         most: int = MOST,
-        random_state: int | np.random.Generator | None = 0,
+        random_state: int | np.random.Generator | np.random.RandomState | None = 0,
     ) -> None:
         _check(layer, optimizer)
         costs = {"nonzero_cost": nonzero_cost, "anchor_cost": nonzero_cost if anchor_cost is None else anchor_cost}

@@ -55,7 +55,7 @@ class IIQ(BinaryEstimator):
         The rotation is learnt on at most this many rows, drawn at random; mean and directions always come from all.
         ``None`` uses all rows. On tables of 40,000 and 70,000 words the default takes a third and a quarter of the time
         of all rows, and costs .01 of recall@10: see ``benchmarks/results/fit.md``.
-    random_state : int, numpy.random.Generator or None
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         Seed of the sample and of the first rotation.
 
     Attributes
@@ -119,7 +119,7 @@ class IIQ(BinaryEstimator):
     _: KW_ONLY
     n_iter: int = 50
     max_train_rows: int | None = DEFAULT_TRAIN_ROWS
-    random_state: int | np.random.Generator | None = 0
+    random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
     def _fit(self, rows: Rows, progress: Progress) -> None:
         if rows.sequential:
@@ -307,7 +307,7 @@ class ITQ(IIQ):
         *,
         n_iter: int = 50,
         max_train_rows: int | None = DEFAULT_TRAIN_ROWS,
-        random_state: int | np.random.Generator | None = 0,
+        random_state: int | np.random.Generator | np.random.RandomState | None = 0,
     ) -> None:
         super().__init__(n_bits, 0, n_iter=n_iter, max_train_rows=max_train_rows, random_state=random_state)
 

@@ -38,7 +38,7 @@ class NLB(BinaryEstimator):
         Of ‖WᵀW - I‖² / 2.
     batch_size : int
     n_epochs : int
-    random_state : int, numpy.random.Generator or None
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         Seed of the first W and c.
 
     Attributes
@@ -93,7 +93,7 @@ class NLB(BinaryEstimator):
     penalty_rate: float = 0.001
     batch_size: int = 75
     n_epochs: int = 5
-    random_state: int | np.random.Generator | None = 0
+    random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
     def _fit(self, rows: Rows, progress: Progress) -> None:
         n, d = len(rows), rows.dim

@@ -28,7 +28,7 @@ class RandomRotation(BinaryEstimator):
         Bits per code, from 1 on; by default the dimension d.
     center : bool
         Subtract the mean first, as IIQ and ITQ do.
-    random_state : int, numpy.random.Generator or None
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class RandomRotation(BinaryEstimator):
     n_bits: int | None = None
     _: KW_ONLY
     center: bool = True
-    random_state: int | np.random.Generator | None = 0
+    random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
     def _fit(self, rows: Rows, progress: Progress) -> None:
         d = rows.dim

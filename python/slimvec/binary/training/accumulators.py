@@ -105,7 +105,11 @@ class RowSums:
     """
 
     def __init__(
-        self, n_columns: int, max_rows: int | None, random_state: int | np.random.Generator | None, first_row: int = 0
+        self,
+        n_columns: int,
+        max_rows: int | None,
+        random_state: int | np.random.Generator | np.random.RandomState | None,
+        first_row: int = 0,
     ) -> None:
         self.n_columns = as_integer(n_columns, "n_columns", 1)
         self.moments = Moments(self.n_columns)

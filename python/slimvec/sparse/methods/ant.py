@@ -76,7 +76,7 @@ class ANT(CountingEstimator, CodingEstimator):
         Weight μ of Σ_{i≠j} \|aᵢᵀaⱼ\| in MOD's update (§3.2).
     max_train_rows : int, optional
         Anchors are learnt on at most this many rows, drawn at random; ``None`` uses all, which fits best.
-    random_state : int, numpy.random.Generator or None
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         Seed of the sample and of the choice of anchors.
 
     Attributes
@@ -140,7 +140,7 @@ class ANT(CountingEstimator, CodingEstimator):
     update: str = "mod"
     orthogonality: float = 0.0
     max_train_rows: int | None = DEFAULT_TRAIN_ROWS
-    random_state: int | np.random.Generator | None = 0
+    random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
     def _fit(self, X: MatrixRows, progress: Progress, *, counts: ArrayLike | None = None) -> None:
         rows, vocabulary = X.matrix, X.vocabulary

@@ -29,7 +29,7 @@ class _Clustered(CodingEstimator):
     n_anchors: int
     n_iter: int
     max_train_rows: int | None
-    random_state: int | np.random.Generator | None
+    random_state: int | np.random.Generator | np.random.RandomState | None
 
     def _fit(self, X: MatrixRows, progress: Progress) -> None:
         rows = X.matrix
@@ -79,7 +79,7 @@ class VocabularyQuantization(_Clustered):
         Iterations of k-means.
     max_train_rows : int, optional
         Rows that are clustered, drawn at random; ``None`` takes all.
-    random_state : int, numpy.random.Generator or None
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class VocabularyQuantization(_Clustered):
     weighted: bool = True
     n_iter: int = 25
     max_train_rows: int | None = DEFAULT_TRAIN_ROWS
-    random_state: int | np.random.Generator | None = 0
+    random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
     def _prepare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return to_unit(rows)[0] if self.weighted else rows
@@ -164,7 +164,7 @@ class PostSH(_Clustered):
     _: KW_ONLY
     n_iter: int = 25
     max_train_rows: int | None = DEFAULT_TRAIN_ROWS
-    random_state: int | np.random.Generator | None = 0
+    random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
     def _after_clustering(self, sample: NDArray[np.float32]) -> None:
         k = len(self.anchors_)

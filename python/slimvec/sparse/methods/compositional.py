@@ -40,7 +40,7 @@ class CompositionalCodes(CodingEstimator):
     batch_size : int
     learning_rate : float
         Of Adam.
-    random_state : int, numpy.random.Generator or None
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class CompositionalCodes(CodingEstimator):
     n_epochs: int = 200
     batch_size: int = 64
     learning_rate: float = 1e-4
-    random_state: int | np.random.Generator | None = 0
+    random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
     def _fit(self, X: MatrixRows, progress: Progress) -> None:
         rows = X.matrix

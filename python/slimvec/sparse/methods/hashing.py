@@ -37,7 +37,7 @@ class HashEmbedding(SparseEstimator):
         Learn the p_w^(i) [1]_; otherwise all are 1.
     n_rounds : int
         Rounds of least squares in turns: anchors given importances, importances given anchors.
-    random_state : int, numpy.random.Generator or None
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         Chooses the hash functions.
 
     Attributes
@@ -72,7 +72,7 @@ class HashEmbedding(SparseEstimator):
     _: KW_ONLY
     importance: bool = True
     n_rounds: int = 5
-    random_state: int | np.random.Generator | None = 0
+    random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
     def _fit(self, X: MatrixRows, progress: Progress) -> None:
         rows = X.matrix

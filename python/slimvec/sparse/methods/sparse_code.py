@@ -124,7 +124,7 @@ class PostSHKSVD(ANT):
         *,
         n_rounds: int = 10,
         max_train_rows: int | None = 20_000,
-        random_state: int | np.random.Generator | None = 0,
+        random_state: int | np.random.Generator | np.random.RandomState | None = 0,
     ) -> None:
         super().__init__(
             n_anchors, nonzeros, nonnegative=False, update="ksvd", n_rounds=n_rounds,

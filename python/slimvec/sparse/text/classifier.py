@@ -64,7 +64,7 @@ class TextClassifier(Estimator):
     n_epochs, batch_size : int
     learning_rate : float
         η at the start, of Adagrad; it falls to 0 linearly.
-    random_state : int, numpy.random.Generator or None
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         Seed of the start and the order of texts. The same seed gives the same model on the same machine.
 
     Attributes
@@ -114,7 +114,7 @@ class TextClassifier(Estimator):
     n_epochs: int = 5
     batch_size: int = 64
     learning_rate: float = 0.2
-    random_state: int | np.random.Generator | None = 0
+    random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
     def fit(self, texts: Iterable[str | Sequence[str]], labels: ArrayLike, *, progress: Progress = ignore) -> Self:
         """Learn words, embeddings and classifier.

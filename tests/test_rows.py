@@ -105,3 +105,93 @@ def test_factors_of_far_longer_vectors_are_refused():
     with pytest.raises(ValueError, match="vectors are too long beside those that were fitted"):
         iiq.to_table(X * np.float32(1e6), factors=True)
     assert len(iiq.to_table(X * np.float32(3), factors=True)) == len(X)
+
+
+# ---- data frames
+
+
+class Frame:
+    """What a data frame is to this library: an array to be, and attributes named as its columns are."""
+
+    def __init__(self, array, *columns):
+        self.array = array
+        for column in columns:
+            setattr(self, column, array[:, 0])
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.array, dtype=dtype, copy=copy)
+
+    def __len__(self):
+        return len(self.array)
+
+
+def test_columns_may_have_any_name():
+    frame = Frame(X[:100], "matrix", "vocabulary", "words", "shape", "dim")
+    expected = sv.IIQ(8, n_iter=2).compress(X[:100], factors=True)
+    table = sv.IIQ(8, n_iter=2).compress(frame, factors=True)
+    assert np.array_equal(table.codes(), expected.codes())
+    assert table.vocabulary is None
+    assert np.array_equal(sv.pack(frame), sv.pack(X[:100]))
+    assert np.array_equal(table.encode(frame), expected.codes())
+    for options in ({}, {"originals": frame}):
+        found = table.search(frame, k=2, **options)
+        assert np.array_equal(found.indices, expected.search(X[:100], k=2, **dict.fromkeys(options, X[:100])).indices)
+    index = sv.HammingIndex(Frame(expected.codes(), "matrix"))
+    assert index.search(Frame(expected.codes(), "matrix"), k=1).distances.max() == 0
+    pytest.importorskip("numba")
+    sparse = sv.ANT(8, 2, n_rounds=1)
+    assert np.array_equal(sparse.compress(frame).lookup([3]), sparse.compress(X[:100]).lookup([3]))
+
+
+def test_our_own_rows_are_arrays_to_numpy(tmp_path):
+    vectors = sv.Vectors([f"w{i}" for i in range(100)], X[:100])
+    sv.write_vectors(tmp_path / "v.npy", vectors.words, X[:100])
+    sv.write_vectors(tmp_path / "v.vec", vectors.words, X[:100])
+    mapped = sv.VectorFile(tmp_path / "v.npy")
+    table = sv.IIQ(8, n_iter=2).compress(vectors)
+    for rows in (vectors, mapped, MatrixRows(X[:100])):
+        assert np.shares_memory(np.asarray(rows), rows.matrix)
+        assert np.asarray(rows, np.float64).dtype == np.float64
+        assert np.array_equal(sv.pack(rows), sv.pack(X[:100]))
+        assert table.search(rows, k=1, originals=rows).indices[:, 0].tolist() == list(range(100))
+    with pytest.raises(TypeError, match=r"v\.vec is read in order; expected vectors in memory: use sv\.read_vectors"):
+        sv.pack(sv.VectorFile(tmp_path / "v.vec"))
+
+
+def column(cells):
+    """Return an array of objects, as a data frame hands out a column."""
+    array = np.empty(len(cells), object)
+    for number, one in enumerate(cells):
+        array[number] = one
+    return array
+
+
+@pytest.mark.parametrize("cell", [np.ndarray.tolist, np.copy, tuple])
+def test_a_column_of_lists_is_a_matrix(cell):
+    cells = column([cell(row) for row in X[:100]])
+    expected = sv.IIQ(8, n_iter=2).compress(X[:100])
+    for given in (cells, Frame(cells)):
+        assert np.array_equal(sv.IIQ(8, n_iter=2).compress(given).codes(), expected.codes())
+    assert expected.search(cells, k=1).indices.shape == (100, 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "error", "message"),
+    [
+        ([[1.0, 2.0], [3.0]], ValueError, r"X is a column whose row 1 has shape \(1,\), and row 0 has shape \(2,\)"),
+        ([[1.0, 2.0], None], ValueError, r"row 1 is None, and row 0 has shape \(2,\).*np\.stack\(column\)"),
+        ([["a", "b"], ["c", "d"]], TypeError, "X has dtype <U1; expected real numbers"),
+        ([None, None], TypeError, "X has dtype object; expected real numbers"),
+        ([1.5, 2.5], ValueError, r"X has shape \(2,\); expected two dimensions"),
+    ],
+)
+def test_columns_that_are_no_matrix(cells, error, message):
+    with pytest.raises(error, match=message):
+        sv.IIQ(8).fit(column(cells))
+
+
+def test_a_frame_of_lists_names_the_remedy():
+    cells = np.empty((2, 1), object)
+    cells[0, 0], cells[1, 0] = [1.0, 2.0], [3.0, 4.0]
+    with pytest.raises(TypeError, match=r"has dtype object; expected real numbers.*np\.stack\(column\)"):
+        sv.IIQ(8).fit(cells)

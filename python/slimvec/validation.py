@@ -18,12 +18,15 @@ def as_matrix(values: Any, name: str, n_columns: int | None = None) -> NDArray[A
     ``values`` may be anything NumPy understands, or a :class:`slimvec.Vectors`.
     """
     array = as_array(values, name)
+    if array.dtype.kind == "O" and array.ndim == 1 and len(array):
+        array = _stacked(array, name)
     if array.dtype.kind in "OU" and array.ndim == 0:
         kind = f"the text {values!r}" if isinstance(values, str) else f"{type(values).__name__}"
         remedy = "; read a file by sv.read_vectors(path), or sv.VectorFile(path)" if isinstance(values, str) else ""
         raise TypeError(f"{name} is {kind}; expected a matrix of real numbers, one row per vector{remedy}")
     if array.dtype.kind not in "fiu":
-        raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers (float16, float32 or float64)")
+        remedy = "; stack a column of lists by np.stack(column)" if array.dtype.kind == "O" else ""
+        raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers (float16, float32 or float64){remedy}")
     if array.ndim != 2:
         hint = f"; for a single vector pass {name}[None]" if array.ndim == 1 else ""
         raise ValueError(f"{name} has shape {array.shape}; expected two dimensions, one row per vector{hint}")
@@ -42,7 +45,20 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
     """Return ``values`` as NumPy understands them; masked arrays are refused."""
     if isinstance(values, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array, and codes have no place for a mask; fill or drop the masked rows")
-    return np.asarray(getattr(values, "matrix", values))
+    return np.asarray(values)
+
+
+def _stacked(column: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return the rows of a column, such as a data frame's of one list per cell, as a matrix."""
+    rows = [np.asarray(row) for row in column]
+    for number, row in enumerate(rows):
+        if row.shape != rows[0].shape:
+            what = f"has shape {row.shape}" if row.dtype.kind != "O" else f"is {column[number]!r}"
+            raise ValueError(
+                f"{name} is a column whose row {number} {what}, and row 0 has shape {rows[0].shape}; expected as many "
+                "numbers in each, as np.stack(column) takes them"
+            )
+    return np.stack(rows)
 
 
 def check_finite(block: NDArray[Any], name: str, first_row: int) -> None:

@@ -76,6 +76,9 @@ class MatrixRows:
     def __len__(self) -> int:
         return len(self.matrix)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.matrix, dtype=dtype, copy=copy)
+
     def blocks(self, progress: Progress = ignore) -> Iterator[NDArray[Any]]:  # noqa: ARG002 - nothing is read
         """Walk over the rows in blocks.
 

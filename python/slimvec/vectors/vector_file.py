@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from slimvec.progress import Progress, ignore
 from slimvec.vectors.formats import choose_format
 from slimvec.vectors.opening import open_window
@@ -15,7 +17,6 @@ from slimvec.vectors.streamed import StreamedRows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from slimvec.vectors.rows import Rows
@@ -99,6 +100,12 @@ class VectorFile:
     def __len__(self) -> int:
         """Return the number of rows; the file is read for it if need be."""
         return len(self._rows)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the rows as an array; TypeError if the file is read in order."""
+        if self.matrix is None:
+            raise TypeError(f"{self.path} is read in order; expected vectors in memory: use sv.read_vectors(path)")
+        return np.array(self.matrix, dtype=dtype, copy=copy)
 
     def take(self, rows: NDArray[np.integer]) -> NDArray[Any]:
         """Return some rows of a file that is mapped.

@@ -55,4 +55,4 @@ def stack(parts: list[Any], n_atoms: int) -> Any:
 
 def n_rows(X: ArrayLike | Vectors) -> int:
     """Return how many rows an array-like or Vectors has."""
-    return len(np.asarray(getattr(X, "matrix", X)))
+    return len(np.asarray(X))

@@ -191,7 +191,7 @@ class TestDamage:
             ("x 1 2 -inf 4 5", "'-inf' is not a finite float32 number"),
             ("x 1 2 3 1e39 5", "'1e39' is not a finite float32 number"),
             ("x 1 2 3 4", "expected a word and 5 numbers, found 5 fields"),
-            (" 1 2 3 4 5", "expected a word and 5 numbers, found 5 fields"),
+            ("1 2 3 4 5", "expected a word and 5 numbers, found 5 fields"),
             ("x", "expected a word and 5 numbers, found 1 fields"),
             ("x 1 2 3 " + 60 * "z" + " 5", "'z{37}...' is not a number"),
         ],

@@ -10,6 +10,7 @@ from slimvec.cli.tables import print_description
 from slimvec.files.atomic import checked_target
 from slimvec.methods import METHODS
 from slimvec.vectors import VectorFile, read_vectors
+from slimvec.vectors.faults import ON_ERROR
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +33,13 @@ def add_command(commands: Any) -> None:
         "--words", metavar="FILE", help="word list of .npy or safetensors, one per line (default: words.txt)"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
+    parser.add_argument("--encoding", metavar="NAME", default="utf-8", help="of the words of text and .bin files")
+    parser.add_argument(
+        "--on-error",
+        choices=ON_ERROR,
+        default="raise",
+        help="skip leaves out rows that cannot be read, with a warning (default: %(default)s)",
+    )
     _add_method(parser)
     parser.set_defaults(run=run)
 
@@ -108,7 +116,8 @@ def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
 def open_rows(options: argparse.Namespace, progress: Progress) -> Any:
     """Return the vectors to compress: they stay in their file, unless they come in parts or in a pipe, read once."""
+    given = {"limit": options.limit, "encoding": options.encoding, "on_error": options.on_error}
     if options.words is None and Path(options.input).is_file():
-        return VectorFile(options.input, limit=options.limit)
+        return VectorFile(options.input, **given)
     source = options.input if options.words is None else (options.input, options.words)
-    return read_vectors(source, limit=options.limit, progress=progress)
+    return read_vectors(source, progress=progress, **given)

@@ -18,13 +18,14 @@ from slimvec.vectors import lines
 from slimvec.vectors.fasttext import FASTTEXT_MAGIC, load_fasttext
 from slimvec.vectors.mapped import NPY_MAGIC, Loaded, load_npy, load_safetensors
 from slimvec.vectors.opening import Opened, open_window
-from slimvec.vectors.readers import Reader, RecordReader, TextReader
+from slimvec.vectors.readers import Reader, RecordReader, TextReader, Tolerant
 from slimvec.vectors.writers import write_binary, write_npy, write_text
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from slimvec.vectors.faults import Faults
     from slimvec.vectors.window import Window
     from slimvec.vocabulary import Vocabulary
 
@@ -74,11 +75,16 @@ class Format:
     write: Write = _unwritten
     suffix: str | None = None
 
-    def start(self, window: Window, limit: int | None, threads: int | None) -> Reader:
+    def start(self, window: Window, limit: int | None, threads: int | None, faults: Faults) -> Reader:
         """Return the reader of a file that has just been opened."""
         if not window.peek(SAMPLE_BYTES).strip():
             raise FormatError("the file is empty")
-        return self.reader(window, limit, as_threads(threads))
+        reader = self.reader(window, limit, as_threads(threads))
+        if isinstance(reader, Tolerant):
+            reader.tolerate(faults)
+        elif faults.recodes:
+            raise ValueError(f"encoding={faults.encoding!r} does not fit {self.title}, whose words are in UTF-8")
+        return reader
 
 
 def recognise(path: str | os.PathLike[str]) -> Format | None:
@@ -110,7 +116,9 @@ def written_format(suffix: str) -> Format:
     return next((row for row in FORMATS if row.suffix == suffix), WORD2VEC)
 
 
-def choose_format(opened: Opened, path: Path, format: str | None, apart: bool = False) -> Format:
+def choose_format(
+    opened: Opened, path: Path, format: str | None, apart: bool = False, encoding: str = "utf-8"
+) -> Format:
     """Return the format to open a file in: the one asked for, or what its first bytes say.
 
     What they do not say is found out by trying: as an ``.npy`` file if its words are ``apart``, and otherwise as text.
@@ -123,6 +131,8 @@ def choose_format(opened: Opened, path: Path, format: str | None, apart: bool = 
     found = found or GLOVE
     if found.load is not None and not opened.plain:
         raise ValueError(f"{path} is {found.title} in a pipe or compressed; expected an ordinary file, to be mapped")
+    if found.load is not None and encoding != "utf-8":
+        raise ValueError(f"encoding={encoding!r} does not fit {path}: the words of {found.title} are in UTF-8")
     return found
 
 
@@ -156,12 +166,14 @@ def _header_size(window: Window) -> int:
 
 def _is_word2vec(window: Window) -> bool:
     header, rest = _first_line(window)
-    return lines.parse_header(header) is not None and lines.looks_like_text(rest)
+    found = lines.parse_header(header)
+    return found is not None and lines.looks_like_text(rest, found[1])
 
 
 def _is_word2vec_binary(window: Window) -> bool:
     header, rest = _first_line(window)
-    return lines.parse_header(header) is not None and not lines.looks_like_text(rest)
+    found = lines.parse_header(header)
+    return found is not None and not lines.looks_like_text(rest, found[1])
 
 
 def _is_glove(window: Window) -> bool:

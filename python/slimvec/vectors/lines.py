@@ -6,6 +6,7 @@ be explained.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,16 @@ if TYPE_CHECKING:
 LINES_TO_GUESS_WIDTH = 10
 MAX_DIGITS = 12  # of a number in a header
 MAX_DIM = 1 << 20
+MANY_NUMBERS = 8  # in one word: another line's, not a part of a name
+
+_DECIMAL = re.compile(rb"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?")  # not an integer, as names hold them
+_INTEGER = re.compile(rb"[-+]?\d+")
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NO_WORDS = (
+    "there are numbers alone, and no words: use the array, np.loadtxt(path), or save it by np.save as an .npy file "
+    "with words.txt beside it, one word per line"
+)
 
 
 def parse_header(line: bytes) -> tuple[int, int] | None:
@@ -31,12 +40,12 @@ def parse_header(line: bytes) -> tuple[int, int] | None:
     return int(fields[0]), int(fields[1])
 
 
-def looks_like_text(rest: bytes) -> bool:
+def looks_like_text(rest: bytes, dim: int) -> bool:
     """Tell whether what follows a header begins with a text line, rather than with a word and raw floats.
 
     Half of its numbers being readable is enough: damaged ones are then reported as such, with their line.
     """
-    fields = rest.partition(b"\n")[0].split()[1:]
+    fields = rest.partition(b"\n")[0].split()[1:][-dim:]
     return 2 * sum(map(_is_number, fields)) >= max(len(fields), 1)
 
 
@@ -54,13 +63,28 @@ def read_header(line: bytes) -> tuple[int, int]:
 
 
 def check_header(dim: int, lines: list[bytes]) -> None:
-    """Refuse a header with too small a dimension: the numbers left over would be taken for parts of words.
+    """Refuse a header that the lines belie: numbers left over would be taken for parts of words, and words be lost.
 
-    One word may well end in a number ("at 5"); all of the first ones do not.
+    The header wins over names that end in numbers ("item 7"), unless all end in what a row is made of ("a 0.25").
     """
+    if len(lines) > 1 and all(len(line.split()) == dim for line in lines):
+        raise FormatError(f"line 2: expected a word and {dim} numbers, found {dim} fields; {NO_WORDS}")
     widths = {_numbers_at_end(line) for line in lines}
-    if len(lines) > 2 and len(widths) == 1 and min(widths) > dim:
+    left_over = len(lines) > 2 and len(widths) == 1 and min(widths) > dim
+    if left_over and all(_DECIMAL.fullmatch(line.split()[-dim - 1]) for line in lines):
         raise FormatError(f"line 1: the header says {dim} dimensions, but the lines have {min(widths)} numbers")
+
+
+def check_words(lines: list[bytes]) -> None:
+    """Refuse lines of numbers alone, of which the first would be taken for words.
+
+    Words may well be numbers, but not all of the first ones such as 0.25, and not the same ones among integers.
+    """
+    fields = [line.split() for line in lines]
+    first = [some[0] for some in fields]
+    alike = len(set(first)) < len(first) and all(_INTEGER.fullmatch(field) for some in fields for field in some)
+    if fields and (alike or all(map(_DECIMAL.fullmatch, first))):
+        raise FormatError(f"line 1: expected a word before its numbers, found {_show(first[0])}; {NO_WORDS}")
 
 
 def stripped(line: bytes) -> bytes:
@@ -95,21 +119,51 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
-def parse_line(line: bytes, dim: int, number: int) -> tuple[str, NDArray[np.float32]]:
-    """Split the numbers off from the right: what is left is the word, spaces included."""
+def least_numbers(dim: int) -> int:
+    """Return how many numbers in a word tell that it is two lines in one."""
+    return min(max(dim, 2), MANY_NUMBERS)
+
+
+def looks_joined(word: bytes, dim: int) -> bool:
+    """Tell whether a word holds the numbers of a line before its own, whose end was lost: ``w4 0.1 0.2w5``."""
+    fields = word.split()[1:]
+    least = least_numbers(dim)
+    n_integers = sum(bool(_INTEGER.match(field)) for field in fields)
+    return sum(bool(_DECIMAL.match(field)) for field in fields) >= least or n_integers >= max(dim, 3)
+
+
+def joined_message(number: int, dim: int) -> str:
+    """Return what is wrong with a line that holds two."""
+    return f"line {number}: expected a word and {dim} numbers, found more numbers: two lines in one?"
+
+
+def parse_line(line: bytes, dim: int, number: int, encoding: str = "utf-8") -> tuple[str, NDArray[np.float32]]:
+    """Split the numbers off from the right: what is left is the word, spaces included.
+
+    Where nothing is left the word is blank: what stands before the numbers, but for one separator.
+    """
     fields: list[Any] = line.rsplit(None, dim)
+    if len(fields) == dim and line[:1].isspace():
+        fields.insert(0, line[: len(line) - len(line.lstrip()) - 1])
     if len(fields) != dim + 1:
         raise FormatError(f"line {number}: expected a word and {dim} numbers, found {len(fields)} fields")
     try:
-        word = fields[0].decode()
-    except UnicodeDecodeError as error:
-        raise FormatError(f"line {number}: the word is not UTF-8 ({error})") from None
+        word = fields[0].decode(encoding)
+    except UnicodeError as error:
+        raise FormatError(f"line {number}: the word is not {as_title(encoding)} ({error})") from None
     with np.errstate(over="ignore"):  # becomes infinity, reported below
         row = np.array([_parse_number(field, number) for field in fields[1:]], np.float64).astype(np.float32)
     if not np.isfinite(row).all():
         bad = fields[1 + int(np.argmin(np.isfinite(row)))]
         raise FormatError(f"line {number}: {_show(bad)} is not a finite float32 number")
+    if looks_joined(fields[0], dim):
+        raise FormatError(joined_message(number, dim))
     return word, row
+
+
+def as_title(encoding: str) -> str:
+    """Return an encoding's name for messages."""
+    return encoding.upper() if encoding.startswith("utf") else encoding
 
 
 def _parse_number(field: bytes, number: int) -> float:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from slimvec import _core
 from slimvec.errors import FormatError
+from slimvec.vectors.faults import Faults
 from slimvec.vectors.lines import (
     BYTE_ORDER_MARK,
     LINES_TO_GUESS_WIDTH,
+    as_title,
     check_header,
+    check_words,
     guess_width,
+    joined_message,
     parse_line,
     read_header,
     stripped,
 )
+from slimvec.vectors.odd_words import joined, recoded, without
+from slimvec.vectors.repeated import keep_new
+from slimvec.vectors.word_list import Words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,6 +66,29 @@ class Reader(Protocol):
         """Read the next rows into ``rows (m, dim)``: some of them, and none only at the end."""
 
 
+@runtime_checkable
+class Tolerant(Protocol):
+    """A reader that can leave out rows, and read words in other encodings."""
+
+    def tolerate(self, faults: Faults, /) -> None:
+        """Take what cannot be read as ``faults`` says."""
+
+
+def _nothing() -> Read:
+    return Read(0, np.empty(0, np.uint8), np.zeros(1, np.int64))
+
+
+def _one(word: bytes) -> Read:
+    return Read(1, *Words.of([word]))
+
+
+def _left(read: Read, rows: NDArray[np.float32], bad: dict[int, str]) -> Read:
+    """Return what was read without the rows that cannot be, moving the others to the front."""
+    kept = np.ones(read.n_rows, bool)
+    kept[list(bad)] = False
+    return Read(keep_new(rows[: read.n_rows], kept), *without(Words(read.text, read.offsets), kept))
+
+
 class TextReader:
     """A word and its numbers on each line, with a header line (word2vec, fastText) or without (GloVe).
 
@@ -86,9 +116,12 @@ class TextReader:
     def __init__(self, window: Window, has_header: bool, limit: int | None, n_threads: int) -> None:
         self._window = window
         self._n_threads = n_threads
+        self._faults = Faults()
+        self._limit = limit
         self._done = 0
         self._line = 1  # number of the next one
         self._blank = 0  # number of the first blank one
+        self._n_blank = 0  # places with blank lines, left out
         if window.peek(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
             window.skip(len(BYTE_ORDER_MARK))
         self._promised: int | None = None
@@ -98,10 +131,17 @@ class TextReader:
         head = [line for line in map(stripped, window.peek_lines(LINES_TO_GUESS_WIDTH)) if line]
         if self._promised is None:
             self.dim = guess_width(head)
+            check_words(head)
         else:
             check_header(self.dim, head)
         counts = [count for count in (limit, self._promised) if count is not None]
         self.n_rows = min(counts, default=None)
+
+    def tolerate(self, faults: Faults) -> None:
+        """Take what cannot be read as ``faults`` says; rows are then as many as there are, not as were promised."""
+        self._faults = faults
+        if faults.skips:
+            self.n_rows = self._limit
 
     def read(self, rows: NDArray[np.float32]) -> Read:
         """Read the next rows into ``rows (m, dim)``: some of them, and none only at the end."""
@@ -112,43 +152,67 @@ class TextReader:
             )
             self._window.skip(consumed)
             self._line += n
-            self._done += n
-            if n:
-                return Read(n, text, offsets)
-            explained = self._explain(rows)
-            if explained is not None:
-                return explained
+            read = self._look_over(Read(n, text, offsets), rows) if n else self._explain(rows)
+            if read.n_rows:
+                self._done += read.n_rows
+                return read
         self._check_end()
-        return Read(0, np.empty(0, np.uint8), np.zeros(1, np.int64))
+        return _nothing()
 
-    def _explain(self, rows: NDArray[np.float32]) -> Read | None:
+    def _look_over(self, read: Read, rows: NDArray[np.float32]) -> Read:
+        """Return what the compiled reader read, without lines that are two in one, its words in UTF-8."""
+        words, bad = Words(read.text, read.offsets), {}
+        first = self._line - read.n_rows
+        two_in_one = joined(words, self.dim)
+        if self._faults.recodes:
+            words, wrong = recoded(words, self._faults.encoding)
+            bad = {i: f"line {first + i}: {message}" for i, message in wrong.items()}
+        bad.update({i: joined_message(first + i, self.dim) for i in two_in_one})
+        for i in sorted(bad):
+            self._faults.refuse(first + i, bad[i])
+        read = Read(read.n_rows, *words)
+        return _left(read, rows, bad) if bad else read
+
+    def _explain(self, rows: NDArray[np.float32]) -> Read:
         """Take the one line that the compiled reader refused: blank, wrong, or with a number such as 1e-400."""
         line = stripped(self._window.line())
         number = self._line
         self._line += 1
         if not line:
             self._blank = self._blank or number
-            return None
+            return _nothing()
         if self._blank:
-            raise FormatError(f"line {self._blank}: blank, with more lines after it")
-        word, row = parse_line(line, self.dim, number)
+            self._faults.refuse(self._blank, f"line {self._blank}: blank, with more lines after it")
+            self._blank = 0
+            self._n_blank += 1
+        try:
+            word, row = parse_line(line, self.dim, number, self._faults.encoding)
+        except FormatError as error:
+            self._faults.refuse(number, str(error))
+            return _nothing()
         rows[0] = row
-        self._done += 1
-        text = np.frombuffer(word.encode(), np.uint8)
-        return Read(1, text, np.array([0, len(text)]))
+        return _one(word.encode())
 
     def _check_end(self) -> None:
         """Raise FormatError if the header promised more rows than there are, or fewer."""
         promised = self._promised
+        if self._faults.skips:
+            n_lines = self._done + self._faults.n_rows - self._n_blank
+            if promised not in {None, n_lines} and (self.n_rows is None or self._done < self.n_rows):
+                self._faults.miscounted(f"the header promised {promised} words, but there are {n_lines}")
+            self._faults.check_any(self._done)
+            return
         if promised is None or self.n_rows is None:
             return
         if self._done < self.n_rows:
-            raise FormatError(f"the header promised {promised} words, but the file ends after {self._done}: truncated")
+            message = f"the header promised {promised} words, but the file ends after {self._done}: truncated"
+            self._faults.miscounted(message, f", and so does limit={self._done}" if self._done else "")
         while self._done == promised and (line := self._window.line()):
             if stripped(line):
                 if self._blank:
                     raise FormatError(f"line {self._blank}: blank, with more lines after it")
-                raise FormatError(f"line {self._line}: the header promised {promised} words, but there are more")
+                message = f"line {self._line}: the header promised {promised} words, but there are more"
+                self._faults.miscounted(message)
             self._blank = self._blank or self._line
             self._line += 1
 
@@ -166,8 +230,8 @@ class RecordReader:
     Attributes
     ----------
     dim : int
-    n_rows : int
-        How many there will be.
+    n_rows : int or None
+        How many there will be, at most.
 
     Raises
     ------
@@ -180,38 +244,103 @@ class RecordReader:
         header = window.peek(MAX_HEADER_BYTES).partition(b"\n")[0]
         self._promised, self.dim = read_header(header)
         window.skip(len(header) + 1)
-        self.n_rows = self._promised if limit is None else min(limit, self._promised)
+        self._limit = limit
+        self.n_rows: int | None = self._promised if limit is None else min(limit, self._promised)
+        self._faults = Faults()
         self._done = 0
+        self._ended = False  # before the end of the file: what follows is no record
+
+    def tolerate(self, faults: Faults) -> None:
+        """Take what cannot be read as ``faults`` says; rows are then as many as there are, not as were promised."""
+        self._faults = faults
+        if faults.skips:
+            self.n_rows = self._limit
 
     def read(self, rows: NDArray[np.float32]) -> Read:
         """Read the next rows into ``rows (m, dim)``: some of them, and none only at the end."""
-        wanted = min(len(rows), self.n_rows - self._done)
-        while wanted:
+        wanted = len(rows) if self.n_rows is None else min(len(rows), self.n_rows - self._done)
+        while wanted and not self._is_over():
             n, consumed, text, offsets = _core.parse_records(self._window.view(), self.dim, rows[:wanted])
             self._window.skip(consumed)
-            self._done += n
-            if n:
-                return Read(n, text, offsets)
-            self._explain()
-        if self.n_rows == self._promised and self._window.peek(64).strip():
-            raise FormatError(f"the header promised {self._promised} words, but there are more bytes after them")
-        return Read(0, np.empty(0, np.uint8), np.zeros(1, np.int64))
+            read = self._look_over(Read(n, text, offsets), rows) if n else self._explain(rows)
+            if read.n_rows:
+                self._done += read.n_rows
+                return read
+        self._check_end()
+        return _nothing()
 
-    def _explain(self) -> None:
-        """Read on, or say what is wrong with the record that the compiled reader refused."""
-        place = f"word {self._done + 1} of {self._promised}"
-        raw = self._window.peek(len(self._window))
-        word, space, numbers = raw.lstrip(b"\n").partition(b" ")
+    def _seen(self) -> int:
+        return self._done + self._faults.n_rows
+
+    def _is_over(self) -> bool:
+        """Tell whether there are no more records; where a header's promise holds, it tells."""
+        return self._ended or (self._faults.skips and not self._window.peek(64).strip())
+
+    def _look_over(self, read: Read, rows: NDArray[np.float32]) -> Read:
+        """Return what the compiled reader read, its words in UTF-8."""
+        if not self._faults.recodes:
+            return read
+        words, wrong = recoded(Words(read.text, read.offsets), self._faults.encoding)
+        first = self._seen() + 1
+        for i, message in wrong.items():
+            self._faults.refuse(first + i, f"word {first + i} of {self._promised}: {message}")
+        read = Read(read.n_rows, *words)
+        return _left(read, rows, wrong) if wrong else read
+
+    def _explain(self, rows: NDArray[np.float32]) -> Read:
+        """Read on, or take the one record that the compiled reader refused, or say what is wrong with it."""
+        number = self._seen() + 1
+        raw = self._window.peek(min(len(self._window), 2 * MAX_WORD_BYTES + 4 * self.dim))
+        record = raw.lstrip(b"\n")
+        self._window.skip(len(raw) - len(record))
+        if raw and not record:
+            return _nothing()
+        word, space, numbers = record.partition(b" ")
+        row = np.frombuffer(numbers[: 4 * self.dim], np.uint8)
+        whole = len(row) == 4 * self.dim
         if len(word) > MAX_WORD_BYTES:
-            raise FormatError(f"{place}: no space within {MAX_WORD_BYTES} bytes: not word2vec binary")
-        try:
-            word.decode()
-        except UnicodeDecodeError as error:
-            if space:
-                raise FormatError(f"{place}: not UTF-8 ({error})") from None
-        row = numbers[: 4 * self.dim]
-        if len(row) == 4 * self.dim and not np.isfinite(np.frombuffer(row, "<f4")).all():
-            raise FormatError(f"word {self._done + 1} ({word.decode()!r}): NaN or infinity among its numbers")
+            return self._no_record(number)
+        spelt, wrong = self._decoded(word, number) if space else ("", "")
+        if whole and not wrong and not np.isfinite(row.view("<f4")).all():
+            wrong = f"word {number} ({spelt!r}): NaN or infinity among its numbers"
+        if wrong and (whole or not self._faults.skips):
+            self._faults.refuse(number, wrong)
+        if whole:
+            self._window.skip(len(word) + 1 + len(row))
+            if wrong:
+                return _nothing()
+            rows[0] = row.view("<f4")
+            return _one(spelt.encode())
         if not self._window.more():
             where = " within its numbers" if space else ""
-            raise FormatError(f"{place}: the file ends{where}: truncated")
+            limit = f", and so does limit={self._done}" if self._done else ""
+            self._faults.miscounted(f"word {number} of {self._promised}: the file ends{where}: truncated", limit)
+            self._ended = True
+        return _nothing()
+
+    def _decoded(self, word: bytes, number: int) -> tuple[str, str]:
+        """Return a word, and what is wrong with it."""
+        try:
+            return word.decode(self._faults.encoding), ""
+        except UnicodeError as error:
+            return "", f"word {number} of {self._promised}: not {as_title(self._faults.encoding)} ({error})"
+
+    def _no_record(self, number: int) -> Read:
+        """Stop at what is no record: raise FormatError, unless all that was promised came before."""
+        if not self._faults.skips or number <= self._promised:
+            place = f"word {number} of {self._promised}"
+            raise FormatError(f"{place}: no space within {MAX_WORD_BYTES} bytes: not word2vec binary")
+        self._ended = True
+        return _nothing()
+
+    def _check_end(self) -> None:
+        """Raise FormatError if the header promised more rows than there are, or fewer."""
+        promise = f"the header promised {self._promised} words, but there are"
+        if not self._faults.skips:
+            if self.n_rows == self._promised and self._window.peek(64).strip():
+                self._faults.miscounted(f"{promise} more bytes after them")
+            return
+        limited = self.n_rows is not None and self._done >= self.n_rows
+        if not limited and (self._ended or self._seen() != self._promised):
+            self._faults.miscounted(f"{promise} {self._seen()}{', and a part of one' if self._ended else ''}")
+        self._faults.check_any(self._done)

@@ -12,6 +12,7 @@ import numpy as np
 from slimvec.errors import FormatError, naming
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_integer
+from slimvec.vectors.faults import Faults
 from slimvec.vectors.formats import choose_format, format_named
 from slimvec.vectors.opening import open_window
 from slimvec.vectors.repeated import keep_new, warn_of_repeated
@@ -42,6 +43,8 @@ def read_vectors(
     progress: Progress = ignore,
     *,
     threads: int | None = None,
+    encoding: str = "utf-8",
+    on_error: str = "raise",
 ) -> Vectors:
     r"""Read an embedding file.
 
@@ -63,6 +66,12 @@ def read_vectors(
         ``progress(stage, done, total)``, in bytes of the file.
     threads : int, optional
         Of text files: parse on at most this many threads; by default on as many as the process may use.
+    encoding : str, optional
+        Of the words in text and word2vec binary files, such as ``"latin-1"``; one in which ASCII is as it is.
+    on_error : {"raise", "skip"}, optional
+        Of text and word2vec binary files: ``"skip"`` leaves out rows that cannot be read (a word that is cut within a
+        character or otherwise not in the encoding, a wrong number of fields, a bad number, NaN or infinity, two lines
+        in one), takes as many as there are where the header promised another number, and warns.
 
     Returns
     -------
@@ -74,14 +83,16 @@ def read_vectors(
     ------
     FormatError
         If the content is damaged: a bad number, NaN or infinity (in a mapped file only compressing finds those), a
-        wrong count, a truncated file, text that is not UTF-8. The message names the file and the line.
+        wrong count, a truncated file, text that is not UTF-8, numbers without words. The message names the file and
+        the line. If ``on_error="skip"`` left nothing.
     OSError
         If the file does not exist or may not be read.
 
     Warns
     -----
     UserWarning
-        If words appear more than once: the first one is kept. If subword buckets are left out.
+        If words appear more than once: the first one is kept. If subword buckets are left out. With
+        ``on_error="skip"``, if rows are left out: how many, and the first line or word numbers.
 
     Examples
     --------
@@ -94,11 +105,14 @@ def read_vectors(
     array([0.25, 2.  ], dtype=float32)
     """
     limit = check_options(format, limit)
+    faults = Faults(on_error, encoding)
     if isinstance(path, tuple) and len(path) != 2:
         raise ValueError(f"path has {len(path)} parts; expected a pair (file of rows, word list)")
     kind = format
     place, *lists = (Path(os.fsdecode(part)) for part in (path if isinstance(path, tuple) else (path,)))
     if not lists and place.is_dir():
+        if faults.recodes:
+            raise ValueError(f"encoding={encoding!r} does not fit {place}: the words of a folder are in UTF-8")
         if is_token_folder(place) and format in {None, "safetensors"}:
             tokens, matrix = load_token_folder(place)
             return Vectors(tokens[:limit], matrix[:limit])
@@ -106,9 +120,9 @@ def read_vectors(
             raise ValueError(f"format={format!r} does not fit {place}: a folder holds rows and words apart")
         place, kind = place / "vectors.npy", "npy"
     with open_window(place, progress) as opened:
-        row = choose_format(opened, place, kind, apart=bool(lists))
+        row = choose_format(opened, place, kind, bool(lists), faults.encoding)
         if row.load is None:
-            return _read_all(row.start(opened.window, limit, threads), opened.report, place)
+            return _read_all(row.start(opened.window, limit, threads, faults), opened.report, place, faults)
     rows = load_rows(row.load, place, *lists, limit=limit)
     if not isinstance(rows, Vectors):
         raise FileNotFoundError(
@@ -125,7 +139,7 @@ def check_options(format: str | None, limit: int | None) -> int | None:
     return None if limit is None else as_integer(limit, "limit", 1)
 
 
-def _read_all(reader: Reader, report: ByteReport, path: Path) -> Vectors:
+def _read_all(reader: Reader, report: ByteReport, path: Path, faults: Faults) -> Vectors:
     builder = VocabularyBuilder()
     rows = np.empty((ROWS_AT_ONCE, reader.dim), np.float32)
     filled = 0
@@ -139,6 +153,7 @@ def _read_all(reader: Reader, report: ByteReport, path: Path) -> Vectors:
         report()
     report()
     rows.resize((filled, reader.dim), refcheck=False)
+    faults.warn(os.fsdecode(path))
     warn_of_repeated(builder, os.fsdecode(path))
     return Vectors(builder.finish(), rows)
 

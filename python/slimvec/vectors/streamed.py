@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from slimvec.vectors.faults import Faults
     from slimvec.vectors.formats import Format
     from slimvec.vectors.opening import ByteReport
     from slimvec.vectors.readers import Reader
@@ -38,27 +39,30 @@ class StreamedRows:
     limit : int, optional
         Rows to read at most.
     threads : int, optional
+    faults : Faults
+        What becomes of rows that cannot be read.
     """
 
     sequential = True
 
-    def __init__(self, path: Path, row: Format, limit: int | None, threads: int | None) -> None:
+    def __init__(self, path: Path, row: Format, limit: int | None, threads: int | None, faults: Faults) -> None:
         self.path = path
         self.vocabulary: Vocabulary | None = None
         self._options = row, limit, threads
+        self._faults = faults
         self._dim: int | None = None
         self._seen: tuple[object, ...] | None = None
 
     @contextmanager
-    def _open(self, progress: Progress) -> Iterator[tuple[Reader, ByteReport]]:
+    def _open(self, progress: Progress, faults: Faults) -> Iterator[tuple[Reader, ByteReport]]:
         row, limit, threads = self._options
         with open_window(self.path, progress) as opened:
-            yield row.start(opened.window, limit, threads), opened.report
+            yield row.start(opened.window, limit, threads, faults), opened.report
 
     @property
     def dim(self) -> int:
         if self._dim is None:
-            with self._open(ignore) as (reader, _):
+            with self._open(ignore, self._faults.fresh()) as (reader, _):
                 self._dim = reader.dim
         return self._dim
 
@@ -76,7 +80,8 @@ class StreamedRows:
         """Read the file once; OSError if it is not what it was in an earlier pass."""
         builder = VocabularyBuilder()
         checksum = 0
-        with self._open(progress) as (reader, report):
+        faults = self._faults.fresh()
+        with self._open(progress, faults) as (reader, report):
             identity = report.identity()
             self._compare(identity)
             for block in _blocks(reader, builder, report):
@@ -90,6 +95,7 @@ class StreamedRows:
         if self.vocabulary is None:
             self._seen = *identity, checksum, builder.checksum()
             self.vocabulary = builder.finish()
+            faults.warn(os.fsdecode(self.path))
             warn_of_repeated(builder, os.fsdecode(self.path))
 
     def _compare(self, identity: tuple[int, ...], *checksums: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.progress import Progress, ignore
+from slimvec.vectors.faults import Faults
 from slimvec.vectors.formats import choose_format
 from slimvec.vectors.opening import open_window
 from slimvec.vectors.reading import Source, check_options, load_rows
@@ -34,7 +35,7 @@ class VectorFile:
     path : str or path
         A file in any format of :func:`read_vectors`, but no pipe and no folder. An array (``.npy``, safetensors) may
         come without ``words.txt`` beside it: its rows then have no words.
-    format, limit, threads
+    format, limit, threads, encoding, on_error
         See :func:`read_vectors`.
 
     Attributes
@@ -63,17 +64,25 @@ class VectorFile:
     """
 
     def __init__(
-        self, path: Source, format: str | None = None, limit: int | None = None, *, threads: int | None = None
+        self,
+        path: Source,
+        format: str | None = None,
+        limit: int | None = None,
+        *,
+        threads: int | None = None,
+        encoding: str = "utf-8",
+        on_error: str = "raise",
     ) -> None:
         limit = check_options(format, limit)
+        faults = Faults(on_error, encoding)
         self.path = Path(os.fsdecode(path))
         self.path.stat()  # a missing file is said to be missing
         if not self.path.is_file():
             raise ValueError(f"{self.path} is no ordinary file; use sv.read_vectors(path)")
         with open_window(self.path) as opened:
-            row = choose_format(opened, self.path, format)
+            row = choose_format(opened, self.path, format, encoding=faults.encoding)
         if row.load is None:
-            self._rows: Rows = StreamedRows(self.path, row, limit, threads)
+            self._rows: Rows = StreamedRows(self.path, row, limit, threads, faults)
         else:
             self._rows = load_rows(row.load, self.path, limit=limit)
         self.matrix: NDArray[Any] | None = getattr(self._rows, "matrix", None)
@@ -148,6 +157,6 @@ class VectorFile:
         Warns
         -----
         UserWarning
-            In the first pass, if words appear more than once.
+            In the first pass, if words appear more than once, or rows are left out.
         """
         return self._rows.blocks(progress)

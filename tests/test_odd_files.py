@@ -1,0 +1,297 @@
+"""Files with a row that is odd: no row is lost or taken for another in silence, and no file is lost for one row."""
+
+from __future__ import annotations
+
+import gzip
+
+import numpy as np
+import pytest
+
+import slimvec as sv
+from slimvec.cli import main
+from slimvec.vectors.faults import Faults
+
+MATRIX = np.random.default_rng(0).standard_normal((12, 4)).astype(np.float32)
+WORDS = [f"w{i}" for i in range(12)]
+
+
+def line(word, row, separator=" "):
+    return separator.join([word, *(repr(float(x)) for x in row)])
+
+
+def lines(words=WORDS, matrix=MATRIX):
+    return [line(word, row) for word, row in zip(words, matrix, strict=True)]
+
+
+def write(path, text, encoding="utf-8"):
+    path.write_bytes("".join(f"{one}\n" for one in text).encode(encoding))
+    return path
+
+
+def write_binary(path, words, matrix, promised=None):
+    records = [word + b" " + row.tobytes() + b"\n" for word, row in zip(words, matrix, strict=True)]
+    path.write_bytes(f"{promised or len(words)} {matrix.shape[1]}\n".encode() + b"".join(records))
+    return path
+
+
+def check(path, words, matrix, warning=None, **options):
+    """Both ways of reading give these rows, and warn as they should, once."""
+    for streamed in (False, True):
+        with pytest.warns(UserWarning, match=warning) if warning else pytest.warns() as caught:
+            if streamed:
+                file = sv.VectorFile(path, **options)
+                rows = np.concatenate(list(file.blocks()))
+                assert sum(map(len, file.blocks())) == len(rows)  # a second pass is as the first, and tells nothing
+                read = sv.Vectors(file.vocabulary, rows)
+            else:
+                read = sv.read_vectors(path, **options)
+        assert len(caught) == 1
+        assert list(read) == list(words)
+        assert np.array_equal(read.matrix, matrix)
+
+
+class TestNumbersWithoutWords:
+    @pytest.mark.parametrize("form", ["%.6f", "%.18e", "%8.3f"])
+    @pytest.mark.parametrize("delimiter", [" ", "\t"])
+    @pytest.mark.parametrize("n", [1, 2, 12])
+    def test_they_are_refused_with_the_remedy(self, tmp_path, form, delimiter, n):
+        np.savetxt(tmp_path / "m.tsv", MATRIX[:n], fmt=form, delimiter=delimiter)
+        for read in (sv.read_vectors, lambda path: len(sv.VectorFile(path))):
+            with pytest.raises(sv.FormatError, match=r"m\.tsv: line 1: .*no words: .*np\.loadtxt.*words\.txt"):
+                read(tmp_path / "m.tsv")
+
+    def test_integers(self, tmp_path):
+        np.savetxt(tmp_path / "m.txt", np.sign(MATRIX), fmt="%d")
+        with pytest.raises(sv.FormatError, match="no words"):
+            sv.read_vectors(tmp_path / "m.txt")
+
+    @pytest.mark.parametrize("form", ["%.6f", "%8.3f"])
+    def test_under_a_header(self, tmp_path, form):
+        np.savetxt(tmp_path / "m.txt", MATRIX, fmt=form, header="12 4", comments="")
+        with pytest.raises(sv.FormatError, match="line 2: expected a word and 4 numbers, found 4 fields; .*no words"):
+            sv.read_vectors(tmp_path / "m.txt")
+
+    def test_words_may_be_numbers(self, tmp_path):
+        for words in (["0", "1", "2"], ["0.5", "1.5", "x"], ["1", "0.25", "2"]):
+            read = sv.read_vectors(write(tmp_path / "v.txt", lines(words, MATRIX[:3])))
+            assert list(read) == words
+            assert np.array_equal(read.matrix, MATRIX[:3])
+
+
+class TestTwoLinesInOne:
+    @pytest.mark.parametrize("header", [True, False])
+    @pytest.mark.parametrize("glue", ["", " ", "\t"])
+    @pytest.mark.parametrize("at", [0, 4, 10])
+    def test_they_are_named_or_left_out(self, tmp_path, header, glue, at):
+        text = lines()
+        text[at : at + 2] = [text[at] + glue + text[at + 1]]
+        path = write(tmp_path / "v.txt", (["11 4"] if header else []) + text)
+        number = at + 1 + header
+        with pytest.raises(sv.FormatError, match=f"line {number}: .*two lines in one.*on_error=.skip."):
+            sv.read_vectors(path)
+        kept = [i for i in range(12) if i not in {at, at + 1}]
+        check(path, np.array(WORDS)[kept], MATRIX[kept], rf"1 rows .*\(line {number}\)", on_error="skip")
+
+    def test_wide_rows_that_break_off(self, tmp_path):
+        wide = np.random.default_rng(0).standard_normal((200, 300)).astype(np.float32)
+        text = lines([f"w{i}" for i in range(200)], wide)
+        text[150:152] = [text[150][:400] + text[151]]
+        with pytest.raises(sv.FormatError, match="line 151: .*two lines in one"):
+            sv.read_vectors(write(tmp_path / "v.txt", text))
+
+    def test_words_with_numbers_in_them_are_words(self, tmp_path):
+        words = ["at 5 pm", "1 2 3", "from 1.5 to 2", ". . . . .", "v 1.0 x 2.0 y 3.0"]
+        read = sv.read_vectors(write(tmp_path / "v.txt", ["5 4", *lines(words, MATRIX[:5])]))
+        assert list(read) == words
+
+
+class TestNamesThatEndInNumbers:
+    @pytest.mark.parametrize("dim", [1, 2, 4, 50])
+    @pytest.mark.parametrize("form", ["item {}", "a long name of {}", "3 x {}"])
+    def test_the_header_wins(self, tmp_path, form, dim):
+        words = [form.format(i) for i in range(20)]
+        matrix = np.random.default_rng(0).standard_normal((20, dim)).astype(np.float32)
+        path = write(tmp_path / "v.txt", [f"20 {dim}", *lines(words, matrix)])
+        read = sv.read_vectors(path)
+        assert list(read) == words
+        assert np.array_equal(read.matrix, matrix)
+
+
+class TestBlankWords:
+    @pytest.mark.parametrize("header", [True, False])
+    @pytest.mark.parametrize("word", ["", " ", "  ", "\t"])
+    @pytest.mark.parametrize("at", [0, 3, 11])
+    def test_they_are_words(self, tmp_path, header, word, at):
+        words = [*WORDS[:at], word, *WORDS[at + 1 :]]
+        read = sv.read_vectors(write(tmp_path / "v.txt", (["12 4"] if header else []) + lines(words)))
+        assert list(read) == words
+        assert np.array_equal(read.matrix, MATRIX)
+
+
+class TestCounts:
+    @pytest.mark.parametrize("n", [11, 13])
+    @pytest.mark.parametrize("binary", [True, False])
+    def test_more_or_fewer_than_promised(self, tmp_path, n, binary):
+        if binary:
+            path = write_binary(tmp_path / "v", [word.encode() for word in WORDS], MATRIX, n)
+        else:
+            path = write(tmp_path / "v", [f"{n} 4", *lines()])
+        with pytest.raises(sv.FormatError, match=r"promised|truncated.*on_error=.skip."):
+            sv.read_vectors(path)
+        check(path, WORDS, MATRIX, f"the header promised {n} words, but there are 12; what", on_error="skip")
+        assert len(sv.read_vectors(path, limit=5, on_error="skip")) == 5
+
+    def test_a_file_that_breaks_off(self, tmp_path):
+        path = write_binary(tmp_path / "v", [word.encode() for word in WORDS], MATRIX)
+        path.write_bytes(path.read_bytes()[:-7])
+        with pytest.raises(
+            sv.FormatError, match="word 12 of 12: the file ends within its numbers: truncated.*limit=11"
+        ):
+            sv.read_vectors(path)
+        check(path, WORDS[:11], MATRIX[:11], "promised 12 words, but there are 11, and a part of one", on_error="skip")
+
+    def test_what_follows_binary_rows_is_no_row(self, tmp_path):
+        path = write_binary(tmp_path / "v", [word.encode() for word in WORDS], MATRIX)
+        path.write_bytes(path.read_bytes() + b"x" * 30_000)
+        check(path, WORDS, MATRIX, "promised 12 words, but there are 12, and a part of one", on_error="skip")
+
+    def test_good_files_warn_of_nothing(self, tmp_path):
+        binary = write_binary(tmp_path / "b", [word.encode() for word in WORDS], MATRIX)
+        for path in (binary, write(tmp_path / "v", ["12 4", *lines()]), write(tmp_path / "w", lines())):
+            for limit in (None, 3, 12, 50):
+                read = sv.read_vectors(path, limit=limit, on_error="skip")
+                assert list(read) == WORDS[:limit]
+
+
+class TestSkipping:
+    BAD = ("x 1 2 abc 4", "x 1 2 nan 4", "x 1 2 3", "x 1 2 1e39 4", "", "x", "1 2 3 4")
+
+    @pytest.mark.parametrize("header", [True, False])
+    @pytest.mark.parametrize("bad", BAD)
+    def test_a_bad_line(self, tmp_path, header, bad):
+        text = lines()
+        text[7:7] = [bad]
+        path = write(tmp_path / "v.txt", ([f"{12 + bool(bad)} 4"] if header else []) + text)
+        with pytest.raises(sv.FormatError, match=f"line {8 + header}: .*; on_error=.skip."):
+            sv.read_vectors(path)
+        warning = rf"v\.txt: 1 rows cannot be read and are left out \(line {8 + header}\): line {8 + header}: "
+        check(path, WORDS, MATRIX, warning, on_error="skip")
+
+    def test_many(self, tmp_path):
+        text = [one for good in lines() for one in (good, *self.BAD)]
+        with pytest.warns(UserWarning, match=r"84 rows .*\(line 2, 3, 4, 5, 6, \.\.\.\): line 2: 'abc' is not"):
+            read = sv.read_vectors(write(tmp_path / "v.txt", text), on_error="skip")
+        assert list(read) == WORDS
+        assert np.array_equal(read.matrix, MATRIX)
+
+    def test_limit_counts_rows_that_are_kept(self, tmp_path):
+        path = write(tmp_path / "v.txt", [self.BAD[0], *lines()])
+        with pytest.warns(UserWarning, match="1 rows"):
+            assert list(sv.read_vectors(path, limit=3, on_error="skip")) == WORDS[:3]
+
+    def test_nothing_left(self, tmp_path):
+        path = write(tmp_path / "v.txt", ["2 4", "a 1 2 3 x", "b 1 2 3 y"])
+        with pytest.raises(sv.FormatError, match=r"v\.txt: no row of it can be read: line 2: 'x' is not a number"):
+            sv.read_vectors(path, on_error="skip")
+
+    @pytest.mark.parametrize("compressed", [True, False])
+    def test_binary_words_that_are_cut(self, tmp_path, compressed):
+        words = [word.encode() for word in WORDS]
+        words[3], words[8] = "река".encode()[:-1], b"\xff" * 100
+        path = write_binary(tmp_path / "v.bin", words, MATRIX)
+        if compressed:
+            path.write_bytes(gzip.compress(path.read_bytes()))
+        with pytest.raises(sv.FormatError, match="word 4 of 12: not UTF-8 .*on_error=.skip."):
+            sv.read_vectors(path)
+        kept = [i for i in range(12) if i not in {3, 8}]
+        warning = r"2 rows .*\(word 4, 9\): word 4 of 12: not UTF-8"
+        check(path, np.array(WORDS)[kept], MATRIX[kept], warning, on_error="skip")
+
+    def test_binary_rows_that_are_not_finite(self, tmp_path):
+        matrix = MATRIX.copy()
+        matrix[0, 0], matrix[11, 3] = np.nan, np.inf
+        path = write_binary(tmp_path / "v.bin", [word.encode() for word in WORDS], matrix)
+        check(path, WORDS[1:11], MATRIX[1:11], r"\(word 1, 12\): word 1 \('w0'\): NaN", on_error="skip")
+
+    def test_many_blocks(self, tmp_path):
+        """Bad rows beside the edges of blocks and of threads' parts."""
+        n = 10_000
+        matrix = np.random.default_rng(1).standard_normal((n, 3)).astype(np.float32)
+        bad = [0, 1, 999, 1000, 4095, 4096, 4097, n - 1]
+        text = [f"w{i} nan 1 2" if i in bad else line(f"w{i}", row) for i, row in enumerate(matrix)]
+        path = write(tmp_path / "v.txt", [f"{n} 3", *text])
+        kept = np.setdiff1d(np.arange(n), bad)
+        check(path, [f"w{i}" for i in kept], matrix[kept], "8 rows cannot be read", on_error="skip")
+
+    def test_the_command_line(self, tmp_path, capsys):
+        text = lines()
+        text[5] = "x 1 2 abc 4"
+        path, out = write(tmp_path / "v.txt", text), tmp_path / "t"
+        assert main(["compress", str(path), "-o", str(out)]) == 2
+        assert "line 6: 'abc' is not a number" in (error := capsys.readouterr().err)
+        assert "--on-error skip" in error
+        assert main(["compress", str(path), "-o", str(out), "--on-error", "skip", "--remove", "0"]) == 0
+        assert capsys.readouterr().err.count("slimvec: warning: ") == 1
+        assert sv.open(out).words == (*WORDS[:5], *WORDS[6:])
+
+
+class TestEncodings:
+    LATIN = ("größe", "naïve", "Ã©", "cat", "new york", "été 5", "a", "b", "c", "d", "e", "f")
+
+    @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ISO-8859-1"])
+    @pytest.mark.parametrize("binary", [True, False])
+    def test_words_are_decoded(self, tmp_path, encoding, binary, recwarn):
+        words = [word.replace(" ", "_") for word in self.LATIN] if binary else self.LATIN
+        if binary:
+            path = write_binary(tmp_path / "v", [word.encode(encoding) for word in words], MATRIX)
+        else:
+            path = write(tmp_path / "v", ["12 4", *lines(words)], encoding)
+        with pytest.raises(sv.FormatError, match="not UTF-8 .*encoding="):
+            sv.read_vectors(path)
+        file = sv.VectorFile(path, encoding=encoding)
+        rows = np.concatenate(list(file.blocks()))
+        for read in (sv.read_vectors(path, encoding=encoding), sv.Vectors(file.vocabulary, rows)):
+            assert list(read) == list(words)  # "Ã©" is two letters, though its bytes are a UTF-8 one
+            assert np.array_equal(read.matrix, MATRIX)
+        assert not recwarn
+
+    def test_many_bytes_to_a_letter(self, tmp_path):
+        words = ["日本", "東京", "cat"]
+        path = write(tmp_path / "v", lines(words, MATRIX[:3]), "gbk")
+        assert list(sv.read_vectors(path, encoding="gbk")) == words
+
+    def test_words_that_are_not_in_it(self, tmp_path):
+        path = write_binary(tmp_path / "v", [b"a", b"\x81", b"c"], MATRIX[:3])
+        with pytest.raises(sv.FormatError, match="word 2 of 3: not cp1252"):
+            sv.read_vectors(path, encoding="cp1252")
+        check(path, ["a", "c"], MATRIX[[0, 2]], r"\(word 2\)", encoding="cp1252", on_error="skip")
+        path.write_bytes(b"a 1 2\n\x81 3 4\n\xc2\x81 5 6\nd 7 8\n")
+        with pytest.raises(sv.FormatError, match="line 2: the word is not cp1252"):
+            sv.read_vectors(path, encoding="cp1252")
+        check(path, ["a", "d"], np.float32([[1, 2], [7, 8]]), r"\(line 2, 3\)", encoding="cp1252", on_error="skip")
+
+    def test_the_command_line(self, tmp_path):
+        path = write(tmp_path / "v", lines(self.LATIN), "latin-1")
+        arguments = ["compress", str(path), "-o", str(tmp_path / "t"), "--remove", "0"]
+        assert main(arguments) == 2
+        assert main([*arguments, "--encoding", "latin-1"]) == 0
+        assert sv.open(tmp_path / "t").words == self.LATIN
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-7", "cp037", "rot13", "klingon", "a\0b"])
+    def test_refused(self, tmp_path, encoding):
+        path = write(tmp_path / "v", lines())
+        for read in (sv.read_vectors, sv.VectorFile):
+            with pytest.raises(ValueError, match="encoding="):
+                read(path, encoding=encoding)
+
+    def test_where_words_are_in_utf8_anyway(self, tmp_path):
+        sv.write_vectors(tmp_path / "vectors.npy", WORDS, MATRIX)
+        for source in (tmp_path, tmp_path / "vectors.npy", (tmp_path / "vectors.npy", tmp_path / "words.txt")):
+            with pytest.raises(ValueError, match="encoding='(latin-1|iso8859-1)' does not fit"):
+                sv.read_vectors(source, encoding="latin-1")
+            assert len(sv.read_vectors(source, encoding="UTF8", on_error="skip")) == 12
+
+    def test_names_of_the_same(self):
+        assert Faults(encoding="utf_8_sig").encoding == Faults(encoding="UTF8").encoding == "utf-8"
+        with pytest.raises(ValueError, match="on_error='ignore'; expected one of raise, skip"):
+            Faults("ignore")

@@ -14,6 +14,7 @@ from slimvec.cli import main
 
 WORDS = ["cat", "größe", "at 5", "☃", "\u00a0x"]
 NAMES = ["v.txt", "v.bin", "v.npy"]
+BLANKS_ARE_TOLD = "ignore:.* words hold blanks, such as:UserWarning"
 
 
 def floats(n, d):
@@ -21,11 +22,12 @@ def floats(n, d):
     return np.where(np.isfinite(bits), bits, np.float32(-0.0))  # every kind of number, tiny ones too
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.filterwarnings(BLANKS_ARE_TOLD)
+@pytest.mark.parametrize("name", [*NAMES, "v.txt.gz", "v.bin.gz", "v.gz"])
 @pytest.mark.parametrize("n", [1, 5, 5000])
 def test_it_is_read_again(tmp_path, name, n):
     words = WORDS[:n] if n <= 5 else [f"w{i}" for i in range(n)]
-    if name == "v.bin":
+    if "bin" in name:
         words = [word.replace(" ", "_") for word in words]
     matrix = floats(n, 7)
     sv.write_vectors(tmp_path / name, words, matrix)
@@ -34,6 +36,7 @@ def test_it_is_read_again(tmp_path, name, n):
     assert np.array_equal(read.matrix.view(np.uint32), matrix.view(np.uint32))
 
 
+@pytest.mark.filterwarnings(BLANKS_ARE_TOLD)
 @settings(max_examples=100, deadline=None)
 @given(
     words=st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=5, unique=True), name=st.sampled_from(NAMES)

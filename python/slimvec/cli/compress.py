@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from slimvec.cli.bars import Bars
 from slimvec.cli.tables import print_description
-from slimvec.files.atomic import checked_target
+from slimvec.files.atomic import table_target
 from slimvec.methods import METHODS
 from slimvec.vectors import VectorFile, read_vectors
 from slimvec.vectors.faults import ON_ERROR
@@ -73,7 +73,7 @@ def directions(text: str) -> int | str:
 
 def run(options: argparse.Namespace) -> None:
     """Compress a file."""
-    output = checked_target(options.output)  # better said now than after an hour
+    output = table_target(options.output)  # better said now than after an hour
     if output.exists() and Path(options.input).exists() and output.samefile(options.input):
         raise ValueError(f"-o {options.output} is the input itself; choose another name")
     method, arguments = make_method(options)

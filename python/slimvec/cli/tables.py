@@ -43,8 +43,10 @@ def add_commands(commands: Any) -> None:
         "--output",
         metavar="FILE",
         required=True,
-        help="word2vec text; word2vec binary if it ends in .bin; an array and words.txt beside it if in .npy",
+        help="word2vec text; word2vec binary if it ends in .bin (both also .gz, .zst); an array and words.txt beside "
+        "it if in .npy",
     )
+    export.add_argument("--blanks", metavar="X", help="write X, such as _, for blanks in words: others read no blanks")
     export.add_argument(
         "--original", action="store_true", help="codes with factors: estimates of the vectors that they were made from"
     )
@@ -106,5 +108,5 @@ def _export(options: argparse.Namespace) -> None:
     width = table.lookup(np.arange(0), original=options.original).shape[1]
     blocks = (table.lookup(rows, original=options.original) for _, rows in row_blocks(np.arange(len(table))))
     with Bars() as progress:
-        write_blocks(output, table.vocabulary, blocks, (len(table), width), None, progress)
+        write_blocks(output, table.vocabulary, blocks, (len(table), width), None, progress, options.blanks)
     print(f"{options.output}: {len(table):,} x {width}")

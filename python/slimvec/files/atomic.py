@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
 
+PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")  # what the names of compressed files end in
+
 
 class NamedFile:
     """An unbuffered file whose errors tell its name: the system says that a disk is full, not which."""
@@ -74,6 +76,16 @@ def checked_target(path: str | os.PathLike[str]) -> Path:
         raise IsADirectoryError(f"{target} is a directory; expected the name of a file")
     if target.exists() and not target.is_file():
         raise FileExistsError(f"{target} is no ordinary file; it is not replaced")
+    return target
+
+
+def table_target(path: str | os.PathLike[str]) -> Path:
+    """Return :func:`checked_target` of a table, which is never compressed, as it is mapped; ValueError if named so."""
+    target = checked_target(path)
+    if target.suffix.lower() in PACKED:
+        raise ValueError(
+            f"{target.name} is the name of a compressed file; tables are mapped: leave out {target.suffix}"
+        )
     return target
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.files.atomic import checked_target, replacing
+from slimvec.files.atomic import replacing, table_target
 from slimvec.files.safetensors import TABLE_FORMAT, Entry, header, padding
 from slimvec.files.table_file import FORMAT_VERSION
 
@@ -28,7 +28,7 @@ def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: 
     """Write a table file atomically: beside its place, flushed to disk, then renamed."""
     entries = [Entry.of(name, tensor) for name, tensor in tensors.items()]
     start = header(_metadata(facts, entries), entries)
-    with replacing(checked_target(path)) as file:
+    with replacing(table_target(path)) as file:
         file.write(start)
         for tensor in tensors.values():
             file.write(np.ascontiguousarray(tensor).data)
@@ -38,7 +38,7 @@ def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: 
 @contextmanager
 def table_writer(path: str | os.PathLike[str]) -> Iterator[TableWriter]:
     """Open a table file for writing; it appears under its name only when the block ends well."""
-    target = checked_target(path)
+    target = table_target(path)
     with replacing(target) as file:
         file.write(bytes(STREAM_HEADER_BYTES))
         writer = TableWriter(file)

@@ -6,7 +6,7 @@ Whoever wants to know what a file is asks :func:`recognise`; a new format is a n
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,14 +27,13 @@ if TYPE_CHECKING:
 
     from slimvec.vectors.faults import Faults
     from slimvec.vectors.window import Window
-    from slimvec.vocabulary import Vocabulary
 
 SAMPLE_BYTES = 1 << 16  # of text, looked at to recognise it
 TABLE_START = b'{"__metadata__":{"format":"slimvec"'  # as slimvec writes it; other programs may write it again
 
 Load = Callable[[Path], Loaded]
 OpenReader = Callable[["Window", "int | None", int], Reader]
-Write = Callable[[Path, "Vocabulary | None", "Iterator[NDArray[np.float32]]", "tuple[int, int]"], None]
+Write = Callable[[Path, "Iterable[str] | None", "Iterator[NDArray[np.float32]]", "tuple[int, int]"], None]
 
 
 def _unread(*_: Any) -> Any:
@@ -65,6 +64,8 @@ class Format:
         ``write(path, words, blocks, shape)`` writes words, if there are any, and float32 rows that come in blocks.
     suffix : str, optional
         Names that end in it are written in this format.
+    packs : bool
+        Whether ``write`` compresses what has the name of a compressed file.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Format:
     reader: OpenReader = _unread
     write: Write = _unwritten
     suffix: str | None = None
+    packs: bool = False
 
     def start(self, window: Window, limit: int | None, threads: int | None, faults: Faults) -> Reader:
         """Return the reader of a file that has just been opened."""
@@ -215,8 +217,17 @@ WORD2VEC_BINARY = Format(
     reader=_records,
     write=write_binary,
     suffix=".bin",
+    packs=True,
 )
-WORD2VEC = Format("word2vec", "word2vec text", _is_word2vec, reader=_with_header, write=write_text, suffix=".txt")
+WORD2VEC = Format(
+    "word2vec",
+    "word2vec text",
+    _is_word2vec,
+    reader=_with_header,
+    write=write_text,
+    suffix=".txt",
+    packs=True,
+)
 FASTTEXT = Format("fasttext", "fastText text", lambda _: False, reader=_with_header)  # another name of word2vec text
 GLOVE = Format("glove", "GloVe text", _is_glove, reader=_without_header)
 

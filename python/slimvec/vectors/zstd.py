@@ -1,4 +1,4 @@
-"""Decompressing Zstandard: by Python itself from 3.14 on, before by the package ``zstandard``."""
+"""Zstandard: by Python itself from 3.14 on, before by the package ``zstandard``."""
 
 from __future__ import annotations
 
@@ -69,3 +69,14 @@ def _decompressor() -> tuple[Any, Any]:
     with needs("the package zstandard", "zstd"):
         import zstandard
     return zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError
+
+
+def zstd_packer() -> Any:
+    """Return what compresses one frame; ImportError, naming the extra, if nothing here can."""
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+
+        return zstd.ZstdCompressor()
+    with needs("the package zstandard", "zstd"):
+        import zstandard
+    return zstandard.ZstdCompressor().compressobj()

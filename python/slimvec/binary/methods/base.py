@@ -10,7 +10,7 @@ from slimvec.binary.builder import TableBuilder
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.table import BinaryTable
 from slimvec.estimator import VectorEstimator
-from slimvec.files.atomic import checked_target
+from slimvec.files.atomic import table_target
 from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
 from slimvec.vectors.rows import as_rows
@@ -163,7 +163,7 @@ class BinaryEstimator(VectorEstimator):
         if factors and not self._orthogonal:
             raise ValueError(f"factors=True: the projection of {type(self).__name__} {NOT_ORTHOGONAL}")
         if output is not None:
-            checked_target(output)
+            table_target(output)
 
     def _encoder(self) -> Encoder:
         self._require_fitted("projection_")

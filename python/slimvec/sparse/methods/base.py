@@ -8,7 +8,7 @@ import numpy as np
 
 from slimvec.blocks import row_blocks
 from slimvec.estimator import VectorEstimator
-from slimvec.files.atomic import checked_target
+from slimvec.files.atomic import table_target
 from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.parts import SparseParts
@@ -87,7 +87,7 @@ class SparseEstimator(VectorEstimator):
             If the output cannot be written.
         """
         if output is not None:
-            checked_target(output)  # better said now than after an hour
+            table_target(output)  # better said now than after an hour
         rows = as_rows(vectors, "vectors")
         self.fit(rows, progress=progress, **fit_arguments)
         return self._table(self.transform_, rows.vocabulary, dtype, output)
@@ -127,7 +127,7 @@ class SparseEstimator(VectorEstimator):
         """
         self._require_fitted("transform_")
         if output is not None:
-            checked_target(output)
+            table_target(output)
         rows = as_rows(source, "vectors", self.n_features_in_)
         held = MatrixRows(whole(rows, progress))
         transform = self.transform_ if checksum(held) == self._seen else self._code(held.matrix, progress)

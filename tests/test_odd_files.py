@@ -6,6 +6,8 @@ import gzip
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import slimvec as sv
 from slimvec.cli import main
@@ -233,6 +235,41 @@ class TestSkipping:
         assert main(["compress", str(path), "-o", str(out), "--on-error", "skip", "--remove", "0"]) == 0
         assert capsys.readouterr().err.count("slimvec: warning: ") == 1
         assert sv.open(out).words == (*WORDS[:5], *WORDS[6:])
+
+    def test_newlines_before_a_bad_record(self, tmp_path):
+        good = b"a " + MATRIX[0].tobytes()
+        (tmp_path / "v").write_bytes(b"2 4\n" + good + b"\n" * 50_000 + b"\xff " + MATRIX[1].tobytes())
+        with pytest.warns(UserWarning, match=r"v: 1 rows .*\(word 2\): word 2 of 2: not UTF-8[^;]*$"):
+            assert list(sv.read_vectors(tmp_path / "v", "word2vec-binary", on_error="skip")) == ["a"]
+
+    @pytest.mark.filterwarnings("ignore::UserWarning")
+    @settings(max_examples=150, deadline=None)
+    @given(
+        at=st.integers(4, 300),
+        change=st.binary(max_size=30),
+        cut=st.integers(0, 40),
+        binary=st.booleans(),
+        encoding=st.sampled_from(["utf-8", "latin-1", "cp1252"]),
+    )
+    def test_whatever_is_damaged(self, tmp_path_factory, at, change, cut, binary, encoding):
+        """Rows before the damage stay as they were, and those after it come back, unless it shifts them all."""
+        path = tmp_path_factory.mktemp("w") / "v"
+        if binary:
+            raw = write_binary(path, [word.encode() for word in WORDS], MATRIX).read_bytes()
+        else:
+            raw = write(path, ["12 4", *lines()]).read_bytes()
+        path.write_bytes(raw[:at] + change + raw[at + cut :])
+        kind = "word2vec-binary" if binary else "word2vec"
+        whole = raw[4 : max(at, 5) - 1]
+        n_before = len(whole) // 19 - 1 if binary else whole.count(b"\n") - 1
+        try:
+            read = sv.read_vectors(path, kind, on_error="skip", encoding=encoding)
+        except sv.FormatError:
+            return
+        for i in range(max(n_before, 0)):
+            assert np.array_equal(read[WORDS[i]], MATRIX[i])
+        if not binary and cut == 0 and at < len(raw):
+            assert np.array_equal(read["w11"], MATRIX[11]) or at > raw.rindex(b"w11") - 2
 
 
 class TestEncodings:

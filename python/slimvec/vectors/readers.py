@@ -274,7 +274,11 @@ class RecordReader:
 
     def _is_over(self) -> bool:
         """Tell whether there are no more records; where a header's promise holds, it tells."""
-        return self._ended or (self._faults.skips and not self._window.peek(64).strip())
+        if self._ended or not self._faults.skips:
+            return self._ended
+        while self._window.peek(64) == b"\n" * 64:
+            self._window.skip(64)
+        return not self._window.peek(64).strip()
 
     def _look_over(self, read: Read, rows: NDArray[np.float32]) -> Read:
         """Return what the compiled reader read, its words in UTF-8."""
@@ -292,8 +296,8 @@ class RecordReader:
         number = self._seen() + 1
         raw = self._window.peek(min(len(self._window), 2 * MAX_WORD_BYTES + 4 * self.dim))
         record = raw.lstrip(b"\n")
-        self._window.skip(len(raw) - len(record))
-        if raw and not record:
+        if len(record) < len(raw):
+            self._window.skip(len(raw) - len(record))
             return _nothing()
         word, space, numbers = record.partition(b" ")
         row = np.frombuffer(numbers[: 4 * self.dim], np.uint8)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from slimvec.blas import one_thread
 from slimvec.progress import Progress, ignore
 from slimvec.vectors.rows import as_training_rows
 
@@ -116,7 +117,8 @@ class VectorEstimator(Estimator):
         """Run ``_fit`` on a copy, and take over what it has learnt when it is done."""
         rows = as_training_rows(X)
         draft = copy(self)
-        draft._fit(rows, progress, **extra)
+        with one_thread():
+            draft._fit(rows, progress, **extra)
         draft._finish(rows)
         vars(self).update(vars(draft))
         return self

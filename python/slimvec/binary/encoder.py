@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import pack
+from slimvec.blas import product
 from slimvec.validation import check_finite
 from slimvec.vectors.rows import as_rows
 
@@ -35,7 +36,7 @@ class Encoder:
     def project(self, block: NDArray[Any]) -> NDArray[np.float32]:
         """Return (x - mean)ᵀ projection for each row x of a block, ``(m, n_bits)`` float32."""
         centred = np.subtract(block, self.mean, dtype=np.result_type(block, np.float32), order="C")
-        projected: NDArray[np.float32] = centred.astype(np.float32, copy=False) @ self.projection
+        projected: NDArray[np.float32] = product(centred.astype(np.float32, copy=False), self.projection)
         return projected
 
     def reconstruct(self, values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.blas import one_thread
 from slimvec.binary.builder import TableBuilder
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.table import BinaryTable
@@ -102,6 +103,7 @@ class BinaryEstimator(VectorEstimator):
         rows = as_rows(vectors, "vectors")
         return self.fit(rows, progress=progress).to_table(rows, factors=factors, output=output, progress=progress)
 
+    @one_thread()
     def to_table(
         self,
         source: Rows | ArrayLike,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 
+from slimvec.blas import one_thread
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.methods.base import BinaryEstimator
 from slimvec.binary.training.accumulators import RowSums, sample_keys, sampled_rows
@@ -221,6 +222,7 @@ class IIQ(BinaryEstimator):
         project = partial(_project, MatrixRows(sums.sample()), None)
         return self._learn(sums.moments, project, self._settings(sums.n_columns), generator, progress)
 
+    @one_thread()
     def _learn(
         self,
         moments: Moments,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from slimvec.blas import gram
 from slimvec.validation import check_finite
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ SAFE_SQUARES = (1e-25, 1e30)  # largest sum of squares of a column that float32 
 class Moments:
     """Count, sum and second moments of the rows seen so far.
 
-    Blocks are multiplied in their own precision (float16 and float32 as float32, float64 as float64) and added up in
+    Parts of blocks are multiplied in their own precision (float16 and float32 as float32, float64 as float64) and added up in
     float64. Rows are taken relative to the rounded mean of the first block, so that a mean that is large against the
     spread costs no digits.
 
@@ -55,10 +56,10 @@ class Moments:
                 self._shift = rows.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
             rows -= self._shift.astype(rows.dtype)
             total = rows.sum(axis=0, dtype=np.float64)
-            products = rows.T @ rows
+            products = gram(rows)
             if not SAFE_SQUARES[0] < products.diagonal().max() < SAFE_SQUARES[1]:
                 rows = rows.astype(np.float64)
-                products = rows.T @ rows
+                products = gram(rows)
         if not (np.isfinite(total).all() and np.isfinite(products).all()):
             check_finite(block, "X", self.count)
             raise ValueError("X holds values too large to square; divide it by a constant first")

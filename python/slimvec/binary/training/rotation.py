@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slimvec.blocks import row_blocks
+from slimvec.blas import in_order, one_thread, row_parts
 from slimvec.progress import Progress, ignore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-BLOCK_ROWS = 2048  # a block of 300 float32 columns is 2.4 MB: it stays in cache between the two products
 
 _SIGN_BIT = np.uint32(0x80000000)
 _PLUS_ONE = np.uint32(0x3F800000)  # the bits of 1.0
@@ -38,15 +36,21 @@ class SignCorrelation:
         self._products = np.zeros(rotation.shape)
 
     def update(self, block: NDArray[np.float32]) -> SignCorrelation:
-        """Add rows of Y, ``(m, r)``."""
+        """Add rows of Y, ``(m, r)``: parts of them stay in cache between the two products."""
+        with one_thread():
+            for products in in_order(lambda part: self._correlate(block[part]), row_parts(len(block))):
+                self._products += products
+        return self
+
+    def _correlate(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
         signs = block @ self._rotation
         # sgn in place, as bits: keep the sign, put 1.0 behind it. A product that is zero is +0.0 (BLAS sums start
         # from +0.0), so sgn(0) = +1.
         bits = signs.view(np.uint32)
         np.bitwise_and(bits, _SIGN_BIT, out=bits)
         np.bitwise_or(bits, _PLUS_ONE, out=bits)
-        self._products += block.T @ signs
-        return self
+        products: NDArray[np.float32] = block.T @ signs
+        return products
 
     def merge(self, other: SignCorrelation) -> SignCorrelation:
         """Add the rows that ``other`` has seen."""
@@ -59,8 +63,9 @@ class SignCorrelation:
         With M = PΣQᵀ the maximum is at W = PQᵀ (orthogonal Procrustes), where tr(WᵀM) = tr Σ. Eigenvectors of MMᵀ
         would take less time but square the spread of Σ, which sentence embeddings (MiniLM) make too wide for that.
         """
-        p, sigma, qt = np.linalg.svd(self._products, full_matrices=False)
-        return (p @ qt).astype(np.float32), float(sigma.sum())
+        with one_thread():
+            p, sigma, qt = np.linalg.svd(self._products, full_matrices=False)
+            return (p @ qt).astype(np.float32), float(sigma.sum())
 
 
 def learn_rotation(
@@ -87,13 +92,10 @@ def learn_rotation(
         ‖YW‖² = ‖Y‖², ⟨B, YW⟩ = tr(WᵀM).
     """
     n_entries = len(projected) * rotation.shape[1]
-    energy = sum(float(np.vdot(block, block)) for _, block in row_blocks(projected, BLOCK_ROWS))
+    energy = sum(float(np.vdot(projected[part], projected[part])) for part in row_parts(len(projected)))
     losses = np.empty(n_iter)
     for iteration in range(n_iter):
-        correlation = SignCorrelation(rotation)
-        for _, block in row_blocks(projected, BLOCK_ROWS):
-            correlation.update(block)
-        rotation, trace = correlation.finalize()
+        rotation, trace = SignCorrelation(rotation).update(projected).finalize()
         losses[iteration] = 1.0 + (energy - 2.0 * trace) / n_entries
         progress("learning rotation", iteration + 1, n_iter)
     return rotation, losses

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.blas import product
 from slimvec.errors import needs
 from slimvec.sparse.methods.base import CodingEstimator
 from slimvec.sparse.solvers.atoms import Atoms, as_float32
@@ -15,6 +17,8 @@ from slimvec.sparse.solvers.running import sparse
 from slimvec.validation import as_generator, as_integer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from slimvec.progress import Progress
@@ -96,8 +100,8 @@ class CompositionalCodes(CodingEstimator):
         m, n = self.n_codebooks, len(rows)
         columns = np.empty((n, m), np.int64)
         for first, block in Atoms.given(self.anchors_).blocks(rows):
-            hidden = np.tanh(block @ first_weights + first_bias)
-            scores = (hidden @ second_weights + second_bias).reshape(len(block), m, -1)  # log softplus is monotone
+            hidden = np.tanh(product(block, first_weights) + first_bias)
+            scores = (product(hidden, second_weights) + second_bias).reshape(len(block), m, -1)  # log softplus is monotone
             columns[first : first + len(block)] = scores.argmax(axis=2) + np.arange(m) * scores.shape[2]
         ones = np.ones(n * m, np.float32)
         return sparse().csr_array((ones, columns.ravel(), np.arange(n + 1) * m), shape=(n, len(self.anchors_)))
@@ -142,18 +146,30 @@ def _train(
     noise = torch.Generator().manual_seed(int(generator.integers(2**62)))
     data: Any = torch.from_numpy(rows)
     losses = np.empty(n_epochs)
-    for epoch in range(n_epochs):
-        total = 0.0
-        for batch in data[torch.randperm(len(rows), generator=noise)].split(batch_size):
-            loss = _loss(torch, batch, weights, m, noise)
-            adam.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(weights, CLIP)
-            adam.step()
-            total += float(loss.detach()) * len(batch)
-        losses[epoch] = total / len(rows)
-        progress("learning codes", epoch + 1, n_epochs)
+    with _one_torch_thread(torch):
+        for epoch in range(n_epochs):
+            total = 0.0
+            for batch in data[torch.randperm(len(rows), generator=noise)].split(batch_size):
+                loss = _loss(torch, batch, weights, m, noise)
+                adam.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(weights, CLIP)
+                adam.step()
+                total += float(loss.detach()) * len(batch)
+            losses[epoch] = total / len(rows)
+            progress("learning codes", epoch + 1, n_epochs)
     return [values.detach().numpy() for values in weights], losses
+
+
+@contextmanager
+def _one_torch_thread(torch: Any) -> Iterator[None]:
+    """Hold torch to one thread, for what :mod:`slimvec.blas` says of BLAS; batches are small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _loss(torch: Any, batch: Any, weights: list[Any], m: int, noise: Any) -> Any:

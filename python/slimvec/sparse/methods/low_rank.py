@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.blas import gram, product
 from slimvec.sparse.methods.base import CodingEstimator
 from slimvec.sparse.solvers.atoms import Atoms, float32_blocks
 from slimvec.sparse.solvers.running import sparse
@@ -66,7 +67,7 @@ class LowRank(CodingEstimator):
         rank = as_integer(self.rank, "rank", 1, d, why=f": the vectors have {d} dimensions")
         squares = np.zeros((d, d))
         for first, block in float32_blocks(rows):
-            squares += block.T.astype(np.float64) @ block
+            squares += gram(block.astype(np.float64))
             progress("finding directions", first + len(block), len(rows))
         directions = np.linalg.eigh(squares)[1][:, ::-1][:, :rank].T
         largest = directions[np.arange(rank), np.abs(directions).argmax(axis=1)]
@@ -77,6 +78,6 @@ class LowRank(CodingEstimator):
         n, rank = len(rows), len(self.anchors_)
         values = np.empty((n, rank), np.float32)
         for first, block in Atoms.given(self.anchors_).blocks(rows):
-            values[first : first + len(block)] = block @ self.anchors_.T
+            values[first : first + len(block)] = product(block, self.anchors_.T)
         columns = np.tile(np.arange(rank, dtype=np.int32), n)
         return sparse().csr_array((values.ravel(), columns, np.arange(n + 1) * rank), shape=(n, rank))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.blas import product
 from slimvec.blocks import BLOCK_ROWS, row_blocks
 from slimvec.validation import as_integer, as_matrix, check_finite
 
@@ -44,7 +45,7 @@ class Atoms:
         """Return anchors as they are."""
         rows = as_anchors(anchors, name)
         with np.errstate(over="ignore"):  # reported just below
-            gram = rows @ rows.T
+            gram = product(rows, rows.T)
         if not np.isfinite(gram).all():
             raise ValueError(f"{name} holds values too large to square in float32; divide by a constant first")
         return cls(rows, np.ones(len(rows)), gram)
@@ -53,7 +54,7 @@ class Atoms:
     def unit(cls, anchors: ArrayLike, name: str = "anchors") -> Atoms:
         """Return anchors scaled to length 1: those that pursuit chooses from."""
         rows, lengths = to_unit(as_anchors(anchors, name))
-        return cls(rows, np.where(lengths > 0, lengths, 1.0), rows @ rows.T)
+        return cls(rows, np.where(lengths > 0, lengths, 1.0), product(rows, rows.T))
 
     @property
     def n_atoms(self) -> int:
@@ -68,7 +69,7 @@ class Atoms:
     def correlate(self, block: NDArray[np.float32], name: str = "X") -> NDArray[np.float32]:
         """Return the correlations C = X Aᵀ of a block, ``(m, k)``."""
         with np.errstate(over="ignore", invalid="ignore"):  # reported just below
-            correlations: NDArray[np.float32] = block @ self.rows.T
+            correlations: NDArray[np.float32] = product(block, self.rows.T)
         if not np.isfinite(correlations).all():
             raise ValueError(f"{name} holds values too large to multiply in float32; divide by a constant first")
         return correlations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.blas import product
 from slimvec.errors import needs
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.solvers.atoms import Atoms, to_unit
@@ -130,7 +131,7 @@ def pursue_blocks(
         width = int(most.max(initial=1))
         columns, values = np.zeros((m, width), np.int32), np.zeros((m, width), np.float32)
         gains, counts = np.zeros((m, width), np.float32), np.zeros(m, np.int64)
-        correlations = unit @ atoms.rows.T
+        correlations = product(unit, atoms.rows.T)
 
         def work(
             part: slice,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.blas import one_thread
 from slimvec.errors import needs
 from slimvec.progress import Progress, ignore
 
@@ -139,6 +140,7 @@ class TextModel:
             np.add(squares, gradient * gradient, out=squares)
             np.subtract(part, lr * gradient / np.sqrt(squares), out=part)
 
+    @one_thread()
     def train(
         self,
         bags: Bags,

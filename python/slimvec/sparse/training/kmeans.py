@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slimvec.blas import product
 from slimvec.blocks import row_blocks
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.training.anchors import kmeans_plus_plus
@@ -23,7 +24,7 @@ def nearest(
     for first, block in row_blocks(rows):
         part = slice(first, first + len(block))
         own = np.einsum("ij,ij->i", block, block, dtype=np.float64)
-        apart = own[:, None] + squares - 2.0 * (block @ centroids.T)
+        apart = own[:, None] + squares - 2.0 * product(block, centroids.T)
         best = np.sort(np.argpartition(apart, s - 1, axis=1)[:, :s], axis=1)
         found = np.take_along_axis(apart, best, axis=1)
         order = np.argsort(found, axis=1, kind="stable")

@@ -93,7 +93,7 @@ def _thread_calls() -> tuple[Any, Any] | None:
     import ctypes
 
     try:
-        library = ctypes.CDLL(np.linalg._umath_linalg.__file__)  # type: ignore[attr-defined]
+        library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
     except (AttributeError, OSError):
         return None
     found = ((getattr(library, get, None), getattr(library, put, None)) for get, put in THREAD_CALLS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,12 +13,24 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK_ROWS = 4096  # 300 float32 columns: 4.9 MB
+ORDINARY = (1e-6, 1e6)  # magnitudes whose squares float32 adds up with all its digits
 
 
 def row_blocks(rows: NDArray[Any], size: int = BLOCK_ROWS) -> Iterator[tuple[int, NDArray[Any]]]:
     """Yield (number of the first row, block of rows), in order."""
     for first in range(0, len(rows), size):
         yield first, rows[first : first + size]
+
+
+def scale_of(values: NDArray[Any]) -> float:
+    """Return the power of two below the largest magnitude, to divide by before squares and sums in float32.
+
+    It is 1 where that is ordinary, or zero: nothing then needs to be divided, or is rounded anew.
+    """
+    largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
+    if ORDINARY[0] <= largest <= ORDINARY[1] or not 0 < largest < math.inf:
+        return 1.0
+    return 2.0 ** (math.frexp(largest)[1] - 1)
 
 
 def even_blocks(blocks: Iterable[NDArray[Any]], size: int = BLOCK_ROWS) -> Iterator[NDArray[Any]]:

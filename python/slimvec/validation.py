@@ -11,6 +11,12 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MOST_BITS = MOST_ANCHORS = MOST_COLUMNS = (
+    1 << 16
+)  # of what is learnt: more is a mistake, better said before memory is taken
+MOST_STEPS = 1_000_000
+MOST_THREADS = 1 << 10  # asked for more, fewer do
+
 
 def as_matrix(values: Any, name: str, n_columns: int | None = None) -> NDArray[Any]:
     """Return ``values`` as a two-dimensional array of real numbers without copying big arrays or changing the dtype.
@@ -96,6 +102,23 @@ def as_integer(value: Any, name: str, minimum: int, maximum: int | None = None, 
     return number
 
 
+def as_steps(value: Any, name: str, minimum: int) -> int:
+    """Return how many rounds, iterations or epochs of learning there are to be; each leaves a number behind."""
+    return as_integer(value, name, minimum, MOST_STEPS)
+
+
+def as_bits(n_bits: Any, d: int) -> int:
+    """Return the bits of a code to learn: by default as many as the vectors have dimensions."""
+    return d if n_bits is None else as_integer(n_bits, "n_bits", 1, max(d, MOST_BITS))
+
+
+def as_anchor_count(n_anchors: Any, n_rows: int | None) -> int:
+    """Return how many anchors to choose from ``n_rows`` rows, or to make: products of all pairs of them are kept."""
+    if n_rows is not None:
+        as_integer(n_anchors, "n_anchors", 1, n_rows, why=f": there are {n_rows} rows")
+    return as_integer(n_anchors, "n_anchors", 1, MOST_ANCHORS)
+
+
 def as_count(k: Any, n: int, allowed: NDArray[np.bool_] | None = None) -> int:
     """Return how many of ``n`` things, or of those ``allowed``, are wanted: k, at least 1, or all of fewer."""
     return min(as_integer(k, "k", 1), n if allowed is None else int(np.count_nonzero(allowed)))
@@ -117,7 +140,7 @@ def as_generator(random_state: Any) -> np.random.Generator:
 def as_threads(threads: int | None) -> int:
     """Return the number of threads: that asked for, or the CPUs that this process may use."""
     if threads is not None:
-        return as_integer(threads, "threads", 1)
+        return min(as_integer(threads, "threads", 1), MOST_THREADS)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

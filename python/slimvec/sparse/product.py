@@ -12,7 +12,7 @@ from slimvec import _core, isa
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError, needs
 from slimvec.results import largest
-from slimvec.sparse.packed import pack_rows, packed_counts, unpack_rows
+from slimvec.sparse.packed import LARGEST_WEIGHT, pack_rows, packed_counts, unpack_rows
 from slimvec.validation import as_matrix, check_finite
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class Product:
         if matrix.size == 0:
             raise ValueError(f"anchors has shape {matrix.shape}; expected at least one row and one column")
         stored = _as_floats(matrix, number)
+        _check_digits(matrix, number, dtype, "anchors")
         check_finite(stored, "anchors", 0)
         csr = _as_csr(transform, len(stored))
         indptr, n_entries = csr.indptr, int(csr.indptr[-1])
@@ -97,6 +98,7 @@ class Product:
         if len(bad):
             row = int(np.searchsorted(indptr, bad[0], "right")) - 1
             raise ValueError(f"transform holds NaN, infinity or a value too large for {number} in row {row}")
+        _check_digits(csr.data[:n_entries], number, dtype, "transform", LARGEST_WEIGHT if is_packed else 1)
         if is_packed:
             offsets, packed = pack_rows(indptr, csr.indices[:n_entries], csr.data[:n_entries])
             return cls(stored, _as_offsets(offsets), packed, None)
@@ -263,6 +265,17 @@ def _as_floats(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
         raise TypeError(f"transform has dtype {values.dtype}; expected real numbers")
     with np.errstate(over="ignore", invalid="ignore"):  # reported by the caller
         return np.require(values, dtype, ["C", "A"])
+
+
+def _check_digits(values: NDArray[Any], number: np.dtype[Any], dtype: Any, name: str, steps: int = 1) -> None:
+    """Raise ValueError if a step of the largest value is too small for float16's digits: most others would become 0."""
+    if number == np.float16:
+        largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
+        if 0 < largest < steps * np.finfo(np.float16).tiny:
+            raise ValueError(
+                f"dtype={dtype!r}: {name} holds no value above {largest:.1e}, where float16 has few digits or none; "
+                "multiply the vectors by a constant first, or take dtype='float32'"
+            )
 
 
 def _as_csr(transform: Any, n_anchors: int) -> Any:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.blas import one_thread
 from slimvec.binary.builder import TableBuilder
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.table import BinaryTable
+from slimvec.blas import one_thread
 from slimvec.estimator import VectorEstimator
 from slimvec.files.atomic import table_target
 from slimvec.files.table_file import open_table

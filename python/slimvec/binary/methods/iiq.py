@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 import numpy as np
 
-from slimvec.blas import one_thread
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.methods.base import BinaryEstimator
 from slimvec.binary.training.accumulators import RowSums, sample_keys, sampled_rows
 from slimvec.binary.training.directions import common_directions, principal_directions
 from slimvec.binary.training.moments import Moments
 from slimvec.binary.training.rotation import learn_rotation, random_frame
+from slimvec.blas import one_thread
 from slimvec.blocks import even_blocks, row_blocks
 from slimvec.progress import Progress, ignore
-from slimvec.validation import as_generator, as_integer, as_matrix
+from slimvec.validation import as_bits, as_generator, as_integer, as_matrix, as_steps, check_finite
 from slimvec.vectors.rows import MatrixRows, reported
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ class IIQ(BinaryEstimator):
     Parameters
     ----------
     n_bits : int, optional
-        Bits per code, from 1 on; may exceed the dimension. By default the dimension d of the data: 32 times smaller
-        than float32.
+        Bits per code, from 1 to 65,536; may exceed the dimension. By default the dimension d of the data: 32 times
+        smaller than float32.
     n_remove : int or "auto"
         D, how many of the strongest directions to remove, below d. Removal brings similarities nearer to human
         judgement and further from the floats' own: on vectors with strong common directions the default of 1 gains
@@ -250,9 +250,9 @@ class IIQ(BinaryEstimator):
         """Return the parameters, checked, for vectors of d dimensions."""
         return _Settings(
             d,
-            d if self.n_bits is None else as_integer(self.n_bits, "n_bits", 1),
+            as_bits(self.n_bits, d),
             self._checked_n_remove(d),
-            as_integer(self.n_iter, "n_iter", 0),
+            as_steps(self.n_iter, "n_iter", 0),
             None if self.max_train_rows is None else as_integer(self.max_train_rows, "max_train_rows", 1),
         )
 
@@ -321,6 +321,8 @@ def _project(rows: Rows, sample: NDArray[np.intp] | None, encoder: Encoder) -> N
     projected = np.empty((n_picked, encoder.projection.shape[1]), np.float32)
     first = 0
     for block in blocks:
-        projected[first : first + len(block)] = encoder.project(block)
+        with np.errstate(over="ignore", invalid="ignore"):  # reported just below
+            projected[first : first + len(block)] = encoder.project(block)
+        check_finite(projected[first : first + len(block)], "the sample of X", first)
         first += len(block)
     return projected

@@ -10,7 +10,7 @@ import numpy as np
 
 from slimvec.binary.methods.base import BinaryEstimator
 from slimvec.blocks import even_blocks
-from slimvec.validation import as_generator, as_integer, check_finite
+from slimvec.validation import MOST_BITS, as_generator, as_integer, as_steps, check_finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,8 +97,8 @@ class NLB(BinaryEstimator):
 
     def _fit(self, rows: Rows, progress: Progress) -> None:
         n, d = len(rows), rows.dim
-        n_bits, size = as_integer(self.n_bits, "n_bits", 1), as_integer(self.batch_size, "batch_size", 1)
-        n_epochs = as_integer(self.n_epochs, "n_epochs", 1)
+        n_bits, size = as_integer(self.n_bits, "n_bits", 1, MOST_BITS), as_integer(self.batch_size, "batch_size", 1)
+        n_epochs = as_steps(self.n_epochs, "n_epochs", 1)
         rate, penalty_rate = _rate(self.learning_rate, "learning_rate"), _rate(self.penalty_rate, "penalty_rate")
         generator = as_generator(self.random_state)
         weights, bias = _start(generator, (n_bits, d)), _start(generator, (d,))
@@ -106,15 +106,20 @@ class NLB(BinaryEstimator):
         for epoch in range(n_epochs):
             first = 0
             for block in even_blocks(rows.blocks(), size):
-                batch = block.astype(np.float32)
+                with np.errstate(over="ignore"):  # reported just below
+                    batch = block.astype(np.float32)
                 check_finite(batch, "X", first)
                 weights -= _penalty_step(weights, penalty_rate)
                 losses[epoch] += _learn(weights, bias, batch, rate) / n
                 first += len(block)
                 progress("learning codes", epoch * n + first, n_epochs * n)
-            if not np.isfinite(weights).all():
-                raise ValueError(f"learning_rate={self.learning_rate}: W overflowed; take a lower one, or scale X down")
-            penalties[epoch] = float(((weights.T @ weights - np.eye(d)) ** 2).sum())
+            if not (np.isfinite(weights).all() and np.isfinite(losses[epoch])):
+                raise ValueError(
+                    f"learning_rate={self.learning_rate}: W overflowed; take a lower one, or divide X by a constant "
+                    "first: entries above 1 cannot be rebuilt"
+                )
+            exact = weights.astype(np.float64)
+            penalties[epoch] = float(((exact.T @ exact - np.eye(d)) ** 2).sum())
             rate, penalty_rate = rate * DECAY, penalty_rate * DECAY
         self.mean_, self.projection_, self.bias_ = np.zeros(d, np.float32), np.ascontiguousarray(weights.T), bias
         self.losses_, self.penalties_ = losses, penalties
@@ -133,6 +138,7 @@ def _start(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np
     return started
 
 
+@np.errstate(over="ignore", invalid="ignore")  # reported after the epoch
 def _penalty_step(weights: NDArray[np.float32], rate: float) -> NDArray[np.float32]:
     """Return rate times the gradient of ‖WᵀW - I‖² / 2, by way of the smaller of WᵀW and WWᵀ."""
     n_bits, d = weights.shape
@@ -141,6 +147,7 @@ def _penalty_step(weights: NDArray[np.float32], rate: float) -> NDArray[np.float
     return step
 
 
+@np.errstate(over="ignore", invalid="ignore")  # reported after the epoch
 def _learn(weights: NDArray[np.float32], bias: NDArray[np.float32], batch: NDArray[np.float32], rate: float) -> float:
     """Descend along the reconstruction of one batch, in place, and return its loss before that."""
     bits = (batch @ weights.T > 0).astype(np.float32)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimvec.binary.methods.base import BinaryEstimator
+from slimvec.binary.training.directions import check_scale, told_apart
 from slimvec.binary.training.moments import Moments
 from slimvec.binary.training.rotation import random_frame
-from slimvec.validation import as_generator, as_integer
+from slimvec.validation import as_bits, as_generator, check_finite
 from slimvec.vectors.rows import reported
 
 if TYPE_CHECKING:
@@ -70,15 +71,19 @@ class RandomRotation(BinaryEstimator):
 
     def _fit(self, rows: Rows, progress: Progress) -> None:
         d = rows.dim
-        n_bits = d if self.n_bits is None else as_integer(self.n_bits, "n_bits", 1)
+        n_bits = as_bits(self.n_bits, d)
         moments = Moments(d)
         for block in reported(rows, "finding the mean", progress):
             moments.update(block)
-        mean, _ = moments.finalize()
-        generator = as_generator(self.random_state)
-        frame = random_frame(d, n_bits, generator) if n_bits >= d else random_frame(n_bits, d, generator).T
+        mean, scatter = moments.finalize()
+        variances = scatter.diagonal().clip(0) / moments.count
+        check_scale(mean, variances)
+        columns = told_apart(mean, variances) if self.center else np.arange(d)
+        generator, r = as_generator(self.random_state), len(columns)
+        frame = random_frame(r, n_bits, generator) if n_bits >= r else random_frame(n_bits, r, generator).T
         self.mean_ = mean.astype(np.float32) if self.center else np.zeros(d, np.float32)
-        self.projection_ = np.ascontiguousarray(frame)
+        self.projection_ = np.zeros((d, n_bits), np.float32)
+        self.projection_[columns] = frame
 
 
 class SignBits(BinaryEstimator):
@@ -96,7 +101,7 @@ class SignBits(BinaryEstimator):
     Raises
     ------
     ValueError
-        From ``fit``: an empty matrix.
+        From ``fit``: an empty matrix, NaN or infinity.
 
     Notes
     -----
@@ -109,5 +114,13 @@ class SignBits(BinaryEstimator):
     array([[ 1., -1.,  1.]], dtype=float32)
     """
 
-    def _fit(self, rows: Rows, progress: Progress) -> None:  # noqa: ARG002 - nothing is read
+    def _fit(self, rows: Rows, progress: Progress) -> None:
+        first, largest = 0, np.zeros(rows.dim)
+        for block in reported(rows, "checking", progress):
+            with np.errstate(over="ignore"):  # reported just below
+                check_finite(block.astype(np.float32, copy=False), "X", first)
+            np.maximum(largest, np.abs(block).max(axis=0), out=largest)
+            first += len(block)
+        if largest.max() < 1:
+            check_scale(largest, np.zeros(rows.dim))  # float32 would round signs away
         self.mean_, self.projection_ = np.zeros(rows.dim, np.float32), np.eye(rows.dim, dtype=np.float32)

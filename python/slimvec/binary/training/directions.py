@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from slimvec.binary.training.moments import Moments
 
-LARGEST = 1e30
+LARGEST, SMALLEST = 1e37, 1e-40  # of rows that float32 holds with digits enough
+SHARED = 0.1  # of the spread: what rounding the mean to float32 may take from it
 GAP = 1.2
 SHARE = 20
 
@@ -23,23 +24,55 @@ def principal_directions(moments: Moments) -> tuple[NDArray[np.float32], NDArray
     run repeatable across builds of it.
     """
     mean, scatter = moments.finalize()
-    eigenvalues, vectors = np.linalg.eigh(scatter)
+    variances = scatter.diagonal().clip(0) / moments.count
+    check_scale(mean, variances)
+    columns = told_apart(mean, variances)
+    eigenvalues, vectors = np.linalg.eigh(scatter[np.ix_(columns, columns)])
     eigenvalues, vectors = np.maximum(eigenvalues[::-1], 0.0), vectors[:, ::-1]
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
-    _check_range(mean, eigenvalues.sum() / moments.count)
-    directions = (vectors * np.where(largest >= 0, 1.0, -1.0)).astype(np.float32)
-    return mean.astype(np.float32), np.sqrt(eigenvalues), directions
+    directions, singular_values = np.zeros(scatter.shape, np.float32), np.zeros(len(mean))
+    directions[columns, : len(columns)] = vectors * np.where(largest >= 0, 1.0, -1.0)
+    singular_values[: len(columns)] = np.sqrt(eigenvalues)
+    return mean.astype(np.float32), singular_values, directions
 
 
-def _check_range(mean: NDArray[np.float64], variance: float) -> None:
-    """Raise ValueError if float32, in which codes are made, cannot hold the rows or tell them from their mean."""
-    if variance**0.5 + np.linalg.norm(mean) > LARGEST:
+def told_apart(mean: NDArray[np.float64], variances: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the columns that codes are made of: all but those that are constant, and whose mean float32 rounds away.
+
+    What rounding the mean leaves in a constant column would be added to all rows alike, and drown what differs.
+
+    Raises
+    ------
+    ValueError
+        If float32, in which codes are made, cannot tell the rows from their mean.
+    """
+    spread = float(variances.sum()) ** 0.5
+    with np.errstate(under="ignore"):
+        rounding = np.abs(mean - mean.astype(np.float32))
+    varies = variances > (1e-6 * rounding) ** 2  # less is float64's own rounding
+    if not varies.any() or np.linalg.norm(rounding) <= SHARED * spread:
+        return np.arange(len(mean))
+    if np.linalg.norm(rounding[varies]) > SHARED * spread:
         raise ValueError(
-            f"X holds values too large for float32 sums (above {LARGEST:g}); divide it by a constant first"
+            f"the mean of X, of scale {np.linalg.norm(mean):.1e}, is so large beside its spread of {spread:.1e} that "
+            "float32 cannot tell the rows apart; subtract it from X first"
         )
-    rounding = np.linalg.norm(mean - mean.astype(np.float32))
-    if rounding > 0.1 * variance**0.5:
-        raise ValueError("the mean of X is so large that float32 cannot tell the rows apart; subtract it from X first")
+    return np.flatnonzero(varies)
+
+
+def check_scale(mean: NDArray[np.float64], variances: NDArray[np.float64]) -> None:
+    """Raise ValueError if rows of such means and variances leave the range of float32, in which codes are made."""
+    scale = float(variances.sum()) ** 0.5 + float(np.linalg.norm(mean))
+    if scale > LARGEST:
+        raise ValueError(
+            f"X holds values too large for float32 sums: their scale is {scale:.1e}, and at most {LARGEST:g} can be; "
+            "divide it by a constant first"
+        )
+    if 0 < scale < SMALLEST:
+        raise ValueError(
+            f"X holds values too small for float32: their scale is {scale:.1e}, and below {SMALLEST:g} it has no "
+            "digits; multiply it by a constant first"
+        )
 
 
 def common_directions(singular_values: NDArray[np.float64]) -> int:

@@ -19,9 +19,9 @@ SAFE_SQUARES = (1e-25, 1e30)  # largest sum of squares of a column that float32 
 class Moments:
     """Count, sum and second moments of the rows seen so far.
 
-    Parts of blocks are multiplied in their own precision (float16 and float32 as float32, float64 as float64) and added up in
-    float64. Rows are taken relative to the rounded mean of the first block, so that a mean that is large against the
-    spread costs no digits.
+    Parts of blocks are multiplied in their own precision (float16 and float32 as float32, float64 as float64) and added
+    up in float64. Rows are taken relative to the rounded mean of the first block, so that a mean that is large against
+    the spread costs no digits.
 
     Parameters
     ----------
@@ -62,7 +62,8 @@ class Moments:
                 products = gram(rows)
         if not (np.isfinite(total).all() and np.isfinite(products).all()):
             check_finite(block, "X", self.count)
-            raise ValueError("X holds values too large to square; divide it by a constant first")
+            largest = max(float(block.max()), -float(block.min()))
+            raise ValueError(f"X holds values up to {largest:.1e}, too large to square; divide it by a constant first")
         self.count += len(block)
         self._sum += total
         self._products += products

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimvec.blas import in_order, one_thread, row_parts
+from slimvec.blocks import scale_of
 from slimvec.progress import Progress, ignore
 
 if TYPE_CHECKING:
@@ -92,10 +93,13 @@ def learn_rotation(
         ‖YW‖² = ‖Y‖², ⟨B, YW⟩ = tr(WᵀM).
     """
     n_entries = len(projected) * rotation.shape[1]
-    energy = sum(float(np.vdot(projected[part], projected[part])) for part in row_parts(len(projected)))
+    scale = scale_of(projected)  # the rotation is the same; squares, and sums over rows, stay within float32
+    if scale != 1.0:
+        projected = projected / np.float32(scale)
+    energy = scale**2 * sum(float(np.vdot(projected[part], projected[part])) for part in row_parts(len(projected)))
     losses = np.empty(n_iter)
     for iteration in range(n_iter):
         rotation, trace = SignCorrelation(rotation).update(projected).finalize()
-        losses[iteration] = 1.0 + (energy - 2.0 * trace) / n_entries
+        losses[iteration] = 1.0 + (energy - 2.0 * scale * trace) / n_entries
         progress("learning rotation", iteration + 1, n_iter)
     return rotation, losses

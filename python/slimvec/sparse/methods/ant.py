@@ -15,7 +15,7 @@ from slimvec.sparse.solvers.solver import Solver
 from slimvec.sparse.training import anchors as choosing
 from slimvec.sparse.training.dictionary import UPDATES, learn_anchors
 from slimvec.sparse.training.relations import Knowledge, as_row_pairs, with_rows
-from slimvec.validation import as_generator, as_integer
+from slimvec.validation import as_anchor_count, as_generator, as_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,13 +144,13 @@ class ANT(CountingEstimator, CodingEstimator):
 
     def _fit(self, X: MatrixRows, progress: Progress, *, counts: ArrayLike | None = None) -> None:
         rows, vocabulary = X.matrix, X.vocabulary
-        solver, n_rounds = self._solver(), as_integer(self.n_rounds, "n_rounds", 0)
+        solver, n_rounds = self._solver(), as_steps(self.n_rounds, "n_rounds", 0)
         weights = None if counts is None else as_weights(counts, len(rows), "counts")
         generator = as_generator(self.random_state)
         k = self._n_anchors(len(rows))
+        solver.check(k)
         sample, picked = sample_rows(rows, self.max_train_rows, k, generator)
         start, anchor_rows = self._choose(rows, k, sample, picked, vocabulary, weights, generator, progress)
-        solver.check(len(start))
         knowledge = self._knowledge(solver, anchor_rows, vocabulary)
         residuals = np.empty(0)
         if n_rounds:
@@ -198,8 +198,7 @@ class ANT(CountingEstimator, CodingEstimator):
             expected = ", ".join(map(repr, choosing.STRATEGIES))
             raise ValueError(f"anchors={self.anchors!r}; expected {expected}, words, rows, or an array of anchors")
         k = DEFAULT_ANCHORS if self.n_anchors is None else self.n_anchors
-        most = None if self.anchors == "random" else n_rows
-        return as_integer(k, "n_anchors", 1, most, why=f": there are {n_rows} rows")
+        return as_anchor_count(k, None if self.anchors == "random" else n_rows)
 
     def _choose(
         self,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.sparse.methods.base import CodingEstimator
-from slimvec.sparse.solvers.atoms import Atoms, sample_rows, to_unit
+from slimvec.sparse.solvers.atoms import blocks_for, sample_rows, to_unit
 from slimvec.sparse.solvers.running import sparse, stack
 from slimvec.sparse.training.kmeans import kmeans, nearest
-from slimvec.validation import as_generator, as_integer
+from slimvec.validation import as_anchor_count, as_generator, as_integer, as_steps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,11 +33,11 @@ class _Clustered(CodingEstimator):
 
     def _fit(self, X: MatrixRows, progress: Progress) -> None:
         rows = X.matrix
-        n = len(rows)
-        k = as_integer(self.n_anchors, "n_anchors", 1, n, why=f": there are {n} rows")
+        k = as_anchor_count(self.n_anchors, len(rows))
+        self._check(k)
         generator = as_generator(self.random_state)
         sample, _ = sample_rows(rows, self.max_train_rows, k, generator)
-        n_iter = as_integer(self.n_iter, "n_iter", 0)
+        n_iter = as_steps(self.n_iter, "n_iter", 0)
         self.anchors_ = kmeans(self._prepare(sample), k, generator, n_iter, progress)
         self._after_clustering(sample)
         self.transform_ = self._code(rows, progress)
@@ -45,12 +45,15 @@ class _Clustered(CodingEstimator):
     def _code(self, rows: NDArray[Any], progress: Progress) -> Any:  # noqa: ARG002 - clustering is what takes time
         k = len(self.anchors_)
         parts = []
-        for _, block in Atoms.given(self.anchors_).blocks(rows):
+        for _, block in blocks_for(self.anchors_, rows):
             columns, values = self._nearest(block)
             indptr = np.arange(len(block) + 1) * columns.shape[1]
             parts.append(sparse().csr_array((values.ravel(), columns.ravel(), indptr), shape=(len(block), k)))
             parts[-1].sort_indices()
         return stack(parts, k)
+
+    def _check(self, k: int) -> None:
+        """Raise ValueError or TypeError for what other parameters do not go with so many anchors."""
 
     def _prepare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return rows as they are clustered."""
@@ -166,10 +169,11 @@ class PostSH(_Clustered):
     max_train_rows: int | None = DEFAULT_TRAIN_ROWS
     random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
+    def _check(self, k: int) -> None:
+        as_integer(self.nonzeros, "nonzeros", 1, k, why=f": there are {k} anchors")
+
     def _after_clustering(self, sample: NDArray[np.float32]) -> None:
-        k = len(self.anchors_)
-        s = as_integer(self.nonzeros, "nonzeros", 1, k, why=f": there are {k} anchors")
-        self.bandwidth_ = max(float(nearest(sample, self.anchors_, s)[1][:, -1].mean()), 1e-30)
+        self.bandwidth_ = float(nearest(sample, self.anchors_, self.nonzeros)[1][:, -1].mean()) or 1.0
 
     def _nearest(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         columns, distances = nearest(rows, self.anchors_, self.nonzeros)

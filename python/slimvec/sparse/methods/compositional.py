@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.blas import product
+from slimvec.blocks import scale_of
 from slimvec.errors import needs
 from slimvec.sparse.methods.base import CodingEstimator
-from slimvec.sparse.solvers.atoms import Atoms, as_float32
+from slimvec.sparse.solvers.atoms import as_float32, blocks_for
 from slimvec.sparse.solvers.running import sparse
-from slimvec.validation import as_generator, as_integer
+from slimvec.validation import MOST_ANCHORS, as_generator, as_integer, as_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,23 +86,28 @@ class CompositionalCodes(CodingEstimator):
 
     def _fit(self, X: MatrixRows, progress: Progress) -> None:
         rows = X.matrix
-        m, k = as_integer(self.n_codebooks, "n_codebooks", 1), as_integer(self.n_codewords, "n_codewords", 2)
-        sizes = as_integer(self.n_epochs, "n_epochs", 1), as_integer(self.batch_size, "batch_size", 1)
+        m = as_integer(self.n_codebooks, "n_codebooks", 1, MOST_ANCHORS // 2)
+        most = MOST_ANCHORS // m
+        k = as_integer(self.n_codewords, "n_codewords", 2, most, why=f": {MOST_ANCHORS} in {m} codebooks at most")
+        sizes = as_steps(self.n_epochs, "n_epochs", 1), min(as_integer(self.batch_size, "batch_size", 1), len(rows))
         generator = as_generator(self.random_state)
         sample = as_float32(rows)
-        weights, losses = _train(sample, m, k, *sizes, self.learning_rate, generator, progress)
-        self._encoder, self.losses_ = weights[:4], losses
-        self.anchors_ = weights[4]
+        scale: Any = np.float32(scale_of(sample))
+        weights, losses = _train(sample / scale, m, k, *sizes, self.learning_rate, generator, progress)
+        self._encoder, self.losses_ = (scale, *weights[:4]), losses * float(scale) ** 2
+        self.anchors_ = weights[4] * scale
         self.transform_ = self._code(rows, progress)
         self.codes_ = self.transform_.indices.reshape(len(rows), m).astype(np.int64) - k * np.arange(m)
 
     def _code(self, rows: NDArray[Any], progress: Progress) -> Any:  # noqa: ARG002 - learning is what takes time
-        first_weights, first_bias, second_weights, second_bias = self._encoder
+        scale, first_weights, first_bias, second_weights, second_bias = self._encoder
         m, n = self.n_codebooks, len(rows)
         columns = np.empty((n, m), np.int64)
-        for first, block in Atoms.given(self.anchors_).blocks(rows):
-            hidden = np.tanh(product(block, first_weights) + first_bias)
-            scores = (product(hidden, second_weights) + second_bias).reshape(len(block), m, -1)  # log softplus is monotone
+        for first, block in blocks_for(self.anchors_, rows):
+            hidden = np.tanh(product(block / scale, first_weights) + first_bias)
+            scores = (product(hidden, second_weights) + second_bias).reshape(
+                len(block), m, -1
+            )  # log softplus is monotone
             columns[first : first + len(block)] = scores.argmax(axis=2) + np.arange(m) * scores.shape[2]
         ones = np.ones(n * m, np.float32)
         return sparse().csr_array((ones, columns.ravel(), np.arange(n + 1) * m), shape=(n, len(self.anchors_)))

@@ -12,7 +12,7 @@ from slimvec.sparse.solvers.atoms import float32_blocks
 from slimvec.sparse.solvers.pursuit import refit
 from slimvec.sparse.solvers.running import sparse
 from slimvec.sparse.training.dictionary import DirectionMoments
-from slimvec.validation import as_generator, as_integer
+from slimvec.validation import as_anchor_count, as_generator, as_integer, as_steps
 
 if TYPE_CHECKING:
     from typing import Any
@@ -76,9 +76,9 @@ class HashEmbedding(SparseEstimator):
 
     def _fit(self, X: MatrixRows, progress: Progress) -> None:
         rows = X.matrix
-        k = as_integer(self.n_anchors, "n_anchors", 1)
+        k = as_anchor_count(self.n_anchors, None)
         n_hashes = as_integer(self.n_hashes, "n_hashes", 1, k, why=f": there are {k} anchors")
-        n_rounds = as_integer(self.n_rounds, "n_rounds", 0) if self.importance else 0
+        n_rounds = as_steps(self.n_rounds, "n_rounds", 0) if self.importance else 0
         generator = as_generator(self.random_state)
         transform = _hash(len(rows), k, n_hashes, self.importance, generator)
         anchors = self._fit_anchors(rows, transform)

@@ -9,7 +9,7 @@ import numpy as np
 
 from slimvec.blas import gram, product
 from slimvec.sparse.methods.base import CodingEstimator
-from slimvec.sparse.solvers.atoms import Atoms, float32_blocks
+from slimvec.sparse.solvers.atoms import blocks_for, float32_blocks
 from slimvec.sparse.solvers.running import sparse
 from slimvec.validation import as_integer
 
@@ -77,7 +77,7 @@ class LowRank(CodingEstimator):
     def _code(self, rows: NDArray[Any], progress: Progress) -> Any:  # noqa: ARG002 - one product
         n, rank = len(rows), len(self.anchors_)
         values = np.empty((n, rank), np.float32)
-        for first, block in Atoms.given(self.anchors_).blocks(rows):
+        for first, block in blocks_for(self.anchors_, rows):
             values[first : first + len(block)] = product(block, self.anchors_.T)
         columns = np.tile(np.arange(rank, dtype=np.int32), n)
         return sparse().csr_array((values.ravel(), columns, np.arange(n + 1) * rank), shape=(n, rank))

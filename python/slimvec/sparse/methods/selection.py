@@ -9,7 +9,7 @@ import numpy as np
 
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.methods.base import CountingEstimator
-from slimvec.sparse.solvers.atoms import as_anchors
+from slimvec.sparse.solvers.atoms import as_anchors, float32_blocks
 from slimvec.sparse.solvers.budget import as_weights
 from slimvec.sparse.solvers.running import sparse
 from slimvec.sparse.training.anchors import tf_idf, top_rows
@@ -43,7 +43,7 @@ class FrequencySelection(CountingEstimator):
     Raises
     ------
     ValueError
-        From ``fit``: more anchors than rows, an empty matrix, NaN in a kept row.
+        From ``fit``: more anchors than rows, an empty matrix, NaN.
 
     References
     ----------
@@ -68,6 +68,8 @@ class FrequencySelection(CountingEstimator):
     def _select(self, rows: NDArray[Any], chosen: NDArray[np.int64]) -> None:
         ones = np.ones(len(chosen), np.float32)
         shape = (len(rows), len(chosen))
+        for _ in float32_blocks(rows):  # refuses NaN also where rows become zero
+            pass
         self.anchors_ = as_anchors(rows[chosen], "X")
         self.transform_ = sparse().csr_array((ones, (chosen, np.arange(len(chosen)))), shape=shape)
         self.anchor_rows_ = chosen

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from slimvec.vectors import Vectors
 
 BLOCK_ENTRIES = 1 << 22  # rows × atoms worked on at once: 17 MB of correlations
-TINY = 1e-30  # lengths below this count as zero: float32 has no digits left there
+LEAST_SQUARE = 1e-30  # squares of the longest anchor below which those of others would leave float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +44,18 @@ class Atoms:
     def given(cls, anchors: ArrayLike, name: str = "anchors") -> Atoms:
         """Return anchors as they are."""
         rows = as_anchors(anchors, name)
+        largest = float(np.abs(rows).max())
         with np.errstate(over="ignore"):  # reported just below
             gram = product(rows, rows.T)
         if not np.isfinite(gram).all():
-            raise ValueError(f"{name} holds values too large to square in float32; divide by a constant first")
+            raise ValueError(
+                f"{name} holds values up to {largest:.1e}, too large to square in float32; divide by a constant first"
+            )
+        if largest > 0 and gram.diagonal().max() < LEAST_SQUARE:
+            raise ValueError(
+                f"{name} holds no value above {largest:.1e}, too small to square in float32; multiply it by a constant "
+                "first"
+            )
         return cls(rows, np.ones(len(rows)), gram)
 
     @classmethod
@@ -71,12 +79,22 @@ class Atoms:
         with np.errstate(over="ignore", invalid="ignore"):  # reported just below
             correlations: NDArray[np.float32] = product(block, self.rows.T)
         if not np.isfinite(correlations).all():
-            raise ValueError(f"{name} holds values too large to multiply in float32; divide by a constant first")
+            raise ValueError(
+                f"{name} holds values up to {np.abs(block).max():.1e}, too large to multiply in float32; divide by a "
+                "constant first"
+            )
         return correlations
 
     def blocks(self, X: ArrayLike | Vectors, name: str = "X") -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield (number of the first row, block of rows as float32), finite and of the anchors' width."""
-        return float32_blocks(as_matrix(X, name, self.dim), name, max(64, BLOCK_ENTRIES // self.n_atoms))
+        return blocks_for(self.rows, X, name)
+
+
+def blocks_for(
+    anchors: NDArray[np.float32], X: ArrayLike | Vectors, name: str = "X"
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield (number of the first row, block of rows as float32) to be multiplied with all of some anchors."""
+    return float32_blocks(as_matrix(X, name, anchors.shape[1]), name, max(64, BLOCK_ENTRIES // len(anchors)))
 
 
 def float32_blocks(
@@ -84,9 +102,14 @@ def float32_blocks(
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield (number of the first row, block of rows as float32 in C order), all finite."""
     for first, block in row_blocks(rows, size):
-        with np.errstate(over="ignore"):  # reported just below
+        with np.errstate(over="ignore", under="ignore"):  # reported just below
             block32 = block.astype(np.float32, order="C")
         check_finite(block32, name, first)
+        if block.dtype.itemsize > 4 and not block32.any() and block.any():
+            raise ValueError(
+                f"{name} holds no value above {np.abs(block).max():.1e} in the rows from {first} on, which float32 "
+                "rounds to zero; multiply it by a constant first"
+            )
         yield first, block32
 
 
@@ -129,10 +152,10 @@ def to_unit(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.
     The largest entry is divided out first: squares of very small or large entries would leave the range of float32.
     """
     largest = np.abs(rows).max(axis=1, initial=0.0)
-    scale = np.where(largest > TINY, largest, np.float32(1)).astype(np.float32)
+    zero = largest == 0
+    scale = np.where(zero, np.float32(1), largest).astype(np.float32)
     scaled = rows / scale[:, None]
     norms = np.linalg.norm(scaled, axis=1)
-    zero = largest <= TINY
     unit = (scaled / np.where(zero, 1.0, norms)[:, None]).astype(np.float32, copy=False)
     unit[zero] = 0
     return unit, np.where(zero, 0.0, norms.astype(np.float64) * scale)

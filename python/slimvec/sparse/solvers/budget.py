@@ -113,7 +113,7 @@ def omp_within(
     atoms = anchors if isinstance(anchors, Atoms) else Atoms.unit(anchors)
     limit = as_limits(most, atoms)
     n = n_rows(X)
-    gains = np.zeros((n, most), np.float32)
+    gains = np.zeros((n, most))  # squares of the rows' scale
     for first, _, _, counts, block in pursue_blocks(X, atoms, limit, nonnegative=nonnegative, threads=threads):
         gains[first : first + len(counts), : block.shape[1]] = block
         progress("spending the budget", first + len(counts), n)

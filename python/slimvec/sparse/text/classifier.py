@@ -21,7 +21,7 @@ from slimvec.sparse.text.bags import Bags, learn_words, read_known
 from slimvec.sparse.text.first_entries import first_anchors, first_entries, related_entries
 from slimvec.sparse.text.model import TextModel
 from slimvec.sparse.training.slot_store import SlotStore
-from slimvec.validation import as_generator, as_integer
+from slimvec.validation import MOST_COLUMNS, as_generator, as_integer, as_steps
 from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class TextClassifier(Estimator):
         -------
         self
         """
-        schedule, d = self._schedule(), as_integer(self.embedding_dim, "embedding_dim", 1)
+        schedule, d = self._schedule(), as_integer(self.embedding_dim, "embedding_dim", 1, MOST_COLUMNS)
         words, flat, sizes = learn_words(texts, as_integer(self.min_count, "min_count", 1))
         classes, targets = _as_targets(labels, len(sizes))
         if not words:
@@ -184,7 +184,7 @@ class TextClassifier(Estimator):
         if not 0 < float(self.learning_rate) < np.inf:
             raise ValueError(f"learning_rate={self.learning_rate}; expected a finite number above 0")
         return {
-            "n_epochs": as_integer(self.n_epochs, "n_epochs", 1),
+            "n_epochs": as_steps(self.n_epochs, "n_epochs", 1),
             "batch_size": as_integer(self.batch_size, "batch_size", 1),
             "lr": float(self.learning_rate),
         }

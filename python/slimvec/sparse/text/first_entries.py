@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.sparse.product import CsrParts
-from slimvec.validation import as_integer, as_matrix, check_finite
+from slimvec.validation import as_anchor_count, as_integer, as_matrix, check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +35,8 @@ def first_anchors(
         if anchors not in STRATEGIES:
             raise ValueError(f"anchors={anchors!r}; expected one of {STRATEGIES}, a list of words, or an array")
         most = None if anchors == "dynamic" else len(rows)
-        k = as_integer(n_anchors, "n_anchors", 1, most, why=f": there are {len(rows)} words")
+        as_integer(n_anchors, "n_anchors", 1, most, why=f": there are {len(rows)} words")
+        k = as_anchor_count(n_anchors, None)
         return generator.standard_normal((k, d)), None if anchors == "dynamic" else np.arange(k)
     if np.ndim(anchors) == 2:
         given = as_matrix(anchors, "anchors", d)

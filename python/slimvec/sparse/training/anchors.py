@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.blocks import scale_of
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_integer
 
@@ -133,6 +134,8 @@ def kmeans_plus_plus(
     n = len(X)
     as_integer(k, "n_anchors", 1, n, why=f": there are {n} rows")
     rows = np.asarray(X, np.float32)
+    scale = scale_of(rows)
+    rows = rows if scale == 1.0 else rows / np.float32(scale)
     squares = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
     chosen = [int(row) for row in prefix][:k]
     distances = np.full(n, np.inf)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from slimvec.blocks import scale_of
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.solvers.atoms import to_unit
 
@@ -36,8 +37,12 @@ class DirectionMoments:
 
     def update(self, transform: Any, rows: NDArray[Any]) -> Self:
         """Add rows and their transform, SciPy CSR."""
-        self._squares += (transform.T @ transform).toarray()
-        self._products += transform.T @ rows
+        scale = scale_of(transform.data)
+        if scale != 1.0:
+            transform = transform.copy()
+            transform.data /= np.float32(scale)
+        self._squares += scale**2 * (transform.T @ transform).toarray().astype(np.float64)
+        self._products += scale * (transform.T @ rows).astype(np.float64)
         return self
 
     def merge(self, other: DirectionMoments) -> Self:
@@ -123,12 +128,12 @@ def learn_anchors(
     progress : callable, optional
         ``progress(stage, done, total)``.
     """
-    length = max(float(np.linalg.norm(rows)), 1e-30)
+    length = _length(rows) or 1.0
     residuals = np.empty(n_rounds)
     for round_ in range(n_rounds):
         transform = code(rows, anchors)
         left = rows - transform @ anchors
-        residuals[round_] = np.linalg.norm(left) / length
+        residuals[round_] = _length(left) / length
         if update == "ksvd":
             updated = ksvd_update(rows, anchors, transform)
         else:
@@ -140,10 +145,15 @@ def learn_anchors(
     return anchors, residuals
 
 
+def _length(rows: NDArray[np.float32]) -> float:
+    """Return the norm of all entries, whose squares float32 may not hold."""
+    return float(np.sqrt(np.einsum("ij,ij->", rows, rows, dtype=np.float64)))
+
+
 def _replace_unused(
     anchors: NDArray[np.float64], transform: Any, rows: NDArray[np.float32], left: NDArray[np.float32]
 ) -> None:
     """Put the rows that are worst represented in the place of anchors that no row uses."""
     unused = np.flatnonzero(np.bincount(transform.indices, minlength=len(anchors)) == 0)
-    worst = np.argsort(-np.einsum("ij,ij->i", left, left), kind="stable")[: len(unused)]
+    worst = np.argsort(-np.einsum("ij,ij->i", left, left, dtype=np.float64), kind="stable")[: len(unused)]
     anchors[unused[: len(worst)]] = rows[worst]

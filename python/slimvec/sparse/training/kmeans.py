@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimvec.blas import product
-from slimvec.blocks import row_blocks
+from slimvec.blocks import row_blocks, scale_of
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.training.anchors import kmeans_plus_plus
 
@@ -20,9 +20,12 @@ def nearest(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Return the ``s`` nearest centroids of each row, nearest first, and their squared distances, both ``(n, s)``."""
     columns, distances = np.empty((len(rows), s), np.int64), np.empty((len(rows), s))
+    scale = np.float32(scale_of(centroids))
+    centroids = centroids / scale
     squares = np.einsum("ij,ij->i", centroids, centroids, dtype=np.float64)
     for first, block in row_blocks(rows):
         part = slice(first, first + len(block))
+        block = block / scale  # noqa: PLW2901
         own = np.einsum("ij,ij->i", block, block, dtype=np.float64)
         apart = own[:, None] + squares - 2.0 * product(block, centroids.T)
         best = np.sort(np.argpartition(apart, s - 1, axis=1)[:, :s], axis=1)
@@ -30,7 +33,7 @@ def nearest(
         order = np.argsort(found, axis=1, kind="stable")
         columns[part] = np.take_along_axis(best, order, axis=1)
         distances[part] = np.maximum(np.take_along_axis(found, order, axis=1), 0.0)
-    return columns, distances
+    return columns, distances * float(scale) ** 2
 
 
 def kmeans(

@@ -19,7 +19,8 @@ from slimvec.vectors.mapped import Loaded
 from slimvec.vectors.readers import Read
 from slimvec.vectors.rows import Rows
 from slimvec.vectors.word_list import Words
-from test_mapped import fasttext, safetensors
+from test_fasttext import fasttext
+from test_mapped import safetensors
 from test_storage import rewrite
 from test_streaming import text_of
 from test_vectors import word2vec_binary
@@ -44,7 +45,7 @@ def vectors(request, tmp_path):
         "gzip": lambda: gzip.compress(text_of(WORDS, MATRIX).encode()),
         "word2vec": lambda: header.encode() + text_of(WORDS, MATRIX).encode(),
         "word2vec-binary": lambda: word2vec_binary(WORDS, MATRIX, newline=b""),
-        "fasttext-binary": lambda: fasttext(WORDS, MATRIX, buckets=0),
+        "fasttext-binary": lambda: fasttext(WORDS, MATRIX),
         "npy": lambda: npy(path),
         "safetensors": lambda: safetensors(weight=MATRIX),
     }

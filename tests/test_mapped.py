@@ -1,10 +1,9 @@
-"""Formats whose rows are mapped: safetensors with words, Hugging Face folders, fastText's .bin; and .zst."""
+"""Formats whose rows are mapped: safetensors with words, Hugging Face folders; and .zst."""
 
 from __future__ import annotations
 
 import json
 import re
-import struct
 import sys
 
 import numpy as np
@@ -17,18 +16,6 @@ WORDS = ["the", "größe", "new york", "\n"]
 MATRIX = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)
 
 
-def fasttext(words, matrix, labels=(), buckets=3, quantized=False, pruned=-1):
-    """A model as fastText's saveModel writes it, without the output matrix, which is not read."""
-    head = struct.pack("<14i d", 793712314, 12, matrix.shape[1], 5, 5, 5, 5, 1, 2, 2, buckets, 3, 6, 100, 1e-4)
-    entries = [(word, 0) for word in words] + [(label, 1) for label in labels]
-    head += struct.pack("<3i2q", len(entries), len(words), len(labels), 1234, pruned)
-    for number, (word, kind) in enumerate(entries):
-        head += word.encode() + b"\0" + struct.pack("<qb", number, kind)
-    head += bytes(8 * max(pruned, 0)) + struct.pack("<?", quantized)
-    rows = np.concatenate([matrix, np.ones((buckets, matrix.shape[1]), np.float32)])
-    return head + struct.pack("<2q", *rows.shape) + rows.tobytes()
-
-
 def safetensors(**tensors):
     codes = {"<f8": "F64", "<f4": "F32", "<f2": "F16", "<i8": "I64", "<i4": "I32"}
     header, data = {"__metadata__": {"format": "pt"}}, b""
@@ -38,85 +25,6 @@ def safetensors(**tensors):
         data += tensor.tobytes()
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data
-
-
-class TestFastText:
-    @pytest.fixture
-    def model(self, tmp_path):
-        path = tmp_path / "model.bin"
-        path.write_bytes(fasttext(WORDS, MATRIX, labels=["__label__x"]))
-        return path
-
-    def test_words_and_their_rows(self, model):
-        with pytest.warns(UserWarning, match=r"model.bin: its 3 subword buckets are left out"):
-            vectors = sv.read_vectors(model)
-        assert vectors.words == tuple(WORDS)
-        assert np.array_equal(vectors.matrix, MATRIX)
-        assert not vectors.matrix.flags.writeable  # mapped
-
-    def test_without_buckets_nothing_is_left_out(self, tmp_path):
-        (tmp_path / "m.bin").write_bytes(fasttext(WORDS, MATRIX, buckets=0, pruned=2))
-        assert sv.read_vectors(tmp_path / "m.bin", limit=2).words == tuple(WORDS[:2])
-
-    @pytest.mark.parametrize("padding", range(4))
-    def test_rows_that_start_anywhere_compress_alike(self, tmp_path, padding):
-        words = ["a" * (padding + 1), *map(str, range(99))]
-        matrix = np.random.default_rng(1).standard_normal((100, 8)).astype(np.float32)
-        (tmp_path / "m.bin").write_bytes(fasttext(words, matrix, buckets=0))
-        table = sv.IIQ(n_remove=0).compress(sv.read_vectors(tmp_path / "m.bin"), factors=True)
-        expected = sv.IIQ(n_remove=0).compress(sv.Vectors(words, matrix), factors=True)
-        assert np.array_equal(table.codes(), expected.codes())
-        assert np.array_equal(table.lookup([5], original=True), expected.lookup([5], original=True))
-
-    def test_many_words(self, tmp_path):
-        words = [f"a-rather-long-word-number-{i}" for i in range(50_000)]  # more than is read at once
-        (tmp_path / "m.bin").write_bytes(fasttext(words, np.ones((50_000, 1), np.float32), buckets=0))
-        assert list(sv.read_vectors(tmp_path / "m.bin")) == words
-
-    def test_on_the_command_line(self, model, tmp_path, capsys):
-        assert main(["compress", str(model), "-o", str(tmp_path / "t"), "--remove", "0"]) == 0
-        assert "subword buckets are left out" in capsys.readouterr().err
-        assert sv.open(tmp_path / "t").words == tuple(WORDS)
-
-    def test_every_truncation(self, model):
-        raw = model.read_bytes()
-        for size in range(4, len(raw), 5):
-            model.write_bytes(raw[:size])
-            with pytest.raises(sv.FormatError, match=r"model.bin: "):
-                sv.read_vectors(model, format="fasttext-binary")
-
-    @pytest.mark.parametrize(
-        ("at", "value", "message"),
-        [
-            (4, 99, "version 11 or 12"),
-            (64, -1, "damaged"),
-            (68, 1 << 30, "damaged"),
-            (64, 1 << 30, "truncated"),
-        ],
-    )
-    def test_lies(self, model, at, value, message):
-        raw = bytearray(model.read_bytes())
-        raw[at : at + 4] = struct.pack("<i", value)
-        model.write_bytes(raw)
-        with pytest.raises(sv.FormatError, match=message):
-            sv.read_vectors(model)
-
-    def test_quantized_models_are_refused(self, tmp_path):
-        (tmp_path / "m.ftz").write_bytes(fasttext(WORDS, MATRIX, quantized=True))
-        with pytest.raises(sv.FormatError, match="quantized"):
-            sv.read_vectors(tmp_path / "m.ftz")
-
-    def test_a_pair_is_refused(self, model):
-        with pytest.raises(ValueError, match="a folder or a pair holds rows and words apart"):
-            sv.read_vectors((model, model))
-
-    def test_it_stays_in_its_file(self, model):
-        with pytest.warns(UserWarning, match=r"model.bin: its 3 subword buckets are left out"):
-            file = sv.VectorFile(model, limit=3)
-        assert (file.sequential, len(file), file.dim) == (False, 3, 6)
-        assert file.vocabulary.words == tuple(WORDS[:3])
-        assert np.array_equal(file.take(np.array([2, 0])), MATRIX[[2, 0]])
-        assert not file.matrix.flags.writeable  # mapped
 
 
 class TestSafetensors:

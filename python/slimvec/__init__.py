@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from slimvec.evaluate.isotropy import Isotropy, isotropy
     from slimvec.sparse.methods.ant import ANT
     from slimvec.sparse.text.classifier import TextClassifier
-    from slimvec.vectors import VectorFile, Vectors, read_vectors, write_vectors
+    from slimvec.vectors import FastText, VectorFile, Vectors, read_vectors, write_vectors
 
 __all__ = [
     "ANT",
     "IIQ",
     "ITQ",
     "BinaryTable",
+    "FastText",
     "FormatError",
     "HammingIndex",
     "Isotropy",
@@ -53,6 +54,7 @@ __all__ = [
 _LATER = {
     "ANT": "slimvec.sparse.methods.ant",
     "IIQ": "slimvec.binary.methods.iiq",
+    "FastText": "slimvec.vectors",
     "ITQ": "slimvec.binary.methods.iiq",
     "Isotropy": "slimvec.evaluate.isotropy",
     "TextClassifier": "slimvec.sparse.text.classifier",

@@ -26,7 +26,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "input",
         metavar="IN",
-        help="word2vec, GloVe, fastText .vec (also .gz, .zst) or .bin (whole words only), .npy, safetensors, a folder",
+        help="word2vec, GloVe, fastText .vec (also .gz, .zst), .bin or .ftz, .npy, safetensors, a folder",
     )
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the table to write")
     parser.add_argument(

@@ -15,7 +15,7 @@ from slimvec.errors import FormatError
 from slimvec.files.safetensors import LENGTH_BYTES, MAX_HEADER_BYTES, MAX_TABLE_HEADER_BYTES, is_table, parse_header
 from slimvec.validation import as_threads
 from slimvec.vectors import lines
-from slimvec.vectors.fasttext import FASTTEXT_MAGIC, load_fasttext
+from slimvec.vectors.fasttext import is_fasttext, load_fasttext
 from slimvec.vectors.mapped import NPY_MAGIC, Loaded, load_npy, load_safetensors
 from slimvec.vectors.opening import Opened, open_window
 from slimvec.vectors.readers import Reader, RecordReader, TextReader, Tolerant
@@ -209,7 +209,7 @@ def _begins_with(magic: bytes) -> Callable[[Window], bool]:
 TABLE = Format("slimvec", "a slimvec table", _is_table, load_safetensors)
 SAFETENSORS = Format("safetensors", "a safetensors file", _is_safetensors, load_safetensors)
 NPY = Format("npy", "an .npy array", _begins_with(NPY_MAGIC), load_npy, write=write_npy, suffix=".npy")
-FASTTEXT_BINARY = Format("fasttext-binary", "a fastText model", _begins_with(FASTTEXT_MAGIC), load_fasttext)
+FASTTEXT_BINARY = Format("fasttext-binary", "a fastText model", is_fasttext, load_fasttext)
 WORD2VEC_BINARY = Format(
     "word2vec-binary",
     "a word2vec binary file",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from slimvec.vectors.made import MadeRows
     from slimvec.vectors.word_list import Words
 
 NPY_MAGIC = b"\x93NUMPY"
@@ -24,16 +25,13 @@ class Loaded(NamedTuple):
 
     Attributes
     ----------
-    matrix : ndarray, shape (n, d)
+    matrix : ndarray, shape (n, d), or MadeRows
     words : Words or None
         None if they are in a list of their own.
-    left_out : str
-        What of the file is left out, if anything that users should know of.
     """
 
-    matrix: NDArray[Any]
+    matrix: NDArray[Any] | MadeRows
     words: Words | None = None
-    left_out: str = ""
 
 
 def load_npy(path: Path) -> Loaded:

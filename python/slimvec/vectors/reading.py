@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from slimvec.progress import Progress, ignore
 from slimvec.validation import as_integer
 from slimvec.vectors.faults import Faults
 from slimvec.vectors.formats import choose_format, format_named
+from slimvec.vectors.made import MadeRows
 from slimvec.vectors.opening import open_window
 from slimvec.vectors.repeated import keep_new, warn_of_repeated
 from slimvec.vectors.rows import MatrixRows
@@ -52,11 +52,11 @@ def read_vectors(
     ----------
     path : str, path, or pair of them
         A word2vec text or binary file, a GloVe text file, a fastText ``.vec`` file, any of these compressed by gzip or
-        Zstandard (before Python 3.14 that needs the extra ``zstd``); a fastText ``.bin`` file, of which the words and
-        their input vectors are read and the buckets of subwords left out; an ``.npy`` or safetensors file with
-        ``words.txt`` beside it, or a pair (such a file, word list); a folder with ``vectors.npy`` and ``words.txt``, or
-        with ``model.safetensors`` and ``tokenizer.json`` (static embeddings, as of model2vec). Word lists have one word
-        per line, in UTF-8.
+        Zstandard (before Python 3.14 that needs the extra ``zstd``); a fastText ``.bin`` or ``.ftz`` model, whose words
+        have the vectors of its ``.vec`` file (:class:`FastText` has those of other words, too); an ``.npy`` or
+        safetensors file with ``words.txt`` beside it, or a pair (such a file, word list); a folder with ``vectors.npy``
+        and ``words.txt``, or with ``model.safetensors`` and ``tokenizer.json`` (static embeddings, as of model2vec).
+        Word lists have one word per line, in UTF-8.
     format : {"word2vec", "word2vec-binary", "glove", "fasttext", "fasttext-binary", "npy", "safetensors"}, optional
         By default the format is recognised from the content. ``"word2vec"`` and ``"fasttext"`` are the same text format
         with a header line; ``"glove"`` has none.
@@ -76,8 +76,8 @@ def read_vectors(
     Returns
     -------
     Vectors
-        ``.matrix`` is float32, or, where rows lie in the file as in memory (``.npy``, safetensors, fastText ``.bin``),
-        that file's own array, memory-mapped (copied only to leave out rows of repeated words).
+        ``.matrix`` is float32, or, where rows lie in the file as in memory (``.npy``, safetensors, fastText models
+        without n-grams), that file's own array, memory-mapped (copied only to leave out rows of repeated words).
 
     Raises
     ------
@@ -91,8 +91,8 @@ def read_vectors(
     Warns
     -----
     UserWarning
-        If words appear more than once: the first one is kept. If subword buckets are left out. With
-        ``on_error="skip"``, if rows are left out: how many, and the first line or word numbers.
+        If words appear more than once: the first one is kept. With ``on_error="skip"``, if rows are left
+        out: how many, and the first line or word numbers.
 
     Examples
     --------
@@ -124,12 +124,21 @@ def read_vectors(
         if row.load is None:
             return _read_all(row.start(opened.window, limit, threads, faults), opened.report, place, faults)
     rows = load_rows(row.load, place, *lists, limit=limit)
-    if not isinstance(rows, Vectors):
+    if rows.vocabulary is None:
         raise FileNotFoundError(
             f"{place.with_name(WORD_LIST)} does not exist; an array needs its words beside it: one per line in "
             f"{WORD_LIST}, or pass a pair ({place.name}, {WORD_LIST})"
         )
-    return rows
+    return rows if isinstance(rows, Vectors) else Vectors(rows.vocabulary, _in_memory(rows, progress))
+
+
+def _in_memory(rows: MatrixRows | MadeRows, progress: Progress) -> NDArray[np.float32]:
+    matrix = np.empty((len(rows), rows.dim), np.float32)
+    filled = 0
+    for block in rows.blocks(progress):
+        matrix[filled : filled + len(block)] = block
+        filled += len(block)
+    return matrix
 
 
 def check_options(format: str | None, limit: int | None) -> int | None:
@@ -168,26 +177,30 @@ def _with_room(rows: NDArray[np.float32], expected: int) -> NDArray[np.float32]:
     return larger
 
 
-def load_rows(load: Load, path: Path, words_path: Path | None = None, *, limit: int | None) -> MatrixRows:
+def load_rows(load: Load, path: Path, words_path: Path | None = None, *, limit: int | None) -> MatrixRows | MadeRows:
     """Return the rows of a file that is mapped: with words, if it holds them or there is a list of them."""
     with naming(path):
-        matrix, words, left_out = load(path)
+        rows, words = load(path)
     if words is not None and words_path is not None:
         raise ValueError(f"{path} has words of its own; a folder or a pair holds rows and words apart")
-    if left_out:
-        warnings.warn(f"{path}: {left_out}", stacklevel=3)
     if words is not None:
-        return _distinct(matrix, words, limit, path)
+        return distinct_rows(rows, words, limit, path)
     listed = words_path or path.with_name(WORD_LIST)
     if words_path is None and not listed.exists():
-        return MatrixRows(matrix[:limit])
+        return _first_rows(rows, limit)
     words = read_word_list(listed)
-    if len(words.offsets) - 1 != len(matrix):
-        raise FormatError(f"{listed} has {len(words.offsets) - 1} words for the {len(matrix)} rows of {path}")
-    return _distinct(matrix, words, limit, path)
+    if len(words.offsets) - 1 != len(rows):
+        raise FormatError(f"{listed} has {len(words.offsets) - 1} words for the {len(rows)} rows of {path}")
+    return distinct_rows(rows, words, limit, path)
 
 
-def _distinct(matrix: NDArray[Any], words: Words, limit: int | None, path: Path) -> Vectors:
+def _first_rows(rows: NDArray[Any] | MadeRows, limit: int | None) -> MatrixRows | MadeRows:
+    if isinstance(rows, MadeRows):
+        return rows.kept(len(rows) if limit is None else min(limit, len(rows)), None)
+    return MatrixRows(rows[:limit])
+
+
+def distinct_rows(rows: NDArray[Any] | MadeRows, words: Words, limit: int | None, path: Path) -> Vectors | MadeRows:
     """Return the first rows, without those of repeated words."""
     text, offsets = words.text, words.offsets[: None if limit is None else limit + 1]
     builder = VocabularyBuilder()
@@ -196,6 +209,8 @@ def _distinct(matrix: NDArray[Any], words: Words, limit: int | None, path: Path)
         vocabulary = builder.finish()
     except ValueError as error:
         raise FormatError(f"{path}: {error}") from None
-    matrix = matrix[: len(kept)]
     warn_of_repeated(builder, os.fsdecode(path))
+    if isinstance(rows, MadeRows):
+        return rows.kept(len(kept) if kept.all() else np.flatnonzero(kept), vocabulary)
+    matrix = rows[: len(kept)]
     return Vectors(vocabulary, matrix if kept.all() else matrix[kept])

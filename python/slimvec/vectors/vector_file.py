@@ -13,6 +13,7 @@ from slimvec.vectors.faults import Faults
 from slimvec.vectors.formats import choose_format
 from slimvec.vectors.opening import open_window
 from slimvec.vectors.reading import Source, check_options, load_rows
+from slimvec.vectors.rows import whole
 from slimvec.vectors.streamed import StreamedRows
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class VectorFile:
     ----------
     path : Path
     matrix : ndarray or None
-        The rows as one array, where they are mapped.
+        The rows as one array, where they are mapped; those of a fastText model with n-grams are made when asked for.
 
     Raises
     ------
@@ -112,9 +113,9 @@ class VectorFile:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Return the rows as an array; TypeError if the file is read in order."""
-        if self.matrix is None:
+        if self.sequential:
             raise TypeError(f"{self.path} is read in order; expected vectors in memory: use sv.read_vectors(path)")
-        return np.array(self.matrix, dtype=dtype, copy=copy)
+        return np.array(whole(self._rows), dtype=dtype, copy=copy)
 
     def take(self, rows: NDArray[np.integer]) -> NDArray[Any]:
         """Return some rows of a file that is mapped.

@@ -31,6 +31,14 @@ class Words(NamedTuple):
         offsets = np.array([0, *accumulate(map(len, words))], np.int64)
         return cls(np.frombuffer(b"".join(words), np.uint8), offsets)
 
+    def some(self, numbers: NDArray[np.int64]) -> Words:
+        """Return some of the words, by their numbers."""
+        begins = self.offsets[numbers]
+        sizes = self.offsets[numbers + 1] - begins
+        offsets = np.concatenate([np.zeros(1, np.int64), sizes.cumsum()])
+        places = np.repeat(begins - offsets[:-1], sizes) + np.arange(offsets[-1])
+        return Words(self.text[places], offsets)
+
 
 def read_word_list(path: Path) -> Words:
     """Return the words of a list.

@@ -17,11 +17,12 @@ MATRIX = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)
 
 
 def safetensors(**tensors):
-    codes = {"<f8": "F64", "<f4": "F32", "<f2": "F16", "<i8": "I64", "<i4": "I32"}
+    codes = {"<f8": "F64", "<f4": "F32", "<f2": "F16", "<i8": "I64", "<i4": "I32", "|i1": "I8", "|u1": "U8"}
     header, data = {"__metadata__": {"format": "pt"}}, b""
     for name, tensor in tensors.items():
         place = [len(data), len(data) + tensor.nbytes]
-        header[name] = {"dtype": codes[tensor.dtype.str], "shape": tensor.shape, "data_offsets": place}
+        code = tensor.dtype.names[0] if tensor.dtype.names else codes[tensor.dtype.str]
+        header[name] = {"dtype": code, "shape": tensor.shape, "data_offsets": place}
         data += tensor.tobytes()
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + data
@@ -56,7 +57,7 @@ class TestSafetensors:
         ("tensors", "message"),
         [
             ({"x": MATRIX[0]}, "found none"),
-            ({"x": MATRIX, "y": MATRIX}, "found x, y"),
+            ({"x": MATRIX, "y": MATRIX}, r"found x \(4 x 6 float32\), y \(4 x 6 float32\); choose one by tensor="),
             ({"x": np.ones((2, 2), "<i8")}, "found none"),
         ],
     )

@@ -26,12 +26,13 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "input",
         metavar="IN",
-        help="word2vec, GloVe, fastText .vec (also .gz, .zst), .bin or .ftz, .npy, safetensors, a folder",
+        help="word2vec, GloVe, fastText .vec (also .gz, .zst), .bin or .ftz, .npy, .npz, safetensors, HDF5, a folder",
     )
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the table to write")
     parser.add_argument(
         "--words", metavar="FILE", help="word list of .npy or safetensors, one per line (default: words.txt)"
     )
+    parser.add_argument("--tensor", metavar="NAME", help="the matrix to read of safetensors, .npz or HDF5 with several")
     parser.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
     parser.add_argument("--encoding", metavar="NAME", default="utf-8", help="of the words of text and .bin files")
     parser.add_argument(
@@ -116,7 +117,7 @@ def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 
 def open_rows(options: argparse.Namespace, progress: Progress) -> Any:
     """Return the vectors to compress: they stay in their file, unless they come in parts or in a pipe, read once."""
-    given = {"limit": options.limit, "encoding": options.encoding, "on_error": options.on_error}
+    given = {name: getattr(options, name) for name in ("limit", "encoding", "on_error", "tensor")}
     if options.words is None and Path(options.input).is_file():
         return VectorFile(options.input, **given)
     source = options.input if options.words is None else (options.input, options.words)

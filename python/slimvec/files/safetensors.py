@@ -4,8 +4,8 @@ A file is an 8-byte little-endian length, a JSON header of that length, and the 
 holes. Everything in a header is checked before it is believed.
 
 Tables, which say in their metadata that they are, are held to more: every tensor starts on 64 bytes, for which the
-header is padded with spaces and small ``u8`` tensors fill the gaps. Of other files, tensors may start anywhere, and
-those of types that NumPy lacks, such as BF16, are left out.
+header is padded with spaces and small ``u8`` tensors fill the gaps. Of other files, tensors may start anywhere; those
+of types that NumPy lacks come as bare bytes with the name of their type, or are left out if the type is unknown.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ _TABLE_DTYPES = {  # made once: a header names the same few many times
 }
 _DTYPES = _TABLE_DTYPES | {
     code: np.dtype(name)
-    for code, name in (("F64", "<f8"), ("I8", "i1"), ("I16", "<i2"), ("I32", "<i4"), ("U64", "<u8"))
+    for code, name in (("F64", "<f8"), ("I8", "i1"), ("I16", "<i2"), ("I32", "<i4"), ("U64", "<u8"), ("BOOL", "?"))
 }
+_DTYPES |= {code: np.dtype([(code, name)]) for code, name in (("BF16", "<u2"), ("F8_E4M3", "u1"), ("F8_E5M2", "u1"))}
 _CODES = {dtype: code for code, dtype in _TABLE_DTYPES.items()}
 
 Place = tuple[np.dtype[Any] | None, tuple[int, ...], int, int]
@@ -113,7 +114,10 @@ def _view_tensors(raw: memoryview, start: int, entries: dict[str, Any], strict: 
             continue
         if strict and (start + begin) % dtype.itemsize:
             raise FormatError(f"tensor {name!r} is not aligned")
-        tensors[name] = np.frombuffer(raw, dtype, math.prod(shape), start + begin).reshape(shape)
+        try:
+            tensors[name] = np.frombuffer(raw, dtype, math.prod(shape), start + begin).reshape(shape)
+        except ValueError as error:  # more dimensions than NumPy has, or one too large beside one of zero
+            raise FormatError(f"tensor {name!r} has a malformed shape ({error})") from None
     if start + offset != len(raw):
         raise FormatError("the file is longer than its tensors: damaged")
     return tensors

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -58,7 +59,7 @@ def load_fasttext(path: Path) -> Loaded:
     n = len(words.offsets) - 1
     if isinstance(model.matrix, PlainMatrix) and not model.ngrams.n_rows:
         return Loaded(model.matrix.array[:n], words)
-    return Loaded(MadeRows(lambda numbers: model.rows(words, numbers), n, model.dim), words)
+    return Loaded(MadeRows(partial(model.rows, words), n, model.dim), words)
 
 
 def read_model(path: Path) -> tuple[Words, SubwordModel]:

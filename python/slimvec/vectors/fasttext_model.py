@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -74,9 +75,12 @@ class FastText:
         self.path = Path(os.fsdecode(path))
         with naming(self.path):
             words, self._model = read_model(self.path)
-        made = MadeRows(lambda numbers: self._model.rows(words, numbers), len(words.offsets) - 1, self.dim)
+        made = MadeRows(partial(self._model.rows, words), len(words.offsets) - 1, self.dim)
         self._rows = distinct_rows(made, words, None, self.path)
         self.vocabulary = cast("Vocabulary", self._rows.vocabulary)
+
+    def __reduce__(self) -> tuple[type[FastText], tuple[Path]]:
+        return FastText, (self.path,)  # opened again where it comes to: the matrix is not sent
 
     def __repr__(self) -> str:
         return f"<slimvec.FastText: {self.path.name}, {len(self)} words, {self.dim} dimensions>"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,10 @@ from slimvec.files.safetensors import LENGTH_BYTES, MAX_HEADER_BYTES, MAX_TABLE_
 from slimvec.validation import as_threads
 from slimvec.vectors import lines
 from slimvec.vectors.fasttext import is_fasttext, load_fasttext
+from slimvec.vectors.gensim_pickles import START_BYTES, refuse_gensim
+from slimvec.vectors.hdf5 import HDF5_MAGIC, load_hdf5
 from slimvec.vectors.mapped import NPY_MAGIC, Loaded, load_npy, load_safetensors
+from slimvec.vectors.npz import is_npz, load_npz
 from slimvec.vectors.opening import Opened, open_window
 from slimvec.vectors.readers import Reader, RecordReader, TextReader, Tolerant
 from slimvec.vectors.writers import write_binary, write_npy, write_text
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 SAMPLE_BYTES = 1 << 16  # of text, looked at to recognise it
 TABLE_START = b'{"__metadata__":{"format":"slimvec"'  # as slimvec writes it; other programs may write it again
 
-Load = Callable[[Path], Loaded]
+Load = Callable[..., Loaded]
 OpenReader = Callable[["Window", "int | None", int], Reader]
 Write = Callable[[Path, "Iterable[str] | None", "Iterator[NDArray[np.float32]]", "tuple[int, int]"], None]
 
@@ -57,7 +61,10 @@ class Format:
     recognises : callable
         ``recognises(window)`` tells by the first bytes, at which it may only peek, whether a file is of this format.
     load : callable, optional
-        ``load(path)`` returns the matrix, mapped, and its words if they are in the file.
+        ``load(path)`` returns the matrix, mapped, and its words if they are in the file; where files hold several
+        arrays with names, ``load(path, tensor)``.
+    named : bool
+        Whether they do.
     reader : callable, optional
         ``reader(window, limit, n_threads)`` returns what reads rows from an open file.
     write : callable, optional
@@ -72,10 +79,23 @@ class Format:
     title: str
     recognises: Callable[[Window], bool]
     load: Load | None = None
+    named: bool = False
     reader: OpenReader = _unread
     write: Write = _unwritten
     suffix: str | None = None
     packs: bool = False
+
+    def loading(self, tensor: str | None) -> Callable[[Path], Loaded]:
+        """Return what loads a file, with the array called ``tensor`` if one is asked for.
+
+        Raises
+        ------
+        ValueError
+            If one is, and files of this format do not hold several.
+        """
+        if self.load is None or not self.named:
+            check_unnamed(tensor, self.title)
+        return partial(self.load, tensor=tensor) if self.named and self.load else self.load or _unread
 
     def start(self, window: Window, limit: int | None, threads: int | None, faults: Faults) -> Reader:
         """Return the reader of a file that has just been opened."""
@@ -125,6 +145,7 @@ def choose_format(
 
     What they do not say is found out by trying: as an ``.npy`` file if its words are ``apart``, and otherwise as text.
     """
+    refuse_gensim(opened.window.peek(START_BYTES))
     found = _recognised(opened.window) if format is None else format_named(format)
     if apart and (found is None or found.load is None):
         if format is not None:
@@ -136,6 +157,12 @@ def choose_format(
     if found.load is not None and encoding != "utf-8":
         raise ValueError(f"encoding={encoding!r} does not fit {path}: the words of {found.title} are in UTF-8")
     return found
+
+
+def check_unnamed(tensor: str | None, title: str) -> None:
+    """Raise ValueError if an array is asked for by name where there is none."""
+    if tensor is not None:
+        raise ValueError(f"tensor={tensor!r} does not fit {title}, whose arrays have no names; leave it out")
 
 
 def _recognised(window: Window) -> Format | None:
@@ -206,8 +233,10 @@ def _begins_with(magic: bytes) -> Callable[[Window], bool]:
 
 
 # What opens a table as vectors refuses it, and says what to do.
-TABLE = Format("slimvec", "a slimvec table", _is_table, load_safetensors)
-SAFETENSORS = Format("safetensors", "a safetensors file", _is_safetensors, load_safetensors)
+TABLE = Format("slimvec", "a slimvec table", _is_table, load_safetensors, named=True)
+SAFETENSORS = Format("safetensors", "a safetensors file", _is_safetensors, load_safetensors, named=True)
+NPZ = Format("npz", "an .npz archive", is_npz, load_npz, named=True)
+HDF5 = Format("hdf5", "an HDF5 file", _begins_with(HDF5_MAGIC), load_hdf5, named=True)
 NPY = Format("npy", "an .npy array", _begins_with(NPY_MAGIC), load_npy, write=write_npy, suffix=".npy")
 FASTTEXT_BINARY = Format("fasttext-binary", "a fastText model", is_fasttext, load_fasttext)
 WORD2VEC_BINARY = Format(
@@ -232,4 +261,4 @@ FASTTEXT = Format("fasttext", "fastText text", lambda _: False, reader=_with_hea
 GLOVE = Format("glove", "GloVe text", _is_glove, reader=_without_header)
 
 # In order of recognition: tables before other safetensors, what is certain before text. Messages list them backwards.
-FORMATS = (TABLE, SAFETENSORS, NPY, FASTTEXT_BINARY, FASTTEXT, GLOVE, WORD2VEC_BINARY, WORD2VEC)
+FORMATS = (TABLE, SAFETENSORS, NPY, NPZ, HDF5, FASTTEXT_BINARY, FASTTEXT, GLOVE, WORD2VEC_BINARY, WORD2VEC)

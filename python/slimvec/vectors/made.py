@@ -47,6 +47,11 @@ class MadeRows:
     def __len__(self) -> int:
         return self._numbers if isinstance(self._numbers, int) else len(self._numbers)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of all rows, if they were an array."""
+        return len(self), self.dim
+
     def kept(self, rows: int | NDArray[np.int64], vocabulary: Vocabulary | None) -> MadeRows:
         """Return the first rows, or some by their numbers, and the words of these."""
         numbers = (

@@ -8,6 +8,7 @@ import numpy as np
 
 from slimvec.errors import FormatError
 from slimvec.files.safetensors import is_table, read_tensors
+from slimvec.vectors.tensors import Described, as_numbers, check_matrix, choose_tensor, named_type, scaled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,23 +41,25 @@ def load_npy(path: Path) -> Loaded:
     Raises
     ------
     FormatError
-        If it is no ``.npy`` file, is damaged, holds Python objects, or is no matrix.
+        If it is no ``.npy`` file, is damaged, holds Python objects, or is no matrix of real numbers.
     """
     with open(path, "rb") as file:
         if file.read(len(NPY_MAGIC)) != NPY_MAGIC:
             raise FormatError("not a usable .npy file (it does not begin like one)")
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # noqa: BLE001 - NumPy raises many kinds over a damaged header, MemoryError among them
         raise FormatError(f"not a usable .npy file ({error})") from None
-    if array.ndim != 2:
-        raise FormatError(f"its array has shape {array.shape}; expected two dimensions")
-    return Loaded(array)
+    array = named_type(array)
+    check_matrix(Described(array.shape, array.dtype), "its array")
+    return Loaded(as_numbers(array))
 
 
-def load_safetensors(path: Path) -> Loaded:
-    """Return the one matrix of a safetensors file."""
-    return Loaded(only_matrix(load_tensors(path)))
+def load_safetensors(path: Path, tensor: str | None = None) -> Loaded:
+    """Return one matrix of a safetensors file, the only one or the one asked for."""
+    tensors = load_tensors(path)
+    name = choose_tensor(describe(tensors), tensor)
+    return Loaded(scaled(name, tensors))
 
 
 def load_tensors(path: Path) -> dict[str, NDArray[Any]]:
@@ -80,10 +83,6 @@ def load_tensors(path: Path) -> dict[str, NDArray[Any]]:
     return tensors
 
 
-def only_matrix(tensors: dict[str, NDArray[Any]]) -> NDArray[Any]:
-    """Return the one matrix of floats among tensors."""
-    found = {name: tensor for name, tensor in tensors.items() if tensor.ndim == 2 and tensor.dtype.kind == "f"}
-    if len(found) != 1:
-        names = ", ".join(sorted(found)) or "none"
-        raise FormatError(f"expected one matrix of float16, float32 or float64 in it, found {names}")
-    return next(iter(found.values()))
+def describe(tensors: dict[str, NDArray[Any]]) -> dict[str, Described]:
+    """Return what is known of tensors without looking at their numbers."""
+    return {name: Described(tensor.shape, tensor.dtype) for name, tensor in tensors.items()}

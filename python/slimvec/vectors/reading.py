@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,18 +17,21 @@ from slimvec.vectors.made import MadeRows
 from slimvec.vectors.opening import open_window
 from slimvec.vectors.repeated import keep_new, warn_of_repeated
 from slimvec.vectors.rows import MatrixRows
-from slimvec.vectors.tokenizer import is_token_folder, load_token_folder
+from slimvec.vectors.tokenizer import load_token_folder, plain_folder, token_folder
 from slimvec.vectors.vectors import Vectors
 from slimvec.vectors.word_list import read_word_list
 from slimvec.vocabulary import VocabularyBuilder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from slimvec.vectors.formats import Load
+    from slimvec.vectors.mapped import Loaded
     from slimvec.vectors.opening import ByteReport
     from slimvec.vectors.readers import Reader
     from slimvec.vectors.word_list import Words
+    from slimvec.vocabulary import Vocabulary
 
 WORD_LIST = "words.txt"
 ROWS_AT_ONCE = 1000  # few enough for progress to be seen, enough for threads to be worth waking
@@ -45,6 +48,7 @@ def read_vectors(
     threads: int | None = None,
     encoding: str = "utf-8",
     on_error: str = "raise",
+    tensor: str | None = None,
 ) -> Vectors:
     r"""Read an embedding file.
 
@@ -53,13 +57,16 @@ def read_vectors(
     path : str, path, or pair of them
         A word2vec text or binary file, a GloVe text file, a fastText ``.vec`` file, any of these compressed by gzip or
         Zstandard (before Python 3.14 that needs the extra ``zstd``); a fastText ``.bin`` or ``.ftz`` model, whose words
-        have the vectors of its ``.vec`` file (:class:`FastText` has those of other words, too); an ``.npy`` or
-        safetensors file with ``words.txt`` beside it, or a pair (such a file, word list); a folder with ``vectors.npy``
-        and ``words.txt``, or with ``model.safetensors`` and ``tokenizer.json`` (static embeddings, as of model2vec).
-        Word lists have one word per line, in UTF-8.
-    format : {"word2vec", "word2vec-binary", "glove", "fasttext", "fasttext-binary", "npy", "safetensors"}, optional
-        By default the format is recognised from the content. ``"word2vec"`` and ``"fasttext"`` are the same text format
-        with a header line; ``"glove"`` has none.
+        have the vectors of its ``.vec`` file (:class:`FastText` has those of other words, too); an ``.npy``,
+        safetensors, ``.npz`` or HDF5 file (the last needs the extra ``hdf5``) with ``words.txt`` beside it, or a pair
+        (such a file, word list); an ``.npz`` with its words in an array called ``words``; a folder with ``vectors.npy``
+        and ``words.txt``, or with ``model.safetensors`` and ``tokenizer.json`` (static embeddings, as of model2vec and
+        sentence-transformers' StaticEmbedding, or a transformer, with ``tensor``). Word lists have one word per line,
+        in UTF-8.
+    format : str, optional
+        One of ``"word2vec"``, ``"word2vec-binary"``, ``"glove"``, ``"fasttext"``, ``"fasttext-binary"``, ``"npy"``,
+        ``"npz"``, ``"hdf5"``, ``"safetensors"``. By default the format is recognised from the content. ``"word2vec"``
+        and ``"fasttext"`` are the same text format with a header line; ``"glove"`` has none.
     limit : int, optional
         Read only the first so many words: most files begin with the most frequent.
     progress : callable, optional
@@ -72,12 +79,16 @@ def read_vectors(
         Of text and word2vec binary files: ``"skip"`` leaves out rows that cannot be read (a word that is cut within a
         character or otherwise not in the encoding, a wrong number of fields, a bad number, NaN or infinity, two lines
         in one), takes as many as there are where the header promised another number, and warns.
+    tensor : str, optional
+        Of safetensors, ``.npz`` and HDF5 files, and of folders with one: the name of the matrix to read, such as
+        ``"embeddings.word_embeddings.weight"``. By default the only matrix of floats is read.
 
     Returns
     -------
     Vectors
-        ``.matrix`` is float32, or, where rows lie in the file as in memory (``.npy``, safetensors, fastText models
-        without n-grams), that file's own array, memory-mapped (copied only to leave out rows of repeated words).
+        ``.matrix`` is float32, or, where rows lie in the file as in memory (``.npy``, safetensors, ``.npz`` and HDF5
+        that are not compressed, fastText models without n-grams), that file's own array, memory-mapped (copied only to
+        leave out rows of repeated words).
 
     Raises
     ------
@@ -113,32 +124,36 @@ def read_vectors(
     if not lists and place.is_dir():
         if faults.recodes:
             raise ValueError(f"encoding={encoding!r} does not fit {place}: the words of a folder are in UTF-8")
-        if is_token_folder(place) and format in {None, "safetensors"}:
-            tokens, matrix = load_token_folder(place)
-            return Vectors(tokens[:limit], matrix[:limit])
+        folder = token_folder(place)
+        if folder is not None and format in {None, "safetensors"}:
+            return _in_memory(distinct_rows(*load_token_folder(folder, tensor), limit, folder), progress)
         if format not in {None, "npy"}:
             raise ValueError(f"format={format!r} does not fit {place}: a folder holds rows and words apart")
-        place, kind = place / "vectors.npy", "npy"
+        place, kind = plain_folder(place), "npy"
     with open_window(place, progress) as opened:
         row = choose_format(opened, place, kind, bool(lists), faults.encoding)
+        load = row.loading(tensor)
         if row.load is None:
             return _read_all(row.start(opened.window, limit, threads, faults), opened.report, place, faults)
-    rows = load_rows(row.load, place, *lists, limit=limit)
+    rows = load_rows(load, place, *lists, limit=limit)
     if rows.vocabulary is None:
         raise FileNotFoundError(
             f"{place.with_name(WORD_LIST)} does not exist; an array needs its words beside it: one per line in "
             f"{WORD_LIST}, or pass a pair ({place.name}, {WORD_LIST})"
         )
-    return rows if isinstance(rows, Vectors) else Vectors(rows.vocabulary, _in_memory(rows, progress))
+    return _in_memory(rows, progress)
 
 
-def _in_memory(rows: MatrixRows | MadeRows, progress: Progress) -> NDArray[np.float32]:
+def _in_memory(rows: MatrixRows | MadeRows, progress: Progress) -> Vectors:
+    """Return rows with words as they are, or those that are made when asked for as an array."""
+    if isinstance(rows, Vectors):
+        return rows
     matrix = np.empty((len(rows), rows.dim), np.float32)
     filled = 0
     for block in rows.blocks(progress):
         matrix[filled : filled + len(block)] = block
         filled += len(block)
-    return matrix
+    return Vectors(cast("Vocabulary", rows.vocabulary), matrix)
 
 
 def check_options(format: str | None, limit: int | None) -> int | None:
@@ -177,7 +192,9 @@ def _with_room(rows: NDArray[np.float32], expected: int) -> NDArray[np.float32]:
     return larger
 
 
-def load_rows(load: Load, path: Path, words_path: Path | None = None, *, limit: int | None) -> MatrixRows | MadeRows:
+def load_rows(
+    load: Callable[[Path], Loaded], path: Path, words_path: Path | None = None, *, limit: int | None
+) -> MatrixRows | MadeRows:
     """Return the rows of a file that is mapped: with words, if it holds them or there is a list of them."""
     with naming(path):
         rows, words = load(path)

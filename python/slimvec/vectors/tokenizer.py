@@ -1,30 +1,77 @@
-"""Folders of static embeddings as Hugging Face tools write them: tokens in one file, vectors in another (model2vec)."""
+"""Folders as Hugging Face tools write them: tokens in one file, vectors in another (model2vec, StaticEmbedding)."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from functools import partial
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimvec.errors import FormatError, naming
-from slimvec.vectors.mapped import load_tensors, only_matrix
+from slimvec.vectors.made import MadeRows
+from slimvec.vectors.mapped import describe, load_tensors
+from slimvec.vectors.tensors import choose_tensor, scaled
+from slimvec.vectors.word_list import Words
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-TOKENS, TENSORS = "tokenizer.json", "model.safetensors"
+TOKENS, TENSORS, MODULES, ROWS = "tokenizer.json", "model.safetensors", "modules.json", "vectors.npy"
+
+_NOT_READ = {  # in a folder: what it is then, and what to do
+    "vocab/vectors": "a spaCy model: nlp = spacy.load(path); sv.Vectors([nlp.vocab.strings[key] for key in "
+    "nlp.vocab.vectors], [nlp.vocab.vectors[key] for key in nlp.vocab.vectors])",
+    "key2row": "vectors of a spaCy model, whose words lie beside this folder: pass the model's name to spacy.load",
+    "model.safetensors.index.json": "a model in several files: pass a pair (the file that holds the embeddings, a "
+    "word list), and tensor=",
+    "pytorch_model.bin": "weights in a pickle, which is not opened, as it could run code: load the model with "
+    "transformers, and save it by model.save_pretrained(folder), which writes safetensors",
+}
 
 
-def is_token_folder(path: Path) -> bool:
-    """Tell whether a folder holds both files."""
-    return (path / TOKENS).is_file() and (path / TENSORS).is_file()
+def token_folder(path: Path) -> Path | None:
+    """Return where tokens and vectors lie: the folder, or in it that of its first module; None if it has none."""
+    for folder in (path, *_modules(path)):
+        if (folder / TOKENS).is_file() and (folder / TENSORS).is_file():
+            return folder
+    return None
 
 
-def load_token_folder(path: Path) -> tuple[list[str], NDArray[Any]]:
-    """Return the tokens and a vector for each.
+def _modules(path: Path) -> list[Path]:
+    """Return the folders of the modules of a sentence-transformers model, below its own."""
+    if not (path / MODULES).is_file():
+        return []
+    with naming(path / MODULES):
+        try:
+            places = [PurePath(module["path"]) for module in json.loads((path / MODULES).read_bytes())]
+        except (ValueError, RecursionError, KeyError, TypeError) as error:
+            raise FormatError(f"not a usable list of modules ({type(error).__name__}: {error})") from None
+    return [path / place for place in places if not place.is_absolute() and ".." not in place.parts]
+
+
+def plain_folder(path: Path) -> Path:
+    """Return the file of rows in a folder that holds rows and words apart.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none, saying what the folder is, where that is known.
+    """
+    if (path / ROWS).exists():
+        return path / ROWS
+    known = next((f"; it is {told}" for name, told in _NOT_READ.items() if (path / name).exists()), "")
+    message = f"no vectors that are read: expected {ROWS} and words.txt, or {TENSORS} and {TOKENS}{known}"
+    raise FileNotFoundError(errno.ENOENT, message, os.fspath(path))
+
+
+def load_token_folder(path: Path, tensor: str | None = None) -> tuple[NDArray[Any] | MadeRows, Words]:
+    """Return the vectors and the tokens of a folder.
 
     Tensors named ``mapping`` (the row of each token) and ``weights`` (a factor for each), by which model2vec makes its
     files smaller, are applied; otherwise the matrix stays mapped.
@@ -33,34 +80,48 @@ def load_token_folder(path: Path) -> tuple[list[str], NDArray[Any]]:
     ------
     FormatError
         If tokens and vectors do not fit each other, or a file is damaged.
+    ValueError
+        If there is no tensor called ``tensor``.
     """
     with naming(path / TOKENS):
         tokens = _read_tokens(path / TOKENS)
     with naming(path / TENSORS):
-        matrix = _read_matrix(path / TENSORS)
-    if len(tokens) > len(matrix):
-        raise FormatError(f"{path / TOKENS} has {len(tokens)} tokens for the {len(matrix)} rows of {TENSORS}")
-    return tokens, matrix[: len(tokens)]  # rows beyond are padding
+        rows = _read_rows(path / TENSORS, tensor)
+    n = len(tokens.offsets) - 1
+    if n > len(rows):
+        raise FormatError(f"{path / TOKENS} has {n} tokens for the {len(rows)} rows of {TENSORS}")
+    return rows, tokens  # rows beyond are padding
 
 
-def _read_matrix(path: Path) -> NDArray[Any]:
+def _read_rows(path: Path, tensor: str | None) -> NDArray[Any] | MadeRows:
     """Return the vectors, after the mapping and the weights."""
     tensors = load_tensors(path)
     mapping, weights = tensors.pop("mapping", None), tensors.pop("weights", None)
-    matrix = only_matrix(tensors)
+    rows = scaled(choose_tensor(describe(tensors), tensor), tensors)
     if mapping is not None:
         fits = mapping.ndim == 1 and mapping.dtype.kind in "iu" and mapping.size
-        if not fits or not 0 <= mapping.min() <= mapping.max() < len(matrix):
-            raise FormatError(f"its mapping of tokens to rows does not fit the {len(matrix)} rows")
-        matrix = matrix[mapping]
-    if weights is not None:
-        if weights.shape != (len(matrix),):
-            raise FormatError(f"its weights have shape {weights.shape}; expected ({len(matrix)},)")
-        matrix = (matrix * weights[:, None]).astype(np.float32)
-    return matrix
+        if not fits or not 0 <= mapping.min() <= mapping.max() < len(rows):
+            raise FormatError(f"its mapping of tokens to rows does not fit the {len(rows)} rows")
+    n = len(rows if mapping is None else mapping)
+    if weights is not None and (weights.shape != (n,) or weights.dtype.kind != "f"):
+        raise FormatError(f"its weights have shape {weights.shape}; expected ({n},)")
+    if mapping is None and weights is None:
+        return rows
+    return MadeRows(partial(_weighted, rows, mapping, weights), n, rows.shape[1])
 
 
-def _read_tokens(path: Path) -> list[str]:
+def _weighted(
+    rows: NDArray[Any] | MadeRows,
+    mapping: NDArray[np.integer] | None,
+    weights: NDArray[np.floating] | None,
+    numbers: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    places = numbers if mapping is None else mapping[numbers]
+    made = rows.take(places) if isinstance(rows, MadeRows) else rows[places]
+    return np.asarray(made if weights is None else made * weights[numbers][:, None], np.float32)
+
+
+def _read_tokens(path: Path) -> Words:
     """Return the tokens in the order of their numbers."""
     try:
         content = json.loads(path.read_bytes())
@@ -68,9 +129,10 @@ def _read_tokens(path: Path) -> list[str]:
         pairs = vocabulary.items() if isinstance(vocabulary, dict) else enumerate(token for token, _ in vocabulary)
         numbers = dict(pairs) if isinstance(vocabulary, dict) else {token: number for number, token in pairs}
         numbers |= {added["content"]: added["id"] for added in content.get("added_tokens") or []}
+        tokens = sorted(numbers, key=numbers.__getitem__)
+        encoded = [token.encode() for token in tokens]
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise FormatError(f"not a usable tokenizer ({type(error).__name__}: {error})") from None
-    tokens = sorted(numbers, key=lambda token: numbers[token])
     if [numbers[token] for token in tokens] != list(range(len(tokens))):
         raise FormatError(f"the numbers of its {len(tokens)} tokens are not 0 ... {len(tokens) - 1}")
-    return tokens
+    return Words.of(encoded)

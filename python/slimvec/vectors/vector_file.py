@@ -34,16 +34,17 @@ class VectorFile:
     Parameters
     ----------
     path : str or path
-        A file in any format of :func:`read_vectors`, but no pipe and no folder. An array (``.npy``, safetensors) may
-        come without ``words.txt`` beside it: its rows then have no words.
-    format, limit, threads, encoding, on_error
+        A file in any format of :func:`read_vectors`, but no pipe and no folder. An array (``.npy``, safetensors and
+        so on) may come without ``words.txt`` beside it: its rows then have no words.
+    format, limit, threads, encoding, on_error, tensor
         See :func:`read_vectors`.
 
     Attributes
     ----------
     path : Path
     matrix : ndarray or None
-        The rows as one array, where they are mapped; those of a fastText model with n-grams are made when asked for.
+        The rows as one array, where they are mapped. Those of fastText models with n-grams and of bfloat16 are made
+        when they are asked for.
 
     Raises
     ------
@@ -73,6 +74,7 @@ class VectorFile:
         threads: int | None = None,
         encoding: str = "utf-8",
         on_error: str = "raise",
+        tensor: str | None = None,
     ) -> None:
         limit = check_options(format, limit)
         faults = Faults(on_error, encoding)
@@ -82,10 +84,11 @@ class VectorFile:
             raise ValueError(f"{self.path} is no ordinary file; use sv.read_vectors(path)")
         with open_window(self.path) as opened:
             row = choose_format(opened, self.path, format, encoding=faults.encoding)
+        load = row.loading(tensor)
         if row.load is None:
             self._rows: Rows = StreamedRows(self.path, row, limit, threads, faults)
         else:
-            self._rows = load_rows(row.load, self.path, limit=limit)
+            self._rows = load_rows(load, self.path, limit=limit)
         self.matrix: NDArray[Any] | None = getattr(self._rows, "matrix", None)
 
     def __repr__(self) -> str:

@@ -143,7 +143,8 @@ class TestRoundTrip:
             ({"norm": "1", "shrinkage": 0.5}, "norm of the factors is '1'"),
             ({"norm": 0.0, "shrinkage": 0.5}, "norm of the factors is 0.0"),
             ({"norm": 1.0}, "shrinkage of the factors is None"),
-            ({"norm": float("nan"), "shrinkage": 0.5}, "norm of the factors is nan"),
+            ({"norm": float("nan"), "shrinkage": 0.5}, "NaN is no number"),
+            ({"norm": float("inf"), "shrinkage": 0.5}, "Infinity is no number"),
         ):
             rewrite(tmp_path / "t", tmp_path / "lie", lambda header, facts=facts: set_fact(header, factors=facts))
             with pytest.raises(sv.FormatError, match=message):
@@ -201,13 +202,8 @@ class TestDamage:
         for at in range(start, len(raw), 97):
             raw[at] ^= 4
             saved.write_bytes(raw)
-            try:
+            with pytest.raises(sv.FormatError, match="does not match its checksum|is not zero"):
                 sv.open(saved, verify=True)
-                padding = json.loads(raw[8:start])
-                inside = [e["data_offsets"] for name, e in padding.items() if name.startswith("_padding")]
-                assert any(begin <= at - start < end for begin, end in inside)
-            except sv.FormatError as error:
-                assert "does not match its checksum" in str(error)  # noqa: PT017
             raw[at] ^= 4
 
     def test_every_flipped_bit_in_the_header_is_survived(self, saved):

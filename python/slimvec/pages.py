@@ -1,10 +1,15 @@
-"""Memory for big arrays that are scanned over and over: aligned, and in huge pages where the system gives them."""
+"""Memory for big arrays that are scanned over and over: aligned, and in huge pages where the system gives them.
+
+Files become such memory by being mapped, or read.
+"""
 
 from __future__ import annotations
 
+import errno
 import math
 import mmap
 import os
+import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HUGE_PAGE = 2 << 20
+FIRST_BYTES = 1 << 12
+_READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
 def zeros(shape: tuple[int, ...]) -> NDArray[np.uint32]:
@@ -33,15 +40,45 @@ def zeros(shape: tuple[int, ...]) -> NDArray[np.uint32]:
     return memory[start : start + size].view(np.uint32).reshape(shape)
 
 
+def map_file(path: str | os.PathLike[str]) -> tuple[memoryview, bytes]:
+    """Return the content of a file, mapped, and a copy of its first bytes; read-only.
+
+    To read these costs less than the page fault of looking at them.
+    """
+    descriptor, size = _open_ordinary(path)
+    try:
+        first = os.read(descriptor, FIRST_BYTES)
+        if size == 0:  # nothing to map
+            return memoryview(b""), first
+        mapped = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
+    finally:
+        os.close(descriptor)
+    if size >= HUGE_PAGE:
+        ask_for_huge_pages(mapped)
+    return memoryview(mapped), first
+
+
 def read_file(path: str | os.PathLike[str]) -> memoryview:
     """Return the content of a file, copied into such memory; read-only."""
-    with open(path, "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
+    descriptor, size = _open_ordinary(path)
+    with open(descriptor, "rb", buffering=0) as file:
         memory = zeros((-(-size // 4),)).view(np.uint8)[:size]
         filled = 0
         while filled < size and (read := file.readinto(memory[filled:].data)):
             filled += read
     return memory[:filled].data.toreadonly()
+
+
+def _open_ordinary(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return descriptor and size of a file: no pipe, which would wait for somebody to write, and no device."""
+    descriptor = os.open(path, _READING)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return descriptor, status.st_size
+    os.close(descriptor)
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fsdecode(path))
+    raise OSError(errno.EINVAL, "a pipe or device cannot be mapped; write it to a file first", os.fsdecode(path))
 
 
 def resident_bytes(arrays: Iterable[NDArray[Any]]) -> int | None:

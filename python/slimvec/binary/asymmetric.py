@@ -89,7 +89,7 @@ def scan(
     return queries.result(
         _core.asymmetric_search(
             isa.current(),
-            codes.blocks,
+            codes.comparable,
             codes.n_codes,
             codes.n_bits,
             factors.values.view(np.uint16),
@@ -117,7 +117,7 @@ def rescore(
     return queries.result(
         _core.asymmetric_rescore(
             isa.current(),
-            codes.blocks,
+            codes.comparable,
             codes.n_codes,
             codes.n_bits,
             factors.values.view(np.uint16),

@@ -11,12 +11,14 @@ as 16 uint32, then word 1, ...), ``ceil(n_bits / 32)`` words per code, the last 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimvec import _core, isa, pages
 from slimvec.blocks import row_blocks
+from slimvec.errors import FormatError
 from slimvec.keys import allowed_rows
 from slimvec.validation import as_array, as_codes, as_integer, as_matrix
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 BLOCK_CODES = 16
 WORD_BITS = 32
+MAX_BITS = (1 << 24) - 1  # kMaxBits of cpp/core/blocked_codes.hpp
 
 
 def pack(values: ArrayLike) -> NDArray[np.uint8]:
@@ -123,11 +126,15 @@ class BlockedCodes:
     blocks : ndarray, shape (ceil(n_codes / 16), ceil(n_bits / 32), 16), uint32
     n_codes : int
     n_bits : int
+    is_checked : bool
+        Whether the bits past ``n_bits`` are known to be zero. Those of a file are looked at before the first search,
+        which reads all codes anyway: set, they would count in distances.
     """
 
     blocks: NDArray[np.uint32]
     n_codes: int
     n_bits: int
+    is_checked: bool = True
 
     @classmethod
     def empty(cls, n_codes: int, n_bits: int) -> BlockedCodes:
@@ -150,11 +157,24 @@ class BlockedCodes:
     def from_content(cls, content: Content) -> BlockedCodes:
         """Return the codes of a file's content, mapped."""
         n_codes, n_bits = content.integer("rows", 0), content.integer("bits", 1)
-        return cls(content.tensor("codes", np.uint32, cls.shape(n_codes, n_bits)), n_codes, n_bits)
+        if n_bits > MAX_BITS:
+            raise FormatError(f"bits is {n_bits}; expected at most {MAX_BITS}")
+        codes = cls(content.tensor("codes", np.uint32, cls.shape(n_codes, n_bits)), n_codes, n_bits, False)
+        check_padding(codes.blocks, n_codes, "codes")
+        _check_bits(codes.blocks[0 if content.thorough else -1 :], n_bits)
+        return codes
+
+    @cached_property
+    def comparable(self) -> NDArray[np.uint32]:
+        """The blocks, for whatever counts bits: FormatError if a bit is set past ``n_bits``."""
+        if not self.is_checked:
+            _check_bits(self.blocks, self.n_bits)
+        return self.blocks
 
     def first(self, n_codes: int) -> BlockedCodes:
         """Return the first codes; nothing is copied."""
-        return BlockedCodes(self.blocks[: self.shape(n_codes, self.n_bits)[0]], n_codes, self.n_bits)
+        blocks = self.blocks[: self.shape(n_codes, self.n_bits)[0]]
+        return BlockedCodes(blocks, n_codes, self.n_bits, self.is_checked)
 
     def select(self, rows: NDArray[np.int64]) -> BlockedCodes:
         """Return a copy of some codes."""
@@ -168,7 +188,7 @@ class BlockedCodes:
         if n_codes <= self.n_codes and self.blocks.flags.writeable:
             return self
         larger = self.empty(max(n_codes, used.n_codes + used.n_codes // 2), self.n_bits)
-        larger.blocks[: len(used.blocks)] = used.blocks
+        larger.blocks[: len(used.blocks)] = used.comparable
         return larger
 
     def write(self, first_row: int, codes: NDArray[np.uint8]) -> None:
@@ -177,7 +197,10 @@ class BlockedCodes:
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the packed codes of ``rows``, ``(len(rows), ceil(n_bits / 8))``."""
-        return _core.read_blocks(self.blocks, self.n_codes, self.n_bits, rows)
+        codes = _core.read_blocks(self.blocks, self.n_codes, self.n_bits, rows)
+        if not self.is_checked and self.n_bits % 8 and (codes[:, -1] >> (self.n_bits % 8)).any():
+            raise _set_past(self.n_bits)
+        return codes
 
     def lookup(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the codes of ``rows`` as -1 / +1, ``(len(rows), n_bits)``."""
@@ -191,14 +214,16 @@ class BlockedCodes:
         self, queries: NDArray[np.uint8], k: int, mask: NDArray[np.uint8] | None, n_threads: int
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return distances and rows of the k nearest allowed codes of each packed query, both ``(n_queries, k)``."""
-        return _core.hamming_search(isa.current(), self.blocks, self.n_codes, self.n_bits, queries, k, mask, n_threads)
+        return _core.hamming_search(
+            isa.current(), self.comparable, self.n_codes, self.n_bits, queries, k, mask, n_threads
+        )
 
     def range_search(
         self, queries: NDArray[np.uint8], radius: int, mask: NDArray[np.uint8] | None, n_threads: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
         """Return offsets, distances and rows of all allowed codes within ``radius`` of each packed query."""
         return _core.hamming_range_search(
-            isa.current(), self.blocks, self.n_codes, self.n_bits, queries, radius, mask, n_threads
+            isa.current(), self.comparable, self.n_codes, self.n_bits, queries, radius, mask, n_threads
         )
 
     def pack_mask(self, mask: ArrayLike | None) -> NDArray[np.uint8] | None:
@@ -218,8 +243,30 @@ class BlockedCodes:
 
     def pairwise(self, queries: NDArray[np.uint8], n_threads: int) -> NDArray[np.int32]:
         """Return the Hamming distances of packed queries to every code, ``(n_queries, n_codes)``."""
-        return _core.hamming_pairwise(isa.current(), self.blocks, self.n_codes, self.n_bits, queries, n_threads)
+        return _core.hamming_pairwise(isa.current(), self.comparable, self.n_codes, self.n_bits, queries, n_threads)
 
     def distances(self, queries: NDArray[np.uint8], rows: NDArray[np.int64]) -> NDArray[np.int32]:
         """Return the Hamming distances of packed queries to ``rows (n_queries, m)``, in the shape of ``rows``."""
-        return _core.hamming_distances(isa.current(), self.blocks, self.n_codes, self.n_bits, queries, rows)
+        return _core.hamming_distances(isa.current(), self.comparable, self.n_codes, self.n_bits, queries, rows)
+
+
+def holds_more(blocks: NDArray[Any], n_codes: int) -> bool:
+    """Tell whether the last block holds anything past the last code."""
+    rest = n_codes % BLOCK_CODES
+    return rest > 0 and bool(blocks[-1, :, rest:].any())
+
+
+def check_padding(blocks: NDArray[Any], n_codes: int, name: str) -> None:
+    """Raise FormatError unless what the last block of ``name`` holds past the last code is zero."""
+    if holds_more(blocks, n_codes):
+        raise FormatError(f"tensor {name!r} holds more than the {n_codes} codes that the header tells of: damaged")
+
+
+def _check_bits(blocks: NDArray[np.uint32], n_bits: int) -> None:
+    used = n_bits % WORD_BITS
+    if used and len(blocks) and np.bitwise_or.reduce(blocks[:, -1], axis=None) >> used:
+        raise _set_past(n_bits)
+
+
+def _set_past(n_bits: int) -> FormatError:
+    return FormatError(f"codes have bits set past bit {n_bits - 1}: the table is damaged")

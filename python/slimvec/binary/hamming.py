@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from slimvec.binary.codes import BlockedCodes
+from slimvec.binary.codes import BlockedCodes, holds_more
 from slimvec.files.table_file import register
 from slimvec.keys import allowed_rows, resolve_rows
 from slimvec.pages import resident_bytes
@@ -357,7 +357,10 @@ class HammingIndex(Stored):
 
     def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the facts and tensors of a file."""
-        codes = self._codes
+        with self._changing:
+            codes = self._room = self._codes  # who adds makes room anew: what is being written stays as it is
+        if holds_more(codes.blocks, codes.n_codes):  # of an addition that was interrupted
+            codes = codes.select(np.arange(codes.n_codes))
         return {"kind": self.kind, "rows": codes.n_codes, "bits": codes.n_bits}, {"codes": codes.blocks}
 
     @classmethod

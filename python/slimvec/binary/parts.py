@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.codes import BLOCK_CODES, BlockedCodes
+from slimvec.binary.codes import BLOCK_CODES, BlockedCodes, check_padding
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.factors import Factors
 from slimvec.errors import FormatError
@@ -86,6 +86,8 @@ def _factors_from(content: Content, codes: BlockedCodes) -> Factors:
     values = content.tensor("factors", np.float16, (len(codes.blocks), None, BLOCK_CODES))
     if values.shape[1] not in {2, 3}:
         raise FormatError(f"tensor 'factors' holds {values.shape[1]} numbers per code; expected 2 or 3")
+    if content.thorough:
+        check_padding(values, codes.n_codes, "factors")
     facts = content.facts.get("factors")
     if not isinstance(facts, dict):
         raise FormatError(f"factors is {facts!r}; expected an object")

@@ -1,12 +1,14 @@
 """Table files: safetensors that say of themselves what table they hold; :mod:`slimvec.files.table_writer` makes them.
 
 The metadata carries ``format``, ``format_version`` and ``facts``, a JSON object: the kind of table, its sizes, how it
-was made, and a CRC-32 per tensor.
+was made, a CRC-32 per tensor and, in files written since it is there, one of what the header itself says.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,9 +21,14 @@ from slimvec.files.safetensors import is_table, parse_header, read_tensors
 from slimvec.vocabulary import Vocabulary, slot_count
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
 FORMAT_VERSION = 1
+CHECKSUMS = "crc32"  # of the tensors, by name
+CHECKSUM = "checksum"  # of all other facts, and of types and shapes
+MAX_DEPTH = 32  # of objects and arrays in each other, as in C
 
 
 class _TableClass(Protocol):
@@ -46,11 +53,15 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
     path : str or path
         A file written by ``save`` of a table or an index.
     verify : bool
-        Read the whole file and compare checksums. Without it, structure is checked but not the content of the tensors.
+        Read the whole file and compare checksums, of the tensors and of what the header says of them; what no checksum
+        covers must be zero. Finds damage, not deceit: who makes a file makes its checksums. Without it, structure is
+        checked but not the content of the tensors. Files written before the header had a checksum are compared as far
+        as theirs go.
     preload : bool
         Copy the file into memory of the process, in huge pages where the system gives them, instead of mapping it: the
-        first search is as fast as the next ones, and none waits for the disk when other programs have pushed the file
-        out of its cache. Processes that map a file share its memory; those that preload it do not.
+        first search is as fast as the next ones, none waits for the disk when other programs have pushed the file out
+        of its cache, and what becomes of the file no longer matters. Processes that map a file share its memory; those
+        that preload it do not.
 
     Returns
     -------
@@ -62,7 +73,12 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
     FormatError
         If the file is damaged, truncated, or no table of slimvec.
     OSError
-        If the file does not exist or may not be read.
+        If the file does not exist or may not be read, or is no ordinary file.
+
+    Notes
+    -----
+    A mapped file may be replaced, as ``save`` does it, but not written to or shortened: the system ends a process
+    (SIGBUS) that reads a page which is gone. Where others may do that to a file, take ``preload=True``.
 
     Examples
     --------
@@ -74,9 +90,7 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
     <slimvec.BinaryTable: 2 codes of 2 bits, with words>
     """
     try:
-        content = read_content(path, preload)
-        if verify:
-            content.verify()
+        content = read_content(path, preload, verify)
         kind = content.facts.get("kind")
         if not isinstance(kind, str) or kind not in _TABLES:
             raise FormatError(f"unknown kind of table {kind!r}; expected one of {sorted(_TABLES)}")  # noqa: TRY301
@@ -107,10 +121,13 @@ class Content:
         What the header says of the table.
     tensors : dict of str to ndarray
         Read-only views into the mapped file.
+    thorough : bool
+        Whether whoever takes the tensors is to check them wholly, and not only what costs nothing.
     """
 
     facts: dict[str, Any]
     tensors: dict[str, NDArray[Any]]
+    thorough: bool = False
 
     def integer(self, name: str, minimum: int) -> int:
         """Return an integer fact."""
@@ -127,18 +144,19 @@ class Content:
         return value
 
     def tensor(
-        self, name: str, dtype: DTypeLike | tuple[DTypeLike, ...], shape: tuple[int | None, ...]
+        self, name: str, dtype: type[np.generic] | tuple[type[np.generic], ...], shape: tuple[int | None, ...]
     ) -> NDArray[Any]:
         """Return a tensor of the given dtype, or one of them, and shape, where None stands for any length."""
         tensor = self.tensors.get(name)
         if tensor is None:
             raise FormatError(f"tensor {name!r} is missing")
-        fits = tensor.ndim == len(shape) and all(
-            want in (None, have) for want, have in zip(shape, tensor.shape, strict=True)
+        fits = tensor.shape == shape or (
+            tensor.ndim == len(shape)
+            and all(want in (None, have) for want, have in zip(shape, tensor.shape, strict=True))
         )
-        dtypes = [np.dtype(one) for one in (dtype if isinstance(dtype, tuple) else (dtype,))]
-        if tensor.dtype not in dtypes or not fits:
-            expected = " or ".join(map(str, dtypes))
+        dtypes = dtype if isinstance(dtype, tuple) else (dtype,)
+        if tensor.dtype.type not in dtypes or not fits:
+            expected = " or ".join(str(np.dtype(one)) for one in dtypes)
             raise FormatError(f"tensor {name!r} is {tensor.dtype} {tensor.shape}; expected {expected} {shape}")
         return tensor
 
@@ -154,19 +172,31 @@ class Content:
         return Vocabulary.from_text(text, offsets, slots)
 
     def verify(self) -> None:
-        """Compare every tensor with its checksum."""
-        checksums = self.facts.get("crc32")
+        """Compare every tensor, and the header, with its checksum."""
+        checksums = self.facts.get(CHECKSUMS)
         if not isinstance(checksums, dict) or checksums.keys() != self.tensors.keys():
             raise FormatError("checksums are missing")
+        if CHECKSUM in self.facts and self.facts[CHECKSUM] != checksum_of(self.facts, self.tensors):
+            raise FormatError("what its header says does not match its checksum; the file is damaged")
         for name, tensor in self.tensors.items():
             if zlib.crc32(tensor.data) != checksums[name]:
                 raise FormatError(f"tensor {name!r} does not match its checksum; the file is damaged")
 
 
-def read_content(path: str | os.PathLike[str], preload: bool = False) -> Content:
-    """Map or read a table file and check everything that its header says."""
-    metadata, tensors = read_tensors(path, preload)
-    return Content(_read_facts(metadata), tensors)
+def read_content(path: str | os.PathLike[str], preload: bool = False, verify: bool = False) -> Content:
+    """Map or read a table file and check everything that its header says; with ``verify``, its checksums."""
+    metadata, tensors = read_tensors(path, preload, verify)
+    content = Content(_read_facts(metadata), tensors, verify)
+    if verify:
+        content.verify()
+    return content
+
+
+def checksum_of(facts: Mapping[str, Any], tensors: Mapping[str, Any]) -> int:
+    """Return the CRC-32 of what a header says: all facts but this one, and dtype and shape of every tensor."""
+    said = {name: fact for name, fact in facts.items() if name != CHECKSUM}
+    held = {name: [tensor.dtype.str, list(tensor.shape)] for name, tensor in tensors.items()}
+    return zlib.crc32(json.dumps([said, held], sort_keys=True).encode())
 
 
 def _read_facts(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -178,4 +208,15 @@ def _read_facts(metadata: dict[str, Any]) -> dict[str, Any]:
     facts = metadata.get("facts")
     if not isinstance(facts, str):
         raise FormatError("its metadata holds no facts")
+    if facts.count("{") + facts.count("[") > MAX_DEPTH and _depth(facts) > MAX_DEPTH:
+        raise FormatError("its facts are nested too deeply: damaged")
     return parse_header(facts)
+
+
+def _depth(text: str) -> int:
+    """Return how deeply the objects and arrays of JSON text lie in each other."""
+    depth = deepest = 0
+    for mark in re.findall(r'"(?:[^"\\]|\\.)*"|[\[{}\]]', text):
+        depth += (mark in "[{") - (mark in "]}")
+        deepest = max(deepest, depth)
+    return deepest

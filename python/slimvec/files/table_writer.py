@@ -11,7 +11,7 @@ import numpy as np
 
 from slimvec.files.atomic import replacing, table_target
 from slimvec.files.safetensors import TABLE_FORMAT, Entry, header, padding
-from slimvec.files.table_file import FORMAT_VERSION
+from slimvec.files.table_file import CHECKSUM, CHECKSUMS, FORMAT_VERSION, checksum_of
 
 if TYPE_CHECKING:
     import os
@@ -91,8 +91,8 @@ class TableWriter:
 
 
 def _metadata(facts: Mapping[str, Any], tensors: list[Entry]) -> dict[str, str]:
-    return {
-        "format": TABLE_FORMAT,
-        "format_version": str(FORMAT_VERSION),
-        "facts": json.dumps({**facts, "crc32": {tensor.name: tensor.checksum for tensor in tensors}}),
-    }
+    """Return what the header says of the table, checksums included."""
+    written = json.dumps({**facts, CHECKSUMS: {tensor.name: tensor.checksum for tensor in tensors}})
+    said = json.loads(written, parse_constant=str)  # an infinite parameter of a method is a text there: JSON has none
+    said[CHECKSUM] = checksum_of(said, {tensor.name: tensor for tensor in tensors})
+    return {"format": TABLE_FORMAT, "format_version": str(FORMAT_VERSION), "facts": json.dumps(said)}

@@ -2,20 +2,50 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <locale>
+#include <sstream>
 #include <stdexcept>
+
+#include "core/utf8.hpp"
 
 namespace slimvec {
 
 namespace {
 
-constexpr int kMaxDepth = 32;
+constexpr int kMaxDepth = 32;  // of objects and arrays in each other
 constexpr std::uint64_t kMaxInteger = std::uint64_t{1} << 62;
+
+bool is_digit(char byte) { return byte >= '0' && byte <= '9'; }
+
+// -?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]+)?
+bool is_number(std::string_view text) {
+  const auto skip = [&text](std::string_view any) {
+    const bool found = !text.empty() && any.find(text[0]) != std::string_view::npos;
+    if (found) text.remove_prefix(1);
+    return found;
+  };
+  const auto digits = [&text] {
+    const std::size_t before = text.size();
+    while (!text.empty() && is_digit(text[0])) text.remove_prefix(1);
+    return text.size() < before;
+  };
+  skip("-");
+  if (!skip("0") && !digits()) return false;
+  if (skip(".") && !digits()) return false;
+  if (skip("eE")) {
+    skip("+-");
+    if (!digits()) return false;
+  }
+  return text.empty();
+}
 
 class Parser {
  public:
   explicit Parser(std::string_view text) : rest_(text) {}
 
   Json document() {
+    require(is_utf8(rest_.data(), rest_.data() + rest_.size()));
     Json value = any(0);
     skip_blanks();
     require(rest_.empty());
@@ -46,7 +76,6 @@ class Parser {
   }
 
   Json any(int depth) {  // NOLINT(misc-no-recursion): kMaxDepth bounds it
-    require(depth < kMaxDepth);
     if (take_if('{')) return members('}', true, depth);
     if (take_if('[')) return members(']', false, depth);
     if (take_if('"')) return {Json::Kind::kString, string(), {}};
@@ -54,11 +83,16 @@ class Parser {
     require(size > 0);
     Json value{Json::Kind::kNumber, std::string(rest_.substr(0, size)), {}};
     rest_.remove_prefix(size);
-    if (value.text == "null" || value.text == "true" || value.text == "false") value.kind = Json::Kind::kWord;
+    if (value.text == "null" || value.text == "true" || value.text == "false") {
+      value.kind = Json::Kind::kWord;
+    } else {
+      require(is_number(value.text));
+    }
     return value;
   }
 
   Json members(char end, bool named, int depth) {
+    require(depth < kMaxDepth);
     Json value{named ? Json::Kind::kObject : Json::Kind::kArray, {}, {}};
     if (take_if(end)) return value;
     do {
@@ -71,7 +105,16 @@ class Parser {
       value.members.emplace_back(std::move(name), any(depth + 1));
     } while (take_if(','));
     require(take_if(end));
+    if (named) require(are_distinct(value));
     return value;
+  }
+
+  // Of names that come twice, readers take one or the other: one file would hold two tables.
+  static bool are_distinct(const Json& object) {
+    std::vector<std::string_view> names;
+    for (const auto& [name, value] : object.members) names.emplace_back(name);
+    std::sort(names.begin(), names.end());
+    return std::adjacent_find(names.begin(), names.end()) == names.end();
   }
 
   // What follows an opening quote, up to the closing one.
@@ -80,6 +123,7 @@ class Parser {
     std::string text;
     for (char next = take(); next != '"'; next = take()) {
       if (next != '\\') {
+        require(static_cast<unsigned char>(next) >= 0x20);
         text += next;
         continue;
       }
@@ -97,6 +141,7 @@ class Parser {
 
   void append_code_point(std::string& text) {
     std::uint32_t point = code_unit();
+    require(point < 0xDC00 || point >= 0xE000);
     if (point >= 0xD800 && point < 0xDC00) {  // the first of two UTF-16 units
       require(take() == '\\' && take() == 'u');
       const std::uint32_t second = code_unit();
@@ -141,9 +186,21 @@ const Json* Json::find(std::string_view name) const {
 std::uint64_t Json::integer(const char* name) const {
   std::uint64_t value = 0;
   const char *begin = text.data(), *end = begin + text.size();
+  if (text == "-0") ++begin;
   const auto [stopped, error] = std::from_chars(begin, end, value);
-  if (kind != Kind::kNumber || error != std::errc() || stopped != end || value > kMaxInteger) {
+  if (kind != Kind::kNumber || error != std::errc() || stopped != end || value >= kMaxInteger) {
     throw std::runtime_error(std::string(name) + " is not the integer that it should be: the table is damaged");
+  }
+  return value;
+}
+
+double Json::real(const char* name) const {
+  double value = 0;
+  std::istringstream reader(text);
+  reader.imbue(std::locale::classic());  // a decimal point, whatever the program has set
+  const bool is_real = kind == Kind::kNumber && text.find_first_of(".eE") != std::string::npos;
+  if (!is_real || !(reader >> value) || !std::isfinite(value)) {
+    throw std::runtime_error(std::string(name) + " is not the real number that it should be: the table is damaged");
   }
   return value;
 }

@@ -19,12 +19,14 @@ struct Json {
   // The member of that name; null if this is no object or has none.
   const Json* find(std::string_view name) const;
 
-  // Throws std::runtime_error, calling the value `name`, unless this is an integer from 0 to 2^62 or a string.
+  // Throws std::runtime_error, calling the value `name`, unless this is an integer from 0 on and below 2^62, a finite
+  // number with a point or an exponent, or a string.
   std::uint64_t integer(const char* name) const;
+  double real(const char* name) const;
   const std::string& string(const char* name) const;
 };
 
-// Throws std::runtime_error for what is not JSON, or nested more than 32 deep.
+// Throws std::runtime_error for what is not JSON in UTF-8, nested more than 32 deep, or has a name twice in an object.
 Json parse_json(std::string_view text);
 
 }  // namespace slimvec

@@ -6,19 +6,35 @@
 
 enum { kMost = 10 };
 
+/* A terminal obeys control characters, of one byte or, from C2 80 to C2 9F, of two: they are printed as \x1b. */
+static void print_word(const char* word, size_t length) {
+  for (size_t i = 0; i < length; ++i) {
+    const unsigned char byte = (unsigned char)word[i], next = i + 1 < length ? (unsigned char)word[i + 1] : 0;
+    const int is_wide = byte == 0xC2 && next >= 0x80 && next < 0xA0;
+    if (is_wide || byte < 0x20 || byte == 0x7F) {
+      printf("\\x%02x", (unsigned)(is_wide ? next : byte));
+    } else {
+      putchar(byte);
+    }
+    i += (size_t)is_wide;
+  }
+  putchar('\n');
+}
+
 static int print_neighbors(const slimvec_table* table, const char* word) {
   const int64_t others = slimvec_rows(table) - 1;
   const size_t k = others < kMost ? (size_t)others : kMost;
   int64_t rows[kMost];
   float similarities[kMost];
   const int64_t row = slimvec_find(table, word, strlen(word));
-  if (row < 0 || slimvec_nearest(table, row, k, 1, rows, similarities) != 0) return -1;
+  if (row < 0 || (k > 0 && slimvec_nearest(table, row, k, 1, rows, similarities) != 0)) return -1;
   puts(word);
   for (size_t i = 0; i < k; ++i) {
     const char* name;
     size_t length;
     if (slimvec_word(table, rows[i], &name, &length) != 0) return -1;
-    printf("  %6.3f  %.*s\n", (double)similarities[i], (int)length, name);
+    printf("  %6.3f  ", (double)similarities[i]);
+    print_word(name, length);
   }
   return 0;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "capi/table.hpp"
+#include "core/utf8.hpp"
 #include "core/vocabulary.hpp"
 
 using slimvec::Slots;
@@ -20,6 +21,16 @@ namespace {
 
 thread_local char error_text[512] = "";
 
+// Names in a file may hold what moves a terminal's cursor: control characters, in UTF-8 also C2 80 to C2 9F.
+void show_plainly(char* text) {
+  for (; *text; ++text) {
+    const auto byte = static_cast<unsigned char>(text[0]), next = static_cast<unsigned char>(text[1]);
+    const bool is_wide = byte == 0xC2 && next >= 0x80 && next < 0xA0;
+    if (is_wide) text[1] = '?';
+    if (is_wide || byte < 0x20 || byte == 0x7F) *text = '?';
+  }
+}
+
 // Calls work() and returns what it returns, or `failed` after keeping the text of an exception.
 template <typename Work, typename Result>
 Result guarded(const Work& work, Result failed) {
@@ -27,6 +38,7 @@ Result guarded(const Work& work, Result failed) {
     return work();
   } catch (const std::exception& error) {
     std::snprintf(error_text, sizeof error_text, "%s", error.what());
+    show_plainly(error_text);
   } catch (...) {
     std::snprintf(error_text, sizeof error_text, "unknown error");
   }
@@ -39,22 +51,35 @@ struct Vocabulary {
   std::vector<std::uint32_t> own_slots;  // of files that hold none, written by early commits
 };
 
-std::optional<Vocabulary> read_vocabulary(const TableFile& file, std::size_t n) {
-  if (!file.has("words.text")) return std::nullopt;
-  const Tensor &text = file.tensor("words.text", {"U8"}, {TableFile::kAny}),
-               &offsets = file.tensor("words.offsets", {"I64"}, {n + 1});
+// The words stored as `name`, with slots if the file has them.
+std::optional<Vocabulary> read_words(const TableFile& file, const std::string& name, std::size_t n) {
+  if (!file.has((name + ".text").c_str())) return std::nullopt;
+  const Tensor &text = file.tensor((name + ".text").c_str(), {"U8"}, {TableFile::kAny}),
+               &offsets = file.tensor((name + ".offsets").c_str(), {"I64"}, {n + 1});
   const std::size_t n_slots = n + n / 3 + 1;
   Vocabulary vocabulary{{text.as<char>(), text.shape[0], offsets.as<std::int64_t>(), n}, {nullptr, n_slots}, {}};
-  if (file.has("words.slots")) {
+  if (vocabulary.words.offsets[0] != 0 ||
+      static_cast<std::uint64_t>(vocabulary.words.offsets[n]) != vocabulary.words.text_size) {
+    throw std::runtime_error("the offsets of the words do not span their text: damaged");
+  }
+  const std::string slots = name + ".slots";
+  if (file.has(slots.c_str())) {
     // find_word only reads: Slots is not const because the same struct is filled elsewhere.
     vocabulary.slots.rows =
-        const_cast<std::uint32_t*>(file.tensor("words.slots", {"U32"}, {n_slots}).as<std::uint32_t>());
-    return vocabulary;
+        const_cast<std::uint32_t*>(file.tensor(slots.c_str(), {"U32"}, {n_slots}).as<std::uint32_t>());
   }
+  return vocabulary;
+}
+
+std::optional<Vocabulary> read_vocabulary(const TableFile& file, std::size_t n) {
+  std::optional<Vocabulary> found = read_words(file, "words", n);
+  if (!found || found->slots.rows) return found;
+  Vocabulary& vocabulary = *found;
+  const std::size_t n_slots = vocabulary.slots.n_slots;
   vocabulary.own_slots.resize(n_slots);
   vocabulary.slots.rows = vocabulary.own_slots.data();
   if (index_words(vocabulary.words, vocabulary.slots) >= 0) throw std::runtime_error("a word appears twice: damaged");
-  return vocabulary;
+  return found;
 }
 
 }  // namespace
@@ -66,7 +91,9 @@ struct slimvec_table {
       throw std::runtime_error("it holds a table of kind " + kind + "; expected binary or sparse");
     }
     table = kind == "binary" ? slimvec::make_binary_table(file) : slimvec::make_sparse_table(file);
+    file.check_made_by();
     vocabulary = read_vocabulary(file, table->n_rows());
+    if (kind == "sparse") (void)read_words(file, "anchor_words", file.fact("anchors"));
   }
 
   const Vocabulary& words() const {
@@ -115,6 +142,9 @@ int slimvec_word(const slimvec_table* table, int64_t row, const char** word, siz
       throw std::out_of_range("row " + std::to_string(row) + " is outside the table");
     }
     const std::string_view found = words[static_cast<std::size_t>(row)];
+    if (!slimvec::is_utf8(found.data(), found.data() + found.size())) {
+      throw std::runtime_error("the word of row " + std::to_string(row) + " is not UTF-8: the table is damaged");
+    }
     *word = found.data();
     *length = found.size();
     return 0;
@@ -149,6 +179,9 @@ int slimvec_nearest(const slimvec_table* table, int64_t row, size_t k, size_t n_
     std::vector<std::int64_t> found(k + 1);
     std::vector<float> scores(k + 1);
     table->table->search(row, k + 1, n_threads, found.data(), scores.data());
+    if (std::find(found.begin(), found.end(), -1) != found.end()) {
+      throw std::runtime_error("some rows have no place among the others: the table is damaged");
+    }
     for (std::size_t i = 0, kept = 0; kept < k; ++i) {  // its own row takes one place at most
       if (found[i] == row) continue;
       rows[kept] = found[i];

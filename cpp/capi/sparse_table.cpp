@@ -18,6 +18,10 @@ unsigned size_of(const Tensor& tensor) {
   return tensor.dtype == "I64" ? 8 : 4;
 }
 
+std::uint64_t offset_at(const Tensor& indptr, std::size_t row) {
+  return indptr.dtype == "U32" ? indptr.as<std::uint32_t>()[row] : indptr.as<std::uint64_t>()[row];
+}
+
 class SparseTable : public Table {
  public:
   SparseTable(const SparseRows& rows, const Anchors& anchors, const float* inverse_norms)
@@ -42,6 +46,9 @@ class SparseTable : public Table {
               float* similarities) const override {
     std::vector<float> query(dim());
     lookup(&row, 1, query.data());
+    if (!std::all_of(query.begin(), query.end(), [](float value) { return std::isfinite(value); })) {
+      throw std::runtime_error("row " + std::to_string(row) + " holds NaN or infinity: the table is damaged");
+    }
     normalize(query);
     const std::vector<float> scores = anchor_scores(query);
     Interrupt never(nullptr);
@@ -103,6 +110,10 @@ std::unique_ptr<Table> make_sparse_table(const TableFile& file) {
     rows.values = values.data;
     rows.value_size = size_of(values);
   }
+  if (offset_at(indptr, 0) != 0 || offset_at(indptr, n_rows) != rows.n_entries) {
+    throw std::runtime_error("the entries of the transform do not fit the offsets of its rows: damaged");
+  }
+  file.check_object("solver", true);
   return std::make_unique<SparseTable>(rows, Anchors{anchors.data, d, d, anchors.dtype == "F16"}, norms.as<float>());
 }
 

@@ -15,6 +15,8 @@ namespace slimvec {
 namespace {
 
 constexpr std::size_t kMaxHeaderBytes = std::size_t{1} << 20;
+// As in Python, where NumPy bounds both.
+constexpr std::size_t kMaxDimensions = 8, kMaxElements = std::size_t{1} << 59;
 
 [[noreturn]] void fail(const std::string& reason) { throw std::runtime_error(reason); }
 
@@ -36,13 +38,14 @@ const Json& member(const Json& object, const char* name) {
 }  // namespace
 
 MappedFile::MappedFile(const char* path) {
-  const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  // A pipe would wait for somebody to write.
+  const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (descriptor < 0) fail_by_system();
   struct stat status = {};
   void* mapped = MAP_FAILED;
   if (fstat(descriptor, &status) == 0) {
     size_ = static_cast<std::size_t>(status.st_size);
-    errno = EINVAL;
+    errno = S_ISDIR(status.st_mode) ? EISDIR : ENODEV;
     if (S_ISREG(status.st_mode))
       mapped = mmap(nullptr, std::max(size_, std::size_t{1}), PROT_READ, MAP_SHARED, descriptor, 0);
   }
@@ -65,33 +68,67 @@ TableFile::TableFile(const char* path) : file_(path) {
   const std::size_t start = sizeof(header_bytes) + static_cast<std::size_t>(header_bytes);
   const Json header = parse_json({file_.data() + sizeof(header_bytes), start - sizeof(header_bytes)});
   const Json& metadata = member(header, "__metadata__");
+  for (const auto& [name, value] : metadata.members) (void)value.string("its metadata");
   if (member(metadata, "format").string("format") != "slimvec") fail("it is no table of slimvec");
   const std::string& version = member(metadata, "format_version").string("format_version");
   if (version != "1") fail("its format version is " + version + "; this slimvec reads 1: update slimvec");
   facts_ = parse_json(member(metadata, "facts").string("facts"));
+  std::vector<Place> places;
   for (const auto& [name, entry] : header.members) {
-    if (name != "__metadata__") add_tensor(name, entry, start);
+    if (name != "__metadata__") places.push_back(add_tensor(name, entry, start));
+  }
+  std::sort(places.begin(), places.end());
+  std::uint64_t end = 0;
+  for (const Place& place : places) {  // without holes, and without a byte that two tensors share
+    if (place.first != end) fail("its tensors do not follow each other: damaged");
+    end = place.second;
+  }
+  if (start + end != file_.size()) fail("the file is longer than its tensors: damaged");
+}
+
+TableFile::Place TableFile::add_tensor(const std::string& name, const Json& entry, std::size_t start) {
+  Tensor tensor{nullptr, member(entry, "dtype").string("dtype"), {}};
+  const Json &shape = member(entry, "shape"), &place = member(entry, "data_offsets");
+  const std::size_t item = item_size(tensor.dtype);
+  std::size_t size = item;  // of what is not empty
+  bool is_empty = false, fits = item != 0 && entry.members.size() == 3 && shape.kind == Json::Kind::kArray &&
+                                shape.members.size() <= kMaxDimensions && place.kind == Json::Kind::kArray &&
+                                place.members.size() == 2;
+  if (!fits) fail("tensor " + name + " is not described as it should be: damaged");
+  for (const auto& [none, length] : shape.members) {
+    tensor.shape.push_back(length.integer("a shape"));
+    is_empty = is_empty || tensor.shape.back() == 0;
+    fits = fits && !__builtin_mul_overflow(size, std::max(tensor.shape.back(), std::uint64_t{1}), &size);
+  }
+  const std::uint64_t begin = place.members[0].second.integer("a place"),
+                      end = place.members[1].second.integer("a place");
+  fits = fits && size / item <= kMaxElements && begin <= end && end - begin == (is_empty ? 0 : size) &&
+         end <= file_.size() - start && (start + begin) % item == 0;
+  if (!fits) fail("tensor " + name + " does not lie in the file as it should: damaged or truncated");
+  tensor.data = file_.data() + start + begin;
+  tensors_.emplace(name, std::move(tensor));
+  return {begin, end};
+}
+
+void TableFile::check_object(const char* name, bool is_optional) const {
+  const Json* found = facts_.find(name);
+  const bool is_none = !found || (found->kind == Json::Kind::kWord && found->text == "null");
+  if (is_none ? !is_optional : found->kind != Json::Kind::kObject) {
+    fail(std::string(name) + " is not the object that it should be: damaged");
   }
 }
 
-void TableFile::add_tensor(const std::string& name, const Json& entry, std::size_t start) {
-  Tensor tensor{nullptr, member(entry, "dtype").string("dtype"), {}};
-  const Json &shape = member(entry, "shape"), &place = member(entry, "data_offsets");
-  std::size_t size = item_size(tensor.dtype);
-  bool fits = size != 0 && place.members.size() == 2;
-  for (const auto& [none, length] : shape.members) {
-    tensor.shape.push_back(length.integer("a shape"));
-    fits = fits && !__builtin_mul_overflow(size, tensor.shape.back(), &size);
-  }
-  if (fits) {
-    const std::uint64_t begin = place.members[0].second.integer("a place"),
-                        end = place.members[1].second.integer("a place");
-    fits = begin <= end && end - begin == size && end <= file_.size() - start &&
-           (start + begin) % item_size(tensor.dtype) == 0;
-    tensor.data = file_.data() + start + begin;
-  }
-  if (!fits) fail("tensor " + name + " does not lie in the file as it should: damaged or truncated");
-  tensors_.emplace(name, std::move(tensor));
+void TableFile::check_made_by() const {
+  check_object("made_by", false);
+  const Json* parameters = facts_.find("made_by")->find("parameters");
+  if (parameters && parameters->kind != Json::Kind::kObject) fail("made_by is not as it should be: damaged");
+}
+
+double TableFile::real_fact(const char* object, const char* name, double minimum) const {
+  check_object(object, false);
+  const double value = member(*facts_.find(object), name).real(name);
+  if (value < minimum) fail(std::string(name) + " is out of range: damaged");
+  return value;
 }
 
 std::string TableFile::kind() const { return member(facts_, "kind").string("kind"); }

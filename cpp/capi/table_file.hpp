@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "capi/json.hpp"
@@ -46,6 +47,9 @@ class TableFile {
 
   std::string kind() const;
   std::uint64_t fact(const char* name) const;  // an integer that the header tells of the table
+  double real_fact(const char* object, const char* name, double minimum) const;  // a number inside another fact
+  void check_object(const char* name, bool is_optional) const;
+  void check_made_by() const;
   bool has(const char* name) const { return tensors_.count(name) != 0; }
 
   // A tensor of one of these dtypes and of this shape, in which kAny stands for any length.
@@ -54,7 +58,8 @@ class TableFile {
   static constexpr std::uint64_t kAny = ~std::uint64_t{0};
 
  private:
-  void add_tensor(const std::string& name, const Json& entry, std::size_t start);
+  using Place = std::pair<std::uint64_t, std::uint64_t>;  // the bounds of its bytes behind the header
+  Place add_tensor(const std::string& name, const Json& entry, std::size_t start);
 
   MappedFile file_;
   Json facts_;

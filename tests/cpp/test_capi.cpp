@@ -1,4 +1,6 @@
 // The C functions over frozen tables, with bad arguments, and over damaged files.
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <string>
 
@@ -69,6 +71,166 @@ void test_a_sparse_table() {  // its rows are known: tests/data/v1/sparse.json
     CHECK(slimvec_find(table, "new york", 8) == 3);
     slimvec_close(table);
   }
+}
+
+// The nearest rows that Python found: tests/data/v1/later.json.
+void test_frozen_tables() {
+  const struct {
+    const char* name;
+    std::int64_t dim, nearest[5][4];
+  } tables[] = {
+      {"slots", 37, {{1, 2, 4, 3}, {4, 0, 3, 2}, {0, 3, 4, 1}, {4, 1, 2, 0}, {1, 3, 0, 2}}},
+      {"packed", 2, {{4, 3, 1, 2}, {0, 4, 3, 2}, {0, 1, 3, 4}, {4, 0, 1, 2}, {0, 3, 1, 2}}},
+      {"layer", 4, {{2, 1, 4, 3}, {3, 0, 4, 2}, {3, 0, 4, 1}, {2, 1, 4, 0}, {0, 1, 2, 3}}},
+  };
+  for (const auto& expected : tables) {
+    slimvec_table* table = slimvec_open((folder + "/v1/" + expected.name + ".slim").c_str());
+    CHECK(table != nullptr && slimvec_rows(table) == 5 && slimvec_dim(table) == expected.dim);
+    CHECK(slimvec_find(table, "new york", 8) == 3);
+    for (std::int64_t row = 0; row < 5; ++row) {
+      std::int64_t found[4];
+      float similarities[4];
+      CHECK(slimvec_nearest(table, row, 4, 1, found, similarities) == 0);
+      CHECK(std::equal(found, found + 4, expected.nearest[row]));
+    }
+    slimvec_close(table);
+  }
+  slimvec_table* classifier = slimvec_open((folder + "/v1/classifier.slim").c_str());
+  CHECK(classifier != nullptr && slimvec_dim(classifier) == 3 && slimvec_find(classifier, "film", 4) >= 0);
+  slimvec_close(classifier);
+}
+
+// A file of a header and `n_words` codes words of 32 bits.
+void write_table(const std::string& path, const std::string& header, const std::vector<std::uint32_t>& codes) {
+  std::vector<char> bytes(8 + header.size());
+  const std::uint64_t size = header.size();
+  std::memcpy(bytes.data(), &size, 8);
+  std::memcpy(bytes.data() + 8, header.data(), header.size());
+  const char* first = reinterpret_cast<const char*>(codes.data());
+  bytes.insert(bytes.end(), first, first + 4 * codes.size());
+  write(path, bytes);
+}
+
+std::string with(std::string text, const std::string& old, const std::string& replacement) {
+  CHECK(text.find(old) != std::string::npos);
+  text.replace(text.find(old), old.size(), replacement);
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  return text;
+}
+
+// Codes of 33 bits: `n_rows` of them, in two words of 16 lanes.
+std::string header_of(int n_rows) {
+  return "{\"__metadata__\":{\"format\":\"slimvec\",\"format_version\":\"1\",\"facts\":\"{\\\"kind\\\": "
+         "\\\"binary\\\", "
+         "\\\"rows\\\": " +
+         std::to_string(n_rows) +
+         ", \\\"bits\\\": 33, \\\"made_by\\\": {}}\"},\"codes\":{\"dtype\":\"U32\",\"shape\":[1,2,16],"
+         "\"data_offsets\":[0,128]}}";
+}
+
+void test_one_row() {
+  const std::string path = "one-" + std::to_string(getpid()) + ".slim";
+  std::vector<std::uint32_t> codes(32);
+  codes[0] = 5;
+  write_table(path, with(header_of(1), "{", "{"), codes);
+  slimvec_table* table = slimvec_open(path.c_str());
+  CHECK(table != nullptr && slimvec_rows(table) == 1 && slimvec_dim(table) == 33);
+  const std::int64_t rows[] = {0, 0};
+  float vectors[66], mean[33], similarity;
+  std::int64_t found = 7;
+  CHECK(slimvec_lookup(table, rows, 2, vectors) == 0 && slimvec_mean(table, rows, 2, mean) == 0);
+  CHECK(vectors[0] == 1 && vectors[1] == -1 && mean[2] == 1 && mean[32] == -1);
+  CHECK(slimvec_nearest(table, 0, 1, 2, &found, &similarity) == -1 && error_holds("k=1") && found == 7);
+  CHECK(slimvec_find(table, "a", 1) == -1 && error_holds("no words"));
+  slimvec_close(table);
+  std::remove(path.c_str());
+}
+
+void test_lying_headers() {
+  const std::string path = "lies-" + std::to_string(getpid()) + ".slim", good = header_of(2);
+  const std::vector<std::uint32_t> codes(32);
+  const std::string deep = std::string(32, '[') + std::string(32, ']'), legal = deep.substr(1, 62);
+  const struct {
+    const char* old;
+    std::string replacement;
+    bool is_legal;
+  } changes[] = {
+      {"{", " {", true},
+      {"2,", "-0,", false},  // no rows, but a block
+      {"\\\"rows", "\\\"x\\\": " + legal + ", \\\"rows", true},
+      {"\\\"rows", "\\\"x\\\": " + deep + ", \\\"rows", false},
+      {"\\\"rows", "\\\"x\\\": [1.5e-3, -0, null, true, \\\"\\\\u20ac\\\"], \\\"rows", true},
+      {"\\\"rows", "\\\"bits\\\": 33, \\\"rows", false},  // one name twice: one file, two tables
+      {"\\\"rows", "\\\"x\\\": NaN, \\\"rows", false},
+      {"\\\"rows", "\\\"x\\\": -Infinity, \\\"rows", false},
+      {"\\\"rows", "\\\"x\\\": word, \\\"rows", false},
+      {"\\\"rows", "\\\"x\\\": 01, \\\"rows", false},
+      {"\\\"rows", "\\\"x\\\": 1., \\\"rows", false},
+      {"\\\"rows", "\\\"x\\\": \\\"\x01\\\", \\\"rows", false},
+      {"\\\"rows", "\\\"x\\\": \\\"\xff\\\", \\\"rows", false},
+      {"\\\"rows", "\\\"x\\\": \\\"\\\\udc00\\\", \\\"rows", false},
+      {"\\\"made_by\\\": {}", "\\\"made_by\\\": []", false},
+      {"\\\"made_by\\\": {}", "\\\"made_by\\\": {\\\"parameters\\\": 3}", false},
+      {"\"format\"", "\"x\":1,\"format\"", false},
+      {"\"dtype\"", "\"x\":1,\"dtype\"", false},
+      {"[0,128]", "[0,64]", false},
+      {"[0,128]}", "[0,128]},\"x\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[128,128]}", true},
+      {"[0,128]}", "[0,128]},\"x\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[8,16]}", false},     // shared
+      {"[0,128]}", "[0,128]},\"x\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[128,129]}", false},  // outside
+      {"[1,2,16]", "[1,1,16]", false},
+      {"[0,128]}", "[0,128]},\"x\":{\"dtype\":\"U8\",\"shape\":[0,4611686018427387903],\"data_offsets\":[0,0]}", false},
+  };
+  for (const auto& change : changes) {
+    write_table(path, with(good, change.old, change.replacement), codes);
+    slimvec_table* table = slimvec_open(path.c_str());
+    if ((table != nullptr) != change.is_legal) std::printf("%s -> %s\n", change.old, change.replacement.c_str());
+    CHECK((table != nullptr) == change.is_legal);
+    slimvec_close(table);
+  }
+  std::vector<std::uint32_t> longer(34);  // a hole at the end
+  write_table(path, with(good, "{", "{"), longer);
+  CHECK(slimvec_open(path.c_str()) == nullptr && error_holds("longer than its tensors"));
+  std::remove(path.c_str());
+}
+
+void test_bits_past_the_last_one() {
+  const std::string path = "bits-" + std::to_string(getpid()) + ".slim";
+  std::vector<std::uint32_t> codes(64);
+  const std::string two_blocks = with(with(header_of(18), "[1,2,16]", "[2,2,16]"), "[0,128]", "[0,256]");
+  for (const std::size_t past : {32 + 2, 32 + 16 + 2, 32 + 16}) {  // of a code that is not there, and of one that is
+    std::fill(codes.begin(), codes.end(), 0u);
+    codes[past] = 1u << 4;
+    write_table(path, two_blocks, codes);
+    CHECK(slimvec_open(path.c_str()) == nullptr && error_holds("damaged"));
+  }
+  std::fill(codes.begin(), codes.end(), 0u);
+  codes[16 + 1] = 1u << 31;  // in the first block: found before it counts
+  write_table(path, two_blocks, codes);
+  slimvec_table* table = slimvec_open(path.c_str());
+  CHECK(table != nullptr);
+  std::int64_t found[17] = {7};
+  float similarities[17];
+  for (int again = 0; again < 2; ++again) {
+    CHECK(slimvec_nearest(table, 0, 17, 1, found, similarities) == -1 && error_holds("past the last") && found[0] == 7);
+  }
+  slimvec_close(table);
+  std::remove(path.c_str());
+}
+
+void test_errors_are_plain_text() {
+  const std::string path = "plain-" + std::to_string(getpid()) + ".slim";
+  const std::string kind = "\\\\u001b[2J\\\\u009b2J\\\\u007f";
+  write_table(path, with(header_of(1), "\\\"binary\\\"", "\\\"" + kind + "\\\""), std::vector<std::uint32_t>(32));
+  CHECK(slimvec_open(path.c_str()) == nullptr && error_holds("kind ?[2J??2J?; expected"));
+  std::remove(path.c_str());
+}
+
+void test_places() {
+  const std::string path = "pipe-" + std::to_string(getpid());
+  CHECK(mkfifo(path.c_str(), 0600) == 0);
+  CHECK(slimvec_open(path.c_str()) == nullptr && error_holds(path.c_str()));  // at once
+  std::remove(path.c_str());
+  CHECK(slimvec_open("/dev/zero") == nullptr && slimvec_open("") == nullptr);
 }
 
 void test_words_without_a_hash_table() {
@@ -147,6 +309,12 @@ int main(int, char** argv) {
   folder = argv[1];
   test_a_binary_table();
   test_a_sparse_table();
+  test_frozen_tables();
+  test_one_row();
+  test_lying_headers();
+  test_bits_past_the_last_one();
+  test_errors_are_plain_text();
+  test_places();
   test_words_without_a_hash_table();
   test_bad_arguments();
   test_damage();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -141,6 +142,17 @@ def test_the_isa_table_of_cmake_is_that_of_the_code():
     for kernel in kernels:
         found = {path.stem for path in (ROOT / "cpp" / "kernels" / kernel).glob("*.cpp")}
         assert found == set(flags), kernel
+
+
+def test_the_module_is_hardened():
+    """The C library is looked at by ctest, in the same way."""
+    if sys.platform != "linux" or not (readelf := shutil.which("readelf")):
+        pytest.skip("needs Linux and readelf")
+    script = ROOT / "tests" / "cpp" / "hardened.sh"
+    done = subprocess.run(
+        ["sh", script, readelf, _core.__file__, "PyInit__core"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_kernels_include_only_what_they_may():

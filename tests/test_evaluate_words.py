@@ -204,7 +204,7 @@ def test_latin_1_and_odd_line_ends(tmp_path):
     [
         (read_pairs, "cat dog", "line 2: 'cat dog'; expected two words and a score"),
         (read_pairs, "cat dog high", "expected two words and a score"),
-        (read_categories, "animal cat", "expected a category, a tab and a word"),
+        (read_categories, "sea animal cat", "expected a category, a tab and a word"),
         (read_sentences, "1", "expected a label, a space and a text"),
         (read_analogies, "a b c", "expected four words"),
     ],

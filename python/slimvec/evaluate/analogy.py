@@ -64,8 +64,8 @@ def analogy(
     table : BinaryTable, SparseTable or Vectors
         With words. Codes count as vectors of -1 and +1.
     sets : mapping of str to iterable of (section, a, b, c, answer), or path
-        Sets by name; or a file, or a folder of files, in Google's format (``: section`` lines, then ``a b c answer``)
-        or MSR's (``a b c section answer``).
+        Sets by name; or a file, or a folder of files, in Google's format (``: section`` lines, then ``a b c answer``),
+        MSR's (``a b c section answer``), or that of BATS: pairs ``a answer/answer``, each asked by each other one.
     rules : iterable of {"3CosAdd", "3CosMul"}
     limit : int, optional
         Look for answers among the first rows only, as is usual for tables in order of frequency.

@@ -68,8 +68,9 @@ def categorization(
     table : BinaryTable, SparseTable or Vectors
         With words. Codes count as vectors of -1 and +1.
     sets : mapping of str to iterable of (category, word), or path
-        Sets by name; or a file, or a folder of files, of lines ``category<TAB>word``. The paper's four: AP, BLESS,
-        Battig, ESSLI-2008 verbs.
+        Sets by name; or a file, or a folder of files, as they are published: lines ``category<TAB>word``, or ``word``
+        first, with or without a header, and with other columns after them. The paper's four: AP, BLESS, Battig,
+        ESSLI-2008 verbs.
     seeds : sequence of int
         Each gives an order of the words and a start of k-means.
 

@@ -50,8 +50,10 @@ def word_similarity(
     table : BinaryTable, SparseTable or Vectors
         With words. Codes count as vectors of -1 and +1.
     sets : mapping of str to iterable of (word, word, score), or path
-        Sets by name; or a file, or a folder of files, of lines ``word word score`` (tabs between, if terms hold
-        spaces). The paper's seven: MEN, MTurk, RG65, RW, SimLex999, TR9856, WS353.
+        Sets by name; or a file, or a folder of files, as they are published: two words and a score per line, apart by
+        tabs, commas, semicolons or blanks, with or without comments and a header. A header's names tell the columns;
+        else the score is the first column of numbers after the words. The paper's seven: MEN, MTurk, RG65, RW,
+        SimLex999, TR9856, WS353.
 
     Returns
     -------
@@ -69,8 +71,9 @@ def word_similarity(
     The protocol of [1]_, which the IIQ paper uses [2]_ (section 5.1): Spearman's ρ with tied ranks averaged; a word
     that is missing, also in lower case, is the *mean of all vectors* (of a table of codes: their real-valued mean);
     the cosine with a zero vector is 0. Trying lower case is our addition, without which lower-case tables lose every
-    name. A term of several words is looked up as one string, as there: hence TR9856 is mostly missing words, pairs of
-    which have the cosine 1, and its column says little. ``covered_score`` shows what is left without them.
+    name; so is trying "sun" for "sun-n" where no word of a set is there otherwise. A term of several words is looked up
+    as one string, as there: hence TR9856 is mostly missing words, pairs of which have the cosine 1, and its column says
+    little. ``covered_score`` shows what is left without them.
 
     References
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.vocabulary import Vocabulary
+
+LEMMA = re.compile(".+-[nvjar]")  # a word and its part of speech
 
 
 @runtime_checkable
@@ -62,8 +65,15 @@ class WordRows:
         return len(self._table)
 
     def rows(self, words: Iterable[str]) -> NDArray[np.int64]:
-        """Return the row of each word, or else of the word in lower case, or else -1."""
-        return np.array([self._row(word) for word in words], np.int64)
+        """Return the row of each word, or else of the word in lower case, or else -1.
+
+        Where none is there and all are lemmas as MEN and BLESS write them ("sun-n"), what is before the tag is sought.
+        """
+        listed = list(words)
+        rows = [self._row(word) for word in listed]
+        if max(rows, default=0) < 0 and all(LEMMA.fullmatch(word) for word in listed):
+            rows = [self._row(word[:-2]) for word in listed]
+        return np.array(rows, np.int64)
 
     def _row(self, word: str) -> int:
         for spelling in (word, word.lower()):  # "Jerusalem" in a lower-case table

@@ -214,8 +214,8 @@ class TestMean:
             sparse.mean(self.bags, weights=[[1]])
         with pytest.raises(ValueError, match=r"weights\[0\] has shape \(3,\); expected one weight per key: \(4,\)"):
             sparse.mean(self.bags[:1], weights=[[1, 2, 3]])
-        for bad in (np.nan, np.inf, 1e39):
-            with pytest.raises(ValueError, match="weights holds NaN, infinity or a value too large"):
+        for bad in (np.nan, np.inf):
+            with pytest.raises(ValueError, match="weights holds NaN or infinity"):
                 sparse.mean([[1]], weights=[[bad]])
         with pytest.raises(TypeError, match="bags='a film' is a string"):
             sparse.mean("a film", weights=[[1]])
@@ -314,7 +314,7 @@ class TestSearch:
             sparse.search(np.zeros((1, 16)))
         with pytest.raises(ValueError, match=r"queries has shape \(17,\)"):
             sparse.search(np.zeros(17))
-        for bad in (np.nan, np.inf, 1e39):
+        for bad in (np.nan, np.inf):
             with pytest.raises(ValueError, match="queries holds NaN or infinity in row 1"):
                 sparse.search(np.array([[0.0] * 17, [bad] * 17]))
         with pytest.raises(ValueError, match="metric='euclid'; expected 'cosine' or 'dot'"):

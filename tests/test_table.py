@@ -40,6 +40,12 @@ class TestRows:
         assert table.mean([]).shape == (0, 75)
         assert np.array_equal(table.mean([np.array([1, 2])]), table.mean([[1, 2]]))
 
+    @pytest.mark.parametrize("scale", [1e-320, 1e-45, 1e-30, 1e30, 1e38, 1e300])
+    def test_weights_of_any_size(self, table, scale):
+        ordinary = table.mean([["cat1", "boat2", 7], ["boat1"]], weights=[[1, 2, 3], [4]])
+        weights = [[w * scale for w in some] for some in ([1, 2, 3], [4])]
+        assert np.allclose(table.mean([["cat1", "boat2", 7], ["boat1"]], weights), ordinary, atol=1e-3)
+
     def test_words_in_numpy_arrays(self, table):
         assert np.array_equal(table.lookup(np.array(["cat1", "cat2"])), table.lookup([1, 2]))
         assert np.array_equal(table.mean([np.array(["cat1", "nope"])]), table.lookup([1]))
@@ -70,7 +76,8 @@ class TestRows:
 
 class TestSearch:
     def test_codes_and_floats(self, table, animals, isa):
-        by_code = table.search_codes(table.codes(), k=5)
+        lengths = np.linalg.norm(animals.matrix, axis=1, keepdims=True)
+        by_code = table.search_codes(table.encode(animals.matrix * (table.info()["norm"] / lengths)), k=5)
         by_float = table.search(animals.matrix, k=5)
         assert np.array_equal(by_code.indices, by_float.indices)
         assert np.array_equal(by_float.scores, (1 - 2 * by_code.distances / 75).astype(np.float32))
@@ -177,12 +184,38 @@ class TestSearch:
         table = sv.IIQ(n_bits=16, n_remove=0).compress(X)
         found = table.search(X[:5], k=3)
         assert np.array_equal(found.indices, table.search(X[:5].astype(float), k=3).indices)
+        assert np.array_equal(found.scores, table.search(X[:5].astype(np.float32), k=3).scores)
+        assert table.most_similar(X[3].astype(np.float32), k=1)[0][0] == 3
         with pytest.raises(ValueError, match="2 columns of uint8, as packed codes; search them by search_codes"):
             table.search(table.codes([0]))
 
+    def test_bytes_that_may_be_two_things_are_refused(self):
+        X = np.random.default_rng(0).integers(0, 256, (200, 16)).astype(np.uint8)
+        table = sv.ITQ(128, n_iter=2).compress(X)  # its packed codes are as wide as its vectors
+        with pytest.raises(ValueError, match=r"by search_codes; vectors of integers .* queries\.astype\(np\.float32\)"):
+            table.search(X[:5])
+        assert table.search(X[:5].astype(np.float32), k=1).indices[:, 0].tolist() == [0, 1, 2, 3, 4]
+        for integer in (np.uint8, np.int8):
+            with pytest.raises(ValueError, match=r"query is an array of 16 u?int8, .*; expected query\.astype"):
+                table.most_similar(np.arange(16, dtype=integer))
+        assert len(table.most_similar(np.arange(16), k=3)) == 3  # wide integers are row numbers
+        assert len(table.most_similar(np.arange(15, dtype=np.uint8), k=3)) == 3
+
+    def test_distances_of_scores(self, table, animals):
+        found = table.search(animals.matrix[:3], k=5)
+        assert np.array_equal(found.distances, 1 - found.scores)
+        assert (np.diff(found.distances, axis=1) >= 0).all()
+        scores, rows = found  # still a pair
+        assert scores is found.scores
+        assert rows is found.indices
+
     def test_most_similar_to_a_vector(self, table, animals):
+        """Brought to the norm of the table, which the row was not made at: another bit or two may differ."""
         word, similarity = table.most_similar(animals["boat7"], k=1)[0]
-        assert (word, similarity) == ("boat7", 1.0)
+        assert word == "boat7"
+        assert 0.9 < similarity <= 1
+        for multiple in (0.001, 1000):
+            assert table.most_similar(multiple * animals["boat7"], k=40) == table.most_similar(animals["boat7"], k=40)
 
     def test_ties_are_broken_by_row(self):
         codes = np.array([[1], [3], [0], [3], [1]], np.uint8)

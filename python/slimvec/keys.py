@@ -115,12 +115,20 @@ def bag_weights(bags: Any, weights: Any, vocabulary: Vocabulary | None) -> NDArr
             raise ValueError(f"weights[{i}] has shape {own.shape}; expected one weight per key: ({len(bag)},)")
         if not isinstance(bag, np.ndarray) or bag.dtype.kind not in "iu":
             own = own[[_is_known(key, vocabulary) for key in bag]]
-        flat.append(own)
-    with np.errstate(over="ignore"):  # reported just below
-        joined = np.concatenate(flat).astype(np.float32)
+        flat.append(_near(own))
+    joined = np.concatenate(flat).astype(np.float32)
     if not np.isfinite(joined).all():
-        raise ValueError("weights holds NaN, infinity or a value too large for float32")
+        raise ValueError("weights holds NaN or infinity")
     return joined
+
+
+def _near(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return weights of one bag, brought near 1 by a power of two if sums of them might leave float32."""
+    largest = float(np.abs(weights).max(initial=0))
+    if largest == 0 or 2**-40 < largest < 2**40 or not np.isfinite(largest):
+        return weights
+    near: NDArray[np.float64] = np.ldexp(weights, -np.frexp(largest)[1])
+    return near
 
 
 def _known(bag: Any, i: int, vocabulary: Vocabulary | None) -> Any:

@@ -9,6 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SMALLEST_SCORE, LARGEST_SCORE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
 
 class SearchResult(NamedTuple):
     """Nearest rows of each query, nearest first.
@@ -57,6 +59,33 @@ class ScoreResult(NamedTuple):
 
     scores: NDArray[np.float32]
     indices: NDArray[np.int64]
+
+    @property
+    def distances(self) -> NDArray[np.float32]:
+        """1 - scores, smallest first: what hnswlib and usearch call distances, for cosines and for inner products.
+
+        Bits that differ, which :class:`SearchResult` calls so, come from ``search_codes``.
+        """
+        distances: NDArray[np.float32] = 1 - self.scores
+        return distances
+
+
+def as_products(values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Return inner products of queries with their best rows, ``(n_queries, k)``, as the scores of a result.
+
+    Raises
+    ------
+    ValueError
+        If those of a query are beyond float32.
+    """
+    largest = np.abs(values).max(axis=1, initial=0)
+    bad = ~((largest == 0) | ((largest >= SMALLEST_SCORE) & (largest <= LARGEST_SCORE)))
+    if bad.any():
+        raise ValueError(
+            f"inner products of a query with its best rows reach {largest[bad][0]:.3g}, and float32 holds "
+            f'{SMALLEST_SCORE:.3g} to {LARGEST_SCORE:.3g}; multiply queries by a constant, or ask for metric="cosine"'
+        )
+    return values.astype(np.float32, copy=False)
 
 
 def no_scores(n_queries: int) -> ScoreResult:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from slimvec.vocabulary import Vocabulary
 
 
+BYTES = (np.uint8, np.int8)  # of embeddings; row numbers are wider
+
+
 class Stored(ABC):
     """What files hold and :func:`slimvec.open` returns: tables, and indexes without words.
 
@@ -295,6 +298,11 @@ class Table(Stored):
         'queen'
         """
         k = as_integer(k, "k", 1)
+        if isinstance(query, np.ndarray) and query.dtype in BYTES and query.shape == (self.dim,):
+            raise ValueError(
+                f"query is an array of {self.dim} {query.dtype}, a vector or row numbers; expected "
+                "query.astype(np.float32) for a vector, query.tolist() for rows"
+            )
         if isinstance(query, np.ndarray) and query.dtype.kind == "f":
             if len(positive) or len(negative):
                 raise ValueError("query is a vector; expected words for positive and negative to be added to")

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimvec import _core, isa
 from slimvec.binary.codes import pack
 from slimvec.blocks import row_blocks
-from slimvec.results import ScoreResult
+from slimvec.norms import near_rows, scaled_rows
+from slimvec.results import ScoreResult, as_products
 from slimvec.validation import as_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.binary.codes import BlockedCodes
-    from slimvec.binary.encoder import Encoder
     from slimvec.binary.factors import Factors
+    from slimvec.binary.queries import Metric, QueryEncoder
 
-Metric = Literal["cosine", "dot"]
 QUERY_PEAK = 8191  # kQueryPeak of cpp/kernels/kernels.hpp
 GATHERED_VALUES = 1 << 23  # of the originals, at a time: 32 MB as float32
+SAFE_SQUARES = (1e-25, 1e30)  # sums of squares that float32 is trusted with, and products with them
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,8 @@ class FloatQueries:
         and sums of integers are the same on every instruction set.
     units, offsets : ndarray, shape (n_queries,), float32
     multipliers : ndarray, shape (n_queries, 1), float64
+        0 for a query of zeros.
+    metric : {"cosine", "dot"}
     """
 
     codes: NDArray[np.uint8]
@@ -45,35 +48,39 @@ class FloatQueries:
     units: NDArray[np.float32]
     offsets: NDArray[np.float32]
     multipliers: NDArray[np.float64]
+    metric: Metric
 
     @classmethod
-    def prepare(cls, queries: NDArray[Any], encoder: Encoder, factors: Factors, metric: Metric) -> FloatQueries:
+    def prepare(cls, queries: NDArray[Any], encoder: QueryEncoder, factors: Factors) -> FloatQueries:
         """Return ``queries (n_queries, d)`` against a table of that encoder and those factors."""
-        projected = np.empty((len(queries), encoder.projection.shape[1]), np.float32)
-        products, lengths = np.empty(len(queries)), np.empty(len(queries))
-        for first, block in row_blocks(queries):
-            place = slice(first, first + len(block))
-            projected[place] = encoder.project_finite(block, "queries", first)
-            vectors = block.astype(np.float64) / factors.norm
-            products[place] = vectors @ (encoder.mean.astype(np.float64) / factors.norm)
-            lengths[place] = np.linalg.norm(vectors, axis=1)
-        peaks = np.abs(projected).max(axis=1, initial=0.0)
-        steps = np.where(peaks > 0, QUERY_PEAK / np.where(peaks > 0, peaks, 1), 0.0)
-        multipliers = np.full(len(queries), factors.norm**2)
-        if metric == "cosine":
+        n, n_bits = len(queries), encoder.encoder.projection.shape[1]
+        codes, values = np.empty((n, -(-n_bits // 8)), np.uint8), np.empty((n, n_bits), np.int16)
+        units, offsets, multiples = np.empty((3, n))
+        unit = encoder.unit / factors.norm
+        for block in encoder.blocks(queries):
+            peaks = np.abs(block.projected).max(axis=1, initial=0.0)
+            steps = np.divide(QUERY_PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
+            codes[block.place] = pack(block.projected)
+            values[block.place] = np.rint(block.projected * steps[:, None])
+            units[block.place] = peaks * (unit / QUERY_PEAK)
+            offsets[block.place] = block.products * unit**2
+            multiples[block.place] = block.multiples
+        multipliers = multiples * factors.norm**2
+        if encoder.metric == "cosine":
             own = 1.0 if factors.has_weights else factors.norm  # what stands for the norms of the rows
-            multipliers = np.divide(own, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-        return cls(
-            pack(projected),
-            np.rint(projected * steps[:, None]).astype(np.int16),
-            (peaks / QUERY_PEAK / factors.norm).astype(np.float32),
-            products.astype(np.float32),
-            multipliers[:, None],
-        )
+            multipliers = np.where(multiples > 0, own * (factors.norm / (encoder.norm or factors.norm)), 0.0)
+        numbers = units.astype(np.float32), offsets.astype(np.float32), multipliers[:, None]
+        return cls(codes, values, *numbers, encoder.metric)
+
+    @property
+    def zero(self) -> NDArray[np.bool_]:
+        """Which queries are zero: their products with all rows are."""
+        is_zero: NDArray[np.bool_] = self.multipliers[:, 0] == 0
+        return is_zero
 
     def result(self, found: tuple[NDArray[np.float32], NDArray[np.int64]]) -> ScoreResult:
-        """Return what the kernels found in the metric's own units."""
-        return ScoreResult((found[0] * self.multipliers).astype(np.float32), found[1])
+        """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place."""
+        return ScoreResult(_as_scores(found[0] * self.multipliers, self.metric), found[1])
 
 
 def scan(
@@ -81,7 +88,6 @@ def scan(
     factors: Factors,
     queries: FloatQueries,
     k: int,
-    metric: Metric,
     mask: NDArray[np.uint8] | None,
     n_threads: int,
 ) -> ScoreResult:
@@ -93,7 +99,7 @@ def scan(
             codes.n_codes,
             codes.n_bits,
             factors.values.view(np.uint16),
-            metric == "cosine",
+            queries.metric == "cosine",
             queries.values,
             queries.units,
             queries.offsets,
@@ -110,7 +116,6 @@ def rescore(
     queries: FloatQueries,
     shortlist: NDArray[np.int64],
     k: int,
-    metric: Metric,
     n_threads: int,
 ) -> ScoreResult:
     """Return the k best of ``shortlist (n_queries, m)``, where -1 stands for none."""
@@ -121,7 +126,7 @@ def rescore(
             codes.n_codes,
             codes.n_bits,
             factors.values.view(np.uint16),
-            metric == "cosine",
+            queries.metric == "cosine",
             shortlist,
             queries.values,
             queries.units,
@@ -141,26 +146,44 @@ def rescore_exactly(
     indices = np.empty((n_queries, k), np.int64)
     step = max(1, GATHERED_VALUES // max(1, m * originals.shape[1]))
     for first, rows in row_blocks(shortlist, step):
-        vectors = originals[rows.ravel()].astype(np.float32).reshape(*rows.shape, -1)
-        bad = rows[~np.isfinite(vectors).all(axis=2)]
-        if bad.size:
-            raise ValueError(f"originals holds NaN or infinity in row {bad[0]} (or a value too large for float32)")
-        asked = queries[first : first + len(rows)].astype(np.float32)
-        exact = _products(vectors, asked, metric)
+        place = slice(first, first + len(rows))
+        exact = _products(originals, rows, queries[place], metric)
         best = np.lexsort((rows, -exact), axis=1)[:, :k]
-        scores[first : first + len(rows)] = np.take_along_axis(exact, best, axis=1)
-        indices[first : first + len(rows)] = np.take_along_axis(rows, best, axis=1)
+        scores[place] = np.take_along_axis(exact, best, axis=1)
+        indices[place] = np.take_along_axis(rows, best, axis=1)
     return ScoreResult(scores, indices)
 
 
-def _products(vectors: NDArray[np.float32], queries: NDArray[np.float32], metric: Metric) -> NDArray[np.float32]:
-    """Return cosines or inner products of ``queries (q, d)`` with ``vectors (q, m, d)``, ``(q, m)``."""
-    products: NDArray[np.float32] = np.matmul(vectors, queries[:, :, None])[:, :, 0]
+def _products(
+    originals: NDArray[Any], rows: NDArray[np.int64], queries: NDArray[Any], metric: Metric
+) -> NDArray[np.float32]:
+    """Return cosines or inner products of ``queries (q, d)`` with ``rows (q, m)`` of the originals, ``(q, m)``."""
+    asked, exponents = near_rows(queries)
+    exponents = exponents[:, None]
+    with np.errstate(over="ignore", invalid="ignore"):  # seen just below
+        vectors = originals[rows.ravel()].astype(np.float32, copy=False).reshape(*rows.shape, -1)
+        squares = np.einsum("qmd,qmd->qm", vectors, vectors)
+    if not ((squares > SAFE_SQUARES[0]) & (squares < SAFE_SQUARES[1])).all():
+        wide = originals[rows.ravel()].reshape(vectors.shape)
+        bad = rows[~np.isfinite(wide).all(axis=2)]
+        if bad.size:
+            raise ValueError(f"originals holds NaN or infinity in row {bad[0]}")
+        wide, own = scaled_rows(wide)
+        vectors, exponents = wide.astype(np.float32), exponents + own
+        squares = np.einsum("qmd,qmd->qm", vectors, vectors)
+    products = np.matmul(vectors, asked[:, :, None])[:, :, 0].astype(np.float64)
     if metric == "dot":
-        return products
-    lengths = np.linalg.norm(vectors, axis=2) * np.linalg.norm(queries, axis=1)[:, None]
-    cosines: NDArray[np.float32] = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-    return cosines
+        with np.errstate(over="ignore"):  # refused by as_products
+            return _as_scores(np.ldexp(products, exponents), metric)
+    lengths = np.sqrt(squares, dtype=np.float64) * np.linalg.norm(asked.astype(np.float64), axis=1)[:, None]
+    return _as_scores(np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0), metric)
+
+
+def _as_scores(values: NDArray[np.float64], metric: Metric) -> NDArray[np.float32]:
+    """Return cosines, none beyond 1, or inner products."""
+    if metric == "dot":
+        return as_products(values)
+    return np.clip(values, -1, 1, out=values).astype(np.float32)
 
 
 def as_originals(originals: ArrayLike, n_rows: int, n_columns: int) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from slimvec.binary.factors import FactorsBuilder
 from slimvec.binary.parts import BinaryParts
 from slimvec.blocks import even_blocks
 from slimvec.files.table_writer import table_writer
+from slimvec.norms import row_norms
 
 if TYPE_CHECKING:
     import os
@@ -31,15 +32,15 @@ class TableBuilder:
     ----------
     rows : Rows
     encoder : Encoder
-    norm : float or None
-        Root mean square norm of the rows, if factors are to be made.
+    factor_norm : float or None
+        Root mean square norm of the rows, at least roughly, if factors are to be made.
     made_by : dict
     progress : callable
     """
 
     rows: Rows
     encoder: Encoder
-    norm: float | None
+    factor_norm: float | None
     made_by: dict[str, Any]
     progress: Progress
 
@@ -49,40 +50,60 @@ class TableBuilder:
 
     def to_memory(self) -> BinaryParts:
         """Return the parts of a table."""
-        factors = self._factors()
+        beside = self._beside()
         codes = BlockedCodes.empty(len(self.rows), self._n_bits)
-        for first, packed in self._packed(factors):
+        for first, packed in self._packed(beside):
             codes.write(first, packed)
-        return self._parts(codes, factors)
+        return self._parts(codes, beside)
 
     def to_file(self, path: str | os.PathLike[str]) -> None:
         """Write the file of a table; codes go into it as they are made.
 
         Whatever goes wrong, the file that was there before stays, and nothing else is left behind.
         """
-        factors = self._factors()
+        beside = self._beside()
         with table_writer(path) as writer:
-            blocks = (BlockedCodes.from_rows(packed, self._n_bits).blocks for _, packed in self._packed(factors))
+            blocks = (BlockedCodes.from_rows(packed, self._n_bits).blocks for _, packed in self._packed(beside))
             writer.write("codes", BlockedCodes.shape(len(self.rows), self._n_bits), blocks)
             nothing = BlockedCodes.empty(0, self._n_bits)
-            writer.facts, tensors = self._parts(nothing, factors).to_content()
+            writer.facts, tensors = self._parts(nothing, beside).to_content()
             writer.facts["rows"] = len(self.rows)
             writer.write_all({name: tensor for name, tensor in tensors.items() if name != "codes"})
 
-    def _factors(self) -> FactorsBuilder | None:
-        return None if self.norm is None else FactorsBuilder(len(self.rows), self.encoder.mean, self.norm)
+    def _beside(self) -> _Beside:
+        norm = self.factor_norm
+        return _Beside(None if norm is None else FactorsBuilder(len(self.rows), self.encoder.mean, norm))
 
-    def _packed(self, factors: FactorsBuilder | None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    def _packed(self, beside: _Beside) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (number of the first row, packed codes of a block)."""
         first = 0
         for block in even_blocks(self.rows.blocks()):  # whole blocks of codes, however the rows come
             projected = self.encoder.project_finite(block, "vectors", first)
-            if factors is not None:
-                factors.update(first, block, projected)
+            beside.update(first, block, projected)
             yield first, pack(projected)
             first += len(block)
             self.progress("encoding", first, len(self.rows))
 
-    def _parts(self, codes: BlockedCodes, factors: FactorsBuilder | None) -> BinaryParts:
-        made = None if factors is None else factors.finish()
-        return BinaryParts(codes, self.rows.vocabulary, self.encoder, made, self.made_by)
+    def _parts(self, codes: BlockedCodes, beside: _Beside) -> BinaryParts:
+        made = None if beside.factors is None else beside.factors.finish()
+        return BinaryParts(codes, self.rows.vocabulary, self.encoder, made, self.made_by, beside.norm)
+
+
+@dataclass(eq=False)
+class _Beside:
+    """What is gathered of the rows beside their codes."""
+
+    factors: FactorsBuilder | None
+    _energy: float = 0.0
+    _n_rows: int = 0
+
+    def update(self, first: int, block: NDArray[Any], projected: NDArray[np.float32]) -> None:
+        self._energy += float((row_norms(block) ** 2).sum())
+        self._n_rows += len(block)
+        if self.factors is not None:
+            self.factors.update(first, block, projected)
+
+    @property
+    def norm(self) -> float:
+        """Root mean square norm of the rows; 1 if all are zero, when no query is nearer than another."""
+        return (self._energy / max(1, self._n_rows)) ** 0.5 or 1.0

@@ -23,13 +23,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class BinaryParts:
-    """Codes and, optionally, their words, the encoder that made them and their factors; all of them fit each other."""
+    """Codes and, optionally, their words, the encoder that made them and their factors; all of them fit each other.
+
+    Attributes
+    ----------
+    codes : BlockedCodes
+    words : Vocabulary or None
+    encoder : Encoder or None
+    factors : Factors or None
+    made_by : dict
+    norm : float or None
+        Root mean square norm of the vectors that the codes were made from: as long as that, a query is one of them.
+    """
 
     codes: BlockedCodes
     words: Vocabulary | None = None
     encoder: Encoder | None = None
     factors: Factors | None = None
     made_by: dict[str, Any] = field(default_factory=dict)
+    norm: float | None = None
 
     kind = "binary"
 
@@ -44,6 +56,8 @@ class BinaryParts:
             "bits": self.codes.n_bits,
             "made_by": self.made_by,
         }
+        if self.norm is not None:
+            facts["norm"] = self.norm
         tensors: dict[str, NDArray[Any]] = {"codes": self.codes.blocks}
         if self.factors is not None:
             facts["factors"] = {"norm": self.factors.norm, "shrinkage": self.factors.shrinkage}
@@ -79,7 +93,10 @@ class BinaryParts:
             encoder = Encoder(mean, content.tensor("projection", np.float32, (len(mean), codes.n_bits)))
         words = content.words("words", codes.n_codes)
         factors = _factors_from(content, codes) if "factors" in content.tensors else None
-        return cls(codes, words, encoder, factors, content.made_by())
+        norm = None if factors is None else factors.norm  # all that files of early versions tell
+        if "norm" in content.facts:
+            norm = _number(content.facts, "norm", sys.float_info.min, "the vectors")
+        return cls(codes, words, encoder, factors, content.made_by(), norm)
 
 
 def _factors_from(content: Content, codes: BlockedCodes) -> Factors:
@@ -91,11 +108,12 @@ def _factors_from(content: Content, codes: BlockedCodes) -> Factors:
     facts = content.facts.get("factors")
     if not isinstance(facts, dict):
         raise FormatError(f"factors is {facts!r}; expected an object")
-    return Factors(values, _number(facts, "norm", sys.float_info.min), _number(facts, "shrinkage", 0.0))
+    norm = _number(facts, "norm", sys.float_info.min, "the factors")
+    return Factors(values, norm, _number(facts, "shrinkage", 0.0, "the factors"))
 
 
-def _number(facts: dict[str, Any], name: str, minimum: float) -> float:
+def _number(facts: dict[str, Any], name: str, minimum: float, whose: str) -> float:
     value = facts.get(name)
     if not isinstance(value, float) or not minimum <= value < math.inf:
-        raise FormatError(f"{name} of the factors is {value!r}; expected a number of at least {minimum}")
+        raise FormatError(f"{name} of {whose} is {value!r}; expected a number of at least {minimum}")
     return value

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from slimvec.binary.asymmetric import FloatQueries, Metric, as_originals, rescore, rescore_exactly, scan
+from slimvec.binary.asymmetric import FloatQueries, as_originals, rescore, rescore_exactly, scan
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
+from slimvec.binary.queries import Metric, QueryEncoder
 from slimvec.results import ScoreResult, no_scores
 from slimvec.validation import as_count, as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
@@ -36,6 +37,7 @@ class TableSearch:
     table: BlockedCodes
     encoder: Encoder
     factors: Factors | None
+    norm: float | None  # of the table's vectors, where it is known
     metric: Metric
     allowed: NDArray[np.bool_] | None  # a bool per row
     threads: int | None
@@ -57,26 +59,41 @@ class TableSearch:
         if k == 0:
             return no_scores(len(rows))
         oversample = None if oversample is None else as_integer(oversample, "oversample", 1)
+        encoder = QueryEncoder(self.encoder, self.norm, self.metric)
+        encoder.refuse_codes(rows, self.table)
         best: Callable[[int], ScoreResult]
         if self.factors is None:
             if self.metric == "dot" and originals is None:
                 raise ValueError('metric="dot" needs the lengths of rows; expected a table with factors, or originals')
-            best = partial(self._code_cosines, self.encoder.encode(rows, "queries"))
+            codes, zero = encoder.encode(rows)
+            best = partial(self._code_cosines, codes)
         else:
-            prepared = FloatQueries.prepare(rows, self.encoder, self.factors, self.metric)
+            prepared = FloatQueries.prepare(rows, encoder, self.factors)
+            zero = prepared.zero
             best = partial(self._scores, prepared, self.factors, oversample)
         if originals is None:
-            return best(k)
+            return self._in_order(best(k), zero)
         matrix = as_originals(originals, self.table.n_codes, rows.shape[1])
         candidates = best(self._at_most_all(k + SCAN_CANDIDATES if oversample is None else oversample * k))
-        return rescore_exactly(matrix, rows, candidates.indices, k, self.metric)
+        return self._in_order(rescore_exactly(matrix, rows, candidates.indices, k, self.metric), zero)
+
+    def _in_order(self, found: ScoreResult, zero: NDArray[np.bool_]) -> ScoreResult:
+        """Answer queries of zeros, which are as similar to one row as to another: score 0, rows in order."""
+        if zero.any():
+            k = found.indices.shape[1]
+            found.scores[zero] = 0
+            found.indices[zero] = np.arange(k) if self.allowed is None else np.flatnonzero(self.allowed)[:k]
+        return found
 
     def _as_queries(self, queries: Rows | ArrayLike) -> NDArray[Any]:
         matrix = whole(as_rows(queries, "queries"))
-        code_size = -(-self.table.n_bits // 8)
-        if matrix.dtype == np.uint8 and matrix.shape[1] == code_size != len(self.encoder.mean):
-            raise ValueError(f"queries has {code_size} columns of uint8, as packed codes; search them by search_codes")
-        check_width(matrix.shape[1], "queries", len(self.encoder.mean))
+        code_size, d = -(-self.table.n_bits // 8), len(self.encoder.mean)
+        if matrix.dtype == np.uint8 and matrix.shape[1] == code_size:
+            also = "; vectors of integers are searched as queries.astype(np.float32)" if code_size == d else ""
+            raise ValueError(
+                f"queries has {code_size} columns of uint8, as packed codes; search them by search_codes{also}"
+            )
+        check_width(matrix.shape[1], "queries", d)
         return matrix
 
     def _code_cosines(self, codes: NDArray[np.uint8], k: int) -> ScoreResult:
@@ -87,9 +104,9 @@ class TableSearch:
         n_threads = as_threads(self.threads)
         if oversample is None:
             mask = self.table.pack_mask(self.allowed)
-            return scan(self.table, factors, queries, k, self.metric, mask, n_threads)
+            return scan(self.table, factors, queries, k, mask, n_threads)
         shortlist = self.codes(queries.codes, self._at_most_all(oversample * k)).indices
-        return rescore(self.table, factors, queries, shortlist, k, self.metric, n_threads)
+        return rescore(self.table, factors, queries, shortlist, k, n_threads)
 
     def _at_most_all(self, n_rows: int) -> int:
         return as_count(n_rows, self.table.n_codes, self.allowed)

@@ -13,10 +13,11 @@ from slimvec.binary.hamming import HammingIndex, codes_shape
 from slimvec.binary.lookup import bag_mean, reconstruct, require_factors
 from slimvec.binary.neighbours import nearest_to_code, nearest_to_sum
 from slimvec.binary.parts import BinaryParts
+from slimvec.binary.queries import QueryEncoder
 from slimvec.binary.search import TableSearch
 from slimvec.files.table_file import register
 from slimvec.table import Table
-from slimvec.validation import as_codes, as_integer
+from slimvec.validation import as_codes, as_integer, check_width
 from slimvec.vocabulary import optional_vocabulary
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.binary.asymmetric import Metric
+    from slimvec.binary.queries import Metric
     from slimvec.files.table_file import Content
     from slimvec.keys import Name
     from slimvec.results import ScoreResult, SearchResult
@@ -130,9 +131,10 @@ class BinaryTable(Table):
             ``kind``, ``rows``, ``bits``, ``dimension`` (of the original vectors, or None), ``made_by`` (method and
             parameters), ``bytes`` (on disk, of ``codes``, ``factors``, ``encoder`` and ``words``), ``resident`` (bytes
             of all these that lie in physical memory now, None where the system does not tell: of a mapped file those
-            that were used, by anybody), ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and
-            ``stored_ratio`` (float32 matrix over all that is stored but the words; None where the dimension is not
-            known).
+            that were used, by anybody), ``norm`` (root mean square norm of the vectors that the table was made from, to
+            which :meth:`search` brings queries; None where it is not known), ``compression_ratio`` (as the paper
+            counts: 32 d over the bits per row) and ``stored_ratio`` (float32 matrix over all that is stored but the
+            words; None where the dimension is not known).
         """
         encoder, factors = self._parts.encoder, self._parts.factors
         sizes = {
@@ -140,7 +142,7 @@ class BinaryTable(Table):
             "factors": 0 if factors is None else factors.values.nbytes,
             "encoder": 0 if encoder is None else encoder.mean.nbytes + encoder.projection.nbytes,
         }
-        return self._info(sizes, None if encoder is None else self.dim, bits=self.n_bits)
+        return self._info(sizes, None if encoder is None else self.dim, bits=self.n_bits, norm=self._parts.norm)
 
     def _shape(self, info: dict[str, Any]) -> tuple[str, str]:
         return codes_shape(info)
@@ -266,8 +268,8 @@ class BinaryTable(Table):
         Parameters
         ----------
         queries : array_like, shape (n_queries, d)
-            Real numbers of any dtype, in the space of the original vectors; packed codes are searched by
-            :meth:`search_codes`.
+            Real numbers of any dtype, in the space of the original vectors and, for cosines, of any length; packed
+            codes are searched by :meth:`search_codes`.
         k : int
             Neighbours per query; of fewer rows, or fewer that may be found, all.
         oversample : int, optional
@@ -289,14 +291,22 @@ class BinaryTable(Table):
         ScoreResult
             ``scores`` (float32) and ``indices`` (int64 rows), both ``(n_queries, k)``, best first, ties by row: the
             same for any number of threads and on any instruction set. If fewer rows may be found, as many columns.
+            Estimated cosines beyond 1 are given as 1, and keep their place. To a query of zeros rows are alike.
 
         Raises
         ------
         ValueError
-            For a wrong width, NaN, ``k`` below 1, or options that do not fit the table.
+            For a wrong width, NaN, ``k`` below 1, options that do not fit the table, rows of :meth:`lookup` in the
+            place of vectors, uint8 numbers that may be codes, and inner products beyond float32.
 
         Notes
         -----
+        Codes are made of vectors less their mean, so that a query finds most when it is as long as those. For cosines
+        it is brought to their root mean square norm, ``info()["norm"]``: multiples of a query have the same scores. A
+        row asked for by its own vector need not score exactly 1. Tables built by hand, and files without factors that
+        early versions wrote, do not know the norm: they take queries as they are, as ``metric="dot"`` and
+        :meth:`encode` always do.
+
         The estimate of ⟨x, q⟩ is s ⟨b, Pᵀ(q - m)⟩ + ⟨x - m, m⟩ + ⟨m, q⟩ (:mod:`slimvec.binary.factors`). It leaves out
         directions that were removed: make tables for retrieval with ``n_remove=0``.
         ``benchmarks/results/search.md`` shows recall and time of each way.
@@ -312,7 +322,8 @@ class BinaryTable(Table):
         array([0, 1])
         """
         encoder = self._require_encoder("queries")
-        search = TableSearch(self._parts.codes, encoder, self._parts.factors, metric, self._allowed(mask), threads)
+        parts = self._parts
+        search = TableSearch(parts.codes, encoder, parts.factors, parts.norm, metric, self._allowed(mask), threads)
         return search.floats(queries, k, oversample, originals)
 
     def search_codes(
@@ -353,7 +364,12 @@ class BinaryTable(Table):
         return HammingIndex.from_blocks(self._parts.codes).search(codes, k, threads, self._allowed(mask))
 
     def _nearest_to_vector(self, vector: NDArray[Any], k: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
-        code = self._require_encoder("query").encode(vector, "query")
+        encoder = QueryEncoder(self._require_encoder("query"), self._parts.norm, "cosine")
+        check_width(vector.shape[1], "query", self.dim)
+        encoder.refuse_codes(vector, self._parts.codes, "query")
+        code, zero = encoder.encode(vector, "query")
+        if zero[0]:
+            return np.arange(k), np.zeros(k)
         return nearest_to_code(self._parts.codes, code, np.empty(0, np.int64), k)
 
     def _nearest_to_rows(

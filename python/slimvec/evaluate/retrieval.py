@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 
-from slimvec.binary.asymmetric import Metric
+from slimvec.binary.queries import Metric
 from slimvec.blocks import row_blocks
+from slimvec.norms import near_rows, unit_rows
 from slimvec.results import largest
 from slimvec.validation import as_integer, as_matrix
 
@@ -113,7 +114,8 @@ def retrieval(
         raise ValueError(f"metric={metric!r}; expected one of {get_args(Metric)}")
     as_integer(k, "k", 1, len(table), why=", the number of codes")
     truth = exact_neighbours(asked, truth_rows, k, metric)
-    codes = table.encode(asked)
+    norm = table.info()["norm"]  # as search takes queries
+    codes = table.encode(asked if metric == "dot" or norm is None else norm * unit_rows(asked)[0])
 
     def measure(method: str, wide: int | None, first: Callable[[], Any], search: Callable[[], Any]) -> Retrieval:
         found, total = _timed(search)
@@ -154,10 +156,10 @@ def exact_neighbours(queries: NDArray[Any], vectors: NDArray[Any], k: int, metri
     """Return the k rows of ``vectors`` of the highest cosine or inner product with each query, ``(n_queries, k)``."""
     found = np.empty((len(queries), k), np.int64)
     for first, block in row_blocks(queries, QUERIES_AT_ONCE):
-        asked = block.astype(np.float32)
+        asked, own = near_rows(block)
         scores, rows = np.empty((len(block), 0), np.float32), np.empty((len(block), 0), np.int64)
         for start, part in row_blocks(vectors, ROWS_AT_ONCE):
-            products = asked @ _scaled(part, metric).T
+            products = _products(asked, own, part, metric)
             numbers = np.broadcast_to(np.arange(start, start + len(part)), products.shape)
             # The best so far come first, so that of equal scores the lower row stays.
             scores, rows = np.hstack([scores, products]), np.hstack([rows, numbers])
@@ -167,13 +169,18 @@ def exact_neighbours(queries: NDArray[Any], vectors: NDArray[Any], k: int, metri
     return found
 
 
-def _scaled(vectors: NDArray[Any], metric: Metric) -> NDArray[np.float32]:
-    rows = vectors.astype(np.float32)
-    if metric == "dot":
-        return rows
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    scaled: NDArray[np.float32] = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
-    return scaled
+def _products(
+    asked: NDArray[np.float32], own: NDArray[np.intc], part: NDArray[Any], metric: Metric
+) -> NDArray[np.floating[Any]]:
+    """Return what orders rows for each query ``asked · 2^own``: inner products, or these over the norms of the rows."""
+    rows, exponents = near_rows(part)
+    if metric == "cosine":
+        lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)).astype(np.float32)[:, None]
+        rows = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    products: NDArray[np.floating[Any]] = asked @ rows.T
+    if metric == "dot" and (own.any() or exponents.any()):
+        products = np.ldexp(products.astype(np.float64), own[:, None] + exponents)
+    return products
 
 
 def _timed(work: Callable[[], Any], repeats: int = 3) -> tuple[Any, float]:

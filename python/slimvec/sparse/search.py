@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.results import ScoreResult, no_scores
+from slimvec.norms import near_rows, unit_rows
+from slimvec.results import ScoreResult, as_products, no_scores
 from slimvec.validation import as_count, as_threads, check_finite
 
 if TYPE_CHECKING:
@@ -25,24 +26,17 @@ def search(
     allowed: NDArray[np.bool_] | None,
 ) -> ScoreResult:
     """Return the k rows of the highest cosine or inner product with each query; see :meth:`SparseTable.search`."""
-    with np.errstate(over="ignore"):  # reported just below
-        vectors = np.require(queries, np.float32, ["C", "A"])
-    check_finite(vectors, "queries", 0)
     if metric not in {"cosine", "dot"}:
         raise ValueError(f"metric={metric!r}; expected 'cosine' or 'dot'")
+    vectors, exponents = near_rows(unit_rows(queries)[0] if metric == "cosine" else queries)
+    check_finite(vectors, "queries", 0)
     k = as_count(k, product.n_rows, allowed)
     if k == 0:
         return no_scores(len(vectors))
     mask = None if allowed is None else np.packbits(allowed, bitorder="little")
-    scales = inverse_norms if metric == "cosine" else None
-    if scales is not None:
-        vectors = _unit(vectors)
-    return ScoreResult(*product.search(vectors, k, scales, mask, as_threads(threads)))
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return vectors divided by their norms; zeros stay."""
-    wide = vectors.astype(np.float64)
-    norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))[:, None]
-    unit: NDArray[np.float32] = np.divide(wide, norms, out=wide, where=norms > 0).astype(np.float32)
-    return unit
+    if metric == "cosine":
+        return ScoreResult(*product.search(vectors, k, inverse_norms, mask, as_threads(threads)))
+    scores, rows = product.search(vectors, k, None, mask, as_threads(threads))
+    if exponents.any():
+        scores = np.ldexp(scores.astype(np.float64), exponents[:, None])
+    return ScoreResult(as_products(scores), rows)

@@ -153,8 +153,8 @@ class BinaryEstimator(VectorEstimator):
         rows = as_rows(source, "vectors", len(self.mean_))
         if factors and not _keeps_lengths(encoder.projection):
             raise ValueError(f"factors=True: the projection of this {type(self).__name__} {NOT_ORTHOGONAL}")
-        norm = self._norm(rows) if factors else None
-        builder = TableBuilder(rows, encoder, norm, self._description(), progress)
+        factor_norm = self._norm(rows) if factors else None
+        builder = TableBuilder(rows, encoder, factor_norm, self._description(), progress)
         if output is None:
             return BinaryTable.from_parts(builder.to_memory())
         builder.to_file(output)

@@ -1,0 +1,144 @@
+"""Float queries on their way to codes: brought to the norm of the table's own vectors, projected, told from codes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from slimvec.binary.codes import pack
+from slimvec.binary.encoder import Encoder
+from slimvec.blocks import row_blocks
+from slimvec.norms import row_norms, unit_rows
+from slimvec.validation import check_finite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from slimvec.binary.codes import BlockedCodes
+
+Metric = Literal["cosine", "dot"]
+FAR = 60  # a power of two: beside a vector so much longer, the other one is beyond the digits of float32
+CERTAIN_BITS = 16  # of signs that agree: what a code of the table is told by
+FEW = 64  # rows of signs that are looked up before anything is said
+
+
+class QueryBlock(NamedTuple):
+    """Some queries, projected; their unit is that of :class:`QueryEncoder`."""
+
+    place: slice
+    projected: NDArray[np.float32]  # Pᵀ(q - m), (m, n_bits)
+    products: NDArray[np.float64]  # ⟨q, m⟩, (m,)
+    multiples: NDArray[np.float64]  # the query given over q, which stands for it, (m,): 0 for a query of zeros
+
+
+@dataclass(frozen=True, eq=False)
+class QueryEncoder:
+    """An encoder for queries, which asks for the direction of a query, not for its length.
+
+    Codes are signs of *centred* vectors, so that a query must be as long as the table's vectors before the mean is
+    taken off: a shorter one is nearly the mean itself, whatever its direction. A cosine does not depend on the length,
+    and so queries are brought to the root mean square norm of the table's vectors. Inner products estimate the query
+    as it is; so must cosines where that norm is not known.
+
+    Attributes
+    ----------
+    encoder : Encoder
+    norm : float or None
+        Of the table's vectors.
+    metric : {"cosine", "dot"}
+    """
+
+    encoder: Encoder
+    norm: float | None
+    metric: Metric
+
+    @property
+    def unit(self) -> float:
+        """What queries are measured in: the power of two next to the norm, so that it costs no digit."""
+        return 1.0 if self.norm is None else math.ldexp(1.0, math.frexp(self.norm)[1])
+
+    def blocks(self, queries: NDArray[Any], name: str = "queries") -> Iterator[QueryBlock]:
+        """Project ``queries (n, d)``, which errors call ``name``, block by block."""
+        mean = self.encoder.mean.astype(np.float64) / self.unit
+        encoder = Encoder(mean.astype(np.float32), self.encoder.projection)
+        for first, block in row_blocks(queries):
+            vectors, multiples = self._scaled(block, name, first)
+            projected = encoder.project_finite(vectors.astype(np.float32), name, first)
+            yield QueryBlock(slice(first, first + len(block)), projected, vectors @ mean, multiples)
+
+    def encode(self, queries: NDArray[Any], name: str = "queries") -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Return the packed codes of queries, and which queries are zero."""
+        n_bits = self.encoder.projection.shape[1]
+        codes = np.empty((len(queries), -(-n_bits // 8)), np.uint8)
+        zero = np.empty(len(queries), np.bool_)
+        for block in self.blocks(queries, name):
+            codes[block.place] = pack(block.projected)
+            zero[block.place] = block.multiples == 0
+        return codes, zero
+
+    def _scaled(self, block: NDArray[Any], name: str, first: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the vectors that stand for queries, in units, and how many times as long the queries are."""
+        if self.metric == "cosine" and self.norm is not None:
+            vectors, norms = unit_rows(block)
+            _check(norms, block, name, first)
+            vectors *= self.norm / self.unit
+            return vectors, norms / self.norm
+        norms = row_norms(block)
+        _check(norms, block, name, first)
+        exponents = _far_exponents(norms, self.norm or float(np.linalg.norm(self.encoder.mean.astype(np.float64))))
+        if exponents.any():
+            wide = np.asarray(block, np.float64)
+            with np.errstate(over="ignore"):  # scores beyond float32 are refused, and so are those beyond float64
+                return np.ldexp(wide, -exponents[:, None]) / self.unit, np.ldexp(np.sign(norms), exponents)
+        return np.divide(block, self.unit, dtype=np.float64), np.sign(norms)
+
+    def refuse_codes(self, queries: NDArray[Any], table: BlockedCodes, name: str = "queries") -> None:
+        """Raise ValueError where queries are codes of the table, as ``lookup`` gives them, in place of vectors.
+
+        Rows of -1 and +1 may be vectors, too. They are codes if all of them are in the table, if as vectors they have
+        other codes than themselves, and if this is no chance: 16 signs or more agree. Where the norm does not tell
+        that the table was made from other vectors than rows of -1 and +1, those 16 come after as many as number rows.
+        """
+        d, n_bits = self.encoder.projection.shape
+        if d != n_bits or not table.n_codes:
+            return
+        likely = np.flatnonzero(np.abs(queries[:, 0]) == 1)
+        rows = likely[(np.abs(queries[likely]) == 1).all(axis=1)] if len(likely) else likely
+        if not len(rows):
+            return
+        rows = rows[:FEW]
+        asked = pack(queries[rows].astype(np.float32))
+        distances, found = table.search(asked, 1, None, 1)
+        other = (self.encode(queries[rows], name)[0] != asked).any(axis=1)
+        surplus = d - (math.log2(table.n_codes) if self._may_hold_signs() else 0)
+        if not distances.any() and len(set(map(bytes, asked[other]))) * surplus >= CERTAIN_BITS:
+            first = int(np.argmax(other))
+            raise ValueError(
+                f"{name} holds in row {rows[first]} the code of row {found[first, 0]} (table.lookup), which is no "
+                "vector of the original space; search codes by table.search_codes(table.codes(words)), or vectors by "
+                "table.lookup(words, original=True) of a table with factors. Vectors that only look like codes are "
+                f"taken as 2 * {name}"
+            )
+
+    def _may_hold_signs(self) -> bool:
+        """Tell whether the table's vectors may be rows of -1 and +1."""
+        return self.norm is None or math.isclose(self.norm**2, len(self.encoder.mean), rel_tol=1e-5)
+
+
+def _check(norms: NDArray[np.float64], block: NDArray[Any], name: str, first: int) -> None:
+    if not np.isfinite(norms).all():
+        check_finite(block, name, first)
+        raise ValueError(f"{name} holds values too large for float64 in row {first + int(np.argmax(norms))}")
+
+
+def _far_exponents(norms: NDArray[np.float64], reference: float) -> NDArray[np.intc]:
+    """Return powers of two that bring queries to where they are ``FAR`` from what they are compared with; mostly 0."""
+    exponents = np.frexp(norms)[1] - np.intc(math.frexp(reference or 1.0)[1])
+    exponents[norms == 0] = 0
+    beyond: NDArray[np.intc] = exponents - np.clip(exponents, -FAR, FAR)
+    return beyond

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import slimvec as sv
 from slimvec import _core
+
+# For an hour of damaged files: pytest tests/test_damaged_*.py --hypothesis-profile=long
+settings.register_profile("long", max_examples=20_000)
 
 ALL_ISAS = ["avx512", "avx2", "neon", "scalar"]
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import re
 import struct
 import time
 import warnings
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 import slimvec as sv
 from mutations import SEVERAL, damaged, damaged_tensors
-from slimvec.vectors import formats, reading, streamed, window
+from slimvec.vectors.faults import Faults
+from slimvec.vectors.formats import format_named
+from slimvec.vectors.window import Window
 
 WORDS = ["cat", "größe", "new york", "wort", "item 7", "x"]
 MATRIX = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
@@ -29,14 +31,14 @@ LIST = "\n".join(WORDS).encode()
 MAX_SECONDS = 5  # of the processor: what takes longer hangs
 
 
-def lines(header):
+def lines(header, times=1):
     text = "".join(f"{word} {' '.join(map(str, row))}\n" for word, row in zip(WORDS, MATRIX, strict=True))
-    return (header + text).encode()
+    return (header + times * text).encode()
 
 
-def records():
-    rows = (word.replace(" ", "_").encode() + b" " + row.tobytes() for word, row in zip(WORDS, MATRIX, strict=True))
-    return b"6 3\n" + b"\n".join(rows)
+def records(header, times=1):
+    rows = [word.replace(" ", "_").encode() + b" " + row.tobytes() for word, row in zip(WORDS, MATRIX, strict=True)]
+    return header + b"\n".join(times * rows)
 
 
 def fasttext():
@@ -67,7 +69,12 @@ def safetensors(**tensors):
 TEXTS = {
     "word2vec": lines("6 3\n"),
     "glove": lines(""),
-    "word2vec-binary": records(),
+    "word2vec-binary": records(b"6 3\n"),
+}
+MANY = {
+    "word2vec": lines("60 3\n", 10),
+    "glove": lines("", 10),
+    "word2vec-binary": records(b"60 3\n", 10),
 }
 FILES = TEXTS | {
     "fasttext-binary": fasttext(),
@@ -128,30 +135,47 @@ def test_a_vector_file_holds_what_read_vectors_reads(folder, kind, data, options
     assert asked(read, path, **options) == asked(streamed_file, path, **options)
 
 
+class Pieces:
+    """A file that comes in pieces of these sizes, over and over."""
+
+    def __init__(self, raw, sizes):
+        self._rest, self._sizes = raw, itertools.cycle(sizes)
+
+    def readinto(self, buffer):
+        size = min(len(buffer), len(self._rest), next(self._sizes))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
+
+
+def read_pieces(kind, raw, sizes, n_rows, threads, on_error):
+    """Return words and rows, read at most ``n_rows`` at a time, or what is wrong."""
+    words, found = [], b""
+    try:
+        reader = format_named(kind).reader(Window(Pieces(raw, sizes)), None, threads)
+        reader.tolerate(Faults(on_error))
+        rows = np.empty((n_rows, reader.dim), np.float32)
+        while (got := reader.read(rows)).n_rows:
+            words += [got.text[begin:end].tobytes() for begin, end in itertools.pairwise(got.offsets)]
+            found += rows[: got.n_rows].tobytes()
+    except sv.FormatError as error:
+        return str(error)
+    return words, found
+
+
 @pytest.mark.parametrize("kind", TEXTS)
 @SEVERAL
 @given(
     data=st.data(),
-    options=options,
-    sizes=st.tuples(*[st.integers(1, 200)] * 3),
-    rows=st.tuples(*[st.integers(1, 7)] * 2),
+    sizes=st.lists(st.integers(1, 99), min_size=1, max_size=3),
+    n_rows=st.integers(1, 9),
+    threads=st.sampled_from([1, 3]),
+    on_error=st.sampled_from(["raise", "skip"]),
 )
-def test_however_small_the_pieces(folder, kind, data, options, sizes, rows):
+def test_however_small_the_pieces(kind, data, sizes, n_rows, threads, on_error):
     """Lines, words and records that reach over the pieces in which files are read are read as others are."""
-    path = folder / "vectors"
-    path.write_bytes(data.draw(damaged(TEXTS[kind])))
-    options = options | {"format": kind}
-    whole = asked(read, path, **options)
-    first, later, sample = sizes
-    with (
-        mock.patch.object(window, "FIRST_BYTES", first),
-        mock.patch.object(window, "WINDOW_BYTES", later),
-        mock.patch.object(formats, "SAMPLE_BYTES", sample),
-        mock.patch.object(reading, "ROWS_AT_ONCE", rows[0]),
-        mock.patch.object(streamed, "BLOCK_ROWS", rows[1]),
-    ):
-        assert asked(read, path, **options) == whole
-        assert asked(streamed_file, path, **options) == whole
+    raw = data.draw(damaged(MANY[kind]))
+    options = n_rows, threads, on_error
+    assert read_pieces(kind, raw, sizes, *options) == read_pieces(kind, raw, [1 << 20], *options)
 
 
 @pytest.mark.parametrize("kind", TEXTS)

@@ -44,12 +44,15 @@ print(sv.open({str(tmp_path / "t")!r}).most_similar("3", k=1)[0][0] != "3", sv.i
     assert python(code).split() == ["True", "True"]
 
 
-def test_baselines_are_named_where_they_are_not():
+def test_what_has_moved_is_found_with_a_warning():
     assert len(sv.baselines.__all__) == 13
     for name in sv.baselines.__all__:
         assert name not in dir(sv)
-        with pytest.raises(AttributeError, match=f"it is slimvec.baselines.{name}"):
-            getattr(sv, name)
+        with pytest.warns(FutureWarning, match=f"slimvec.{name} has moved to slimvec.baselines.{name}") as caught:
+            assert getattr(sv, name) is getattr(sv.baselines, name)
+        assert caught[0].filename == __file__
+    with pytest.raises(AttributeError, match="module 'slimvec' has no attribute 'Any2Vec'"):
+        sv.Any2Vec  # noqa: B018
 
 
 def test_types():

@@ -251,7 +251,7 @@ def test_a_damaged_store_is_named(tmp_path):
 
 
 def test_sources_are_told_apart_by_content():
-    one, other = (sv.Vectors("ab", [[1.0, 2.0], [3.0, last]]) for last in (4.0, 5.0))
+    one, other = (sv.Vectors(["a", "b"], [[1.0, 2.0], [3.0, last]]) for last in (4.0, 5.0))
     assert Source("x", one).key != Source("x", other).key
     assert Source("x", one).key == Source("x", one).key
     assert Score(None, None, 3).shown == "-"

@@ -113,7 +113,7 @@ def test_seeds_fix_the_result_and_spread_it():
 
 def test_zero_rows_are_clustered_without_cosines():
     pytest.importorskip("sklearn")
-    vectors = sv.Vectors("abcd", [[0.0, 0.0], [0.0, 0.1], [1.0, 1.0], [1.0, 1.1]])
+    vectors = sv.Vectors(list("abcd"), [[0.0, 0.0], [0.0, 0.1], [1.0, 1.0], [1.0, 1.1]])
     found = categorization(vectors, {"x": [("1", "a"), ("1", "b"), ("2", "c"), ("2", "d")]}, seeds=(0,))
     assert found[0].purity == 1.0
 

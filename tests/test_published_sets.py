@@ -183,7 +183,7 @@ CATEGORIES = [("animal", "cat"), ("animal", "sea dog"), ("water", "sea")]
         "Word;Category\ncat;animal\nsea dog;animal\nsea;water\n",
         "cat\tanimal\tliving\tnatural\nsea dog\tanimal\tliving\tnatural\nsea\twater\tother\tnatural\n",
         "animal\tcat\t12\nanimal\tsea dog\t3\nwater\tsea\t9\n",
-        "cat\tanimal\tattri\tsoft-j\ncat\tanimal\thyper\tpet-n\nsea dog\tanimal\tevent\tgo-v\nsea\twater\tmero\tsalt-n\n",
+        "cat\tanimal\tattri\tx-j\ncat\tanimal\thyper\tx-n\nsea dog\tanimal\tevent\tgo-v\nsea\twater\tmero\tx-n\n",
     ],
 )
 def test_categories(text, tmp_path):

@@ -1,5 +1,6 @@
 """slimvec: embedding tables small enough to carry and fast enough to search, on a plain CPU."""
 
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -70,9 +71,11 @@ def __getattr__(name: str) -> Any:
     if name == "baselines":
         return import_module("slimvec.baselines")
     if name not in _LATER:
-        moved = name[:1].isupper() and hasattr(import_module("slimvec.baselines"), name)
-        remedy = f"; it is slimvec.baselines.{name}" if moved else ""
-        raise AttributeError(f"module 'slimvec' has no attribute {name!r}{remedy}")
+        if not name[:1].isupper() or name not in (moved := import_module("slimvec.baselines")).__all__:
+            raise AttributeError(f"module 'slimvec' has no attribute {name!r}")
+        # Here until the next minor release: where 0.1 had them.
+        warnings.warn(f"slimvec.{name} has moved to slimvec.baselines.{name}", FutureWarning, stacklevel=2)
+        return getattr(moved, name)
     value = getattr(import_module(_LATER[name]), name)
     globals()[name] = value
     return value

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
 SPELLING_CANDIDATES = 50_000  # words compared when one is not found: word lists begin with the frequent ones
 
@@ -24,21 +24,42 @@ class FormatError(ValueError):
 class UnknownWordError(KeyError):
     """A word that is not in a vocabulary. Near spellings are looked for only when the message is read."""
 
-    def __init__(self, word: str, known: Iterable[str]) -> None:
+    def __init__(self, word: str, known: Collection[str]) -> None:
         super().__init__(word)
         self._known = known
 
     def __str__(self) -> str:
         from difflib import get_close_matches
 
-        near: list[str] = []
+        word, near = self.args[0], []
+        letters = _letters(word)
         with suppress(FormatError):  # damaged words are no help
-            near = get_close_matches(self.args[0], islice(self._known, SPELLING_CANDIDATES), n=3, cutoff=0.75)
-        hint = f"; near spellings: {', '.join(map(repr, near))}" if near else ""
-        return f"unknown word {self.args[0]!r}{hint}"
+            near = [other for other in _other_spellings(word) if other in self._known]
+            candidates = list(islice(self._known, SPELLING_CANDIDATES))
+            near += [other for other in candidates if _letters(other) == letters]
+            near += get_close_matches(word, candidates, n=3, cutoff=0.75)
+        hint = f"; near spellings: {', '.join(map(repr, list(dict.fromkeys(near))[:3]))}" if near else ""
+        return f"unknown word {word!r}{hint}"
 
     def __reduce__(self) -> tuple[type[KeyError], tuple[str]]:
         return KeyError, (str(self),)  # sent to another process, it need not carry the vocabulary
+
+
+def _letters(word: str) -> str:
+    """Return a word without case, accents, and what joins its parts."""
+    import unicodedata
+
+    return "".join(c for c in unicodedata.normalize("NFKD", word).casefold() if c.isalnum()) or word
+
+
+def _other_spellings(word: str) -> list[str]:
+    """Return how else a word may be written in a vocabulary: of any number of words, it is asked for each."""
+    import unicodedata
+
+    plain = word.strip()
+    cases = [plain, plain.lower(), plain.capitalize(), plain.title(), plain.upper()]
+    joined = [case.replace(" ", joint) for case in cases for joint in " _-"]
+    return [unicodedata.normalize(form, other) for other in joined for form in ("NFC", "NFD", "NFKC")]
 
 
 @contextmanager

@@ -34,13 +34,16 @@ def resolve_rows(
     """
     if isinstance(keys, str):
         raise TypeError(f"{name}={keys!r} is a string; expected a list of words or row numbers, such as [{keys!r}]")
+    if not isinstance(keys, np.ndarray | list) and hasattr(keys, "__array__"):
+        keys = np.asarray(keys)  # a column of a data frame, a tensor
     if isinstance(keys, np.ndarray) and keys.dtype.kind in "iu" and keys.ndim == 1:
         outside = (keys < 0) | (keys >= n_rows)
         if outside.any():
             raise _outside(int(keys[outside.argmax()]), n_rows)
         return keys.astype(np.int64)
-    if isinstance(keys, bytes | bytearray) or not isinstance(keys, Iterable):
-        raise TypeError(f"{name}={keys!r} is {type(keys).__name__}; expected a list of words or row numbers")
+    lone = isinstance(keys, bytes | bytearray) or not isinstance(keys, Iterable) or getattr(keys, "ndim", 1) == 0
+    if lone or isinstance(keys, set | frozenset):
+        raise TypeError(f"{name}={keys!r} is {type(keys).__name__}; expected a list of words or row numbers, in order")
     return np.array([resolve_row(key, name, n_rows, vocabulary) for key in keys], np.int64)
 
 
@@ -56,11 +59,14 @@ def allowed_rows(
     ValueError, IndexError, TypeError, KeyError
         For a wrong number of bools, a row number outside, or something else.
     """
+    mask = list(mask) if isinstance(mask, set | frozenset) else mask  # of rows that may be found the order is no matter
     array = np.asarray(mask)
     if array.dtype == bool:
         if array.shape != (n_rows,):
             raise ValueError(f"{name} has shape {array.shape}; expected ({n_rows},), one bool per {row}")
         return array
+    if array.dtype.kind in "iu" and array.shape == (n_rows,) and n_rows > 2 and not (array >> 1).any():
+        raise ValueError(f"{name} holds a 0 or 1 for each {row}, which would be row numbers 0 and 1; expected bools")
     allowed = np.zeros(n_rows, bool)
     # Of words and numbers NumPy makes words alone.
     keys = mask if array.dtype.kind in "OSU" and array.ndim <= 1 else array.ravel()
@@ -79,7 +85,7 @@ def resolve_row(key: Any, name: str, n_rows: int, vocabulary: Vocabulary | None)
         if not 0 <= row < n_rows:
             raise _outside(row, n_rows)
         return row
-    vector = "; pass a vector as an array of floats" if isinstance(key, float) and name == "query" else ""
+    vector = "; pass a vector as an array of floats" if isinstance(key, float | np.floating) and name == "query" else ""
     kind = type(key).__name__
     raise TypeError(f"{name} holds {key!r} of type {kind}; expected words (str) or row numbers (int){vector}")
 

@@ -332,6 +332,7 @@ class Table(Stored):
 
     def _query_rows(self, query: Any) -> list[int]:
         """Return the rows of a word, a row number, or several."""
+        query = list(query) if isinstance(query, set | frozenset) else query
         one = isinstance(query, str) or np.ndim(query) == 0
         rows: list[int] = self._rows([query] if one else query, "query").tolist() if one or len(query) else []
         return rows

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import decimal
+import numbers
 import operator
 import os
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
 
 MOST_BITS = MOST_ANCHORS = MOST_COLUMNS = (
@@ -24,14 +29,19 @@ def as_matrix(values: Any, name: str, n_columns: int | None = None) -> NDArray[A
     ``values`` may be anything NumPy understands, or a :class:`slimvec.Vectors`.
     """
     array = as_array(values, name)
+    if isinstance(values, Mapping):  # of open files NumPy takes the names
+        array = np.array(None)
+    if array.dtype.kind == "O" and array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]  # a data frame of one column, of lists
     if array.dtype.kind == "O" and array.ndim == 1 and len(array):
         array = _stacked(array, name)
-    if array.dtype.kind in "OU" and array.ndim == 0:
+    elif array.dtype.kind == "O" and array.ndim == 2:
+        array = _as_numbers(array, name)
+    if array.dtype.kind in "OUS" and array.ndim == 0:
         kind = f"the text {values!r}" if isinstance(values, str) else f"{type(values).__name__}"
-        remedy = "; read a file by sv.read_vectors(path), or sv.VectorFile(path)" if isinstance(values, str) else ""
-        raise TypeError(f"{name} is {kind}; expected a matrix of real numbers, one row per vector{remedy}")
+        raise TypeError(f"{name} is {kind}; expected a matrix of real numbers, one row per vector{_remedy(values)}")
     if array.dtype.kind not in "fiu":
-        remedy = "; stack a column of lists by np.stack(column)" if array.dtype.kind == "O" else ""
+        remedy = next((text for kinds, text in DTYPE_REMEDIES if array.dtype.kind in kinds), "")
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers (float16, float32 or float64){remedy}")
     if array.ndim != 2:
         hint = f"; for a single vector pass {name}[None]" if array.ndim == 1 else ""
@@ -48,15 +58,71 @@ def check_width(width: int, name: str, n_columns: int) -> None:
 
 
 def as_array(values: Any, name: str) -> NDArray[Any]:
-    """Return ``values`` as NumPy understands them; masked arrays are refused."""
-    if isinstance(values, np.ma.MaskedArray):
+    """Return ``values`` as NumPy understands them; masked arrays, and lists of these, are refused."""
+    if type(values) is np.ndarray:
+        return values
+    listed = values if isinstance(values, list | tuple) else [values]
+    if any(isinstance(value, np.ma.MaskedArray) for value in listed):
         raise TypeError(f"{name} is a masked array, and codes have no place for a mask; fill or drop the masked rows")
-    return np.asarray(values)
+    if getattr(values, "requires_grad", False):
+        values = values.detach()  # of torch; shares its memory
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} {_uneven(listed) or f'is no array: {error}'}") from None
+    except (TypeError, RuntimeError) as error:  # in torch's words, say, which tell what to do
+        remedy = "; NumPy has no bfloat16, but X.float() is read" if "BFloat16" in str(error) else ""
+        raise TypeError(f"{name} is {type(values).__name__}, which NumPy cannot read: {error}{remedy}") from None
+
+
+# What NumPy makes no numbers of, recognised by what it has: one row each, and what to do.
+REMEDIES: list[tuple[Callable[[Any], bool], str]] = [
+    (lambda X: isinstance(X, str | os.PathLike), "; read a file by sv.read_vectors(path), or sv.VectorFile(path)"),
+    (lambda X: hasattr(X, "toarray"), "; a sparse matrix has to be filled up: X.toarray()"),
+    (lambda X: hasattr(X, "wv"), "; its vectors are model.wv"),
+    (lambda X: hasattr(X, "collect"), "; collect it first: X.collect()"),
+    (
+        lambda X: isinstance(X, Mapping),
+        "; pass one array of it, X[name], or sv.Vectors(words, matrix) of words with vectors",
+    ),
+    (lambda X: hasattr(X, "weight"), "; pass the matrix that it holds, such as X.weight"),
+    (lambda X: isinstance(X, Iterable) and not isinstance(X, bytes), "; collect its rows first: np.stack(list(X))"),
+]
+DTYPE_REMEDIES = [
+    ("US", "; words are turned into vectors by lookup(words), and text of numbers by X.astype(np.float32)"),
+    ("V", "; X.astype(np.float32), or numpy.lib.recfunctions.structured_to_unstructured(X) of named fields"),
+    ("O", "; stack a column of lists by np.stack(column)"),
+]
+
+
+def _remedy(values: Any) -> str:
+    return next((text for recognises, text in REMEDIES if recognises(values)), "")
+
+
+def _uneven(rows: Sequence[Any]) -> str:
+    """Return which row is not as long as the first one."""
+    for number, row in enumerate(rows):
+        if np.ndim(rows[0]) != np.ndim(row) or len(rows[0]) != len(row):
+            size = f"{len(row)} numbers" if np.ndim(row) else repr(row)
+            return f"has {len(rows[0])} numbers in row 0 and {size} in row {number}; expected as many in each"
+    return ""
+
+
+def _as_numbers(array: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Return numbers that came as objects, as from a data frame whose columns differ in type."""
+    for number, row in enumerate(array):
+        for column, value in enumerate(row):
+            if not isinstance(value, numbers.Real | decimal.Decimal | np.bool_):
+                remedy = "; take that column alone, as np.stack(column)" if np.ndim(value) else ""
+                raise TypeError(
+                    f"{name} holds {value!r:.60} in row {number}, column {column}; expected a number{remedy}"
+                )
+    return array.astype(np.float64)
 
 
 def _stacked(column: NDArray[Any], name: str) -> NDArray[Any]:
     """Return the rows of a column, such as a data frame's of one list per cell, as a matrix."""
-    rows = [np.asarray(row) for row in column]
+    rows = [as_array(row, name) for row in column]
     for number, row in enumerate(rows):
         if row.shape != rows[0].shape:
             what = f"has shape {row.shape}" if row.dtype.kind != "O" else f"is {column[number]!r}"

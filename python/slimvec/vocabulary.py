@@ -35,12 +35,14 @@ class Vocabulary:
     Raises
     ------
     TypeError
-        If an element is not a string.
+        If an element is not a string, or ``words`` is a lone string or a set, whose order is no one's.
     ValueError
         If a word appears twice.
     """
 
     def __init__(self, words: Iterable[str]) -> None:
+        if isinstance(words, str | bytes | set | frozenset):
+            raise TypeError(f"words is a {type(words).__name__}; expected a list of words, one for each row, in order")
         listed = []
         for row, word in enumerate(words):
             if not isinstance(word, str):

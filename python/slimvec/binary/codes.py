@@ -67,7 +67,7 @@ def pack(values: ArrayLike) -> NDArray[np.uint8]:
             'and ones by np.packbits(values, axis=1, bitorder="little"), or subtract the midpoint from numbers first: '
             "values.astype(np.float32) - values.mean()"
         )
-    rows = as_matrix(given, "values")
+    rows = as_matrix(given if given.ndim else values, "values")
     if rows.shape[1] == 0:
         raise ValueError(f"values has shape {rows.shape}; expected at least one column, because a code has n_bits >= 1")
     # A cast would round a tiny negative float64 to -0.0, whose sign counts as +: signs are cast instead.

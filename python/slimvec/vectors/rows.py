@@ -14,13 +14,12 @@ import numpy as np
 from slimvec.blocks import row_blocks
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_matrix, check_width
+from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import ArrayLike, NDArray
-
-    from slimvec.vocabulary import Vocabulary
 
 
 @runtime_checkable
@@ -116,8 +115,16 @@ def as_rows(X: Rows | ArrayLike, name: str, n_columns: int | None = None) -> Row
     TypeError, ValueError
         If it is neither :class:`Rows` nor a matrix of real numbers, or of another width than ``n_columns``.
     """
-    # Asking an array whether it keeps a protocol takes longer than a small search.
-    rows = X if not isinstance(X, np.ndarray) and isinstance(X, Rows) else MatrixRows(as_matrix(X, name))
+    rows: Rows
+    if isinstance(X, np.ndarray):  # asking an array whether it keeps a protocol takes longer than a small search
+        rows = MatrixRows(as_matrix(X, name))
+    elif isinstance(X, Rows) and callable(X.blocks):  # and not a data frame with columns of these names
+        rows = X
+    elif hasattr(X, "index_to_key"):  # gensim's KeyedVectors
+        keyed: Any = X
+        rows = MatrixRows(as_matrix(keyed.vectors, name), Vocabulary(keyed.index_to_key))
+    else:
+        rows = MatrixRows(as_matrix(X, name))
     if n_columns is not None:
         check_width(rows.dim, name, n_columns)
     return rows

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 NPY_MAGIC = b"\x93NUMPY"
 
-# NumPy reads the header of an .npy file as a piece of Python, and lets out what its parser says of a damaged one.
-
 
 class Loaded(NamedTuple):
     """The rows of a file, mapped, and their words, where the file holds them.

@@ -110,6 +110,13 @@ class VectorEstimator(Estimator):
         -------
         self
             If learning fails or is interrupted, with what was learnt before.
+
+        Notes
+        -----
+        The same vectors and the same integer ``random_state`` give the same result, to the bit, for any number of
+        threads. Another kind of CPU, and another version of NumPy or its BLAS, may round otherwise. NumPy's BLAS, if it
+        is OpenBLAS or MKL, is held to one thread in the whole process meanwhile; other BLASes keep their own threads,
+        on whose number last bits may then depend.
         """
         return self._learn_from(X, progress)
 

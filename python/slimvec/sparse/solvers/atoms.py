@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from slimvec.vectors import Vectors
 
 BLOCK_ENTRIES = 1 << 22  # rows × atoms worked on at once: 17 MB of correlations
-LEAST_SQUARE = 1e-30  # squares of the longest anchor below which those of others would leave float32
+LEAST_SQUARE = 1e-34  # squares of the longest anchor below which those of others would leave float32
 
 
 @dataclass(frozen=True, eq=False)

@@ -168,21 +168,26 @@ def as_integer(value: Any, name: str, minimum: int, maximum: int | None = None, 
     return number
 
 
+def as_bounded(value: Any, name: str, minimum: int, most: int, why: str = "") -> int:
+    """Return ``value`` as an int that is not beyond what anyone means."""
+    return as_integer(as_integer(value, name, minimum), name, minimum, most, why)
+
+
 def as_steps(value: Any, name: str, minimum: int) -> int:
     """Return how many rounds, iterations or epochs of learning there are to be; each leaves a number behind."""
-    return as_integer(value, name, minimum, MOST_STEPS)
+    return as_bounded(value, name, minimum, MOST_STEPS)
 
 
 def as_bits(n_bits: Any, d: int) -> int:
     """Return the bits of a code to learn: by default as many as the vectors have dimensions."""
-    return d if n_bits is None else as_integer(n_bits, "n_bits", 1, max(d, MOST_BITS))
+    return d if n_bits is None else as_bounded(n_bits, "n_bits", 1, max(d, MOST_BITS))
 
 
 def as_anchor_count(n_anchors: Any, n_rows: int | None) -> int:
     """Return how many anchors to choose from ``n_rows`` rows, or to make: products of all pairs of them are kept."""
     if n_rows is not None:
         as_integer(n_anchors, "n_anchors", 1, n_rows, why=f": there are {n_rows} rows")
-    return as_integer(n_anchors, "n_anchors", 1, MOST_ANCHORS)
+    return as_bounded(n_anchors, "n_anchors", 1, MOST_ANCHORS)
 
 
 def as_count(k: Any, n: int, allowed: NDArray[np.bool_] | None = None) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from slimvec.binary.methods.base import BinaryEstimator
 from slimvec.blocks import even_blocks
-from slimvec.validation import MOST_BITS, as_generator, as_integer, as_steps, check_finite
+from slimvec.validation import MOST_BITS, as_bounded, as_generator, as_integer, as_steps, check_finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,7 +97,7 @@ class NLB(BinaryEstimator):
 
     def _fit(self, rows: Rows, progress: Progress) -> None:
         n, d = len(rows), rows.dim
-        n_bits, size = as_integer(self.n_bits, "n_bits", 1, MOST_BITS), as_integer(self.batch_size, "batch_size", 1)
+        n_bits, size = as_bounded(self.n_bits, "n_bits", 1, MOST_BITS), as_integer(self.batch_size, "batch_size", 1)
         n_epochs = as_steps(self.n_epochs, "n_epochs", 1)
         rate, penalty_rate = _rate(self.learning_rate, "learning_rate"), _rate(self.penalty_rate, "penalty_rate")
         generator = as_generator(self.random_state)

@@ -15,7 +15,7 @@ from slimvec.errors import needs
 from slimvec.sparse.methods.base import CodingEstimator
 from slimvec.sparse.solvers.atoms import as_float32, blocks_for
 from slimvec.sparse.solvers.running import sparse
-from slimvec.validation import MOST_ANCHORS, as_generator, as_integer, as_steps
+from slimvec.validation import MOST_ANCHORS, as_bounded, as_generator, as_integer, as_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,9 +86,9 @@ class CompositionalCodes(CodingEstimator):
 
     def _fit(self, X: MatrixRows, progress: Progress) -> None:
         rows = X.matrix
-        m = as_integer(self.n_codebooks, "n_codebooks", 1, MOST_ANCHORS // 2)
+        m = as_bounded(self.n_codebooks, "n_codebooks", 1, MOST_ANCHORS // 2)
         most = MOST_ANCHORS // m
-        k = as_integer(self.n_codewords, "n_codewords", 2, most, why=f": {MOST_ANCHORS} in {m} codebooks at most")
+        k = as_bounded(self.n_codewords, "n_codewords", 2, most, why=f": {MOST_ANCHORS} in {m} codebooks at most")
         sizes = as_steps(self.n_epochs, "n_epochs", 1), min(as_integer(self.batch_size, "batch_size", 1), len(rows))
         generator = as_generator(self.random_state)
         sample = as_float32(rows)

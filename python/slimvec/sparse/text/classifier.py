@@ -21,7 +21,7 @@ from slimvec.sparse.text.bags import Bags, learn_words, read_known
 from slimvec.sparse.text.first_entries import first_anchors, first_entries, related_entries
 from slimvec.sparse.text.model import TextModel
 from slimvec.sparse.training.slot_store import SlotStore
-from slimvec.validation import MOST_COLUMNS, as_generator, as_integer, as_steps
+from slimvec.validation import MOST_COLUMNS, as_bounded, as_generator, as_integer, as_steps
 from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class TextClassifier(Estimator):
         -------
         self
         """
-        schedule, d = self._schedule(), as_integer(self.embedding_dim, "embedding_dim", 1, MOST_COLUMNS)
+        schedule, d = self._schedule(), as_bounded(self.embedding_dim, "embedding_dim", 1, MOST_COLUMNS)
         words, flat, sizes = learn_words(texts, as_integer(self.min_count, "min_count", 1))
         classes, targets = _as_targets(labels, len(sizes))
         if not words:

@@ -271,7 +271,7 @@ def _check_digits(values: NDArray[Any], number: np.dtype[Any], dtype: Any, name:
     """Raise ValueError if a step of the largest value is too small for float16's digits: most others would become 0."""
     if number == np.float16:
         largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
-        if 0 < largest < steps * np.finfo(np.float16).tiny:
+        if 0 < largest < steps * float(np.finfo(np.float16).tiny):
             raise ValueError(
                 f"dtype={dtype!r}: {name} holds no value above {largest:.1e}, where float16 has few digits or none; "
                 "multiply the vectors by a constant first, or take dtype='float32'"

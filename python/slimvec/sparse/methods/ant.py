@@ -148,9 +148,11 @@ class ANT(CountingEstimator, CodingEstimator):
         weights = None if counts is None else as_weights(counts, len(rows), "counts")
         generator = as_generator(self.random_state)
         k = self._n_anchors(len(rows))
-        solver.check(k)
+        if isinstance(self.anchors, str):
+            solver.check(k)  # before they are chosen
         sample, picked = sample_rows(rows, self.max_train_rows, k, generator)
         start, anchor_rows = self._choose(rows, k, sample, picked, vocabulary, weights, generator, progress)
+        solver.check(len(start))
         knowledge = self._knowledge(solver, anchor_rows, vocabulary)
         residuals = np.empty(0)
         if n_rounds:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import pickle
 import struct
 
 import numpy as np
@@ -332,9 +334,37 @@ class TestDamage:
             sv.read_vectors(tmp_path / "m.ftz")
 
     def test_words_that_are_not_utf8(self, tmp_path):
-        (tmp_path / "m.bin").write_bytes(fasttext([b"\xff\xfe", *WORDS[1:]], MATRIX, buckets=BUCKETS))
-        with pytest.raises(sv.FormatError, match=r"m.bin: a word is not UTF-8"):
-            sv.read_vectors(tmp_path / "m.bin")
+        path = tmp_path / "m.bin"
+        path.write_bytes(fasttext([WORDS[0], b"\xff\xfe", *WORDS[2:]], MATRIX, buckets=BUCKETS))
+        left = WORDS[:1] + WORDS[2:]
+        for read in (sv.read_vectors, sv.VectorFile, sv.FastText):
+            with pytest.raises(sv.FormatError, match=r'm.bin: word 2: its bytes are no UTF-8 .*; on_error="skip"'):
+                read(path)
+            with pytest.warns(UserWarning, match=r"m.bin: 1 rows cannot be read and are left out \(word 2\)"):
+                made = read(path, on_error="skip")
+            assert made.vocabulary.words == tuple(left)
+            rows = np.concatenate(list(made.blocks()))
+            assert np.allclose(rows, [composed(word, 3, 6) for word in left], rtol=0, atol=1e-6)
+        path.write_bytes(fasttext([b"\xff"], MATRIX[:1]))
+        with pytest.raises(sv.FormatError, match="no row of it can be read: word 1"):
+            sv.read_vectors(path, on_error="skip")
+
+    def test_compressed_ones_are_told(self, model):
+        packed = model.with_suffix(".bin.gz")
+        packed.write_bytes(gzip.compress(model.read_bytes()))
+        with pytest.raises(ValueError, match="is a fastText model in a pipe or compressed; expected an ordinary file"):
+            sv.FastText(packed)
+
+    @pytest.mark.filterwarnings("ignore:.* cannot be read")
+    def test_pickled_by_its_place(self, tmp_path):
+        (tmp_path / "m.bin").write_bytes(fasttext([b"\xff", *WORDS[1:]], MATRIX, buckets=BUCKETS))
+        made = sv.FastText(tmp_path / "m.bin", on_error="skip")
+        raw = pickle.dumps(made)
+        assert len(raw) < 500
+        assert np.array_equal(pickle.loads(raw).vectors(UNKNOWN), made.vectors(UNKNOWN))  # noqa: S301 - our own
+        file = sv.VectorFile(tmp_path / "m.bin", on_error="skip")
+        copied = pickle.loads(pickle.dumps(file))  # noqa: S301 - our own
+        assert np.array_equal(np.asarray(copied), np.asarray(file))
 
     def test_other_files(self, tmp_path):
         (tmp_path / "m.bin").write_bytes(b"x" * 1000)

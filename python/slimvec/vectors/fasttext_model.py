@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from slimvec.errors import UnknownWordError, naming
+from slimvec.errors import UnknownWordError
 from slimvec.progress import Progress, ignore
 from slimvec.vectors.fasttext import read_model
+from slimvec.vectors.faults import Faults
+from slimvec.vectors.formats import FASTTEXT_BINARY, choose_format
 from slimvec.vectors.made import MadeRows
+from slimvec.vectors.opening import open_window
 from slimvec.vectors.reading import Source, distinct_rows
 from slimvec.vectors.word_list import Words
 
@@ -36,6 +39,8 @@ class FastText:
     ----------
     path : str or path
         A ``.bin`` file, or a quantized ``.ftz`` one.
+    on_error : {"raise", "skip"}, optional
+        What becomes of words that are not UTF-8, which some models hold: ``"skip"`` leaves them out, with a warning.
 
     Attributes
     ----------
@@ -47,6 +52,8 @@ class FastText:
     ------
     FormatError
         If it is no such file, or damaged.
+    ValueError
+        If it is compressed, or in a pipe.
     OSError
         If it does not exist.
 
@@ -71,16 +78,18 @@ class FastText:
 
     sequential = False
 
-    def __init__(self, path: Source) -> None:
+    def __init__(self, path: Source, *, on_error: str = "raise") -> None:
         self.path = Path(os.fsdecode(path))
-        with naming(self.path):
+        self._on_error = on_error
+        with open_window(self.path) as opened:
+            choose_format(opened, self.path, FASTTEXT_BINARY.name)  # one that is compressed is told to be
             words, self._model = read_model(self.path)
         made = MadeRows(partial(self._model.rows, words), len(words.offsets) - 1, self.dim)
-        self._rows = distinct_rows(made, words, None, self.path)
+        self._rows = distinct_rows(made, words, None, self.path, Faults(on_error))
         self.vocabulary = cast("Vocabulary", self._rows.vocabulary)
 
-    def __reduce__(self) -> tuple[type[FastText], tuple[Path]]:
-        return FastText, (self.path,)  # opened again where it comes to: the matrix is not sent
+    def __reduce__(self) -> tuple[partial[FastText], tuple[Path]]:
+        return partial(FastText, on_error=self._on_error), (self.path,)  # opened where it comes to, and not sent
 
     def __repr__(self) -> str:
         return f"<slimvec.FastText: {self.path.name}, {len(self)} words, {self.dim} dimensions>"

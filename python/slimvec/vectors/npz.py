@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,6 +12,7 @@ from slimvec.vectors.tensors import Described, as_numbers, choose_tensor, damage
 from slimvec.vectors.word_list import Words
 
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Iterator
     from pathlib import Path
     from typing import IO
@@ -26,6 +26,7 @@ WORD_ARRAYS = ("words", "vocab", "vocabulary", "tokens", "keys")
 
 _LOCAL_HEADER = b"PK\3\4"  # of a zip file: how a member begins
 _LENGTHS_AT, _NAME_AT = 26, 30  # in it: two bytes each of the lengths of name and extra field, and the name
+_STORED = 0  # how a member is compressed: not at all
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -59,6 +60,8 @@ def load_npz(path: Path, tensor: str | None = None) -> Loaded:
     ValueError
         If there is no array called ``tensor``.
     """
+    import zipfile  # here, as it takes longer to load than most files
+
     with open(path, "rb") as file:
         with damaged(".npz archive"):
             archive = zipfile.ZipFile(file)
@@ -87,7 +90,7 @@ def _members(archive: zipfile.ZipFile) -> Iterator[tuple[str, _Member]]:
 def _map(path: Path, file: IO[bytes], member: _Member) -> NDArray[Any] | None:
     """Return the array of a member, mapped; None if it is compressed."""
     info, (shape, dtype), fortran, start = member
-    if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or 0 in shape:
+    if info.compress_type != _STORED or info.flag_bits & 1 or 0 in shape:
         return None
     file.seek(info.header_offset + _LENGTHS_AT)
     lengths = file.read(4)

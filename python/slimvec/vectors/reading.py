@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +20,7 @@ from slimvec.vectors.repeated import keep_new, warn_of_repeated
 from slimvec.vectors.rows import MatrixRows
 from slimvec.vectors.tokenizer import load_token_folder, plain_folder, token_folder
 from slimvec.vectors.vectors import Vectors
-from slimvec.vectors.word_list import read_word_list
+from slimvec.vectors.word_list import Words, read_word_list
 from slimvec.vocabulary import VocabularyBuilder
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from slimvec.vectors.mapped import Loaded
     from slimvec.vectors.opening import ByteReport
     from slimvec.vectors.readers import Reader
-    from slimvec.vectors.word_list import Words
     from slimvec.vocabulary import Vocabulary
 
 WORD_LIST = "words.txt"
@@ -78,7 +78,8 @@ def read_vectors(
     on_error : {"raise", "skip"}, optional
         Of text and word2vec binary files: ``"skip"`` leaves out rows that cannot be read (a word that is cut within a
         character or otherwise not in the encoding, a wrong number of fields, a bad number, NaN or infinity, two lines
-        in one), takes as many as there are where the header promised another number, and warns.
+        in one), takes as many as there are where the header promised another number, and warns. Of fastText models it
+        leaves out words that are not UTF-8.
     tensor : str, optional
         Of safetensors, ``.npz`` and HDF5 files, and of folders with one: the name of the matrix to read, such as
         ``"embeddings.word_embeddings.weight"``. By default the only matrix of floats is read.
@@ -126,7 +127,7 @@ def read_vectors(
             raise ValueError(f"encoding={encoding!r} does not fit {place}: the words of a folder are in UTF-8")
         folder = token_folder(place)
         if folder is not None and format in {None, "safetensors"}:
-            return _in_memory(distinct_rows(*load_token_folder(folder, tensor), limit, folder), progress)
+            return _in_memory(distinct_rows(*load_token_folder(folder, tensor), limit, folder, faults), progress)
         if format not in {None, "npy"}:
             raise ValueError(f"format={format!r} does not fit {place}: a folder holds rows and words apart")
         place, kind = plain_folder(place), "npy"
@@ -135,7 +136,7 @@ def read_vectors(
         load = row.loading(tensor)
         if row.load is None:
             return _read_all(row.start(opened.window, limit, threads, faults), opened.report, place, faults)
-    rows = load_rows(load, place, *lists, limit=limit)
+    rows = load_rows(load, place, *lists, limit=limit, faults=faults)
     if rows.vocabulary is None:
         raise FileNotFoundError(
             f"{place.with_name(WORD_LIST)} does not exist; an array needs its words beside it: one per line in "
@@ -193,7 +194,7 @@ def _with_room(rows: NDArray[np.float32], expected: int) -> NDArray[np.float32]:
 
 
 def load_rows(
-    load: Callable[[Path], Loaded], path: Path, words_path: Path | None = None, *, limit: int | None
+    load: Callable[[Path], Loaded], path: Path, words_path: Path | None = None, *, limit: int | None, faults: Faults
 ) -> MatrixRows | MadeRows:
     """Return the rows of a file that is mapped: with words, if it holds them or there is a list of them."""
     with naming(path):
@@ -201,14 +202,14 @@ def load_rows(
     if words is not None and words_path is not None:
         raise ValueError(f"{path} has words of its own; a folder or a pair holds rows and words apart")
     if words is not None:
-        return distinct_rows(rows, words, limit, path)
+        return distinct_rows(rows, words, limit, path, faults)
     listed = words_path or path.with_name(WORD_LIST)
     if words_path is None and not listed.exists():
         return _first_rows(rows, limit)
     words = read_word_list(listed)
     if len(words.offsets) - 1 != len(rows):
         raise FormatError(f"{listed} has {len(words.offsets) - 1} words for the {len(rows)} rows of {path}")
-    return distinct_rows(rows, words, limit, path)
+    return distinct_rows(rows, words, limit, path, faults)
 
 
 def _first_rows(rows: NDArray[Any] | MadeRows, limit: int | None) -> MatrixRows | MadeRows:
@@ -217,17 +218,43 @@ def _first_rows(rows: NDArray[Any] | MadeRows, limit: int | None) -> MatrixRows 
     return MatrixRows(rows[:limit])
 
 
-def distinct_rows(rows: NDArray[Any] | MadeRows, words: Words, limit: int | None, path: Path) -> Vectors | MadeRows:
+def distinct_rows(
+    rows: NDArray[Any] | MadeRows, words: Words, limit: int | None, path: Path, faults: Faults
+) -> Vectors | MadeRows:
     """Return the first rows, without those of repeated words."""
-    text, offsets = words.text, words.offsets[: None if limit is None else limit + 1]
-    builder = VocabularyBuilder()
-    try:
-        kept = builder.add(text[: offsets[-1]], offsets)
-        vocabulary = builder.finish()
-    except ValueError as error:
-        raise FormatError(f"{path}: {error}") from None
+    words = Words(words.text, words.offsets[: None if limit is None else limit + 1])
+    numbers = np.arange(len(words.offsets) - 1)
+    with naming(path):
+        try:
+            builder, kept, vocabulary = _distinct(Words(words.text[: words.offsets[-1]], words.offsets))
+        except ValueError as error:
+            numbers = _decodable(words, faults)
+            if len(numbers) == len(words.offsets) - 1:
+                raise FormatError(str(error)) from None
+            builder, kept, vocabulary = _distinct(words.some(numbers))
+    faults.warn(os.fsdecode(path))
     warn_of_repeated(builder, os.fsdecode(path))
+    whole = len(numbers) == len(words.offsets) - 1 and kept.all()
     if isinstance(rows, MadeRows):
-        return rows.kept(len(kept) if kept.all() else np.flatnonzero(kept), vocabulary)
-    matrix = rows[: len(kept)]
-    return Vectors(vocabulary, matrix if kept.all() else matrix[kept])
+        return rows.kept(len(numbers) if whole else numbers[kept], vocabulary)
+    return Vectors(vocabulary, rows[: len(numbers)] if whole else rows[numbers[kept]])
+
+
+def _distinct(words: Words) -> tuple[VocabularyBuilder, NDArray[np.bool_], Vocabulary]:
+    """Return the builder of a vocabulary, which words it kept, and the vocabulary; ValueError if one is not UTF-8."""
+    builder = VocabularyBuilder()
+    kept = builder.add(*words)
+    return builder, kept, builder.finish()
+
+
+def _decodable(words: Words, faults: Faults) -> NDArray[np.int64]:
+    """Return the numbers of those words that are UTF-8; FormatError if there are others, unless these are skipped."""
+    good = []
+    for i, (begin, end) in enumerate(pairwise(words.offsets.tolist())):
+        try:
+            words.text[begin:end].tobytes().decode()
+            good.append(i)
+        except UnicodeDecodeError as error:
+            faults.refuse(i + 1, f"word {i + 1}: its bytes are no UTF-8 ({error})")
+    faults.check_any(len(good))
+    return np.array(good, np.int64)

@@ -88,7 +88,7 @@ class VectorFile:
         if row.load is None:
             self._rows: Rows = StreamedRows(self.path, row, limit, threads, faults)
         else:
-            self._rows = load_rows(load, self.path, limit=limit)
+            self._rows = load_rows(load, self.path, limit=limit, faults=faults)
         self.matrix: NDArray[Any] | None = getattr(self._rows, "matrix", None)
 
     def __repr__(self) -> str:

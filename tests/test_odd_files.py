@@ -80,6 +80,52 @@ class TestNumbersWithoutWords:
             assert np.array_equal(read.matrix, MATRIX[:3])
 
 
+class TestTablesOfOtherPrograms:
+    """Comma-separated values, with titles or without: the error has the line that reads them, and it does."""
+
+    @pytest.mark.parametrize("mark", [",", ";", ", "])
+    @pytest.mark.parametrize("titled", [False, True])
+    @pytest.mark.parametrize("words", [WORDS, range(12)])
+    def test_they_are_told(self, tmp_path, mark, titled, words):
+        titles = [mark.join(["word", *"abcd"])] if titled else []
+        path = write(
+            tmp_path / "v.csv", titles + [line(str(word), row, mark) for word, row in zip(words, MATRIX, strict=True)]
+        )
+        with pytest.raises(sv.FormatError, match="line 1: numbers between (commas|semicolons), which are") as caught:
+            sv.read_vectors(path)
+        with pytest.raises(sv.FormatError, match="line 1: numbers between"):
+            sv.VectorFile(path, on_error="skip").dim  # noqa: B018
+        names = {"pandas": pytest.importorskip("pandas"), "sv": sv, "path": path}
+        remedy = str(caught.value)[str(caught.value).index("frame =") :].split("; ", 1)
+        exec(remedy[0], names)  # noqa: S102 - our own
+        vectors = eval(remedy[1], names)  # noqa: S307
+        assert vectors.words == tuple(map(str, words))
+        assert np.allclose(vectors.matrix, MATRIX)
+
+    @pytest.mark.parametrize("mark", [",", ";"])
+    @pytest.mark.parametrize("titled", [False, True])
+    def test_numbers_alone(self, tmp_path, mark, titled):
+        text = [mark.join("abcd")] * titled + [mark.join(map(repr, row)) for row in MATRIX.tolist()]
+        path = write(tmp_path / "v.csv", text)
+        with pytest.raises(sv.FormatError, match=r"which are read by np.loadtxt\(path, delim") as caught:
+            sv.read_vectors(path)
+        call = str(caught.value).split("read by ")[1].split(", or,")[0]
+        assert np.allclose(eval(call, {"np": np, "path": path}), MATRIX)  # noqa: S307 - our own
+
+    def test_titles_do_not_hide_numbers_alone(self, tmp_path):
+        text = ["\t".join("abcd"), *("\t".join(map(repr, row)) for row in MATRIX.tolist())]
+        for on_error in ("raise", "skip"):
+            with pytest.raises(sv.FormatError, match="there are numbers alone, and no words"):
+                sv.read_vectors(write(tmp_path / "v.tsv", text), on_error=on_error)
+
+    def test_words_may_hold_commas(self, tmp_path):
+        odd = [",", "1,000", "a,b", "1,2,3", "x,5"], [f"{word}," for word in "abcde"]
+        for words, matrix in zip(odd, (MATRIX[:5], MATRIX[:5, :1]), strict=True):
+            vectors = sv.read_vectors(write(tmp_path / "v.txt", lines(words, matrix)))
+            assert vectors.words == tuple(words)
+            assert np.array_equal(vectors.matrix, matrix)
+
+
 class TestTwoLinesInOne:
     @pytest.mark.parametrize("header", [True, False])
     @pytest.mark.parametrize("glue", ["", " ", "\t"])

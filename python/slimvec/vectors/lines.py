@@ -80,11 +80,32 @@ def check_words(lines: list[bytes]) -> None:
 
     Words may well be numbers, but not all of the first ones such as 0.25, and not the same ones among integers.
     """
-    fields = [line.split() for line in lines]
+    fields = [line.split() for line in lines if ends_in_number(line)]  # a line of titles is left out
     first = [some[0] for some in fields]
     alike = len(set(first)) < len(first) and all(_INTEGER.fullmatch(field) for some in fields for field in some)
     if fields and (alike or all(map(_DECIMAL.fullmatch, first))):
         raise FormatError(f"line 1: expected a word before its numbers, found {_show(first[0])}; {NO_WORDS}")
+
+
+def check_separators(lines: list[bytes]) -> None:
+    """Refuse numbers between commas or semicolons, and say what reads them.
+
+    The first line may be one of titles. A word may hold a comma, and be followed by its one number.
+    """
+    for mark, name in ((b",", "commas"), (b";", "semicolons")):
+        rows = [line.split(mark) for line in lines[1:] or lines]
+        between = all(len(row) > 1 and all(map(_is_number, row[1:])) for row in rows)
+        if rows and between and (not any(map(ends_in_number, lines)) or min(map(len, rows)) > 2):
+            options = f"sep={mark.decode()!r}"
+            titled = not all(map(_is_number, lines[0].split(mark)[1:]))
+            options += "" if titled else ", header=None"
+            remedy = (
+                f"frame = pandas.read_csv(path, {options}); sv.Vectors(frame.iloc[:, 0].map(str), frame.iloc[:, 1:])"
+            )
+            if all(_is_number(row[0]) for row in rows):
+                skipped = ", skiprows=1" if titled else ""
+                remedy = f"np.loadtxt(path, delimiter={mark.decode()!r}{skipped}), or, if the first are names, {remedy}"
+            raise FormatError(f"line 1: numbers between {name}, which are read by {remedy}")
 
 
 def stripped(line: bytes) -> bytes:

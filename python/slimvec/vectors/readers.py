@@ -14,6 +14,7 @@ from slimvec.vectors.lines import (
     LINES_TO_GUESS_WIDTH,
     as_title,
     check_header,
+    check_separators,
     check_words,
     guess_width,
     joined_message,
@@ -130,6 +131,7 @@ class TextReader:
             self._line = 2
         head = [line for line in map(stripped, window.peek_lines(LINES_TO_GUESS_WIDTH)) if line]
         if self._promised is None:
+            check_separators(head)
             self.dim = guess_width(head)
             check_words(head)
         else:

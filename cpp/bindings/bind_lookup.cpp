@@ -1,4 +1,4 @@
-#include "bindings/arrays.hpp"
+#include "bindings/search_arguments.hpp"
 #include "core/lookup.hpp"
 
 namespace slimvec {
@@ -14,8 +14,7 @@ FloatArray lookup_rows(const Kernels& isa, const WordArray& blocks, std::size_t 
   FloatArray rows = new_array<FloatArray>(n_ids, n_bits);
   const std::int64_t* in = elements(ids);
   float* out = rows.mutable_data();
-  py::gil_scoped_release unlocked;
-  lookup(isa, table, n_bits, in, n_ids, out);
+  without_gil([&](Interrupt& interrupt) { lookup(isa, table, n_bits, in, n_ids, interrupt, out); });
   return rows;
 }
 
@@ -29,8 +28,7 @@ FloatArray mean_of_bags(const Kernels& isa, const WordArray& blocks, std::size_t
   FloatArray means = new_array<FloatArray>(n_bags, n_bits);
   const std::int64_t *in = elements(ids), *bounds = elements(offsets);
   float* out = means.mutable_data();
-  py::gil_scoped_release unlocked;
-  bag_mean(isa, table, n_bits, in, n_ids, bounds, n_bags, out);
+  without_gil([&](Interrupt& interrupt) { bag_mean(isa, table, n_bits, in, n_ids, bounds, n_bags, interrupt, out); });
   return means;
 }
 

@@ -86,9 +86,13 @@ FloatArray lookup_sparse_rows(const Kernels& isa, const py::array& indptr, const
   const std::size_t n_ids = size_of(ids, 0);
   FloatArray out = new_array<FloatArray>(n_ids, table.d);
   float* to = out.mutable_data();
-  std::optional<py::gil_scoped_release> unlocked;
-  if (n_ids > kFewRows) unlocked.emplace();
-  sparse_lookup(isa, rows, table, in, n_ids, to);
+  const auto work = [&](Interrupt& interrupt) { sparse_lookup(isa, rows, table, in, n_ids, interrupt, to); };
+  if (n_ids > kFewRows) {
+    without_gil(work);
+  } else {
+    Interrupt never(nullptr);
+    work(never);
+  }
   return out;
 }
 
@@ -107,8 +111,9 @@ FloatArray mean_of_sparse_bags(const Kernels& isa, const py::array& indptr, cons
   const std::int64_t *in = elements(ids), *bounds = elements(offsets);
   const float* scales = weights ? elements(*weights) : nullptr;
   float* out = means.mutable_data();
-  py::gil_scoped_release unlocked;
-  sparse_bag_mean(isa, rows, table, in, n_ids, bounds, n_bags, scales, out);
+  without_gil([&](Interrupt& interrupt) {
+    sparse_bag_mean(isa, rows, table, in, n_ids, bounds, n_bags, scales, interrupt, out);
+  });
   return means;
 }
 

@@ -32,13 +32,15 @@ class BinaryTable : public Table {
 
   void lookup(const std::int64_t* rows, std::size_t n, float* out) const override {
     check_ids(codes_, rows, n);  // before anything is written
-    slimvec::lookup(isa_, codes_, n_bits_, rows, n, out);
+    Interrupt never(nullptr);
+    slimvec::lookup(isa_, codes_, n_bits_, rows, n, never, out);
   }
 
   void mean(const std::int64_t* rows, std::size_t n, float* out) const override {
     check_ids(codes_, rows, n);
     const std::int64_t offsets[] = {0, static_cast<std::int64_t>(n)};
-    bag_mean(isa_, codes_, n_bits_, rows, n, offsets, 1, out);
+    Interrupt never(nullptr);
+    bag_mean(isa_, codes_, n_bits_, rows, n, offsets, 1, never, out);
   }
 
   void search(std::int64_t row, std::size_t k, std::size_t n_threads, std::int64_t* rows,

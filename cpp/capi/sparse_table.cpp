@@ -32,13 +32,15 @@ class SparseTable : public Table {
 
   void lookup(const std::int64_t* rows, std::size_t n, float* out) const override {
     for (std::size_t i = 0; i < n; ++i) checked_row(rows[i], rows_.n_rows);  // before anything is written
-    sparse_lookup(isa_, rows_, anchors_, rows, n, out);
+    Interrupt never(nullptr);
+    sparse_lookup(isa_, rows_, anchors_, rows, n, never, out);
   }
 
   void mean(const std::int64_t* rows, std::size_t n, float* out) const override {
     const std::int64_t offsets[] = {0, static_cast<std::int64_t>(n)};
     std::vector<float> vector(dim());
-    sparse_bag_mean(isa_, rows_, anchors_, rows, n, offsets, 1, nullptr, vector.data());
+    Interrupt never(nullptr);
+    sparse_bag_mean(isa_, rows_, anchors_, rows, n, offsets, 1, nullptr, never, vector.data());
     std::copy(vector.begin(), vector.end(), out);
   }
 

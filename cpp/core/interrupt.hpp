@@ -46,7 +46,7 @@ class Interrupt {
   const Question question_;
   const std::thread::id caller_ = std::this_thread::get_id();
   unsigned calls_ = 0;
-  Clock::time_point asked_ = Clock::now();
+  Clock::time_point asked_ = question_ ? Clock::now() : Clock::time_point();
   std::atomic<bool> stopped_{false};
 };
 

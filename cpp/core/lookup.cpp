@@ -13,9 +13,10 @@ constexpr std::size_t kRowsAtOnce = 64;  // codes copied out of the blocks per k
 }  // namespace
 
 void lookup(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, const std::int64_t* ids,
-            std::size_t n_ids, float* out) {
+            std::size_t n_ids, Interrupt& interrupt, float* out) {
   std::vector<std::uint8_t> codes(std::min(n_ids, kRowsAtOnce) * code_size(n_bits));
   for (std::size_t first = 0; first < n_ids; first += kRowsAtOnce) {
+    interrupt.check();
     const std::size_t n_rows = std::min(kRowsAtOnce, n_ids - first);
     read_codes(table, ids + first, n_rows, n_bits, codes.data());
     isa.unpack(codes.data(), n_rows, n_bits, nullptr, out + first * n_bits);
@@ -23,7 +24,7 @@ void lookup(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, c
 }
 
 void bag_mean(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, const std::int64_t* ids,
-              std::size_t n_ids, const std::int64_t* offsets, std::size_t n_bags, float* out) {
+              std::size_t n_ids, const std::int64_t* offsets, std::size_t n_bags, Interrupt& interrupt, float* out) {
   std::vector<std::uint8_t> codes(kRowsAtOnce * code_size(n_bits));
   std::vector<std::uint32_t> counts(n_bits);
   for (std::size_t bag = 0; bag < n_bags; ++bag, out += n_bits) {
@@ -31,10 +32,12 @@ void bag_mean(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits,
     if (begin < 0 || end < begin || static_cast<std::uint64_t>(end) > n_ids) {
       throw std::invalid_argument("offsets must not fall and must stay within the ids");
     }
+    if (bag % kRowsAtOnce == 0) interrupt.check();
     std::fill(counts.begin(), counts.end(), 0u);
     for (std::int64_t first = begin; first < end; first += kRowsAtOnce) {
       const std::size_t n_rows = std::min(kRowsAtOnce, static_cast<std::size_t>(end - first));
       read_codes(table, ids + first, n_rows, n_bits, codes.data());
+      if (first > begin) interrupt.check();  // of a small bag, looking would be felt
       isa.count_bits(codes.data(), n_rows, n_bits, counts.data());
     }
     const std::int64_t size = end - begin;

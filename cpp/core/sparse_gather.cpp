@@ -9,13 +9,14 @@ namespace {
 // Ids whose offsets, and whose entries, are asked for ahead of use: two steps, because the second needs the first.
 constexpr std::size_t kOffsetsAhead = 16;
 constexpr std::size_t kEntriesAhead = 8;
+constexpr std::size_t kBagsAtOnce = 64;  // divided between two looks at whether to stop
 
 // Collects the entries of output rows and hands them to the kernel many rows at a time. Everything lies on the stack:
 // looking up one row allocates nothing. An output row of more entries than fit is gathered in pieces.
 class Stage {
  public:
-  Stage(const Kernels& isa, const SparseRows& rows, const Anchors& anchors, float* out)
-      : isa_(isa), rows_(rows), anchors_(anchors), out_(out) {}
+  Stage(const Kernels& isa, const SparseRows& rows, const Anchors& anchors, Interrupt& interrupt, float* out)
+      : isa_(isa), rows_(rows), anchors_(anchors), interrupt_(interrupt), out_(out) {}
 
   // Adds scale * row `id` of the table to the output row at hand.
   void add(std::int64_t id, float scale) {
@@ -76,6 +77,7 @@ class Stage {
   }
 
   void gather(std::size_t n_rows, bool add, float* out) {
+    interrupt_.check();
     if (anchors_.is_half) {
       isa_.gather_f16(static_cast<const std::uint16_t*>(anchors_.values), anchors_.stride, anchors_.d, indices_,
                       weights_, starts_, n_rows, add, out);
@@ -88,6 +90,7 @@ class Stage {
   const Kernels& isa_;
   const SparseRows rows_;
   const Anchors anchors_;
+  Interrupt& interrupt_;
   float* out_;
   std::size_t n_entries_ = 0, n_outputs_ = 0;
   bool continues_ = false;
@@ -104,8 +107,8 @@ void prefetch_ahead(const SparseRows& rows, const std::int64_t* ids, std::size_t
 }  // namespace
 
 void sparse_lookup(const Kernels& isa, const SparseRows& rows, const Anchors& anchors, const std::int64_t* ids,
-                   std::size_t n_ids, float* out) {
-  Stage stage(isa, rows, anchors, out);
+                   std::size_t n_ids, Interrupt& interrupt, float* out) {
+  Stage stage(isa, rows, anchors, interrupt, out);
   for (std::size_t i = 0; i < n_ids; ++i) {
     prefetch_ahead(rows, ids, n_ids, i);
     stage.add(ids[i], 1.0f);
@@ -116,8 +119,8 @@ void sparse_lookup(const Kernels& isa, const SparseRows& rows, const Anchors& an
 
 void sparse_bag_mean(const Kernels& isa, const SparseRows& rows, const Anchors& anchors, const std::int64_t* ids,
                      std::size_t n_ids, const std::int64_t* offsets, std::size_t n_bags, const float* weights,
-                     float* out) {
-  Stage stage(isa, rows, anchors, out);
+                     Interrupt& interrupt, float* out) {
+  Stage stage(isa, rows, anchors, interrupt, out);
   for (std::size_t bag = 0; bag < n_bags; ++bag) {
     const std::int64_t begin = offsets[bag], end = offsets[bag + 1];
     if (begin < 0 || end < begin || static_cast<std::uint64_t>(end) > n_ids) {
@@ -131,6 +134,7 @@ void sparse_bag_mean(const Kernels& isa, const SparseRows& rows, const Anchors& 
   }
   stage.flush();
   for (std::size_t bag = 0; bag < n_bags; ++bag, out += anchors.d) {
+    if (bag % kBagsAtOnce == 0) interrupt.check();
     double total = 0;
     for (std::int64_t i = offsets[bag]; i < offsets[bag + 1]; ++i) total += weights ? weights[i] : 1.0f;
     const float divisor = static_cast<float>(total);

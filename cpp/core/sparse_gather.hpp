@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/interrupt.hpp"
 #include "core/sparse_rows.hpp"
 
 namespace slimvec {
@@ -19,7 +20,7 @@ struct Anchors {
 // out[i] = row ids[i] of T A, d floats; zeros for a row without entries. Sums run in stored order, see GatherF32.
 // Throws std::out_of_range for an id outside the table and DamagedRows for entries that point outside.
 void sparse_lookup(const Kernels& isa, const SparseRows& rows, const Anchors& anchors, const std::int64_t* ids,
-                   std::size_t n_ids, float* out);
+                   std::size_t n_ids, Interrupt& interrupt, float* out);
 
 // out[b] = sum of weights[i] * row ids[i] over i in offsets[b] .. offsets[b + 1), divided by the sum of those weights
 // (added in float64, rounded to float32); null weights mean 1. Zeros where that sum is 0. A bag is one long sparse row:
@@ -27,6 +28,6 @@ void sparse_lookup(const Kernels& isa, const SparseRows& rows, const Anchors& an
 // Throws as sparse_lookup, and std::invalid_argument for offsets that fall or overrun n_ids.
 void sparse_bag_mean(const Kernels& isa, const SparseRows& rows, const Anchors& anchors, const std::int64_t* ids,
                      std::size_t n_ids, const std::int64_t* offsets, std::size_t n_bags, const float* weights,
-                     float* out);
+                     Interrupt& interrupt, float* out);
 
 }  // namespace slimvec

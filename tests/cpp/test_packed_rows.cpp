@@ -64,8 +64,8 @@ void test_rows(const Kernels& isa, const std::vector<std::size_t>& lengths) {
   std::vector<std::int64_t> ids;
   for (std::size_t i = 0; i < 2 * rows.n_rows; ++i) ids.push_back(static_cast<std::int64_t>(i * 7 % rows.n_rows));
   std::vector<float> out(ids.size() * kWidth), expected(out.size());
-  sparse_lookup(isa, packed, anchors, ids.data(), ids.size(), out.data());
-  sparse_lookup(isa, plain, anchors, ids.data(), ids.size(), expected.data());
+  sparse_lookup(isa, packed, anchors, ids.data(), ids.size(), never, out.data());
+  sparse_lookup(isa, plain, anchors, ids.data(), ids.size(), never, expected.data());
   CHECK(std::memcmp(out.data(), expected.data(), out.size() * sizeof(float)) == 0);
 
   for (const std::size_t n_queries : {1u, 9u}) {
@@ -94,7 +94,7 @@ void test_damage(const Kernels& isa) {
     Guarded<std::uint8_t> bytes(damaged);
     SparseRows packed = packed_view(offsets, bytes, damaged.size(), rows);
     packed.n_columns = 200;
-    CHECK_THROWS(sparse_lookup(isa, packed, anchors, ids, 4, out.data()), DamagedRows);
+    CHECK_THROWS(sparse_lookup(isa, packed, anchors, ids, 4, never, out.data()), DamagedRows);
   }
   for (std::uint32_t wrong : {0u, 1u, 2u, 3u, 1000u, UINT32_MAX}) {  // whatever the length of a row, no byte outside
     Guarded<std::uint32_t> offsets(rows.offsets);
@@ -102,7 +102,7 @@ void test_damage(const Kernels& isa) {
     offsets[3] = wrong;
     const SparseRows packed = packed_view(offsets, bytes, rows.bytes.size(), rows);
     try {
-      sparse_lookup(isa, packed, anchors, ids, 4, out.data());
+      sparse_lookup(isa, packed, anchors, ids, 4, never, out.data());
       CHECK(wrong <= rows.bytes.size());
     } catch (const DamagedRows&) {
     }

@@ -6,6 +6,8 @@ using namespace slimvec;
 
 namespace {
 
+Interrupt never(nullptr);
+
 constexpr std::size_t kAnchors = 200;
 
 template <typename Offset, typename Index>
@@ -25,7 +27,7 @@ void test_types(const Kernels& isa, std::size_t d, bool half, std::size_t longes
   std::mt19937 random(6);
   for (std::int64_t& id : ids) id = static_cast<std::int64_t>(random() % 70);
   Guarded<float> out(ids.size() * d);
-  sparse_lookup(isa, rows, table, ids.data(), ids.size(), out.data());
+  sparse_lookup(isa, rows, table, ids.data(), ids.size(), never, out.data());
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const std::vector<float> expected = random_rows.dense_row(static_cast<std::size_t>(ids[i]), values, d);
     CHECK(std::memcmp(out.data() + i * d, expected.data(), d * sizeof(float)) == 0);
@@ -34,7 +36,8 @@ void test_types(const Kernels& isa, std::size_t d, bool half, std::size_t longes
   // With weights of one, a bag is the sum of its entries in order, divided once.
   const std::vector<std::int64_t> offsets = {0, 0, 1, 4, 140, 150};
   Guarded<float> means((offsets.size() - 1) * d);
-  sparse_bag_mean(isa, rows, table, ids.data(), ids.size(), offsets.data(), offsets.size() - 1, nullptr, means.data());
+  sparse_bag_mean(isa, rows, table, ids.data(), ids.size(), offsets.data(), offsets.size() - 1, nullptr, never,
+                  means.data());
   for (std::size_t bag = 0; bag + 1 < offsets.size(); ++bag) {
     RandomRows all(0, kAnchors, 0, 0);
     for (std::int64_t i = offsets[bag]; i < offsets[bag + 1]; ++i) {
@@ -64,13 +67,13 @@ void test_damage(const Kernels& isa) {
   const std::int64_t bad_ids[] = {10, -1, INT64_MIN, INT64_MAX};
   GuardedRows<std::int64_t, std::uint8_t> good(random_rows, kAnchors, false);
   for (const std::int64_t id : bad_ids) {
-    CHECK_THROWS(sparse_lookup(isa, good.view(), table, &id, 1, out.data()), std::out_of_range);
+    CHECK_THROWS(sparse_lookup(isa, good.view(), table, &id, 1, never, out.data()), std::out_of_range);
   }
   for (const std::int64_t offset : {std::int64_t{-1}, std::int64_t{1000}, INT64_MAX, INT64_MIN}) {
     GuardedRows<std::int64_t, std::uint8_t> bad(random_rows, kAnchors, false);
     bad.indptr[4] = offset;
     for (const std::int64_t id : {3, 4}) {
-      check_damage([&] { sparse_lookup(isa, bad.view(), table, &id, 1, out.data()); });
+      check_damage([&] { sparse_lookup(isa, bad.view(), table, &id, 1, never, out.data()); });
     }
   }
   for (std::size_t at = 0; at < random_rows.indices.size(); ++at) {
@@ -78,11 +81,11 @@ void test_damage(const Kernels& isa) {
     bad.indices[at] = kAnchors;
     std::int64_t row = 0;
     while (random_rows.starts[static_cast<std::size_t>(row) + 1] <= at) ++row;
-    check_damage([&] { sparse_lookup(isa, bad.view(), table, &row, 1, out.data()); });
+    check_damage([&] { sparse_lookup(isa, bad.view(), table, &row, 1, never, out.data()); });
   }
   const std::int64_t id = 0;
   for (const std::vector<std::int64_t>& bad : {std::vector<std::int64_t>{-1, 1}, {1, 0}, {0, 2}, {0, INT64_MAX}}) {
-    CHECK_THROWS(sparse_bag_mean(isa, good.view(), table, &id, 1, bad.data(), 1, nullptr, out.data()),
+    CHECK_THROWS(sparse_bag_mean(isa, good.view(), table, &id, 1, bad.data(), 1, nullptr, never, out.data()),
                  std::invalid_argument);
   }
 }

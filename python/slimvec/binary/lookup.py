@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimvec.binary.codes import unpack
+from slimvec.blocks import row_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,11 @@ def require_factors(parts: BinaryParts) -> tuple[Encoder, Factors]:
 def reconstruct(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return m + ρ s P b of rows: vectors like those that the table was made from, ``(len(rows), d)``."""
     encoder, factors = require_factors(parts)
-    return encoder.reconstruct(unpack(parts.codes.read(rows), parts.codes.n_bits, factors.scales(rows)))
+    vectors = np.empty((len(rows), len(encoder.mean)), np.float32)
+    for first, block in row_blocks(rows):  # Ctrl-C is heard between them
+        scaled = unpack(parts.codes.read(block), parts.codes.n_bits, factors.scales(block))
+        vectors[first : first + len(block)] = encoder.reconstruct(scaled)
+    return vectors
 
 
 def bag_mean(

@@ -17,6 +17,7 @@ import scipy.sparse
 
 import slimvec as sv
 from slimvec import cli
+from slimvec.files.table_writer import save_table
 
 SLIMVEC = [sys.executable, "-m", "slimvec"]
 
@@ -145,6 +146,27 @@ def test_words_that_the_terminal_cannot_show(tmp_path):
     done = run("neighbors", tmp_path / "t", "a", env={**os.environ, "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0
     assert "\\xe9" in done.stdout
+
+
+def test_words_that_a_terminal_would_obey(tmp_path):
+    """Escape sequences and what turns the direction of text come written out, in answers, descriptions and errors."""
+    words = ["a", "\x1b[2Jb", "c\x9b1m", "d\u202e", "Straße"]
+    table = sv.BinaryTable(sv.pack(np.eye(5) - 0.5), 5, words=words)
+    facts, tensors = table.to_content()
+    facts["made_by"] = {"method": "\x1b]0;title\x07", "parameters": {"x\n": "\x7f"}}
+    save_table(tmp_path / "t", facts, tensors)
+    done = run("neighbors", tmp_path / "t", "a")
+    assert [line.split()[-1] for line in done.stdout.splitlines()] == [
+        "a", r"\x1b[2Jb", r"c\x9b1m", r"d\u202e", "Straße"
+    ]  # fmt: skip
+    assert r"binary, \x1b]0;title\x07(x\x0a=\x7f)" in run("info", tmp_path / "t").stdout
+    facts["kind"] = "\x1b[31m"
+    save_table(tmp_path / "t", facts, tensors)
+    for command in (["info"], ["neighbors", "\x1b[2J"]):
+        shown = run(command[0], tmp_path / "t", *command[1:]).stderr
+        assert "unknown kind of table" in shown
+        assert "\x1b" not in shown
+    assert "\x1b" not in run("info", tmp_path / "\x1b[31m").stderr
 
 
 def test_limit_and_words(folder):

@@ -12,6 +12,7 @@ import slimvec as sv
 from slimvec.cli import compress, evaluate, tables
 from slimvec.cli.bars import Bars
 from slimvec.cli.evaluate import INTERRUPTED
+from slimvec.cli.terminal import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,13 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, TypeError, LookupError, OSError, ImportError, MemoryError) as error:
-        print(f"slimvec: {_message(error)}", file=sys.stderr)
+        print(f"slimvec: {visible_lines(_message(error))}", file=sys.stderr)
         return BAD_INPUT
     return 0
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"slimvec: warning: {message}", file=sys.stderr)
+    print(f"slimvec: warning: {visible_lines(str(message))}", file=sys.stderr)
 
 
 def _message(error: Exception) -> str:

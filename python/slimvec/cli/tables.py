@@ -9,6 +9,7 @@ import numpy as np
 
 from slimvec.blocks import row_blocks
 from slimvec.cli.bars import Bars
+from slimvec.cli.terminal import visible
 from slimvec.files.atomic import checked_target
 from slimvec.files.table_file import open_table
 from slimvec.table import Table
@@ -56,7 +57,7 @@ def add_commands(commands: Any) -> None:
 def print_description(table: Any, path: Path) -> None:
     """Print what a table is, line by line."""
     for label, text in table.describe(path.stat().st_size):
-        print(f"{label:12}{text}")
+        print(f"{label:12}{visible(text)}")
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -81,9 +82,9 @@ def _neighbors(options: argparse.Namespace) -> None:
         keys = options.words if table.vocabulary is not None else [_row(word) for word in options.words]
         lists = [(key, table.most_similar(key, options.k)) for key in keys]  # an unknown word stops all, first
     for key, neighbours in lists:
-        print(key)
+        print(visible(key))
         for neighbour, similarity in neighbours:
-            print(f"  {similarity:6.3f}  {neighbour}")
+            print(f"  {similarity:6.3f}  {visible(neighbour)}")
 
 
 def _associations(table: Any, anchors: list[str], k: int) -> list[tuple[Any, Any]]:

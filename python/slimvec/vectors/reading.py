@@ -106,6 +106,11 @@ def read_vectors(
         If words appear more than once: the first one is kept. With ``on_error="skip"``, if rows are left
         out: how many, and the first line or word numbers.
 
+    Notes
+    -----
+    A mapped file must not be shortened while its rows are in use: the system ends a process (SIGBUS) that reads a page
+    which is gone. ``Vectors(words, vectors.matrix.copy())`` needs the file no longer.
+
     Examples
     --------
     >>> import os, tempfile

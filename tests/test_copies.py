@@ -25,6 +25,17 @@ SETTINGS = {
     "ITQ": {"n_bits": 8, "n_iter": 2},
     "NLB": {"n_bits": 8, "n_epochs": 1},
 }
+MORE_SETTINGS = {
+    "CompositionalCodes": {"n_codebooks": 2, "n_codewords": 4, "n_epochs": 1},
+    "FrequencySelection": {"n_anchors": 4},
+    "HashEmbedding": {"n_anchors": 4},
+    "LowRank": {"rank": 3},
+    "PostSH": {"n_anchors": 4, "nonzeros": 2},
+    "PostSHKSVD": {"n_anchors": 4, "nonzeros": 2},
+    "SparseCode": {"n_anchors": 4},
+    "TfIdfSelection": {"n_anchors": 4},
+    "VocabularyQuantization": {"n_anchors": 4},
+}
 METHODS = ["ANT", "IIQ", "ITQ", *baselines.__all__]
 
 
@@ -45,6 +56,16 @@ def binary():
 
 def sparse():
     return sv.ANT(n_anchors=4, nonzeros=2, n_rounds=1).compress(VECTORS)
+
+
+def stored_as(dtype):
+    table = sparse()
+    return sv.SparseTable(table.anchors, table.transform, table.words, dtype=dtype)
+
+
+def mixed():
+    transform = sparse().transform
+    return sv.SparseTable.mixture([ROWS[:2], ROWS[2:4]], [transform[:, :2], transform[:, 2:]])
 
 
 def opened(make, folder):
@@ -94,6 +115,11 @@ THINGS = {
     "BinaryTable, mapped": (lambda folder: opened(binary, folder), table_answers),
     "SparseTable": (lambda _: sparse(), table_answers),
     "SparseTable, mapped": (lambda folder: opened(sparse, folder), table_answers),
+    **{
+        f"SparseTable, {dtype}": (lambda folder, dtype=dtype: opened(partial(stored_as, dtype), folder), table_answers)
+        for dtype in ("float16", "int4")
+    },
+    "SparseTable, mixture": (lambda _: mixed(), lambda table: [table.lookup(range(N)), *table.search(ROWS[:5], k=3)]),
     "Vectors": (lambda _: VECTORS, lambda vectors: [vectors.matrix, vectors.lookup(["w3", 0]), vectors.words]),
     "VectorFile, not read": (lambda folder: text_file(folder, read=False), file_answers),
     "VectorFile, read": (lambda folder: text_file(folder, read=True), file_answers),
@@ -137,6 +163,27 @@ def test_estimators_fitted_or_not(name, way):
     method = getattr(baselines if name in baselines.__all__ else sv, name)
     estimator = method(**SETTINGS.get(name, {}))
     assert repr(WAYS[way](estimator)) == repr(estimator)
+
+
+@pytest.mark.parametrize("name", baselines.__all__)
+def test_what_baselines_have_learnt_goes_along(name):
+    if name == "CompositionalCodes":
+        pytest.importorskip("torch")
+    counted = {"documents": [["w1", "w2"], ["w3", "w1"], ["w5", "w8"]]} if name == "TfIdfSelection" else {}
+    original = getattr(baselines, name)(**(SETTINGS | MORE_SETTINGS).get(name, {})).fit(VECTORS, **counted)
+    learnt = [attribute for attribute in vars(original) if attribute.endswith("_")]
+    assert learnt
+    for way in ("copy", "deepcopy", "pickle5"):
+        twin = WAYS[way](original)
+        for attribute in learnt:
+            assert_equal(getattr(twin, attribute), getattr(original, attribute))
+
+
+def assert_equal(one, other):
+    assert type(one) is type(other)
+    if hasattr(one, "toarray"):
+        one, other = one.toarray(), other.toarray()
+    assert pickle.dumps(one) == pickle.dumps(other) or np.array_equal(one, other)
 
 
 def fitted(name):
@@ -204,13 +251,52 @@ def test_pickled_arrays_that_may_not_be_written():
     assert_same(shared.search(CODES[:1], k=2).indices, [[0, N]])
 
 
+@pytest.mark.parametrize("make", [grown_index, binary, sparse, partial(stored_as, "int4")])
+def test_the_pickle_of_a_mapped_table_holds_all_that_the_file_does(make, tmp_path):
+    """And needs it no more."""
+    table = opened(make, tmp_path)
+    raw, size = pickle.dumps(table), (tmp_path / "table").stat().st_size
+    expected = _answers(table)
+    del table
+    (tmp_path / "table").unlink()
+    assert len(raw) < size + 6000
+    assert_same(_answers(pickle.loads(raw)), expected)  # noqa: S301
+
+
+def test_the_pickle_of_a_file_holds_its_name_and_no_rows(tmp_path):
+    file = text_file(tmp_path, read=False)
+    assert len(pickle.dumps(file)) < 1500
+    (tmp_path / "v.txt").unlink()
+    with pytest.raises(FileNotFoundError):
+        list(pickled(file, 5).blocks())
+
+
+def test_joblib(tmp_path):
+    joblib = pytest.importorskip("joblib")
+    for make in (grown_index, binary, sparse):
+        joblib.dump(make(), tmp_path / "dumped")
+        for mode in (None, "r"):
+            assert_same(_answers(joblib.load(tmp_path / "dumped", mmap_mode=mode)), _answers(make()))
+
+
+def test_what_tells_of_an_unknown_word_is_small():
+    with pytest.raises(KeyError) as caught:
+        VECTORS["W3"]
+    raw = pickle.dumps(caught.value)
+    assert len(raw) < 300
+    assert "near spellings: 'w3'" in str(pickle.loads(raw))  # noqa: S301
+
+
 def _answers(thing):
     return [*thing.search(CODES[:5] if isinstance(thing, sv.HammingIndex) else ROWS[:5], k=3)]
 
 
-def test_spawned_processes(tmp_path):
+@pytest.mark.parametrize("way", ["fork", "spawn"])
+def test_other_processes(way, tmp_path):
+    if way not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"no {way} on this system")
     things = [grown_index(), binary(), sparse(), opened(sparse, tmp_path)]
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
+    with multiprocessing.get_context(way).Pool(1) as pool:
         for thing, there in zip(things, pool.map(_answers, things), strict=True):
             assert_same(there, _answers(thing))
 

@@ -11,7 +11,7 @@ echo "$segments" | grep -q 'GNU_RELRO' || fail "no part becomes read-only after 
 stack=$(echo "$segments" | awk '$1 == "GNU_STACK" { print $(NF - 1) }')
 [ "$stack" = RW ] || fail "the stack is '$stack', not RW"
 echo "$symbols" | grep -q 'UND __stack_chk_' || fail "no function watches over its stack"
-exported=$(echo "$symbols" | awk '$1 ~ /^[0-9]+:$/ && $7 != "UND" { print $8 }')
+exported=$(echo "$symbols" | awk '$1 ~ /^[0-9]+:$/ && $5 != "LOCAL" && $7 != "UND" { print $8 }')
 echo "$exported" | grep -q "^$prefix" || fail "nothing called $prefix... is exported"
 others=$(echo "$exported" | grep -v "^$prefix")
 [ -z "$others" ] || fail "exported besides: $others"

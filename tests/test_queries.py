@@ -277,6 +277,7 @@ class TestSparse:
     queries = generator.standard_normal((10, 12))
     table = sv.SparseTable(anchors, transform)
 
+    @settings(deadline=None)
     @given(st.floats(-30, 30), st.sampled_from([np.float32, np.float64]))
     def test_multiples_of_a_query_have_its_scores(self, power, dtype):
         once, again = (self.table.search(q) for q in (self.queries, (self.queries * 10.0**power).astype(dtype)))

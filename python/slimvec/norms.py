@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from slimvec.validation import check_finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SAFE_SQUARES = (1e-280, 1e280)  # sums of squares that float64 holds with all their digits
+LEAST, MOST = 1e-280, 1e280  # sums of squares that float64 holds with all their digits
 NEAR = 40  # a power of two: numbers up to so far from 1 are multiplied and added up in float32
+FEW = 32  # numbers that Python compares faster than NumPy
 
 
-def row_norms(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Return ‖row‖ of each row of ``rows (m, d)``; NaN or infinity where a row is not finite, or too long to tell."""
-    return _split(rows)[1]
+class WideRows(NamedTuple):
+    """Rows as float64, made anew, whose sums of squares are safe.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (m, d), float64
+    norms : ndarray, shape (m,), float64
+        Of these rows.
+    exponents : ndarray, shape (m,), or None
+        By which powers of two the rows given were longer. None, as nearly always: by none, and no row is zero.
+    """
+
+    rows: NDArray[np.float64]
+    norms: NDArray[np.float64]
+    exponents: NDArray[np.intc] | None
+
+    @classmethod
+    def of(cls, rows: NDArray[Any], name: str = "X", first_row: int = 0) -> WideRows:
+        """Return rows ``(m, d)``, which errors call ``name``; NaN or infinity is refused."""
+        wide = np.array(rows, np.float64, order="C")
+        squares = np.einsum("ij,ij->i", wide, wide)
+        if within(squares, LEAST, MOST):
+            return cls(wide, np.sqrt(squares), None)
+        check_finite(wide, name, first_row)
+        wide, exponents = scaled_rows(wide)
+        return cls(wide, np.sqrt(np.einsum("ij,ij->i", wide, wide)), exponents)
+
+    def at_norm(self, norm: float) -> NDArray[np.float64]:
+        """Bring the rows to a norm, in place, and return them; rows of zeros stay."""
+        if self.exponents is None:
+            factors = norm / self.norms
+        else:
+            factors = np.divide(norm, self.norms, out=np.zeros_like(self.norms), where=self.norms > 0)
+        rows = self.rows
+        rows *= factors[:, None]
+        return rows
 
 
-def unit_rows(rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return ``rows (m, d)`` at norm 1, made anew, zeros where a row is zero, and their norms as :func:`row_norms`."""
-    scaled, norms, lengths = _split(rows)
-    with np.errstate(invalid="ignore"):  # of rows that are not finite
-        return np.divide(scaled, lengths[:, None], out=scaled, where=lengths[:, None] > 0), norms
+def within(values: NDArray[np.float64], least: float, most: float) -> bool:
+    """Tell whether all values lie between two others; NaN does not."""
+    few: list[float] = values.tolist() if len(values) <= FEW else [values.min(), values.max()]
+    return all(least < value < most for value in few)
 
 
 def scaled_rows(rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.intc]]:
@@ -39,16 +74,3 @@ def near_rows(rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.intc]
     if exponents.any():
         rows = np.ldexp(np.asarray(rows, np.float64), -exponents[:, None])
     return np.require(rows, np.float32, ["C", "A"]), exponents
-
-
-def _split(rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return multiples of the rows, made anew, the norms of the rows, and those of the multiples."""
-    wide = np.array(rows, np.float64, order="C")
-    with np.errstate(over="ignore", invalid="ignore"):  # seen just below
-        squares = np.einsum("ij,ij->i", wide, wide)
-        if ((squares > SAFE_SQUARES[0]) & (squares < SAFE_SQUARES[1])).all():
-            norms = np.sqrt(squares)
-            return wide, norms, norms
-        wide, exponents = scaled_rows(wide)
-        lengths = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-        return wide, np.ldexp(lengths, exponents), lengths

@@ -135,9 +135,9 @@ def _stacked(column: NDArray[Any], name: str) -> NDArray[Any]:
 
 def check_finite(block: NDArray[Any], name: str, first_row: int) -> None:
     """Raise ValueError naming the first row of ``block`` that holds NaN, infinity, or overflows float32."""
-    good = np.isfinite(block).all(axis=1)
+    good = np.isfinite(block)
     if not good.all():
-        row = first_row + int(np.argmin(good))
+        row = first_row + int(np.argmin(good.all(axis=1)))
         raise ValueError(f"{name} holds NaN or infinity in row {row} (or a value too large for float32)")
 
 

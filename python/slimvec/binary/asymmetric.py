@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec import _core, isa
-from slimvec.binary.codes import pack
+from slimvec.binary.codes import pack_signs
 from slimvec.blocks import row_blocks
 from slimvec.norms import near_rows, scaled_rows
 from slimvec.results import ScoreResult, as_products
@@ -56,14 +56,14 @@ class FloatQueries:
         n, n_bits = len(queries), encoder.encoder.projection.shape[1]
         codes, values = np.empty((n, -(-n_bits // 8)), np.uint8), np.empty((n, n_bits), np.int16)
         units, offsets, multiples = np.empty((3, n))
-        unit = encoder.unit / factors.norm
+        unit, mean = encoder.unit / factors.norm, encoder.in_units().mean.astype(np.float64)
         for block in encoder.blocks(queries):
             peaks = np.abs(block.projected).max(axis=1, initial=0.0)
             steps = np.divide(QUERY_PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
-            codes[block.place] = pack(block.projected)
+            codes[block.place] = pack_signs(block.projected)
             values[block.place] = np.rint(block.projected * steps[:, None])
             units[block.place] = peaks * (unit / QUERY_PEAK)
-            offsets[block.place] = block.products * unit**2
+            offsets[block.place] = block.vectors @ mean * unit**2
             multiples[block.place] = block.multiples
         multipliers = multiples * factors.norm**2
         if encoder.metric == "cosine":

@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from slimvec.binary.codes import BlockedCodes, pack
 from slimvec.binary.factors import FactorsBuilder
 from slimvec.binary.parts import BinaryParts
 from slimvec.blocks import even_blocks
 from slimvec.files.table_writer import table_writer
-from slimvec.norms import row_norms
+from slimvec.norms import WideRows
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from slimvec.binary.encoder import Encoder
@@ -98,7 +99,7 @@ class _Beside:
     _n_rows: int = 0
 
     def update(self, first: int, block: NDArray[Any], projected: NDArray[np.float32]) -> None:
-        self._energy += float((row_norms(block) ** 2).sum())
+        self._energy += _energy(block)
         self._n_rows += len(block)
         if self.factors is not None:
             self.factors.update(first, block, projected)
@@ -107,3 +108,10 @@ class _Beside:
     def norm(self) -> float:
         """Root mean square norm of the rows; 1 if all are zero, when no query is nearer than another."""
         return (self._energy / max(1, self._n_rows)) ** 0.5 or 1.0
+
+
+def _energy(block: NDArray[Any]) -> float:
+    """Return the sum of the squares of a block of rows."""
+    wide = WideRows.of(block, "vectors")
+    norms = wide.norms if wide.exponents is None else np.ldexp(wide.norms, wide.exponents)
+    return float(norms @ norms)

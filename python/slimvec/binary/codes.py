@@ -73,7 +73,12 @@ def pack(values: ArrayLike) -> NDArray[np.uint8]:
     # A cast would round a tiny negative float64 to -0.0, whose sign counts as +: signs are cast instead.
     wide = rows.dtype.kind == "f" and rows.dtype.itemsize > 4
     signs = np.where(rows >= 0, np.float32(1), np.float32(-1)) if wide else rows
-    return _core.pack_signs(isa.current(), np.require(signs, np.float32, ["C", "A"]))
+    return pack_signs(np.require(signs, np.float32, ["C", "A"]))
+
+
+def pack_signs(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Pack the signs of values that are as the kernel takes them."""
+    return _core.pack_signs(isa.current(), values)
 
 
 def unpack(codes: ArrayLike, n_bits: int, scale: ArrayLike | None = None) -> NDArray[np.float32]:

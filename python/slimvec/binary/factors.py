@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import BLOCK_CODES
-from slimvec.norms import row_norms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +95,7 @@ class FactorsBuilder:
         )
         energy, length = (scaled**2).sum(axis=1), np.abs(scaled).sum(axis=1)
         scale = np.divide(energy, length, out=np.zeros_like(energy), where=length > 0)
-        norms = row_norms(vectors).astype(np.float32)
+        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)).astype(np.float32)
         with np.errstate(over="ignore"):  # reported by finish
             self._rows[SCALE, place] = scale
             self._rows[BIAS, place] = (vectors - mean) @ mean

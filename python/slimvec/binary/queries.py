@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from slimvec.binary.codes import pack
+from slimvec.binary.codes import pack, pack_signs
 from slimvec.binary.encoder import Encoder
 from slimvec.blocks import row_blocks
-from slimvec.norms import row_norms, unit_rows
-from slimvec.validation import check_finite
+from slimvec.norms import NEAR, WideRows, within
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
     from slimvec.binary.codes import BlockedCodes
 
 Metric = Literal["cosine", "dot"]
+Multiples = NDArray[np.float64] | float
+"""Queries over what stands for them, all or each; 0 where a query is zero, which is all that it says for cosines."""
+
 FAR = 60  # a power of two: beside a vector so much longer, the other one is beyond the digits of float32
 CERTAIN_BITS = 16  # of signs that agree: what a code of the table is told by
 FEW = 64  # rows of signs that are looked up before anything is said
@@ -31,9 +32,9 @@ class QueryBlock(NamedTuple):
     """Some queries, projected; their unit is that of :class:`QueryEncoder`."""
 
     place: slice
+    vectors: NDArray[np.float64]  # what stands for the queries: q, (m, d)
     projected: NDArray[np.float32]  # Pᵀ(q - m), (m, n_bits)
-    products: NDArray[np.float64]  # ⟨q, m⟩, (m,)
-    multiples: NDArray[np.float64]  # the query given over q, which stands for it, (m,): 0 for a query of zeros
+    multiples: Multiples
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +60,24 @@ class QueryEncoder:
 
     @property
     def unit(self) -> float:
-        """What queries are measured in: the power of two next to the norm, so that it costs no digit."""
-        return 1.0 if self.norm is None else math.ldexp(1.0, math.frexp(self.norm)[1])
+        """What queries are measured in: the power of two next to the norm where that is far from 1."""
+        exponent = 0 if self.norm is None else math.frexp(self.norm)[1]
+        return 1.0 if abs(exponent) <= NEAR else math.ldexp(1.0, exponent)
+
+    def in_units(self) -> Encoder:
+        """Return the encoder of queries so measured."""
+        if self.unit == 1.0:
+            return self.encoder
+        mean = self.encoder.mean.astype(np.float64) / self.unit
+        return Encoder(mean.astype(np.float32), self.encoder.projection)
 
     def blocks(self, queries: NDArray[Any], name: str = "queries") -> Iterator[QueryBlock]:
         """Project ``queries (n, d)``, which errors call ``name``, block by block."""
-        mean = self.encoder.mean.astype(np.float64) / self.unit
-        encoder = Encoder(mean.astype(np.float32), self.encoder.projection)
+        encoder = self.in_units()
         for first, block in row_blocks(queries):
             vectors, multiples = self._scaled(block, name, first)
             projected = encoder.project_finite(vectors.astype(np.float32), name, first)
-            yield QueryBlock(slice(first, first + len(block)), projected, vectors @ mean, multiples)
+            yield QueryBlock(slice(first, first + len(block)), vectors, projected, multiples)
 
     def encode(self, queries: NDArray[Any], name: str = "queries") -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Return the packed codes of queries, and which queries are zero."""
@@ -77,25 +85,23 @@ class QueryEncoder:
         codes = np.empty((len(queries), -(-n_bits // 8)), np.uint8)
         zero = np.empty(len(queries), np.bool_)
         for block in self.blocks(queries, name):
-            codes[block.place] = pack(block.projected)
+            codes[block.place] = pack_signs(block.projected)
             zero[block.place] = block.multiples == 0
         return codes, zero
 
-    def _scaled(self, block: NDArray[Any], name: str, first: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _scaled(self, block: NDArray[Any], name: str, first: int) -> tuple[NDArray[np.float64], Multiples]:
         """Return the vectors that stand for queries, in units, and how many times as long the queries are."""
+        wide = WideRows.of(block, name, first)
         if self.metric == "cosine" and self.norm is not None:
-            vectors, norms = unit_rows(block)
-            _check(norms, block, name, first)
-            vectors *= self.norm / self.unit
-            return vectors, norms / self.norm
-        norms = row_norms(block)
-        _check(norms, block, name, first)
-        exponents = _far_exponents(norms, self.norm or float(np.linalg.norm(self.encoder.mean.astype(np.float64))))
-        if exponents.any():
-            wide = np.asarray(block, np.float64)
-            with np.errstate(over="ignore"):  # scores beyond float32 are refused, and so are those beyond float64
-                return np.ldexp(wide, -exponents[:, None]) / self.unit, np.ldexp(np.sign(norms), exponents)
-        return np.divide(block, self.unit, dtype=np.float64), np.sign(norms)
+            return wide.at_norm(self.norm / self.unit), 1.0 if wide.exponents is None else wide.norms
+        reference = self.norm or float(np.linalg.norm(self.encoder.mean.astype(np.float64))) or 1.0
+        if wide.exponents is None and within(wide.norms, 2.0**-FAR * reference, 2.0**FAR * reference):
+            return wide.rows if self.unit == 1.0 else wide.rows / self.unit, 1.0
+        own = np.zeros(len(block), np.intc) if wide.exponents is None else wide.exponents
+        beyond = _beyond(wide.norms, own, math.frexp(reference)[1])
+        with np.errstate(over="ignore"):  # scores beyond float32 are refused, and so are those beyond float64
+            vectors = np.ldexp(wide.rows, (own - beyond)[:, None])
+            return vectors / self.unit, np.ldexp(np.sign(wide.norms), beyond)
 
     def refuse_codes(self, queries: NDArray[Any], table: BlockedCodes, name: str = "queries") -> None:
         """Raise ValueError where queries are codes of the table, as ``lookup`` gives them, in place of vectors.
@@ -107,11 +113,12 @@ class QueryEncoder:
         d, n_bits = self.encoder.projection.shape
         if d != n_bits or not table.n_codes:
             return
-        likely = np.flatnonzero(np.abs(queries[:, 0]) == 1)
-        rows = likely[(np.abs(queries[likely]) == 1).all(axis=1)] if len(likely) else likely
+        if {1, -1}.isdisjoint(queries[:, 0].tolist()):  # as nearly always
+            return
+        rows = np.flatnonzero(np.abs(queries[:, 0]) == 1)
+        rows = rows[(np.abs(queries[rows]) == 1).all(axis=1)][:FEW]
         if not len(rows):
             return
-        rows = rows[:FEW]
         asked = pack(queries[rows].astype(np.float32))
         distances, found = table.search(asked, 1, None, 1)
         other = (self.encode(queries[rows], name)[0] != asked).any(axis=1)
@@ -130,15 +137,8 @@ class QueryEncoder:
         return self.norm is None or math.isclose(self.norm**2, len(self.encoder.mean), rel_tol=1e-5)
 
 
-def _check(norms: NDArray[np.float64], block: NDArray[Any], name: str, first: int) -> None:
-    if not np.isfinite(norms).all():
-        check_finite(block, name, first)
-        raise ValueError(f"{name} holds values too large for float64 in row {first + int(np.argmax(norms))}")
-
-
-def _far_exponents(norms: NDArray[np.float64], reference: float) -> NDArray[np.intc]:
+def _beyond(norms: NDArray[np.float64], exponents: NDArray[np.intc], reference: int) -> NDArray[np.intc]:
     """Return powers of two that bring queries to where they are ``FAR`` from what they are compared with; mostly 0."""
-    exponents = np.frexp(norms)[1] - np.intc(math.frexp(reference or 1.0)[1])
-    exponents[norms == 0] = 0
-    beyond: NDArray[np.intc] = exponents - np.clip(exponents, -FAR, FAR)
+    distances = np.where(norms > 0, np.frexp(norms)[1] + exponents - reference, 0)
+    beyond: NDArray[np.intc] = distances - np.clip(distances, -FAR, FAR)
     return beyond

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from slimvec.binary.asymmetric import FloatQueries, as_originals, rescore, rescore_exactly, scan
-from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
 from slimvec.binary.queries import Metric, QueryEncoder
-from slimvec.results import ScoreResult, no_scores
+from slimvec.results import ScoreResult, SearchResult, no_scores
 from slimvec.validation import as_count, as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from slimvec.binary.codes import BlockedCodes
     from slimvec.binary.encoder import Encoder
     from slimvec.binary.factors import Factors
-    from slimvec.results import SearchResult
     from slimvec.vectors.rows import Rows
 
 SCAN_CANDIDATES = 100  # rows that a full scan hands to the originals, beyond k
@@ -48,7 +46,8 @@ class TableSearch:
 
     def codes(self, queries: NDArray[np.uint8], k: int) -> SearchResult:
         """Search packed codes by Hamming distance."""
-        return HammingIndex.from_blocks(self.table).search(queries, k, self.threads, self.allowed)
+        mask, n_threads = self.table.pack_mask(self.allowed), as_threads(self.threads)
+        return SearchResult(*self.table.search(queries, k, mask, n_threads))
 
     def floats(
         self, queries: Rows | ArrayLike, k: int, oversample: int | None, originals: ArrayLike | None

@@ -10,7 +10,7 @@ import numpy as np
 
 from slimvec.binary.queries import Metric
 from slimvec.blocks import row_blocks
-from slimvec.norms import near_rows, unit_rows
+from slimvec.norms import WideRows, near_rows
 from slimvec.results import largest
 from slimvec.validation import as_integer, as_matrix
 
@@ -115,7 +115,7 @@ def retrieval(
     as_integer(k, "k", 1, len(table), why=", the number of codes")
     truth = exact_neighbours(asked, truth_rows, k, metric)
     norm = table.info()["norm"]  # as search takes queries
-    codes = table.encode(asked if metric == "dot" or norm is None else norm * unit_rows(asked)[0])
+    codes = table.encode(asked if metric == "dot" or norm is None else WideRows.of(asked, "queries").at_norm(norm))
 
     def measure(method: str, wide: int | None, first: Callable[[], Any], search: Callable[[], Any]) -> Retrieval:
         found, total = _timed(search)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.norms import near_rows, unit_rows
+from slimvec.norms import WideRows, near_rows
 from slimvec.results import ScoreResult, as_products, no_scores
 from slimvec.validation import as_count, as_threads, check_finite
 
@@ -28,15 +28,17 @@ def search(
     """Return the k rows of the highest cosine or inner product with each query; see :meth:`SparseTable.search`."""
     if metric not in {"cosine", "dot"}:
         raise ValueError(f"metric={metric!r}; expected 'cosine' or 'dot'")
-    vectors, exponents = near_rows(unit_rows(queries)[0] if metric == "cosine" else queries)
-    check_finite(vectors, "queries", 0)
+    scales, exponents = None, np.zeros(0, np.intc)
+    if metric == "cosine":  # of any length
+        scales, vectors = inverse_norms, WideRows.of(queries, "queries").at_norm(1.0).astype(np.float32)
+    else:
+        vectors, exponents = near_rows(queries)
+        check_finite(vectors, "queries", 0)
     k = as_count(k, product.n_rows, allowed)
     if k == 0:
         return no_scores(len(vectors))
     mask = None if allowed is None else np.packbits(allowed, bitorder="little")
+    scores, rows = product.search(vectors, k, scales, mask, as_threads(threads))
     if metric == "cosine":
-        return ScoreResult(*product.search(vectors, k, inverse_norms, mask, as_threads(threads)))
-    scores, rows = product.search(vectors, k, None, mask, as_threads(threads))
-    if exponents.any():
-        scores = np.ldexp(scores.astype(np.float64), exponents[:, None])
-    return ScoreResult(as_products(scores), rows)
+        return ScoreResult(scores, rows)
+    return ScoreResult(as_products(np.ldexp(scores.astype(np.float64), exponents[:, None])), rows)

@@ -179,15 +179,19 @@ class TestSearch:
         assert len(sv.BinaryTable(sv.pack([[1, 1]] * 3), 2).most_similar(0)) == 2
 
     def test_numbers_of_uint8_are_vectors(self, isa):
-        """uint8 vectors are searched as numbers; only what has the shape of codes and not of vectors is refused."""
+        """uint8 vectors are searched as numbers, but for what has the shape of codes and not of vectors."""
         X = np.random.default_rng(0).integers(0, 256, (200, 16)).astype(np.uint8)
         table = sv.IIQ(n_bits=16, n_remove=0).compress(X)
         found = table.search(X[:5], k=3)
         assert np.array_equal(found.indices, table.search(X[:5].astype(float), k=3).indices)
         assert np.array_equal(found.scores, table.search(X[:5].astype(np.float32), k=3).scores)
         assert table.most_similar(X[3].astype(np.float32), k=1)[0][0] == 3
+        with pytest.warns(FutureWarning, match=r"search packed codes by table\.search_codes") as caught:
+            found = table.search(table.codes([0]), k=3, mask=[0, 4, 7])
+        assert caught[0].filename == __file__
+        assert [*map(list, found.distances)] == table.search_codes(table.codes([0]), k=3, mask=[0, 4, 7])[0].tolist()
         with pytest.raises(ValueError, match="2 columns of uint8, as packed codes; search them by search_codes"):
-            table.search(table.codes([0]))
+            table.search(table.codes([0]), metric="dot")
 
     def test_bytes_that_may_be_two_things_are_refused(self):
         X = np.random.default_rng(0).integers(0, 256, (200, 16)).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from slimvec.binary.asymmetric import FloatQueries, as_originals, rescore, rescore_exactly, scan
+from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
 from slimvec.binary.queries import Metric, QueryEncoder
 from slimvec.results import ScoreResult, SearchResult, no_scores
@@ -53,7 +55,15 @@ class TableSearch:
         self, queries: Rows | ArrayLike, k: int, oversample: int | None, originals: ArrayLike | None
     ) -> ScoreResult:
         """Search float vectors by as many stages as the table and the originals allow."""
-        rows = self._as_queries(queries)
+        rows = whole(as_rows(queries, "queries"))
+        may_be_vectors = rows.shape[1] == len(self.encoder.mean)
+        if self._are_codes(rows) and not may_be_vectors and originals is None and self.metric == "cosine":
+            # Here until the next minor release: 0.1 searched codes in this way, too.
+            how = "search packed codes by table.search_codes; table.search is for vectors"
+            warnings.warn(how, FutureWarning, stacklevel=3)
+            index = HammingIndex.from_blocks(self.table)
+            return index.search(rows, k, self.threads, self.allowed)  # type: ignore[return-value]
+        self._check_queries(rows)
         k = as_count(k, self.table.n_codes, self.allowed)
         if k == 0:
             return no_scores(len(rows))
@@ -84,16 +94,16 @@ class TableSearch:
             found.indices[zero] = np.arange(k) if self.allowed is None else np.flatnonzero(self.allowed)[:k]
         return found
 
-    def _as_queries(self, queries: Rows | ArrayLike) -> NDArray[Any]:
-        matrix = whole(as_rows(queries, "queries"))
-        code_size, d = -(-self.table.n_bits // 8), len(self.encoder.mean)
-        if matrix.dtype == np.uint8 and matrix.shape[1] == code_size:
-            also = "; vectors of integers are searched as queries.astype(np.float32)" if code_size == d else ""
-            raise ValueError(
-                f"queries has {code_size} columns of uint8, as packed codes; search them by search_codes{also}"
-            )
-        check_width(matrix.shape[1], "queries", d)
-        return matrix
+    def _are_codes(self, rows: NDArray[Any]) -> bool:
+        return rows.dtype == np.uint8 and rows.shape[1] == -(-self.table.n_bits // 8)
+
+    def _check_queries(self, rows: NDArray[Any]) -> None:
+        width, d = rows.shape[1], len(self.encoder.mean)
+        if self._are_codes(rows):
+            also = "; vectors of integers are searched as queries.astype(np.float32)" if width == d else ""
+            what = f"queries has {width} columns of uint8, as packed codes"
+            raise ValueError(f"{what}; search them by search_codes{also}")
+        check_width(width, "queries", d)
 
     def _code_cosines(self, codes: NDArray[np.uint8], k: int) -> ScoreResult:
         distances, rows = self.codes(codes, k)

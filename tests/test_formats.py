@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -111,19 +109,6 @@ def test_an_array_without_words(tmp_path, capsys):
     assert sv.open(tmp_path / "t").words is None
     with pytest.raises(FileNotFoundError, match="an array needs its words beside it"):
         sv.read_vectors(tmp_path / "v.npy")
-
-
-def test_what_is_mapped_is_an_ordinary_file(tmp_path):
-    np.save(tmp_path / "v.npy", MATRIX)
-    raw = (tmp_path / "v.npy").read_bytes()
-    (tmp_path / "v.npy.gz").write_bytes(gzip.compress(raw))
-    os.mkfifo(tmp_path / "pipe")
-    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(raw,))
-    writer.start()
-    for name in ("v.npy.gz", "pipe"):
-        with pytest.raises(ValueError, match=f"{name} is an .npy array in a pipe or compressed; expected an ordinary"):
-            sv.read_vectors(tmp_path / name)
-    writer.join()
 
 
 def test_what_looks_like_nothing_is_read_as_text_and_named_by_line(tmp_path):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BLOCK_ROWS = 4096  # 300 float32 columns: 4.9 MB
 ORDINARY = (1e-6, 1e6)  # magnitudes whose squares float32 adds up with all its digits
+BLOCK_NUMBERS = 1 << 24  # of rows wider than 4096 there are fewer in a block that is read, or put together
 
 
 def row_blocks(rows: NDArray[Any], size: int = BLOCK_ROWS) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -33,7 +34,12 @@ def scale_of(values: NDArray[Any]) -> float:
     return 2.0 ** (math.frexp(largest)[1] - 1)
 
 
-def even_blocks(blocks: Iterable[NDArray[Any]], size: int = BLOCK_ROWS) -> Iterator[NDArray[Any]]:
+def rows_per_block(width: int) -> int:
+    """Return how many rows of this width are read at once: whole blocks of codes, for which 64 will do."""
+    return min(BLOCK_ROWS, max(1, BLOCK_NUMBERS // 64 // max(width, 1)) * 64)
+
+
+def even_blocks(blocks: Iterable[NDArray[Any]], size: int | None = None) -> Iterator[NDArray[Any]]:
     """Yield the rows of blocks of any sizes in blocks of ``size`` rows; the last one may be shorter.
 
     Sums are rounded block by block: cut alike, the same rows give the same bits however they came.
@@ -41,6 +47,8 @@ def even_blocks(blocks: Iterable[NDArray[Any]], size: int = BLOCK_ROWS) -> Itera
     waiting: list[NDArray[Any]] = []
     n_waiting = 0
     for block in blocks:
+        if size is None:
+            size = rows_per_block(block.shape[1])
         for _, piece in _cut(block, size - n_waiting, size):
             waiting.append(piece)
             n_waiting += len(piece)

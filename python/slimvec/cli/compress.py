@@ -11,6 +11,7 @@ from slimvec.files.atomic import table_target
 from slimvec.methods import METHODS
 from slimvec.vectors import VectorFile, read_vectors
 from slimvec.vectors.faults import ON_ERROR
+from slimvec.vectors.opening import is_ordinary
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +27,8 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "input",
         metavar="IN",
-        help="word2vec, GloVe, fastText .vec (also .gz, .zst), .bin or .ftz, .npy, .npz, safetensors, HDF5, a folder",
+        help="word2vec, GloVe, fastText .vec, .bin or .ftz, .npy, .npz, safetensors, HDF5; any in .gz, .zst, .bz2, "
+        ".xz or .zip (also file.zip#member); a folder; - is the standard input",
     )
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the table to write")
     parser.add_argument(
@@ -34,15 +36,20 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--tensor", metavar="NAME", help="the matrix to read of safetensors, .npz or HDF5 with several")
     parser.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
-    parser.add_argument("--encoding", metavar="NAME", default="utf-8", help="of the words of text and .bin files")
+    add_reading(parser)
+    _add_method(parser)
+    parser.set_defaults(run=run)
+
+
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options of reading words that are not in UTF-8, and rows that cannot be read."""
+    parser.add_argument("--encoding", metavar="NAME", default="utf-8", help="of the words (default: %(default)s)")
     parser.add_argument(
         "--on-error",
         choices=ON_ERROR,
         default="raise",
         help="skip leaves out rows that cannot be read, with a warning (default: %(default)s)",
     )
-    _add_method(parser)
-    parser.set_defaults(run=run)
 
 
 def _add_method(parser: argparse.ArgumentParser) -> None:
@@ -118,7 +125,7 @@ def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
 def open_rows(options: argparse.Namespace, progress: Progress) -> Any:
     """Return the vectors to compress: they stay in their file, unless they come in parts or in a pipe, read once."""
     given = {name: getattr(options, name) for name in ("limit", "encoding", "on_error", "tensor")}
-    if options.words is None and Path(options.input).is_file():
+    if options.words is None and is_ordinary(options.input):
         return VectorFile(options.input, **given)
     source = options.input if options.words is None else (options.input, options.words)
     return read_vectors(source, progress=progress, **given)

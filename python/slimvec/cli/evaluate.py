@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slimvec.cli.compress import directions
+from slimvec.cli.compress import add_reading, directions
 from slimvec.evaluate.grid import Config, configs
 from slimvec.methods import rivals
 
@@ -43,6 +43,7 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--seeds", metavar="N", type=int, default=3, help="tables per setting (default: %(default)s)")
     parser.add_argument("--limit", type=int, metavar="N", help="read only the first N words of vectors")
+    add_reading(parser)
     parser.set_defaults(run=_evaluate)
 
 
@@ -80,7 +81,8 @@ def run(options: argparse.Namespace, finished: Callable[[str, float], None]) -> 
         raise ValueError(f"--data {data}: none of the folders {', '.join(TASKS)} is there")
     seeds = as_integer(options.seeds, "--seeds", 1)
     configs(options.methods, [1], [0])  # a wrong method is better said before the vectors are read
-    sources = [read_source(path, options.limit) for path in options.inputs]
+    given = {"limit": options.limit, "encoding": options.encoding, "on_error": options.on_error}
+    sources = [read_source(path, **given) for path in options.inputs]
     names = [source.name for source in sources]
     if len(set(names)) < len(names):
         raise ValueError(f"inputs are called {', '.join(names)}; expected a name of its own for each")

@@ -50,8 +50,8 @@ class Source:
         return {"name": self.name, "rows": len(self.table), "dim": self.dim, "crc32": self._checksum}
 
 
-def read_source(path: str | os.PathLike[str], limit: int | None = None) -> Source:
-    """Return the vectors or the table of a file or folder.
+def read_source(path: str | os.PathLike[str], **options: Any) -> Source:
+    """Return the vectors, read with the options of :func:`slimvec.read_vectors`, or the table of a file or folder.
 
     Raises
     ------
@@ -64,4 +64,4 @@ def read_source(path: str | os.PathLike[str], limit: int | None = None) -> Sourc
         if not isinstance(table, Judged):
             raise ValueError(f"{path} is an index of bare codes; expected vectors or a table with words")
         return Source(place.stem, table)
-    return Source(place.name if place.is_dir() else place.stem, read_vectors(path, limit=limit))
+    return Source(place.name if place.is_dir() else place.stem, read_vectors(path, **options))

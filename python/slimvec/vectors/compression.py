@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from slimvec.errors import FormatError
-from slimvec.vectors.zstd import ZSTD_MAGIC, ZstdStream, zstd_packer
+from slimvec.vectors.frames import GzipStream, bz2_stream, xz_stream
+from slimvec.vectors.zstd import ZSTD_MAGIC, zstd_packer, zstd_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from io import BufferedReader, FileIO
 
     from slimvec.vectors.ahead import Readable
 
@@ -25,61 +23,38 @@ class Writable(Protocol):
 
 
 class Compression(NamedTuple):
-    """How a compression is told, what decompresses a file of it, and what compresses one.
+    """How a compression is told, what decompresses a file of it, and, if it is written, what compresses one.
 
     ``packer`` makes an object with ``compress(data)`` and ``flush()``, which return bytes to be written.
     """
 
-    magic: bytes
-    open: Callable[[BufferedReader[FileIO]], Readable]
+    magic: tuple[bytes, ...]
+    open: Callable[[Readable], Readable]
     suffix: str
-    packer: Callable[[], Any]
-
-
-class GzipStream:
-    """What a file compressed by gzip holds.
-
-    Parameters
-    ----------
-    file : binary file
-        At its beginning.
-    """
-
-    def __init__(self, file: BufferedReader[FileIO]) -> None:
-        self._stream = gzip.GzipFile(fileobj=file)
-
-    def read(self, size: int) -> bytes:
-        """Return the next bytes; nothing at the end.
-
-        Raises
-        ------
-        FormatError
-            If the data is damaged or truncated.
-        """
-        try:
-            return self._stream.read(size)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise FormatError(f"damaged gzip data ({error})") from None
+    packer: Callable[[], Any] | None = None
 
 
 def _gzip_packer() -> Any:
     return zlib.compressobj(wbits=31)  # a gzip file that names neither itself nor a time
 
 
-GZIP = Compression(b"\x1f\x8b", GzipStream, ".gz", _gzip_packer)
-ZSTD = Compression(ZSTD_MAGIC, ZstdStream, ".zst", zstd_packer)
-COMPRESSIONS = (GZIP, ZSTD)
+COMPRESSIONS = (
+    Compression((b"\x1f\x8b",), GzipStream, ".gz", _gzip_packer),
+    Compression((ZSTD_MAGIC,), zstd_stream, ".zst", zstd_packer),
+    Compression(tuple(b"BZh%d1AY&SY" % size for size in range(1, 10)), bz2_stream, ".bz2"),
+    Compression((b"\xfd7zXZ\0",), xz_stream, ".xz"),
+)
+MAGIC_BYTES = max(len(magic) for row in COMPRESSIONS for magic in row.magic)
 
 
-def decompressed(file: BufferedReader[FileIO]) -> Readable | None:
-    """Return a stream of what a file holds, if it is compressed."""
-    start = file.peek(max(len(row.magic) for row in COMPRESSIONS))  # peeking, not seeking: pipes are read too
-    return next((row.open(file) for row in COMPRESSIONS if start.startswith(row.magic)), None)
+def compression_of(start: bytes) -> Compression | None:
+    """Return the compression of a file that begins with these bytes, :data:`MAGIC_BYTES` of them; None if none."""
+    return next((row for row in COMPRESSIONS if start.startswith(row.magic)), None)
 
 
 def compression_named(suffix: str) -> Compression | None:
-    """Return the compression of files whose names end in ``suffix``; None if they are plain."""
-    return next((row for row in COMPRESSIONS if row.suffix == suffix.lower()), None)
+    """Return the compression in which files whose names end in ``suffix`` are written; None if they are plain."""
+    return next((row for row in COMPRESSIONS if row.suffix == suffix.lower() and row.packer is not None), None)
 
 
 class _Packing:
@@ -97,7 +72,7 @@ class _Packing:
 def packing(file: Writable, suffix: str) -> Iterator[Writable]:
     """Compress what is written to a file, if the end of its name says so; it is whole when the block ends well."""
     row = compression_named(suffix)
-    if row is None:
+    if row is None or row.packer is None:
         yield file
         return
     packer = row.packer()

@@ -6,6 +6,7 @@ import codecs
 import warnings
 
 from slimvec.errors import FormatError
+from slimvec.vectors.wide_text import WIDE
 
 ON_ERROR = ("raise", "skip")
 SKIP = 'on_error="skip" (--on-error skip)'
@@ -27,6 +28,8 @@ class Faults:
     skips : bool
     encoding : str
         Its own name: ``"utf-8"`` however it is spelt.
+    wide : str or None
+        The encoding of the whole file, if that has two or four bytes to a letter; it is then read as UTF-8.
     n_rows : int
         Rows left out.
 
@@ -41,7 +44,8 @@ class Faults:
             raise ValueError(f"on_error={on_error!r}; expected one of {', '.join(ON_ERROR)}")
         self._on_error = on_error
         self.skips = on_error == "skip"
-        self.encoding = _encoding(encoding)
+        self.wide = codecs.lookup(encoding).name if _is_wide(encoding) else None
+        self.encoding = "utf-8" if self.wide else _encoding(encoding)
         self.n_rows = 0
         self._numbers: list[int] = []
         self._first = self._count = ""
@@ -53,7 +57,7 @@ class Faults:
 
     def fresh(self) -> Faults:
         """Return the same options for another pass, in which nothing was met yet."""
-        return Faults(self._on_error, self.encoding)
+        return Faults(self._on_error, self.wide or self.encoding)
 
     def refuse(self, number: int, message: str) -> None:
         """Raise FormatError for a row, or count it; the message begins with "line" or "word" and its number."""
@@ -87,6 +91,13 @@ class Faults:
             told.append(f"{self._count}; what is there is taken")
         if told:
             warnings.warn(f"{name}: {'; '.join(told)}", stacklevel=4)
+
+
+def _is_wide(encoding: str) -> bool:
+    try:
+        return codecs.lookup(encoding).name in WIDE
+    except (LookupError, ValueError):
+        return False
 
 
 def _encoding(encoding: str) -> str:

@@ -17,7 +17,8 @@ from slimvec.files.safetensors import LENGTH_BYTES, MAX_HEADER_BYTES, MAX_TABLE_
 from slimvec.validation import as_threads
 from slimvec.vectors import lines
 from slimvec.vectors.fasttext import is_fasttext, load_fasttext
-from slimvec.vectors.gensim_pickles import START_BYTES, refuse_gensim
+from slimvec.vectors.foreign import START_BYTES, refuse_foreign
+from slimvec.vectors.gensim_pickles import refuse_gensim
 from slimvec.vectors.hdf5 import HDF5_MAGIC, load_hdf5
 from slimvec.vectors.mapped import NPY_MAGIC, Loaded, load_npy, load_safetensors
 from slimvec.vectors.npz import is_npz, load_npz
@@ -145,15 +146,19 @@ def choose_format(
 
     What they do not say is found out by trying: as an ``.npy`` file if its words are ``apart``, and otherwise as text.
     """
-    refuse_gensim(opened.window.peek(START_BYTES))
-    found = _recognised(opened.window) if format is None else format_named(format)
+    content = _recognised(opened.window)
+    if content is None:
+        start = opened.window.peek(START_BYTES)
+        refuse_gensim(start)
+        refuse_foreign(start)
+    found = content if format is None else format_named(format)
     if apart and (found is None or found.load is None):
         if format is not None:
             raise ValueError(f"format={format!r} does not fit {path}: a pair holds rows and words apart")
         found = NPY
     found = found or GLOVE
-    if found.load is not None and not opened.plain:
-        raise ValueError(f"{path} is {found.title} in a pipe or compressed; expected an ordinary file, to be mapped")
+    if found.load is not None and not opened.plain and not found.recognises(opened.window):
+        raise FormatError(f"it does not begin like {found.title}")  # and is not unpacked to find out
     if found.load is not None and encoding != "utf-8":
         raise ValueError(f"encoding={encoding!r} does not fit {path}: the words of {found.title} are in UTF-8")
     return found
@@ -207,12 +212,13 @@ def _is_word2vec_binary(window: Window) -> bool:
 
 def _is_glove(window: Window) -> bool:
     line, _ = _first_line(window)
-    return lines.parse_header(line) is None and lines.ends_in_number(line)
+    return b"\0" not in line and lines.parse_header(line) is None and lines.ends_in_number(line)
 
 
 def _first_line(window: Window) -> tuple[bytes, bytes]:
     """Return the first line of a sample, and the rest."""
-    first, _, rest = window.peek(SAMPLE_BYTES).partition(b"\n")
+    sample = window.peek(SAMPLE_BYTES)
+    first, _, rest = sample.partition(lines.line_end(sample))
     return first, rest
 
 

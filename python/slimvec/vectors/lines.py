@@ -32,6 +32,11 @@ NO_WORDS = (
 )
 
 
+def line_end(start: bytes) -> bytes:
+    """Return what ends the lines of text that begins so: carriage returns, if there are no newlines in sight."""
+    return b"\r" if b"\r" in start[:-1] and b"\n" not in start else b"\n"
+
+
 def parse_header(line: bytes) -> tuple[int, int] | None:
     """Return (number of words, dimension) if the line is a header: two positive integers."""
     fields = line.removeprefix(BYTE_ORDER_MARK).split()
@@ -67,11 +72,11 @@ def check_header(dim: int, lines: list[bytes]) -> None:
 
     The header wins over names that end in numbers ("item 7"), unless all end in what a row is made of ("a 0.25").
     """
-    if len(lines) > 1 and all(len(line.split()) == dim for line in lines):
+    if len(lines) > 1 and all(len(line.split(None, dim)) == dim for line in lines):
         raise FormatError(f"line 2: expected a word and {dim} numbers, found {dim} fields; {NO_WORDS}")
     widths = {_numbers_at_end(line) for line in lines}
     left_over = len(lines) > 2 and len(widths) == 1 and min(widths) > dim
-    if left_over and all(_DECIMAL.fullmatch(line.split()[-dim - 1]) for line in lines):
+    if left_over and all(_DECIMAL.fullmatch(line.rsplit(None, dim + 1)[-dim - 1]) for line in lines):
         raise FormatError(f"line 1: the header says {dim} dimensions, but the lines have {min(widths)} numbers")
 
 
@@ -80,7 +85,7 @@ def check_words(lines: list[bytes]) -> None:
 
     Words may well be numbers, but not all of the first ones such as 0.25, and not the same ones among integers.
     """
-    fields = [line.split() for line in lines if ends_in_number(line)]  # a line of titles is left out
+    fields = [line.split(None, MAX_DIM) for line in lines if ends_in_number(line)]  # a line of titles is left out
     first = [some[0] for some in fields]
     alike = len(set(first)) < len(first) and all(_INTEGER.fullmatch(field) for some in fields for field in some)
     if fields and (alike or all(map(_DECIMAL.fullmatch, first))):
@@ -121,14 +126,16 @@ def guess_width(lines: list[bytes]) -> int:
     """
     counts = Counter(map(_numbers_at_end, lines))
     width = max(counts, key=lambda width: (counts[width], width), default=0)
+    if width > MAX_DIM:
+        raise FormatError(f"line 1: expected a word and at most {MAX_DIM} numbers")
     if width == 0:
         raise FormatError(f"line 1: expected a word and its numbers, found {_show(lines[0] if lines else b'')}")
     return width
 
 
 def _numbers_at_end(line: bytes) -> int:
-    """Count the numbers at the end of a line; its first field is the word."""
-    fields = line.split()[1:]
+    """Count the numbers at the end of a line, or to one more than :data:`MAX_DIM`; its first field is the word."""
+    fields = line.rsplit(None, MAX_DIM + 1)[1:]
     return next((i for i, field in enumerate(reversed(fields)) if not _is_number(field)), len(fields))
 
 

@@ -24,6 +24,7 @@ from slimvec.vectors.lines import (
 )
 from slimvec.vectors.odd_words import joined, recoded, without
 from slimvec.vectors.repeated import keep_new
+from slimvec.vectors.window import MAX_BLANK_BYTES, EndlessLineError
 from slimvec.vectors.word_list import Words
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 
 MAX_WORD_BYTES = 10_000  # a longer "word" means that a binary file is not what it claims
 MAX_HEADER_BYTES = 100  # of a binary file, which may hold no newline for long
+PEEKED_BYTES = 1 << 16
+MAX_LINE_BYTES = 1 << 20  # of a line of text beside its numbers
+NUMBER_BYTES = 128  # of a number there; nobody writes 30 digits
 
 
 class Read(NamedTuple):
@@ -125,6 +129,7 @@ class TextReader:
         self._n_blank = 0  # places with blank lines, left out
         if window.peek(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
             window.skip(len(BYTE_ORDER_MARK))
+        window.settle_line_ends()
         self._promised: int | None = None
         if has_header:
             self._promised, self.dim = read_header(stripped(window.line()))
@@ -136,6 +141,7 @@ class TextReader:
             check_words(head)
         else:
             check_header(self.dim, head)
+        window.max_line = MAX_LINE_BYTES + NUMBER_BYTES * self.dim
         counts = [count for count in (limit, self._promised) if count is not None]
         self.n_rows = min(counts, default=None)
 
@@ -148,7 +154,7 @@ class TextReader:
     def read(self, rows: NDArray[np.float32]) -> Read:
         """Read the next rows into ``rows (m, dim)``: some of them, and none only at the end."""
         wanted = len(rows) if self.n_rows is None else min(len(rows), self.n_rows - self._done)
-        while wanted and (size := self._window.whole_lines()):
+        while wanted and (size := self._whole_lines()):
             n, consumed, text, offsets = _core.parse_lines(
                 self._window.view(size), self.dim, rows[:wanted] if self._blank == 0 else rows[:0], self._n_threads
             )
@@ -160,6 +166,16 @@ class TextReader:
                 return read
         self._check_end()
         return _nothing()
+
+    def _whole_lines(self) -> int:
+        """Return how many of the next bytes are whole lines, leaving out those that do not end."""
+        while True:
+            try:
+                return self._window.whole_lines()
+            except EndlessLineError as error:
+                self._faults.refuse(self._line, f"line {self._line}: {error}")
+                self._window.skip_line()
+                self._line += 1
 
     def _look_over(self, read: Read, rows: NDArray[np.float32]) -> Read:
         """Return what the compiled reader read, without lines that are two in one, its words in UTF-8."""
@@ -182,6 +198,7 @@ class TextReader:
         self._line += 1
         if not line:
             self._blank = self._blank or number
+            self._line += self._window.skip_blank_lines()
             return _nothing()
         if self._blank:
             self._faults.refuse(self._blank, f"line {self._blank}: blank, with more lines after it")
@@ -209,12 +226,9 @@ class TextReader:
         if self._done < self.n_rows:
             message = f"the header promised {promised} words, but the file ends after {self._done}: truncated"
             self._faults.miscounted(message, f", and so does limit={self._done}" if self._done else "")
-        while self._done == promised and (line := self._window.line()):
-            if stripped(line):
-                if self._blank:
-                    raise FormatError(f"line {self._blank}: blank, with more lines after it")
-                message = f"line {self._line}: the header promised {promised} words, but there are more"
-                self._faults.miscounted(message)
+        self._line += self._window.skip_blank_lines()
+        if self._done == promised and self._window.peek(1):
+            self._faults.miscounted(f"line {self._line}: the header promised {promised} words, but there are more")
             self._blank = self._blank or self._line
             self._line += 1
 
@@ -250,6 +264,7 @@ class RecordReader:
         self.n_rows: int | None = self._promised if limit is None else min(limit, self._promised)
         self._faults = Faults()
         self._done = 0
+        self._n_newlines = 0  # between records
         self._ended = False  # before the end of the file: what follows is no record
 
     def tolerate(self, faults: Faults) -> None:
@@ -271,6 +286,12 @@ class RecordReader:
         self._check_end()
         return _nothing()
 
+    def _skip_newlines(self, count: int) -> None:
+        self._window.skip(count)
+        self._n_newlines += count
+        if self._n_newlines > MAX_BLANK_BYTES:
+            raise FormatError(f"word {self._seen() + 1} of {self._promised}: more than {MAX_BLANK_BYTES} newlines")
+
     def _seen(self) -> int:
         return self._done + self._faults.n_rows
 
@@ -279,7 +300,8 @@ class RecordReader:
         if self._ended or not self._faults.skips:
             return self._ended
         while self._window.peek(64) == b"\n" * 64:
-            self._window.skip(64)
+            start = self._window.peek(PEEKED_BYTES)
+            self._skip_newlines(len(start) - len(start.lstrip(b"\n")))
         return not self._window.peek(64).strip()
 
     def _look_over(self, read: Read, rows: NDArray[np.float32]) -> Read:
@@ -299,7 +321,7 @@ class RecordReader:
         raw = self._window.peek(min(len(self._window), 2 * MAX_WORD_BYTES + 4 * self.dim))
         record = raw.lstrip(b"\n")
         if len(record) < len(raw):
-            self._window.skip(len(raw) - len(record))
+            self._skip_newlines(len(raw) - len(record))
             return _nothing()
         word, space, numbers = record.partition(b" ")
         row = np.frombuffer(numbers[: 4 * self.dim], np.uint8)

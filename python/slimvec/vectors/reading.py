@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -12,10 +12,11 @@ import numpy as np
 from slimvec.errors import FormatError, naming
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_integer
+from slimvec.vectors.archives import split_member
 from slimvec.vectors.faults import Faults
 from slimvec.vectors.formats import choose_format, format_named
 from slimvec.vectors.made import MadeRows
-from slimvec.vectors.opening import open_window
+from slimvec.vectors.opening import open_window, place_of
 from slimvec.vectors.repeated import keep_new, warn_of_repeated
 from slimvec.vectors.rows import MatrixRows
 from slimvec.vectors.tokenizer import load_token_folder, plain_folder, token_folder
@@ -25,6 +26,7 @@ from slimvec.vocabulary import VocabularyBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 WORD_LIST = "words.txt"
 ROWS_AT_ONCE = 1000  # few enough for progress to be seen, enough for threads to be worth waking
+NUMBERS_AT_ONCE = 1 << 22  # of very wide rows: a header may promise any width
 
 Source = str | os.PathLike[str]
 
@@ -126,7 +129,7 @@ def read_vectors(
     if isinstance(path, tuple) and len(path) != 2:
         raise ValueError(f"path has {len(path)} parts; expected a pair (file of rows, word list)")
     kind = format
-    place, *lists = (Path(os.fsdecode(part)) for part in (path if isinstance(path, tuple) else (path,)))
+    place, *lists = map(place_of, path if isinstance(path, tuple) else (path,))
     if not lists and place.is_dir():
         if faults.recodes:
             raise ValueError(f"encoding={encoding!r} does not fit {place}: the words of a folder are in UTF-8")
@@ -136,16 +139,18 @@ def read_vectors(
         if format not in {None, "npy"}:
             raise ValueError(f"format={format!r} does not fit {place}: a folder holds rows and words apart")
         place, kind = plain_folder(place), "npy"
-    with open_window(place, progress) as opened:
-        row = choose_format(opened, place, kind, bool(lists), faults.encoding)
-        load = row.loading(tensor)
-        if row.load is None:
-            return _read_all(row.start(opened.window, limit, threads, faults), opened.report, place, faults)
-    rows = load_rows(load, place, *lists, limit=limit, faults=faults)
+    with ExitStack() as stack:
+        with open_window(place, progress, faults.wide) as opened:
+            row = choose_format(opened, place, kind, bool(lists), faults.encoding)
+            load = row.loading(tensor)
+            if row.load is None:
+                return _read_all(row.start(opened.window, limit, threads, faults), opened.report, place, faults)
+            file = stack.enter_context(opened.mappable(place))
+        rows = load_rows(load, place, *lists, limit=limit, faults=faults, file=file)
     if rows.vocabulary is None:
         raise FileNotFoundError(
-            f"{place.with_name(WORD_LIST)} does not exist; an array needs its words beside it: one per line in "
-            f"{WORD_LIST}, or pass a pair ({place.name}, {WORD_LIST})"
+            f"{_beside(place)} does not exist; an array needs its words beside it: one per line in {WORD_LIST}, or "
+            f"pass a pair ({place.name}, {WORD_LIST})"
         )
     return _in_memory(rows, progress)
 
@@ -162,6 +167,11 @@ def _in_memory(rows: MatrixRows | MadeRows, progress: Progress) -> Vectors:
     return Vectors(cast("Vocabulary", rows.vocabulary), matrix)
 
 
+def _beside(path: Path) -> Path:
+    """Return where the words of an array are looked for: beside its file, or the archive that holds it."""
+    return split_member(path)[0].with_name(WORD_LIST)
+
+
 def check_options(format: str | None, limit: int | None) -> int | None:
     """Return the limit, after checking both."""
     if format is not None:
@@ -171,12 +181,13 @@ def check_options(format: str | None, limit: int | None) -> int | None:
 
 def _read_all(reader: Reader, report: ByteReport, path: Path, faults: Faults) -> Vectors:
     builder = VocabularyBuilder()
-    rows = np.empty((ROWS_AT_ONCE, reader.dim), np.float32)
+    at_once = min(ROWS_AT_ONCE, max(1, NUMBERS_AT_ONCE // reader.dim))
+    rows = np.empty((at_once, reader.dim), np.float32)
     filled = 0
     while True:
         if filled == len(rows):
             rows = _with_room(rows, report.expect(filled, reader.n_rows))
-        read = reader.read(rows[filled : filled + ROWS_AT_ONCE])
+        read = reader.read(rows[filled : filled + at_once])
         if not read.n_rows:
             break
         filled += keep_new(rows[filled : filled + read.n_rows], builder.add(read.text, read.offsets))
@@ -199,19 +210,28 @@ def _with_room(rows: NDArray[np.float32], expected: int) -> NDArray[np.float32]:
 
 
 def load_rows(
-    load: Callable[[Path], Loaded], path: Path, words_path: Path | None = None, *, limit: int | None, faults: Faults
+    load: Callable[[Path], Loaded],
+    path: Path,
+    words_path: Path | None = None,
+    *,
+    limit: int | None,
+    faults: Faults,
+    file: Path,
 ) -> MatrixRows | MadeRows:
-    """Return the rows of a file that is mapped: with words, if it holds them or there is a list of them."""
+    """Return the rows of a file that is mapped: with words, if it holds them or there is a list of them.
+
+    ``file`` has the bytes of ``path``, decompressed.
+    """
     with naming(path):
-        rows, words = load(path)
+        rows, words = load(file)
     if words is not None and words_path is not None:
         raise ValueError(f"{path} has words of its own; a folder or a pair holds rows and words apart")
     if words is not None:
         return distinct_rows(rows, words, limit, path, faults)
-    listed = words_path or path.with_name(WORD_LIST)
+    listed = words_path or _beside(path)
     if words_path is None and not listed.exists():
         return _first_rows(rows, limit)
-    words = read_word_list(listed)
+    words = read_word_list(listed, len(rows))
     if len(words.offsets) - 1 != len(rows):
         raise FormatError(f"{listed} has {len(words.offsets) - 1} words for the {len(rows)} rows of {path}")
     return distinct_rows(rows, words, limit, path, faults)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from slimvec.blocks import row_blocks
+from slimvec.blocks import row_blocks, rows_per_block
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_matrix, check_width
 from slimvec.vocabulary import Vocabulary
@@ -90,7 +90,7 @@ class MatrixRows:
         -------
         iterator of ndarray, shape (at most 4096, d)
         """
-        return (block for _, block in row_blocks(self.matrix))
+        return (block for _, block in row_blocks(self.matrix, rows_per_block(self.dim)))
 
     def take(self, rows: NDArray[np.integer]) -> NDArray[Any]:
         """Return some rows.

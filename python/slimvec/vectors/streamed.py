@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from slimvec.blocks import BLOCK_ROWS
+from slimvec.blocks import rows_per_block
 from slimvec.progress import Progress, ignore
 from slimvec.vectors.opening import open_window
 from slimvec.vectors.repeated import keep_new, warn_of_repeated
@@ -56,7 +56,7 @@ class StreamedRows:
     @contextmanager
     def _open(self, progress: Progress, faults: Faults) -> Iterator[tuple[Reader, ByteReport]]:
         row, limit, threads = self._options
-        with open_window(self.path, progress) as opened:
+        with open_window(self.path, progress, faults.wide) as opened:
             yield row.start(opened.window, limit, threads, faults), opened.report
 
     @property
@@ -109,14 +109,15 @@ class StreamedRows:
 
 
 def _blocks(reader: Reader, builder: VocabularyBuilder, report: ByteReport) -> Iterator[NDArray[np.float32]]:
-    """Yield rows in blocks of ``BLOCK_ROWS``, without those of repeated words."""
+    """Yield rows in blocks, without those of repeated words."""
+    size = rows_per_block(reader.dim)
     while True:
-        block = np.empty((BLOCK_ROWS, reader.dim), np.float32)
+        block = np.empty((size, reader.dim), np.float32)
         filled = 0
-        while filled < BLOCK_ROWS and (read := reader.read(block[filled:])).n_rows:
+        while filled < size and (read := reader.read(block[filled:])).n_rows:
             filled += keep_new(block[filled : filled + read.n_rows], builder.add(read.text, read.offsets))
         report()
         if filled:
             yield block[:filled]
-        if filled < BLOCK_ROWS:
+        if filled < size:
             return

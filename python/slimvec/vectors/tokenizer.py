@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOKENS, TENSORS, MODULES, ROWS = "tokenizer.json", "model.safetensors", "modules.json", "vectors.npy"
+MAX_TOKENIZER_BYTES = 100 << 20  # those of a quarter of a million tokens have 30
 
 _NOT_READ = {  # in a folder: what it is then, and what to do
     "vocab/vectors": "a spaCy model: nlp = spacy.load(path); sv.Vectors([nlp.vocab.strings[key] for key in "
@@ -123,6 +124,8 @@ def _weighted(
 
 def _read_tokens(path: Path) -> Words:
     """Return the tokens in the order of their numbers."""
+    if path.stat().st_size > MAX_TOKENIZER_BYTES:
+        raise FormatError(f"not a usable tokenizer (larger than {MAX_TOKENIZER_BYTES} bytes)")
     try:
         content = json.loads(path.read_bytes())
         vocabulary = content["model"]["vocab"]

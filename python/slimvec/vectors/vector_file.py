@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimvec.progress import Progress, ignore
+from slimvec.vectors.archives import split_member
 from slimvec.vectors.faults import Faults
 from slimvec.vectors.formats import choose_format
-from slimvec.vectors.opening import open_window
+from slimvec.vectors.opening import is_ordinary, open_window, place_of
 from slimvec.vectors.reading import Source, check_options, load_rows
 from slimvec.vectors.rows import whole
 from slimvec.vectors.streamed import StreamedRows
@@ -78,17 +78,19 @@ class VectorFile:
     ) -> None:
         limit = check_options(format, limit)
         faults = Faults(on_error, encoding)
-        self.path = Path(os.fsdecode(path))
-        self.path.stat()  # a missing file is said to be missing
-        if not self.path.is_file():
+        self.path = place_of(path)
+        split_member(self.path)[0].stat()  # a missing file is said to be missing
+        if not is_ordinary(path):
             raise ValueError(f"{self.path} is no ordinary file; use sv.read_vectors(path)")
-        with open_window(self.path) as opened:
-            row = choose_format(opened, self.path, format, encoding=faults.encoding)
-        load = row.loading(tensor)
-        if row.load is None:
-            self._rows: Rows = StreamedRows(self.path, row, limit, threads, faults)
-        else:
-            self._rows = load_rows(load, self.path, limit=limit, faults=faults)
+        with ExitStack() as stack:
+            with open_window(self.path, encoding=faults.wide) as opened:
+                row = choose_format(opened, self.path, format, encoding=faults.encoding)
+                load = row.loading(tensor)
+                file = self.path if row.load is None else stack.enter_context(opened.mappable(self.path))
+            if row.load is None:
+                self._rows: Rows = StreamedRows(self.path, row, limit, threads, faults)
+            else:
+                self._rows = load_rows(load, self.path, limit=limit, faults=faults, file=file)
         self.matrix: NDArray[Any] | None = getattr(self._rows, "matrix", None)
 
     def __repr__(self) -> str:

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from slimvec.errors import FormatError
+from slimvec.vectors.lines import line_end
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WINDOW_BYTES = 1 << 22  # a few milliseconds of parsing: waking threads is lost in it, and the bytes stay in cache
 FIRST_BYTES = 1 << 16  # enough to recognise what is then not read at all, but mapped
+MAX_LINE_BYTES = 64 << 20  # as long as nobody knows how wide rows are
+MAX_BLANK_BYTES = 64 << 20  # of lines one after the other: a kilobyte may stand for gigabytes of them
 
 
 class ByteSource(Protocol):
@@ -18,6 +23,10 @@ class ByteSource(Protocol):
 
     def readinto(self, buffer: memoryview, /) -> int | None:
         """Fill the buffer as far as the next piece goes; 0 at the end."""
+
+
+class EndlessLineError(FormatError):
+    """A line is longer than any of its file should be."""
 
 
 class Window:
@@ -29,12 +38,19 @@ class Window:
     Parameters
     ----------
     source : ByteSource
+
+    Attributes
+    ----------
+    max_line : int
+        Bytes of a line that is looked for, at most.
     """
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source
         self._bytes = bytearray(FIRST_BYTES)
         self._begin = self._end = 0
+        self._returns = False  # carriage returns end lines
+        self.max_line = MAX_LINE_BYTES
         self.at_end = False
 
     def __len__(self) -> int:
@@ -54,6 +70,14 @@ class Window:
         """Move on by ``size`` bytes, which are in the window."""
         self._begin += size
 
+    def take(self) -> bytes:
+        """Return the next bytes, as many as are at hand, and move behind them; nothing at the end."""
+        if not len(self):
+            self.more()
+        data = self.peek(len(self))
+        self._begin = self._end
+        return data
+
     def more(self) -> bool:
         """Read on; views of the window must be gone. Tell whether there was more."""
         if self.at_end:
@@ -68,13 +92,30 @@ class Window:
         with memoryview(self._bytes) as whole, whole[self._end :] as free:
             read = self._source.readinto(free) or 0
         self._end += read
+        if self._returns:
+            self._end_lines(self._end - read)
         self.at_end = read == 0
         return not self.at_end
+
+    def settle_line_ends(self) -> None:
+        """Take carriage returns for newlines, if the beginning has no other line ends: as old Macs wrote text."""
+        if line_end(self.peek(FIRST_BYTES)) == b"\r":
+            self._returns = True
+            self._end_lines(self._begin)
+
+    def _end_lines(self, first: int) -> None:
+        new = np.frombuffer(self._bytes, np.uint8, self._end - first, first)
+        new[new == ord("\r")] = ord("\n")
 
     def whole_lines(self) -> int:
         """Return how many of the next bytes are whole lines, after reading on if there is none; 0 at the end.
 
         The last line of a file need not end in a newline.
+
+        Raises
+        ------
+        EndlessLineError
+            If there is no newline for longer than any line should be.
         """
         searched = 0
         while True:
@@ -82,6 +123,8 @@ class Window:
             if end:
                 return end - self._begin
             searched = len(self)
+            if searched >= self.max_line:
+                raise EndlessLineError(f"longer than {self.max_line} bytes: not a line of a word and its numbers")
             if not self.more():
                 return len(self)
 
@@ -94,8 +137,39 @@ class Window:
         self._begin = end
         return line
 
+    def skip_line(self) -> None:
+        """Move behind the next newline, without keeping what is before it; EndlessLineError if that is too much."""
+        skipped = 0
+        while (at := self._bytes.find(b"\n", self._begin, self._end)) < 0:
+            skipped += len(self)
+            if skipped > MAX_LINE_BYTES:
+                raise EndlessLineError(f"longer than {MAX_LINE_BYTES} bytes: not a line of a word and its numbers")
+            self._begin = self._end
+            if not self.more():
+                return
+        self._begin = at + 1
+
+    def skip_blank_lines(self) -> int:
+        """Move to the next line that is not blank; return how many newlines were left behind."""
+        skipped = n_lines = 0
+        while True:
+            rest = bytes(self._bytes[self._begin : self._end])
+            blank = len(rest) - len(rest.lstrip(b" \t\r\n"))
+            whole = blank if blank == len(rest) and self.at_end else rest.rfind(b"\n", 0, blank) + 1
+            n_lines += rest.count(b"\n", 0, whole)
+            skipped += whole
+            self._begin += whole
+            if blank < len(rest) or not self.more():
+                return n_lines
+            if max(skipped, len(self)) > MAX_BLANK_BYTES:
+                raise FormatError(f"more than {MAX_BLANK_BYTES} bytes of blank lines")
+
     def peek_lines(self, count: int) -> list[bytes]:
         """Return the next lines, at most ``count``, without moving."""
-        while self._bytes.count(b"\n", self._begin, self._end) < count and self.more():
-            pass
+        found = looked_at = 0
+        while True:
+            found += self._bytes.count(b"\n", self._begin + looked_at, self._end)
+            looked_at = len(self)
+            if found >= count or looked_at >= self.max_line or not self.more():
+                break
         return bytes(self._bytes[self._begin : self._end]).split(b"\n", count)[:count]

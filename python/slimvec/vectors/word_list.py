@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,14 +10,20 @@ import numpy as np
 
 from slimvec.errors import FormatError
 from slimvec.vectors.lines import BYTE_ORDER_MARK
+from slimvec.vectors.opening import open_window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-_NEWLINE, _RETURN = b"\n\r"
+    from slimvec.vectors.opening import Opened
+
+MAX_WORD_BYTES = 1 << 20  # of a line
+SPARE_BYTES = 64 << 20  # of a list that has more words than there are rows, or is far larger than its file
+
+(_NEWLINE,) = b"\n"
 
 
 class Words(NamedTuple):
@@ -40,34 +47,48 @@ class Words(NamedTuple):
         return Words(self.text[places], offsets)
 
 
-def read_word_list(path: Path) -> Words:
-    """Return the words of a list.
+def read_word_list(path: Path, n_rows: int) -> Words:
+    """Return the words of a list for so many rows; it may be compressed, or in an archive, as files of vectors may.
 
     Raises
     ------
     FormatError
-        If a line is not UTF-8.
+        If a line is not UTF-8 or never ends, or there are far more of them.
     """
-    raw = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
-    _check_utf8(raw, path)
+    with open_window(path) as opened:
+        raw = b"".join(_pieces(opened, n_rows)).removeprefix(BYTE_ORDER_MARK)
+        _check_utf8(raw)
+    if b"\n" not in raw:
+        raw = raw.replace(b"\r", b"\n")  # as old Macs end lines
     if raw and not raw.endswith(b"\n"):
         raw += b"\n"
-    text = np.frombuffer(raw, np.uint8)
+    text = np.frombuffer(re.sub(rb"\r+\n", b"\n", raw) if b"\r" in raw else raw, np.uint8)
     ends = np.flatnonzero(text == _NEWLINE)
-    dropped = text == _NEWLINE
-    while True:  # carriage returns before an end belong to it
-        before = ends[ends > 0] - 1
-        ends = before[(text[before] == _RETURN) & ~dropped[before]]
-        if not len(ends):
-            break
-        dropped[ends] = True
-    lengths = np.cumsum(~dropped)[np.flatnonzero(text == _NEWLINE)]
-    return Words(text[~dropped], np.concatenate([np.zeros(1, np.int64), lengths.astype(np.int64)]))
+    offsets = np.zeros(len(ends) + 1, np.int64)
+    offsets[1:] = ends - np.arange(len(ends))
+    return Words(text[text != _NEWLINE], offsets)
 
 
-def _check_utf8(raw: bytes, path: Path) -> None:
+def _pieces(opened: Opened, n_rows: int) -> Iterator[bytes]:
+    """Yield all that is in a file, unless its memory would have no bound."""
+    n_lines = n_bytes = n_spare = since_newline = 0
+    while piece := opened.window.take():
+        n_lines += piece.count(b"\n")
+        n_bytes += len(piece)
+        newline = piece.rfind(b"\n")
+        since_newline = since_newline + len(piece) if newline < 0 else len(piece) - newline - 1
+        n_spare += len(piece) if n_lines > n_rows else 0
+        if since_newline > MAX_WORD_BYTES and b"\r" not in piece:
+            raise FormatError(f"line {n_lines + 1}: longer than {MAX_WORD_BYTES} bytes: not a list of words")
+        if n_spare > SPARE_BYTES:
+            raise FormatError(f"it has more than {n_lines} words for {n_rows} rows")
+        opened.report.check_ratio(n_bytes, SPARE_BYTES)
+        yield piece
+
+
+def _check_utf8(raw: bytes) -> None:
     try:
         raw.decode()  # no character reaches over a newline
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise FormatError(f"{path}: line {line}: not UTF-8 ({error})") from None
+        raise FormatError(f"line {line}: not UTF-8 ({error})") from None

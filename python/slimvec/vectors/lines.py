@@ -48,10 +48,21 @@ def parse_header(line: bytes) -> tuple[int, int] | None:
 def looks_like_text(rest: bytes, dim: int) -> bool:
     """Tell whether what follows a header begins with a text line, rather than with a word and raw floats.
 
-    Half of its numbers being readable is enough: damaged ones are then reported as such, with their line.
+    Half of its numbers being readable is enough: damaged ones are then reported as such, with their line. Of too few
+    fields all must be text: words of binary files may hold tabs and numbers.
     """
-    fields = rest.partition(b"\n")[0].split()[1:][-dim:]
-    return 2 * sum(map(_is_number, fields)) >= max(len(fields), 1)
+    fields = rest.partition(b"\n")[0].split()[1:]
+    if len(fields) < dim and not _is_text(b" ".join(fields)):
+        return False
+    numbers = fields[-dim:]
+    return 2 * sum(map(_is_number, numbers)) >= max(len(numbers), 1)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        return data.decode().isprintable()
+    except UnicodeError:
+        return False
 
 
 def ends_in_number(line: bytes) -> bool:

@@ -25,6 +25,11 @@ FREE_BYTES = 1 << 30  # that a file may unpack to on disk, however small it is
 MAX_RATIO = 100  # of what it unpacks to beyond that; floats hardly reach 10
 
 
+def is_wrapped(start: bytes) -> bool:
+    """Tell whether what begins with these bytes would be unwrapped."""
+    return start.startswith(ZIP_MAGIC) or compression_of(start) is not None or marked_encoding(start) is not None
+
+
 class Peeked:
     """A stream whose first bytes can be looked at."""
 

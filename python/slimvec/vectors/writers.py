@@ -14,6 +14,7 @@ from slimvec.errors import FormatError
 from slimvec.files.atomic import replacing
 from slimvec.vectors.compression import packing
 from slimvec.vectors.lines import LINES_TO_GUESS_WIDTH, check_header, looks_joined
+from slimvec.vectors.wrappings import is_wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -92,6 +93,7 @@ def write_npy(target: Path, words: Words | None, blocks: Blocks, shape: tuple[in
         if words is not None:
             list_file = stack.enter_context(replacing(listed))
             spelt = iter(words)
+            _check(list(islice(iter(words), 1)), lambda word: is_wrapped(word.encode()))
             while some := list(islice(spelt, BLOCK_ROWS)):
                 _check(some, lambda word: word.startswith("\ufeff"))
                 list_file.write("".join([f"{word}\n" for word in some]).encode())

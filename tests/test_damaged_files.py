@@ -11,6 +11,7 @@ import itertools
 import json
 import re
 import resource
+import struct
 import time
 import warnings
 
@@ -42,6 +43,14 @@ def records(header, times=1):
     return header + b"\n".join(times * rows)
 
 
+def fasttext():
+    head = struct.pack("<2i12id", 793712314, 12, 3, 5, 5, 1, 5, 0, 1, 2, 0, 0, 0, 100, 1e-4)
+    entries = b"".join(word.encode() + b"\0" + struct.pack("<qb", 1, 0) for word in WORDS)
+    matrix = struct.pack("<?2q", False, 6, 3) + MATRIX.tobytes()
+    output = struct.pack("<?2q", False, 6, 3) + MATRIX.tobytes()
+    return head + struct.pack("<3i2q", 6, 6, 0, 6, -1) + entries + matrix + output
+
+
 def npy():
     file = io.BytesIO()
     np.save(file, MATRIX)
@@ -70,6 +79,7 @@ MANY = {
     "word2vec-binary": records(b"60 3\n", 10),
 }
 FILES = TEXTS | {
+    "fasttext-binary": fasttext(),
     "npy": npy(),
     "safetensors": safetensors(embeddings=MATRIX),
 }

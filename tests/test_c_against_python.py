@@ -1,0 +1,162 @@
+"""Tables in C and in Python: of whatever file, both refuse it, or both open it and answer alike.
+
+The C library is the one of ``cmake --preset default``. Longer: ``--hypothesis-profile=long``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import slimvec as sv
+from mutations import SEVERAL, damaged_tensors
+
+ROOT = Path(__file__).parent.parent
+LIBRARY = ROOT / "build" / "default" / "cpp" / "capi" / "libslimvec.so"
+SAMPLES = {path.stem: path.read_bytes() for path in sorted((ROOT / "tests" / "data").rglob("*.slim"))}
+KINDS = (sv.BinaryTable, sv.SparseTable)  # what C opens
+
+pytestmark = pytest.mark.skipif(not LIBRARY.exists(), reason="the C library is not built: cmake --preset default")
+
+
+class InC:
+    """A table asked in C: answers as Python gives them, or None for what fails."""
+
+    def __init__(self, library, path):
+        self._c = library
+        self._table = library.slimvec_open(str(path).encode())
+        if not self._table:
+            raise ValueError(library.slimvec_error().decode(errors="replace"))
+        self.n, self.dim = library.slimvec_rows(self._table), library.slimvec_dim(self._table)
+
+    def close(self):
+        self._c.slimvec_close(self._table)
+
+    def word(self, row):
+        text, size = ctypes.c_char_p(), ctypes.c_size_t()
+        if self._c.slimvec_word(self._table, row, ctypes.byref(text), ctypes.byref(size)):
+            return None
+        return ctypes.string_at(text, size.value)
+
+    def find(self, word):
+        return self._c.slimvec_find(self._table, word, ctypes.c_size_t(len(word)))
+
+    def vectors(self, ask, rows):
+        rows = np.array(rows, np.int64)
+        out = np.empty((len(rows) if ask is self._c.slimvec_lookup else 1, self.dim), np.float32)
+        failed = ask(self._table, rows.ctypes, ctypes.c_size_t(len(rows)), out.ctypes)
+        return None if failed else out
+
+    def lookup(self, rows):
+        return self.vectors(self._c.slimvec_lookup, rows)
+
+    def mean(self, rows):
+        return self.vectors(self._c.slimvec_mean, rows)
+
+    def nearest(self, row, k):
+        rows, cosines = np.empty(k, np.int64), np.empty(k, np.float32)
+        size = ctypes.c_size_t
+        failed = self._c.slimvec_nearest(self._table, row, size(k), size(1), rows.ctypes, cosines.ctypes)
+        return None if failed else (rows, cosines)
+
+
+@pytest.fixture(scope="module")
+def library():
+    library = ctypes.CDLL(str(LIBRARY))
+    pointer = ctypes.c_void_p
+    library.slimvec_open.restype = pointer
+    library.slimvec_error.restype = ctypes.c_char_p
+    for name in ("rows", "dim", "find"):
+        getattr(library, f"slimvec_{name}").restype = ctypes.c_int64
+    library.slimvec_close.argtypes = library.slimvec_rows.argtypes = library.slimvec_dim.argtypes = [pointer]
+    library.slimvec_find.argtypes = [pointer, ctypes.c_char_p, ctypes.c_size_t]
+    library.slimvec_word.argtypes = [pointer, ctypes.c_int64, pointer, pointer]
+    library.slimvec_lookup.argtypes = library.slimvec_mean.argtypes = [pointer, pointer, ctypes.c_size_t, pointer]
+    library.slimvec_nearest.argtypes = [pointer, ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t, pointer, pointer]
+    return library
+
+
+def in_python(ask, *arguments):
+    """Return an answer, or None where Python refuses."""
+    try:
+        return ask(*arguments)
+    except (ValueError, KeyError, IndexError):
+        return None
+
+
+def same(first, second):
+    return (first is None) == (second is None) and (
+        first is None or np.array_equal(np.asarray(first), np.asarray(second), equal_nan=True)
+    )
+
+
+def compare(c, table):
+    assert (c.n, c.dim) == (len(table), table.lookup([]).shape[1])
+    for row in sorted({0, 1, c.n // 2, c.n - 1} & set(range(c.n))):
+        if table._parts.words is not None:
+            compare_words(c, table, row)
+        rows = np.array([row, c.n - 1])
+        assert same(c.lookup(rows), in_python(table.lookup, rows))
+        assert same(c.mean(rows), in_python(table.mean, [rows]))
+        if c.n > 1:
+            compare_nearest(c, table, row, min(3, c.n - 1))
+    assert c.lookup([c.n]) is None
+    assert c.nearest(c.n, 1) is None
+
+
+def compare_words(c, table, row):
+    word = in_python(table._name, row)
+    assert c.word(row) == (None if word is None else word.encode())
+    if word is not None:
+        found = in_python(table._rows, [word], "word")
+        assert c.find(word.encode()) == (-1 if found is None else found[0])
+
+
+def compare_nearest(c, table, row, k):
+    in_c, here = c.nearest(row, k), in_python(table._nearest_to_rows, np.array([row]), np.ones(1), k)
+    assert (in_c is None) == (here is None)
+    if here is not None:
+        assert same(in_c[0], here[0])
+        assert np.allclose(in_c[1], here[1], rtol=1e-5, atol=1e-6, equal_nan=True)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("both") / "table.slim"
+
+
+def both(library, path):
+    """Open a file in C and in Python: a pair of tables, or of None and None."""
+    table = in_python(sv.open, path)
+    if not isinstance(table, KINDS):
+        table = None
+    try:
+        return InC(library, path), table
+    except ValueError as error:
+        return str(error) if table is not None else None, table
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_good_tables(library, path, name):
+    path.write_bytes(SAMPLES[name])
+    c, table = both(library, path)
+    if table is not None:
+        compare(c, table)
+        c.close()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@SEVERAL
+@given(data=st.data())
+def test_damaged_tables(library, path, name, data):
+    path.write_bytes(data.draw(damaged_tensors(SAMPLES[name])))
+    c, table = both(library, path)
+    assert (c is None) == (table is None), c
+    if table is not None:
+        compare(c, table)
+        c.close()

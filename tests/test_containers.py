@@ -22,8 +22,9 @@ import pytest
 import slimvec as sv
 from slimvec.cli import main
 from slimvec.vectors.foreign import FOREIGN
+from test_fasttext import fasttext
 from test_formats import MATRIX, WORDS, same
-from test_mapped import compress_zstd, fasttext, safetensors
+from test_mapped import compress_zstd, safetensors
 from test_streaming import text_of
 from test_vectors import word2vec_binary
 
@@ -70,7 +71,7 @@ def inner():
         "glove": TEXT,
         "word2vec": header + TEXT,
         "word2vec-binary": word2vec_binary(WORDS, MATRIX, newline=b""),
-        "fasttext-binary": fasttext(WORDS, MATRIX, buckets=0),
+        "fasttext-binary": fasttext(WORDS, MATRIX, letters=(0, 0)),
         "npy": npy(),
         "safetensors": safetensors(weight=MATRIX),
     }

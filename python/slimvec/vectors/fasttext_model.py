@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from itertools import compress
 from pathlib import Path
@@ -16,7 +15,7 @@ from slimvec.vectors.fasttext import read_model
 from slimvec.vectors.faults import Faults
 from slimvec.vectors.formats import FASTTEXT_BINARY, choose_format
 from slimvec.vectors.made import MadeRows
-from slimvec.vectors.opening import open_window
+from slimvec.vectors.opening import open_window, place_of
 from slimvec.vectors.reading import Source, distinct_rows
 from slimvec.vectors.word_list import Words
 
@@ -38,7 +37,8 @@ class FastText:
     Parameters
     ----------
     path : str or path
-        A ``.bin`` file, or a quantized ``.ftz`` one.
+        A ``.bin`` file, or a quantized ``.ftz`` one. It may be compressed, or lie in an archive, as files of
+        :func:`read_vectors` may: it is unpacked to a temporary file then.
     on_error : {"raise", "skip"}, optional
         What becomes of words that are not UTF-8, which some models hold: ``"skip"`` leaves them out, with a warning.
 
@@ -52,8 +52,6 @@ class FastText:
     ------
     FormatError
         If it is no such file, or damaged.
-    ValueError
-        If it is compressed, or in a pipe.
     OSError
         If it does not exist.
 
@@ -79,11 +77,12 @@ class FastText:
     sequential = False
 
     def __init__(self, path: Source, *, on_error: str = "raise") -> None:
-        self.path = Path(os.fsdecode(path))
+        self.path = place_of(path)
         self._on_error = on_error
         with open_window(self.path) as opened:
-            choose_format(opened, self.path, FASTTEXT_BINARY.name)  # one that is compressed is told to be
-            words, self._model = read_model(self.path)
+            choose_format(opened, self.path, FASTTEXT_BINARY.name)
+            with opened.mappable(self.path) as file:
+                words, self._model = read_model(file)
         made = MadeRows(partial(self._model.rows, words), len(words.offsets) - 1, self.dim)
         self._rows = distinct_rows(made, words, None, self.path, Faults(on_error))
         self.vocabulary = cast("Vocabulary", self._rows.vocabulary)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import compress
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -21,6 +20,7 @@ from slimvec.vectors.word_list import Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 

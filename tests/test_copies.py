@@ -11,6 +11,7 @@ import pytest
 
 import slimvec as sv
 from slimvec import baselines
+from test_fasttext import fasttext
 
 N, DIM, BITS = 40, 8, 40
 ROWS = np.random.default_rng(7).standard_normal((N, DIM)).astype(np.float32)
@@ -91,6 +92,11 @@ def mapped_file(folder):
     return sv.VectorFile(folder / "v.npy")
 
 
+def fasttext_model(folder):
+    (folder / "m.bin").write_bytes(fasttext(VECTORS.words, ROWS, buckets=ROWS[:20]))
+    return sv.FastText(folder / "m.bin")
+
+
 def index_answers(index):
     return [*index.search(CODES[:5], k=3), *index.range_search(CODES[:5], BITS // 3), np.array(len(index))]
 
@@ -124,6 +130,7 @@ THINGS = {
     "VectorFile, not read": (lambda folder: text_file(folder, read=False), file_answers),
     "VectorFile, read": (lambda folder: text_file(folder, read=True), file_answers),
     "VectorFile, mapped": (mapped_file, file_answers),
+    "FastText": (fasttext_model, lambda model: [model.vectors(["w3", "unheard"]), list(model.vocabulary)]),
     "TextClassifier": (
         lambda _: sv.TextClassifier(n_anchors=2, embedding_dim=4).fit(TEXTS, LABELS),
         lambda model: [model.predict_proba(TEXTS), model.predict(TEXTS), table_free(model.to_table())],

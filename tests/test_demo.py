@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import slimvec as sv
-from slimvec import demo
+from slimvec.cli import demo
 
 pytest.importorskip("scipy")
 

@@ -100,7 +100,7 @@ def test_multiples_of_a_query_have_its_scores(vectors, tables, power, dtype, whi
 def test_powers_of_two_change_no_bit(vectors, tables):
     for table, options in ways(tables):
         once = table.search(vectors[1], **options)
-        for power in (-120, -3, 100):
+        for power in (-90, -3, 100):  # further down, float32 has fewer digits
             again = table.search(np.ldexp(vectors[1], power), **options)
             assert np.array_equal(again.indices, once.indices)
             assert np.array_equal(again.scores, once.scores)
@@ -204,7 +204,7 @@ def test_queries_of_zeros_get_rows_in_order(tables):
         assert table.most_similar(queries[0], 2) == [(0, 0.0), (1, 0.0)]
 
 
-@pytest.mark.parametrize("scale", [1e-41, 1e-30, 1e-19, 1e19, 1e28])
+@pytest.mark.parametrize("scale", [1e-39, 1e-30, 1e-19, 1e19, 1e28])
 @pytest.mark.parametrize("factors", [False, True])
 def test_rows_of_any_scale(vectors, scale, factors):
     rows = (vectors[0][:600].astype(np.float64) * scale).astype(np.float32)
@@ -256,7 +256,7 @@ def test_float64_queries_of_any_scale(vectors, tables, scale):
 
 def test_vectors_too_small_for_float32_are_refused(vectors):
     for scale in (1e-300, 1e-60):
-        with pytest.raises(ValueError, match="too small for float32 .*; multiply it by a constant"):
+        with pytest.raises(ValueError, match="too small for float32.*; multiply it by a constant"):
             sv.ITQ().fit(scale * vectors[0].astype(np.float64))
 
 

@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> None:
-    from slimvec.demo import run
+    from slimvec.cli.demo import run
 
     with Bars() as progress:
         run(options.output, progress, options.method)

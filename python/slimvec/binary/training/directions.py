@@ -68,6 +68,7 @@ def check_scale(mean: NDArray[np.float64], variances: NDArray[np.float64]) -> No
             f"X holds values too large for float32 sums: their scale is {scale:.1e}, and at most {LARGEST:g} can be; "
             "divide it by a constant first"
         )
+    scale = max(scale, float(np.abs(mean).max(initial=0)))  # where squares are below float64, too
     if 0 < scale < SMALLEST:
         raise ValueError(
             f"X holds values too small for float32: their scale is {scale:.1e}, and below {SMALLEST:g} it has no "

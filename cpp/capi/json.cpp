@@ -112,6 +112,7 @@ class Parser {
   // Of names that come twice, readers take one or the other: one file would hold two tables.
   static bool are_distinct(const Json& object) {
     std::vector<std::string_view> names;
+    names.reserve(object.members.size());
     for (const auto& [name, value] : object.members) names.emplace_back(name);
     std::sort(names.begin(), names.end());
     return std::adjacent_find(names.begin(), names.end()) == names.end();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zlib
 from contextlib import suppress
 
@@ -88,15 +89,15 @@ def test_no_flipped_bit_of_a_header_changes_an_answer(kind, tmp_path):
     table.save(path)
     expected, raw = answers(sv.open(path, verify=True)), bytearray(path.read_bytes())
     n_bits = 8 * (8 + int.from_bytes(raw[:8], "little"))
-    opened = 0
+    # Two names may change unnoticed: that of the checksum, which files of before do not have, and the number of a padding.
+    free = {i for name in re.finditer(rb"checksum|(?<=_padding)\d+", raw) for i in range(*name.span())}
     for bit in range(0, n_bits, 1 if EVERY_BIT else 41):
         raw[bit // 8] ^= 1 << bit % 8
         path.write_bytes(raw)
         with suppress(sv.FormatError):
             assert answers(sv.open(path, verify=True)) == expected, f"bit {bit} changes the table"
-            opened += 1
+            assert bit // 8 in free, f"bit {bit} is not noticed"
         raw[bit // 8] ^= 1 << bit % 8
-    assert opened < n_bits / 100
 
 
 class TestChecksum:

@@ -166,10 +166,16 @@ class Window:
 
     def peek_lines(self, count: int) -> list[bytes]:
         """Return the next lines, at most ``count``, without moving."""
-        found = looked_at = 0
-        while True:
-            found += self._bytes.count(b"\n", self._begin + looked_at, self._end)
-            looked_at = len(self)
-            if found >= count or looked_at >= self.max_line or not self.more():
+        lines: list[bytes] = []
+        known = searched = 0  # of the next bytes: those in ``lines``, and those known to hold no further newline
+        while len(lines) < count:
+            newline = self._bytes.find(b"\n", self._begin + searched, self._end)
+            if newline >= 0:
+                lines.append(bytes(self._bytes[self._begin + known : newline]))
+                known = searched = newline + 1 - self._begin
+                continue
+            searched = len(self)
+            if searched >= self.max_line or not self.more():
+                lines.append(bytes(self._bytes[self._begin + known : self._end]))
                 break
-        return bytes(self._bytes[self._begin : self._end]).split(b"\n", count)[:count]
+        return lines

@@ -11,15 +11,17 @@ namespace {
 #ifdef SLIMVEC_AVX512
 constexpr std::uint32_t kNeedsAvx512 = kPopcnt | kAvx2 | kF16c | kAvx512f | kAvx512bw | kAvx512vl | kAvx512vpopcntdq;
 constexpr Kernels kAvx512Kernels = {
-    "avx512",          kNeedsAvx512,         pack_signs_avx512,        unpack_avx512,
-    count_bits_avx512, hamming_below_avx512, asymmetric_tables_avx512, asymmetric_above_avx512,
-    gather_f32_avx512, gather_f16_avx512,    widen_halves_avx512,      score_rows_avx512};
+    "avx512",           kNeedsAvx512,         pack_signs_avx512,        unpack_avx512,
+    count_bits_avx512,  hamming_below_avx512, asymmetric_tables_avx512, asymmetric_above_avx512,
+    grid_levels_avx512, gather_f32_avx512,    gather_f16_avx512,        widen_halves_avx512,
+    score_rows_avx512};
 #endif
 #ifdef SLIMVEC_AVX2
 constexpr std::uint32_t kNeedsAvx2 = kPopcnt | kAvx2 | kF16c;
-constexpr Kernels kAvx2Kernels = {"avx2",          kNeedsAvx2,         pack_signs_avx2,        unpack_avx2,
-                                  count_bits_avx2, hamming_below_avx2, asymmetric_tables_avx2, asymmetric_above_avx2,
-                                  gather_f32_avx2, gather_f16_avx2,    widen_halves_avx2,      score_rows_avx2};
+constexpr Kernels kAvx2Kernels = {"avx2",           kNeedsAvx2,         pack_signs_avx2,        unpack_avx2,
+                                  count_bits_avx2,  hamming_below_avx2, asymmetric_tables_avx2, asymmetric_above_avx2,
+                                  grid_levels_avx2, gather_f32_avx2,    gather_f16_avx2,        widen_halves_avx2,
+                                  score_rows_avx2};
 #endif
 #ifdef SLIMVEC_NEON
 constexpr Kernels kNeonKernels = {"neon",
@@ -30,6 +32,7 @@ constexpr Kernels kNeonKernels = {"neon",
                                   hamming_below_neon,
                                   asymmetric_tables_neon,
                                   asymmetric_above_neon,
+                                  grid_levels_neon,
                                   gather_f32_neon,
                                   gather_f16_neon,
                                   widen_halves_neon,
@@ -43,6 +46,7 @@ constexpr Kernels kScalarKernels = {"scalar",
                                     hamming_below_scalar,
                                     asymmetric_tables_scalar,
                                     asymmetric_above_scalar,
+                                    grid_levels_scalar,
                                     gather_f32_scalar,
                                     gather_f16_scalar,
                                     widen_halves_scalar,

@@ -70,6 +70,24 @@ using AsymmetricAbove = std::size_t(const std::uint32_t* blocks, const std::uint
                                     std::size_t n_words, const unsigned char* tables, const AsymmetricScale& scale,
                                     float limit, bool cold, float* scores, std::uint32_t* positions);
 
+// Codes of several bits: along each of a row's directions one of 2^b levels step * u, u a half integer between -limit
+// and limit = (2^b - 1) / 2. From the nearest levels on, a level moves to a neighbour wherever that raises
+//   F = G^2 / H,  G = sum of gain v u,  Z = sum of step v u,  H = sum of energy u^2 + nu Z^2,
+// the part of a row that the best multiple G / H of its code explains, in a metric that also counts errors along the
+// row itself (Python's slimvec.binary.levels tells why). `n_passes` times over the directions, in their order.
+struct GridDirection {
+  float step, inverse;  // 1 / step
+  float gain, energy;   // (weight + mu) * step, weight * step^2
+  float limit;
+};
+
+// Sixteen rows at a time. values[j * 16 + i] is row i along direction j, parallels[i] its nu; levels, n_directions *
+// 16, get u; scales G / H (0 where H is 0), products Z, energies the sum of (step u)^2. Sums run over rising j,
+// products from the left, all in float32 without fused operations.         numpy: slimvec.reference.grid_codes
+using GridLevels = void(const float* values, const float* parallels, const GridDirection* directions,
+                        std::size_t n_directions, std::size_t n_passes, float* levels, float* scales, float* products,
+                        float* energies);
+
 // Sparse tables hold rows of T A: a row of T names a few *anchors* (rows of A, d columns each) and their weights.
 //
 // out[i * d + c] = sum of weights[j] * anchors[indices[j] * stride + c] over j from starts[i] to starts[i + 1] - 1.
@@ -103,6 +121,7 @@ struct Kernels {
   HammingBelow* hamming_below;
   AsymmetricTables* asymmetric_tables;
   AsymmetricAbove* asymmetric_above;
+  GridLevels* grid_levels;
   GatherF32* gather_f32;
   GatherF16* gather_f16;
   WidenHalves* widen_halves;
@@ -115,6 +134,7 @@ CountBits count_bits_scalar, count_bits_avx2, count_bits_avx512, count_bits_neon
 HammingBelow hamming_below_scalar, hamming_below_avx2, hamming_below_avx512, hamming_below_neon;
 AsymmetricTables asymmetric_tables_scalar, asymmetric_tables_avx2, asymmetric_tables_avx512, asymmetric_tables_neon;
 AsymmetricAbove asymmetric_above_scalar, asymmetric_above_avx2, asymmetric_above_avx512, asymmetric_above_neon;
+GridLevels grid_levels_scalar, grid_levels_avx2, grid_levels_avx512, grid_levels_neon;
 GatherF32 gather_f32_scalar, gather_f32_avx2, gather_f32_avx512, gather_f32_neon;
 GatherF16 gather_f16_scalar, gather_f16_avx2, gather_f16_avx512, gather_f16_neon;
 WidenHalves widen_halves_scalar, widen_halves_avx2, widen_halves_avx512, widen_halves_neon;

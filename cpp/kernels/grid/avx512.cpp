@@ -1,0 +1,8 @@
+// One register of sixteen lanes.
+#include "kernels/grid/lanes.hpp"
+
+void slimvec::grid_levels_avx512(const float* values, const float* parallels, const GridDirection* directions,
+                                 std::size_t n_directions, std::size_t n_passes, float* levels, float* scales,
+                                 float* products, float* energies) {
+  grid_levels(values, parallels, directions, n_directions, n_passes, levels, scales, products, energies);
+}

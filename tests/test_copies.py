@@ -25,6 +25,7 @@ SETTINGS = {
     "IIQ": {"n_bits": 8, "n_iter": 2},
     "ITQ": {"n_bits": 8, "n_iter": 2},
     "NLB": {"n_bits": 8, "n_epochs": 1},
+    "TransformCoding": {"n_bits": 12, "n_iter": 2},
 }
 MORE_SETTINGS = {
     "CompositionalCodes": {"n_codebooks": 2, "n_codewords": 4, "n_epochs": 1},
@@ -37,7 +38,7 @@ MORE_SETTINGS = {
     "TfIdfSelection": {"n_anchors": 4},
     "VocabularyQuantization": {"n_anchors": 4},
 }
-METHODS = ["ANT", "IIQ", "ITQ", *baselines.__all__]
+METHODS = ["ANT", "IIQ", "ITQ", "TransformCoding", *baselines.__all__]
 
 
 def pickled(one, protocol):
@@ -310,4 +311,4 @@ def test_other_processes(way, tmp_path):
 
 def test_every_public_class_is_in_here():
     public = {name for name in sv.__all__ if inspect.isclass(getattr(sv, name))}
-    assert public == {name.split(",")[0] for name in THINGS} | {"ANT", "IIQ", "ITQ"}
+    assert public == {name.split(",")[0] for name in THINGS} | {"ANT", "IIQ", "ITQ", "TransformCoding"}

@@ -155,7 +155,7 @@ def test_other_rows_get_a_table_of_the_same_fit(method):
     assert len(table) == 600
     alone = method.to_table(X[:500])
     ordinary = np.arange(SMALL["anchors"], 500)  # SparseCode keeps the first ones as they are
-    assert np.allclose(table.lookup(ordinary), alone.lookup(ordinary), atol=1e-5)
+    assert np.allclose(table.lookup(ordinary), alone.lookup(ordinary), rtol=1e-3, atol=1e-5)  # factors are float16
 
 
 def test_a_failed_fit_leaves_what_was_learnt(method):

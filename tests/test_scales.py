@@ -59,7 +59,9 @@ def test_the_scale_of_vectors_changes_nothing_else(method, scale, dtype):
             rows_of(name, scaled)
         return
     found = rows_of(name, scaled)
-    if issubclass(METHODS[name].estimator, BinaryEstimator):
+    if name == "transform-coding":  # rows of the vectors' scale, from factors of float16
+        assert np.allclose(found / scale, expected, rtol=2e-3)
+    elif issubclass(METHODS[name].estimator, BinaryEstimator):
         assert np.array_equal(found, expected)
     else:
         left, at_first = (np.linalg.norm(rows - X) / np.linalg.norm(X) for rows in (found / scale, expected))
@@ -191,6 +193,7 @@ MAY_BE_NONE = {
     ("n_bits", "iiq"),
     ("n_bits", "itq"),
     ("n_bits", "random-rotation"),
+    ("n_bits", "transform-coding"),
     ("n_anchors", "ant"),
     ("nonzeros", "ant"),
 }

@@ -196,7 +196,7 @@ class TestFailure:
     def test_ctrl_c_on_the_command_line(self, path, output):
         before = output.read_bytes()
         code = (
-            "import os, signal, sys, slimvec.binary.builder as e\n"
+            "import os, signal, sys, slimvec.binary.encoder as e\n"
             "from slimvec.cli import main\n"
             "real = e.pack\n"
             "def pack(rows):\n"

@@ -17,6 +17,7 @@ from slimvec.sparse.table import SparseTable
 if TYPE_CHECKING:
     from slimvec import baselines
     from slimvec.binary.methods.iiq import IIQ, ITQ
+    from slimvec.binary.methods.transform_coding import TransformCoding
     from slimvec.evaluate.isotropy import Isotropy, isotropy
     from slimvec.sparse.methods.ant import ANT
     from slimvec.sparse.text.classifier import TextClassifier
@@ -36,6 +37,7 @@ __all__ = [
     "SearchResult",
     "SparseTable",
     "TextClassifier",
+    "TransformCoding",
     "VectorFile",
     "Vectors",
     "__version__",
@@ -59,6 +61,7 @@ _LATER = {
     "ITQ": "slimvec.binary.methods.iiq",
     "Isotropy": "slimvec.evaluate.isotropy",
     "TextClassifier": "slimvec.sparse.text.classifier",
+    "TransformCoding": "slimvec.binary.methods.transform_coding",
     "VectorFile": "slimvec.vectors",
     "Vectors": "slimvec.vectors",
     "isotropy": "slimvec.evaluate.isotropy",

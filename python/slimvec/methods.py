@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from slimvec.binary.methods.iiq import IIQ, ITQ
 from slimvec.binary.methods.nlb import NLB
 from slimvec.binary.methods.random_rotation import RandomRotation, SignBits
+from slimvec.binary.methods.transform_coding import TransformCoding
 from slimvec.sparse.methods.ant import ANT
 from slimvec.sparse.methods.clustering import PostSH, VocabularyQuantization
 from slimvec.sparse.methods.compositional import CompositionalCodes, code_ratio
@@ -85,6 +86,9 @@ _ANCHORS = {"anchors": "n_anchors"}
 METHODS: dict[str, Method] = {
     "iiq": Method(IIQ, _CODES | {"remove": "n_remove"}, Rival("IIQ")),
     "itq": Method(ITQ, _CODES, Rival("ITQ")),
+    "transform-coding": Method(
+        TransformCoding, _CODES | {"remove": "n_remove"}, Rival("transform coding", {"n_remove": 1})
+    ),
     "nlb": Method(NLB, _CODES, Rival("NLB")),
     "random-rotation": Method(RandomRotation, _CODES, Rival("random rotation")),
     "sign-bits": Method(SignBits, {}, Rival("sign bits")),

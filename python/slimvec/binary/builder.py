@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.codes import BlockedCodes, pack
+from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.factors import FactorsBuilder
 from slimvec.binary.parts import BinaryParts
 from slimvec.blocks import even_blocks
@@ -47,7 +47,7 @@ class TableBuilder:
 
     @property
     def _n_bits(self) -> int:
-        return int(self.encoder.projection.shape[1])
+        return self.encoder.n_bits
 
     def to_memory(self) -> BinaryParts:
         """Return the parts of a table."""
@@ -73,15 +73,13 @@ class TableBuilder:
 
     def _beside(self) -> _Beside:
         norm = self.factor_norm
-        return _Beside(None if norm is None else FactorsBuilder(len(self.rows), self.encoder.mean, norm))
+        return _Beside(None if norm is None else FactorsBuilder(len(self.rows), self.encoder.mean, norm, self._n_bits))
 
     def _packed(self, beside: _Beside) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (number of the first row, packed codes of a block)."""
         first = 0
         for block in even_blocks(self.rows.blocks()):  # whole blocks of codes, however the rows come
-            projected = self.encoder.project_finite(block, "vectors", first)
-            beside.update(first, block, projected)
-            yield first, pack(projected)
+            yield first, beside.update(first, block, self.encoder)
             first += len(block)
             self.progress("encoding", first, len(self.rows))
 
@@ -98,11 +96,15 @@ class _Beside:
     _energy: float = 0.0
     _n_rows: int = 0
 
-    def update(self, first: int, block: NDArray[Any], projected: NDArray[np.float32]) -> None:
+    def update(self, first: int, block: NDArray[Any], encoder: Encoder) -> NDArray[np.uint8]:
+        """Return the codes of a block of rows."""
         self._energy += _energy(block)
         self._n_rows += len(block)
-        if self.factors is not None:
-            self.factors.update(first, block, projected)
+        if self.factors is None:
+            return encoder.codes(block, "vectors", first)
+        quantized = encoder.quantize(block, "vectors", first, self.factors.norm)
+        self.factors.update(first, block, quantized)
+        return quantized.codes
 
     @property
     def norm(self) -> float:

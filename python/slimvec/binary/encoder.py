@@ -1,13 +1,14 @@
-"""From float vectors to codes: centre, project, take signs."""
+"""From float vectors to codes, and back: centre, project, take signs or levels."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from slimvec.binary.codes import pack
+from slimvec.binary.codes import pack, unpack
+from slimvec.binary.levels import Grid, Quantized
 from slimvec.blas import product
 from slimvec.validation import check_finite
 from slimvec.vectors.rows import as_rows
@@ -33,6 +34,33 @@ class Encoder:
     mean: NDArray[np.float32]
     projection: NDArray[np.float32]
 
+    of_signs: ClassVar[bool] = True  # whether distances between codes mean something, and rows are -1 and +1
+
+    @property
+    def n_bits(self) -> int:
+        """Bits of a code."""
+        return int(self.projection.shape[1])
+
+    @property
+    def row_width(self) -> int:
+        """Width of the rows that ``lookup`` gives."""
+        return self.n_bits
+
+    @property
+    def keeps_lengths(self) -> bool:
+        """Whether the projection is orthogonal on the directions that it keeps, P Pᵀ P = P, as factors need."""
+        p = self.projection
+        twice = p @ (p.T @ p) if p.shape[1] <= len(p) else (p @ p.T) @ p
+        return bool(np.allclose(twice, p, atol=1e-3))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what a file holds of it, by name."""
+        return {"mean": self.mean, "projection": self.projection}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the header of a file says of it."""
+        return {}
+
     def project(self, block: NDArray[Any]) -> NDArray[np.float32]:
         """Return (x - mean)ᵀ projection for each row x of a block, ``(m, n_bits)`` float32."""
         centred = np.subtract(block, self.mean, dtype=np.result_type(block, np.float32), order="C")
@@ -49,9 +77,24 @@ class Encoder:
         """Return the packed codes of ``vectors (n, d)``, which errors call ``name``."""
         codes, first = [], 0
         for block in as_rows(vectors, name, len(self.mean)).blocks():
-            codes.append(pack(self.project_finite(block, name, first)))
+            codes.append(self.codes(block, name, first))
             first += len(block)
-        return np.concatenate(codes) if codes else pack(np.empty((0, self.projection.shape[1]), np.float32))
+        return np.concatenate(codes) if codes else np.empty((0, -(-self.n_bits // 8)), np.uint8)
+
+    def codes(self, block: NDArray[Any], name: str, first_row: int) -> NDArray[np.uint8]:
+        """Return the packed codes of one block of ``name``, whose first row has the number ``first_row``."""
+        return pack(self.project_finite(block, name, first_row))
+
+    def quantize(self, block: NDArray[Any], name: str, first_row: int, unit: float) -> Quantized:
+        """Return :meth:`codes` and how each stands for its row; scales and products are measured in ``unit``.
+
+        Of z = Pᵀ(x - m) and its signs b the scale s = ‖z‖² / ‖z‖₁ makes s ⟨b, z⟩ equal to ‖z‖².
+        """
+        projected = self.project_finite(block, name, first_row)
+        scaled = np.divide(projected, unit, dtype=np.float64).astype(np.float32)  # a unit may be beyond float32's best
+        energies, lengths = (scaled**2).sum(axis=1), np.abs(scaled).sum(axis=1)
+        scales = np.divide(energies, lengths, out=np.zeros_like(energies), where=lengths > 0)
+        return Quantized(pack(projected), scales, lengths, np.full(len(scaled), self.n_bits, np.float32))
 
     def project_finite(self, block: NDArray[Any], name: str, first_row: int) -> NDArray[np.float32]:
         """Return :meth:`project` of one block of ``name``, refusing what is not finite.
@@ -62,3 +105,80 @@ class Encoder:
             values = self.project(block)
         check_finite(values, name, first_row)
         return values
+
+    def rows(self, codes: NDArray[np.uint8], scales: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ARG002
+        """Return codes as the rows that ``lookup`` gives: -1 and +1."""
+        return unpack(codes, self.n_bits)
+
+
+@dataclass(frozen=True, eq=False)
+class GridEncoder(Encoder):
+    """An encoder of several bits per direction: its ``projection`` has a column for each bit, scaled by what it counts.
+
+    Attributes
+    ----------
+    directions : ndarray, shape (d, r), float32
+        P, orthonormal.
+    grid : Grid
+        Of r directions.
+    removed : ndarray, shape (d, D), float32
+        Orthonormal directions that codes leave out, and the energies of rows with them.
+    """
+
+    directions: NDArray[np.float32]
+    grid: Grid
+    removed: NDArray[np.float32]
+
+    of_signs: ClassVar[bool] = False
+
+    @classmethod
+    def of(
+        cls, mean: NDArray[np.float32], directions: NDArray[np.float32], grid: Grid, removed: NDArray[np.float32]
+    ) -> Self:
+        """Return the encoder of these parts, which fit each other."""
+        return cls(mean, directions[:, grid.sources] * grid.bit_weights, directions, grid, removed)
+
+    @property
+    def keeps_lengths(self) -> bool:
+        """True: directions are orthonormal."""
+        return True
+
+    @property
+    def row_width(self) -> int:
+        """Width r of the rows that ``lookup`` gives."""
+        return len(self.grid.bits)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what a file holds of it, by name."""
+        grid: dict[str, NDArray[Any]] = {
+            "bits": self.grid.bits,
+            "steps": self.grid.steps,
+            "weights": self.grid.weights,
+        }
+        return {"mean": self.mean, "directions": self.directions, "removed": self.removed} | grid
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the header of a file says of it."""
+        return {"grid": {"parallel": self.grid.parallel, "passes": self.grid.n_passes}}
+
+    def codes(self, block: NDArray[Any], name: str, first_row: int) -> NDArray[np.uint8]:
+        """Return the packed codes of one block of ``name``, whose first row has the number ``first_row``."""
+        return self.quantize(block, name, first_row, 1.0).codes
+
+    def quantize(self, block: NDArray[Any], name: str, first_row: int, unit: float) -> Quantized:
+        """Return :meth:`codes` and how each stands for its row; scales and products are measured in ``unit``."""
+        with np.errstate(over="ignore", invalid="ignore"):  # reported just below
+            centred = np.subtract(block, self.mean, dtype=np.result_type(block, np.float32), order="C")
+            centred = centred.astype(np.float32, copy=False) / np.float32(self.grid.unit)
+            values = product(centred, self.directions)
+        check_finite(values, name, first_row)
+        energies = np.einsum("ij,ij->i", centred, centred, dtype=np.float64)
+        if self.removed.size:
+            energies -= ((centred @ self.removed).astype(np.float64) ** 2).sum(axis=1)
+        made = self.grid.quantize(values, np.maximum(energies, 0.0))
+        ratio = np.float32(self.grid.unit / unit)
+        return made._replace(scales=made.scales * ratio, products=made.products * ratio)
+
+    def rows(self, codes: NDArray[np.uint8], scales: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return codes as the rows that ``lookup`` gives: x - m along the directions, ``(n, r)``."""
+        return self.grid.values(codes, scales)

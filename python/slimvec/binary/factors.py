@@ -20,6 +20,8 @@ from slimvec.binary.codes import BLOCK_CODES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from slimvec.binary.levels import Quantized
+
 SCALE, BIAS, WEIGHT = range(3)
 LARGEST_HALF = 65504.0
 UNIT_TOLERANCE = 2e-3  # float16 vectors are of unit length up to that
@@ -76,33 +78,35 @@ class FactorsBuilder:
         m.
     norm : float
         R, at least roughly.
+    n_bits : int
     """
 
-    def __init__(self, n_codes: int, mean: NDArray[np.float32], norm: float) -> None:
+    def __init__(self, n_codes: int, mean: NDArray[np.float32], norm: float, n_bits: int) -> None:
         self._rows = np.zeros((3, -(-n_codes // BLOCK_CODES) * BLOCK_CODES), np.float16)
         self._mean = mean
-        self._norm = norm or 1.0
-        self._energy = 0.0  # Σ ‖z‖²
-        self._scale_energy = 0.0  # Σ n_bits s²
+        self.norm = norm or 1.0
+        self._n_bits = n_bits
+        self._energy = 0.0  # Σ s ⟨z, c⟩, of signs Σ ‖z‖²
+        self._scale_energy = 0.0  # Σ s² ‖c‖², of signs Σ n_bits s²
         self._of_unit_length = True
 
-    def update(self, first_row: int, block: NDArray[Any], projected: NDArray[np.float32]) -> None:
-        """Take in vectors and their projections z, whose first has the number ``first_row``."""
+    def update(self, first_row: int, block: NDArray[Any], quantized: Quantized) -> None:
+        """Take in vectors, whose first has the number ``first_row``, and how codes stand for them in units of R."""
         place = slice(first_row, first_row + len(block))
-        vectors, mean, scaled = (
-            np.divide(values, self._norm, dtype=np.float64).astype(np.float32)  # the norm may be beyond float32's best
-            for values in (block, self._mean, projected)
+        vectors, mean = (
+            np.divide(values, self.norm, dtype=np.float64).astype(np.float32)  # the norm may be beyond float32's best
+            for values in (block, self._mean)
         )
-        energy, length = (scaled**2).sum(axis=1), np.abs(scaled).sum(axis=1)
-        scale = np.divide(energy, length, out=np.zeros_like(energy), where=length > 0)
+        scales, products = quantized.scales, quantized.products
+        energies = scales * products
         norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)).astype(np.float32)
         with np.errstate(over="ignore"):  # reported by finish
-            self._rows[SCALE, place] = scale
+            self._rows[SCALE, place] = scales
             self._rows[BIAS, place] = (vectors - mean) @ mean
-        self._rows[WEIGHT, place] = _weights(norms, np.sqrt(energy), projected.shape[1])
-        self._energy += float(energy.sum(dtype=np.float64))
-        self._scale_energy += projected.shape[1] * float((scale**2).sum(dtype=np.float64))
-        self._of_unit_length &= bool((np.abs(norms * self._norm - 1) < UNIT_TOLERANCE).all())
+        self._rows[WEIGHT, place] = _weights(norms, np.sqrt(energies), self._n_bits)
+        self._energy += float(energies.sum(dtype=np.float64))
+        self._scale_energy += float((scales**2 * quantized.energies).sum(dtype=np.float64))
+        self._of_unit_length &= bool((np.abs(norms * self.norm - 1) < UNIT_TOLERANCE).all())
 
     def finish(self) -> Factors:
         """Return the factors; weights only where vectors are not of unit length."""
@@ -111,7 +115,7 @@ class FactorsBuilder:
             raise ValueError("vectors are too long beside those that were fitted for float16 factors; fit on them")
         values = np.ascontiguousarray(rows.reshape(len(rows), -1, BLOCK_CODES).transpose(1, 0, 2))
         shrinkage = self._energy / self._scale_energy if self._scale_energy else 0.0
-        return Factors(values, self._norm, shrinkage)
+        return Factors(values, self.norm, shrinkage)
 
 
 def _weights(norms: NDArray[np.float32], centred: NDArray[np.float32], n_bits: int) -> NDArray[np.float32]:

@@ -38,6 +38,18 @@ def reconstruct(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float
     return vectors
 
 
+def take_rows(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return rows as ``lookup`` gives them: codes as -1 and +1, or x - m along directions of several bits."""
+    if parts.encoder is None or parts.encoder.of_signs or parts.factors is None:
+        return parts.codes.lookup(rows)
+    return parts.encoder.rows(parts.codes.read(rows), parts.factors.scales(rows))
+
+
+def row_width(parts: BinaryParts) -> int:
+    """Return the width of what :func:`take_rows` returns."""
+    return parts.codes.n_bits if parts.encoder is None else parts.encoder.row_width
+
+
 def bag_mean(
     rows_of: Callable[[NDArray[np.int64]], NDArray[np.float32]],
     width: int,

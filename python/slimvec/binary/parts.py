@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import BLOCK_CODES, BlockedCodes, check_padding
-from slimvec.binary.encoder import Encoder
+from slimvec.binary.encoder import Encoder, GridEncoder
 from slimvec.binary.factors import Factors
+from slimvec.binary.levels import MOST_BITS, Grid
 from slimvec.errors import FormatError
 
 if TYPE_CHECKING:
@@ -48,6 +49,19 @@ class BinaryParts:
     def __len__(self) -> int:
         return self.codes.n_codes
 
+    @property
+    def has_distances(self) -> bool:
+        """Whether Hamming distances between codes mean something: they do between signs."""
+        return self.encoder is None or self.encoder.of_signs
+
+    def require_distances(self) -> None:
+        """Raise ValueError, with the remedy, where they do not."""
+        if not self.has_distances:
+            raise ValueError(
+                "distances between codes of several bits mean nothing; expected float queries, for table.search: such "
+                "as table.lookup(words, original=True)"
+            )
+
     def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the facts and tensors of a file."""
         facts: dict[str, Any] = {
@@ -63,7 +77,8 @@ class BinaryParts:
             facts["factors"] = {"norm": self.factors.norm, "shrinkage": self.factors.shrinkage}
             tensors["factors"] = self.factors.values
         if self.encoder is not None:
-            tensors |= {"mean": self.encoder.mean, "projection": self.encoder.projection}
+            tensors |= self.encoder.arrays()
+            facts |= self.encoder.facts()
         if self.words is not None:
             tensors |= self.words.to_tensors("words")
         return facts, tensors
@@ -81,22 +96,43 @@ class BinaryParts:
         ]
         if self.factors is not None:
             arrays.append(self.factors.values)
-        return arrays if self.encoder is None else [*arrays, self.encoder.mean, self.encoder.projection]
+        return arrays if self.encoder is None else [*arrays, *self.encoder.arrays().values()]
 
     @classmethod
     def from_content(cls, content: Content) -> BinaryParts:
         """Return what a file's content describes, mapped, after checking that the parts fit each other."""
         codes = BlockedCodes.from_content(content)
-        encoder = None
-        if "mean" in content.tensors:
-            mean = content.tensor("mean", np.float32, (None,))
-            encoder = Encoder(mean, content.tensor("projection", np.float32, (len(mean), codes.n_bits)))
+        encoder = _encoder_from(content, codes.n_bits)
         words = content.words("words", codes.n_codes)
         factors = _factors_from(content, codes) if "factors" in content.tensors else None
+        if encoder is not None and not encoder.of_signs and factors is None:
+            raise FormatError("tensor 'factors' is missing, without which codes of several bits say nothing")
         norm = None if factors is None else factors.norm  # all that files of early versions tell
         if "norm" in content.facts:
             norm = _number(content.facts, "norm", sys.float_info.min, "the vectors")
         return cls(codes, words, encoder, factors, content.made_by(), norm)
+
+
+def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
+    if "mean" not in content.tensors:
+        return None
+    mean = content.tensor("mean", np.float32, (None,))
+    if "grid" not in content.facts:
+        return Encoder(mean, content.tensor("projection", np.float32, (len(mean), n_bits)))
+    bits = content.tensor("bits", np.uint8, (None,))
+    in_order = len(bits) and bits.min() >= 1 and bits.max() <= MOST_BITS and (bits[1:] <= bits[:-1]).all()
+    if not in_order or bits.sum(dtype=np.int64) != n_bits:
+        raise FormatError(f"tensor 'bits' is {bits.tolist()}; expected bits per direction, falling, {n_bits} in all")
+    steps, weights = (content.tensor(name, np.float32, bits.shape) for name in ("steps", "weights"))
+    if not (np.isfinite(steps).all() and steps.min() > 0 and np.isfinite(weights).all() and weights.min() >= 0):
+        raise FormatError("tensors 'steps' and 'weights' hold what are no steps and weights")
+    facts = content.facts["grid"]
+    if not isinstance(facts, dict) or not isinstance(facts.get("passes"), int):
+        raise FormatError(f"grid is {facts!r}; expected an object")
+    grid = Grid(bits, steps, weights, _number(facts, "parallel", 0.0, "the grid"), facts["passes"])
+    directions = content.tensor("directions", np.float32, (len(mean), len(bits)))
+    removed = content.tensor("removed", np.float32, (len(mean), None))
+    return GridEncoder.of(mean, directions, grid, removed)
 
 
 def _factors_from(content: Content, codes: BlockedCodes) -> Factors:

@@ -69,7 +69,8 @@ class TableSearch:
             return no_scores(len(rows))
         oversample = None if oversample is None else as_integer(oversample, "oversample", 1)
         encoder = QueryEncoder(self.encoder, self.norm, self.metric)
-        encoder.refuse_codes(rows, self.table)
+        if self.encoder.of_signs:
+            encoder.refuse_codes(rows, self.table)
         best: Callable[[int], ScoreResult]
         if self.factors is None:
             if self.metric == "dot" and originals is None:
@@ -79,7 +80,9 @@ class TableSearch:
         else:
             prepared = FloatQueries.prepare(rows, encoder, self.factors)
             zero = prepared.zero
-            best = partial(self._scores, prepared, self.factors, oversample)
+            # Distances between codes of several bits make no shortlist: every row is scored.
+            shortlist = oversample if self.encoder.of_signs else None
+            best = partial(self._scores, prepared, self.factors, shortlist)
         if originals is None:
             return self._in_order(best(k), zero)
         matrix = as_originals(originals, self.table.n_codes, rows.shape[1])

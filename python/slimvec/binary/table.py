@@ -10,12 +10,14 @@ import numpy as np
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.hamming import HammingIndex, codes_shape
-from slimvec.binary.lookup import bag_mean, reconstruct, require_factors
+from slimvec.binary.lookup import bag_mean, reconstruct, require_factors, row_width, take_rows
 from slimvec.binary.neighbours import nearest_to_code, nearest_to_sum
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.queries import QueryEncoder
 from slimvec.binary.search import TableSearch
 from slimvec.files.table_file import register
+from slimvec.norms import WideRows
+from slimvec.results import others_than
 from slimvec.table import Table
 from slimvec.validation import as_codes, as_integer, check_width
 from slimvec.vocabulary import optional_vocabulary
@@ -93,7 +95,7 @@ class BinaryTable(Table):
 
     def _set_parts(self, parts: BinaryParts) -> None:
         super()._set_parts(parts)
-        self._take = parts.codes.lookup
+        self._take = parts.codes.lookup if parts.has_distances else partial(take_rows, parts)
 
     @classmethod
     def from_content(cls, content: Content) -> BinaryTable:
@@ -108,6 +110,11 @@ class BinaryTable(Table):
     def n_bits(self) -> int:
         """Bits per code, and the width of the rows that :meth:`lookup` returns."""
         return self._parts.codes.n_bits
+
+    @property
+    def has_distances(self) -> bool:
+        """Whether Hamming distances between codes mean something: not if directions have several bits."""
+        return self._parts.has_distances
 
     @property
     def dim(self) -> int:
@@ -140,7 +147,7 @@ class BinaryTable(Table):
         sizes = {
             "codes": self._parts.codes.blocks.nbytes,
             "factors": 0 if factors is None else factors.values.nbytes,
-            "encoder": 0 if encoder is None else encoder.mean.nbytes + encoder.projection.nbytes,
+            "encoder": 0 if encoder is None else sum(array.nbytes for array in encoder.arrays().values()),
         }
         return self._info(sizes, None if encoder is None else self.dim, bits=self.n_bits, norm=self._parts.norm)
 
@@ -242,9 +249,9 @@ class BinaryTable(Table):
         if original:
             width = len(require_factors(self._parts)[0].mean)
             return bag_mean(partial(reconstruct, self._parts), width, rows, offsets, weights)
-        if weights is None:
+        if weights is None and self._parts.has_distances:
             return self._parts.codes.bag_mean(rows, offsets)
-        return bag_mean(self._parts.codes.lookup, self.n_bits, rows, offsets, weights)
+        return bag_mean(self._take, row_width(self._parts), rows, offsets, weights)
 
     # ---- search
 
@@ -361,9 +368,13 @@ class BinaryTable(Table):
         >>> table.search_codes(table.codes([1]), k=1).distances
         array([[0]], dtype=int32)
         """
+        self._parts.require_distances()
         return HammingIndex.from_blocks(self._parts.codes).search(codes, k, threads, self._allowed(mask))
 
     def _nearest_to_vector(self, vector: NDArray[Any], k: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+        if not self._parts.has_distances:
+            found = self.search(vector, k)
+            return found.indices[0], found.scores[0]
         encoder = QueryEncoder(self._require_encoder("query"), self._parts.norm, "cosine")
         check_width(vector.shape[1], "query", self.dim)
         encoder.refuse_codes(vector, self._parts.codes, "query")
@@ -375,6 +386,11 @@ class BinaryTable(Table):
     def _nearest_to_rows(
         self, own: NDArray[np.int64], signs: NDArray[np.float64], k: int
     ) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+        if not self._parts.has_distances:
+            query = signs[None] @ WideRows.of(reconstruct(self._parts, own)).at_norm(1.0)
+            found = self.search(query, k + len(own))
+            others = others_than(own, found.indices[0], k)
+            return found.indices[0, others], found.scores[0, others]
         codes = self._parts.codes.read(own)
         if len(own) == 1 and signs[0] == 1:
             return nearest_to_code(self._parts.codes, codes, own, k)

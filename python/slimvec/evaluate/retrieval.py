@@ -125,10 +125,12 @@ def retrieval(
 
     find = partial(table.search_codes, threads=threads)
     score = partial(table.search, asked, k, metric=metric, threads=threads)
-    alone = partial(find, codes, k)
-    ways = [measure("hamming", None, alone, alone)]
     has_factors = table.info()["bytes"]["factors"] > 0
-    for wide in oversample:
+    ways = []
+    if table.has_distances:
+        alone = partial(find, codes, k)
+        ways.append(measure("hamming", None, alone, alone))
+    for wide in oversample if table.has_distances else ():
         shortlist = partial(find, codes, min(wide * k, len(table)))
         if has_factors:
             ways.append(measure("scores", wide, shortlist, partial(score, oversample=wide)))
@@ -138,7 +140,7 @@ def retrieval(
     if has_factors:
         scan = partial(score, oversample=None)
         ways.append(measure("scan", None, scan, scan))
-        for wide in oversample:
+        for wide in oversample if table.has_distances else ():
             shortlist = partial(find, codes, min(wide * wide * k, len(table)))
             exact = partial(score, oversample=wide, originals=truth_rows)
             ways.append(measure("scores + originals", wide, shortlist, exact))

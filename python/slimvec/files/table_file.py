@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FORMAT_VERSION = 1
+VERSIONS = 1, 2  # that are read; 2 has codes of several bits
 CHECKSUMS = "crc32"  # of the tensors, by name
 CHECKSUM = "checksum"  # of all other facts, and of types and shapes
 MAX_DEPTH = 32  # of objects and arrays in each other, as in C
@@ -203,8 +203,9 @@ def _read_facts(metadata: dict[str, Any]) -> dict[str, Any]:
     if not is_table(metadata):
         raise FormatError("it is no table of slimvec (its metadata does not say format=slimvec)")
     version = metadata.get("format_version")
-    if version != str(FORMAT_VERSION):
-        raise FormatError(f"its format version is {version!r}; this slimvec reads {FORMAT_VERSION}: update slimvec")
+    if version not in map(str, VERSIONS):
+        read = " and ".join(map(str, VERSIONS))
+        raise FormatError(f"its format version is {version!r}; this slimvec reads {read}: update slimvec")
     facts = metadata.get("facts")
     if not isinstance(facts, str):
         raise FormatError("its metadata holds no facts")

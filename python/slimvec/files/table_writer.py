@@ -11,7 +11,7 @@ import numpy as np
 
 from slimvec.files.atomic import replacing, table_target
 from slimvec.files.safetensors import TABLE_FORMAT, Entry, header, padding
-from slimvec.files.table_file import CHECKSUM, CHECKSUMS, FORMAT_VERSION, checksum_of
+from slimvec.files.table_file import CHECKSUM, CHECKSUMS, checksum_of
 
 if TYPE_CHECKING:
     import os
@@ -95,4 +95,5 @@ def _metadata(facts: Mapping[str, Any], tensors: list[Entry]) -> dict[str, str]:
     written = json.dumps({**facts, CHECKSUMS: {tensor.name: tensor.checksum for tensor in tensors}})
     said = json.loads(written, parse_constant=str)  # an infinite parameter of a method is a text there: JSON has none
     said[CHECKSUM] = checksum_of(said, {tensor.name: tensor for tensor in tensors})
-    return {"format": TABLE_FORMAT, "format_version": str(FORMAT_VERSION), "facts": json.dumps(said)}
+    version = 2 if "grid" in facts else 1  # the oldest that will do: older programs read what they can
+    return {"format": TABLE_FORMAT, "format_version": str(version), "facts": json.dumps(said)}

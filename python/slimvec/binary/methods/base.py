@@ -151,9 +151,9 @@ class BinaryEstimator(VectorEstimator):
         self._check_options(factors, output)
         encoder = self._encoder()
         rows = as_rows(source, "vectors", len(self.mean_))
-        if factors and not _keeps_lengths(encoder.projection):
+        if factors and not encoder.keeps_lengths:
             raise ValueError(f"factors=True: the projection of this {type(self).__name__} {NOT_ORTHOGONAL}")
-        factor_norm = self._norm(rows) if factors else None
+        factor_norm = self._norm(rows) if factors or not encoder.of_signs else None
         builder = TableBuilder(rows, encoder, factor_norm, self._description(), progress)
         if output is None:
             return BinaryTable.from_parts(builder.to_memory())
@@ -181,10 +181,3 @@ class BinaryEstimator(VectorEstimator):
         for block in rows.blocks():
             energy += float(np.linalg.norm(block.astype(np.float64))) ** 2
         return float(np.sqrt(energy / len(rows)))
-
-
-def _keeps_lengths(projection: NDArray[np.float32]) -> bool:
-    """Tell whether P is orthogonal on the directions that it keeps: P Pᵀ P = P."""
-    d, n_bits = projection.shape
-    twice = projection @ (projection.T @ projection) if n_bits <= d else (projection @ projection.T) @ projection
-    return bool(np.allclose(twice, projection, atol=1e-3))

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
-import numpy as np
-
 from slimvec.binary.encoder import Encoder
-from slimvec.binary.methods.base import BinaryEstimator
-from slimvec.binary.training.accumulators import RowSums, sample_keys, sampled_rows
+from slimvec.binary.methods.streaming import DEFAULT_TRAIN_ROWS, StreamingEstimator
 from slimvec.binary.training.directions import common_directions, principal_directions
-from slimvec.binary.training.moments import Moments
 from slimvec.binary.training.rotation import learn_rotation, random_frame
 from slimvec.blas import one_thread
-from slimvec.blocks import even_blocks, row_blocks
-from slimvec.progress import Progress, ignore
-from slimvec.validation import as_bits, as_generator, as_integer, as_matrix, as_steps, check_finite
-from slimvec.vectors.rows import MatrixRows, reported
+from slimvec.validation import as_bits, as_integer, as_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from numpy.typing import ArrayLike, NDArray
+    import numpy as np
+    from numpy.typing import NDArray
 
-    from slimvec.vectors.rows import Rows
-
-DEFAULT_TRAIN_ROWS = 10_000
+    from slimvec.binary.training.moments import Moments
+    from slimvec.progress import Progress
 
 
 @dataclass(eq=False, repr=False)
-class IIQ(BinaryEstimator):
+class IIQ(StreamingEstimator):
     r"""Binary codes by Isotropic Iterative Quantization.
 
     The rows are centred, the strongest ``n_remove`` singular directions are removed, the next ones are kept, and a
@@ -122,116 +114,15 @@ class IIQ(BinaryEstimator):
     max_train_rows: int | None = DEFAULT_TRAIN_ROWS
     random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
-    def _fit(self, rows: Rows, progress: Progress) -> None:
-        if rows.sequential:
-            self.fit_blocks(rows.blocks(progress), progress=progress)
-            return
-        n, d = len(rows), rows.dim
-        settings = self._settings(d)
-        generator = as_generator(self.random_state)
-        moments = Moments(d)
-        for block in reported(rows, "finding directions", progress):
-            moments.update(block)
-        size = n if settings.max_train_rows is None else min(n, settings.max_train_rows)
-        sample = None if size == n else sampled_rows(n, size, sample_keys(generator))
-        self._learn(moments, partial(_project, rows, sample), settings, generator, progress)
-
-    def fit_blocks(self, blocks: Iterable[ArrayLike], *, progress: Progress = ignore) -> Self:
-        """Learn from rows that come block by block, and are seen once; the same, to the bit, as from all at once.
-
-        :meth:`to_table` then makes tables, of these rows or of others.
-
-        Parameters
-        ----------
-        blocks : iterable of array_like, shape (m, d)
-            Of any sizes, all of one dtype. Kept of them are ``max_train_rows`` rows and d² sums.
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import slimvec as sv
-        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
-        >>> streamed = sv.IIQ(n_bits=32).fit_blocks(X[i : i + 100] for i in range(0, 500, 100))
-        >>> bool(np.array_equal(streamed.projection_, sv.IIQ(n_bits=32).fit(X).projection_))
-        True
-        """
-        sums: RowSums | None = None
-        generator = as_generator(self.random_state)
-        for block in even_blocks(as_matrix(block, "blocks") for block in blocks):
-            if sums is None:
-                self._settings(block.shape[1])  # what is wrong is said before an hour of reading
-                sums = self._sums(block.shape[1], generator)
-            sums.update(block)
-        if sums is None:
-            raise ValueError("blocks holds no rows; expected at least one")
-        return self._fit_sums(sums, generator, progress)
-
-    def sums(self, n_columns: int, first_row: int = 0) -> RowSums:
-        """Return an empty accumulator for :meth:`fit_sums`: let every worker have one, and merge them.
-
-        Parameters
-        ----------
-        n_columns : int
-            Width d of the rows.
-        first_row : int
-            Number of the first row that this worker will see, among all rows. It fixes what the worker samples, so
-            that all of them together draw the rows that :meth:`fit` would. ``random_state`` must be an integer.
-
-        Returns
-        -------
-        RowSums
-            With ``update(rows)`` and ``merge(other)``.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import slimvec as sv
-        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
-        >>> iiq = sv.IIQ(n_bits=32)
-        >>> first, second = iiq.sums(64).update(X[:200]), iiq.sums(64, first_row=200).update(X[200:])
-        >>> iiq.fit_sums(first.merge(second)).projection_.shape
-        (64, 32)
-        """
-        return self._sums(n_columns, as_integer(self.random_state, "random_state", 0), first_row)
-
-    def fit_sums(self, sums: RowSums, *, progress: Progress = ignore) -> Self:
-        """Learn from what :meth:`sums` gathered.
-
-        Parameters
-        ----------
-        sums : RowSums
-        progress : callable, optional
-            ``progress(stage, done, total)``.
-
-        Returns
-        -------
-        self
-        """
-        return self._fit_sums(sums, as_generator(self.random_state), progress)
-
-    def _sums(self, d: int, random_state: int | np.random.Generator, first_row: int = 0) -> RowSums:
-        return RowSums(d, self._settings(d).max_train_rows, random_state, first_row)
-
-    def _fit_sums(self, sums: RowSums, generator: np.random.Generator, progress: Progress) -> Self:
-        project = partial(_project, MatrixRows(sums.sample()), None)
-        return self._learn(sums.moments, project, self._settings(sums.n_columns), generator, progress)
-
     @one_thread()
     def _learn(
         self,
         moments: Moments,
         project: Callable[[Encoder], NDArray[np.float32]],
-        settings: _Settings,
         generator: np.random.Generator,
         progress: Progress,
     ) -> Self:
-        """Set what is learnt, from moments and from what gives the sampled rows as an encoder projects them."""
+        settings = self._check(moments.n_columns)
         d, n_bits, n_remove = settings.n_columns, settings.n_bits, settings.n_remove
         mean, singular_values, directions = principal_directions(moments)
         if n_remove is None:
@@ -246,14 +137,13 @@ class IIQ(BinaryEstimator):
         self.n_remove_, self.n_features_in_, self.n_samples_seen_ = n_remove, d, moments.count
         return self
 
-    def _settings(self, d: int) -> _Settings:
+    def _check(self, d: int) -> _Settings:
         """Return the parameters, checked, for vectors of d dimensions."""
         return _Settings(
             d,
             as_bits(self.n_bits, d),
             self._checked_n_remove(d),
             as_steps(self.n_iter, "n_iter", 0),
-            None if self.max_train_rows is None else as_integer(self.max_train_rows, "max_train_rows", 1),
         )
 
     def _checked_n_remove(self, d: int) -> int | None:
@@ -264,20 +154,14 @@ class IIQ(BinaryEstimator):
             return None
         return as_integer(self.n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions")
 
-    def _norm(self, rows: Rows) -> float:  # noqa: ARG002 - no need to read them again
-        """Return the root mean square norm of the rows that were fitted."""
-        variance = float((self.singular_values_**2).sum()) / self.n_samples_seen_
-        return float(np.sqrt(variance + self.mean_.astype(np.float64) @ self.mean_))
-
 
 class _Settings(NamedTuple):
-    """Checked parameters; no ``n_remove`` stands for "auto", no ``max_train_rows`` for all."""
+    """Checked parameters; no ``n_remove`` stands for "auto"."""
 
     n_columns: int
     n_bits: int
     n_remove: int | None
     n_iter: int
-    max_train_rows: int | None
 
 
 class ITQ(IIQ):
@@ -312,17 +196,3 @@ class ITQ(IIQ):
         random_state: int | np.random.Generator | np.random.RandomState | None = 0,
     ) -> None:
         super().__init__(n_bits, 0, n_iter=n_iter, max_train_rows=max_train_rows, random_state=random_state)
-
-
-def _project(rows: Rows, sample: NDArray[np.intp] | None, encoder: Encoder) -> NDArray[np.float32]:
-    """Return the sampled rows (None: all), centred, in the kept directions: Y, ``(n_train, r)`` float32."""
-    n_picked = len(rows) if sample is None else len(sample)
-    blocks = rows.blocks() if sample is None else (rows.take(part) for _, part in row_blocks(sample))
-    projected = np.empty((n_picked, encoder.projection.shape[1]), np.float32)
-    first = 0
-    for block in blocks:
-        with np.errstate(over="ignore", invalid="ignore"):  # reported just below
-            projected[first : first + len(block)] = encoder.project(block)
-        check_finite(projected[first : first + len(block)], "the sample of X", first)
-        first += len(block)
-    return projected

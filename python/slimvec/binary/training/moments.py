@@ -30,11 +30,13 @@ class Moments:
 
     Attributes
     ----------
+    n_columns : int
     count : int
         Rows seen.
     """
 
     def __init__(self, n_columns: int) -> None:
+        self.n_columns = n_columns
         self.count = 0
         self._shift = np.zeros(n_columns)
         self._sum = np.zeros(n_columns)

@@ -26,6 +26,17 @@ def random_frame(n_rows: int, n_bits: int, generator: np.random.Generator) -> ND
     return np.ascontiguousarray((q * np.where(np.diag(r) >= 0, 1.0, -1.0)).T, np.float32)
 
 
+def polar_factor(products: NDArray[np.float64]) -> tuple[NDArray[np.float32], float]:
+    """Return argmax tr(WᵀM) over WWᵀ = I for M ``(r, n_bits)``, and that maximum, the nuclear norm of M.
+
+    With M = PΣQᵀ the maximum is at W = PQᵀ (orthogonal Procrustes), where tr(WᵀM) = tr Σ. Eigenvectors of MMᵀ would
+    take less time but square the spread of Σ, which sentence embeddings (MiniLM) make too wide for that.
+    """
+    with one_thread():
+        p, sigma, qt = np.linalg.svd(products, full_matrices=False)
+        return (p @ qt).astype(np.float32), float(sigma.sum())
+
+
 class SignCorrelation:
     """M = YᵀB with B = sgn(YW), gathered block by block: all that one iteration needs to know of the data.
 
@@ -59,14 +70,8 @@ class SignCorrelation:
         return self
 
     def finalize(self) -> tuple[NDArray[np.float32], float]:
-        """Return the next rotation, argmax tr(WᵀM) over WWᵀ = I, and that maximum, the nuclear norm of M.
-
-        With M = PΣQᵀ the maximum is at W = PQᵀ (orthogonal Procrustes), where tr(WᵀM) = tr Σ. Eigenvectors of MMᵀ
-        would take less time but square the spread of Σ, which sentence embeddings (MiniLM) make too wide for that.
-        """
-        with one_thread():
-            p, sigma, qt = np.linalg.svd(self._products, full_matrices=False)
-            return (p @ qt).astype(np.float32), float(sigma.sum())
+        """Return the next rotation, argmax tr(WᵀM), and that maximum (:func:`polar_factor`)."""
+        return polar_factor(self._products)
 
 
 def learn_rotation(

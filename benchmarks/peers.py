@@ -23,12 +23,13 @@ def filled(index, rows: np.ndarray):
     return index
 
 
-def rabitq(rows: np.ndarray, kind: str = "IndexRaBitQ"):
-    """Return faiss's index of a bit per column, two factors per row, and a random rotation."""
+def rabitq(rows: np.ndarray, kind: str = "IndexRaBitQ", n_bits: int = 1):
+    """Return faiss's index of a bit or several per column, two factors per row, and a random rotation."""
     import faiss
 
     d = rows.shape[1]
-    codes = getattr(faiss, kind)(d, faiss.METRIC_INNER_PRODUCT)
+    more = () if n_bits == 1 else (n_bits,)
+    codes = getattr(faiss, kind)(d, faiss.METRIC_INNER_PRODUCT, *more)
     return filled(faiss.IndexPreTransform(faiss.RandomRotationMatrix(d, d), codes), rows)
 
 

@@ -89,7 +89,7 @@ def test_no_flipped_bit_of_a_header_changes_an_answer(kind, tmp_path):
     table.save(path)
     expected, raw = answers(sv.open(path, verify=True)), bytearray(path.read_bytes())
     n_bits = 8 * (8 + int.from_bytes(raw[:8], "little"))
-    # Two names may change unnoticed: that of the checksum, which files of before do not have, and the number of a padding.
+    # Two names may change unnoticed: that of the checksum, which files of before lack, and the number of a padding.
     free = {i for name in re.finditer(rb"checksum|(?<=_padding)\d+", raw) for i in range(*name.span())}
     for bit in range(0, n_bits, 1 if EVERY_BIT else 41):
         raw[bit // 8] ^= 1 << bit % 8

@@ -203,7 +203,7 @@ def _read_facts(metadata: dict[str, Any]) -> dict[str, Any]:
     if not is_table(metadata):
         raise FormatError("it is no table of slimvec (its metadata does not say format=slimvec)")
     version = metadata.get("format_version")
-    if version not in map(str, VERSIONS):
+    if version not in [str(one) for one in VERSIONS]:
         read = " and ".join(map(str, VERSIONS))
         raise FormatError(f"its format version is {version!r}; this slimvec reads {read}: update slimvec")
     facts = metadata.get("facts")

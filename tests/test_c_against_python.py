@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import slimvec as sv
 from mutations import SEVERAL, damaged_tensors
+from slimvec.files.table_writer import save_table
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "build" / "default" / "cpp" / "capi" / "libslimvec.so"
@@ -160,3 +161,16 @@ def test_damaged_tables(library, path, name, data):
     if table is not None:
         compare(c, table)
         c.close()
+
+
+@pytest.mark.parametrize("norm", [0.0, -1.0, "6", None, 6])
+def test_a_norm_that_is_none_is_refused_by_both(library, path, norm):
+    table = sv.IIQ(8, 0, n_iter=2).compress(np.random.default_rng(0).standard_normal((40, 12)))
+    facts, tensors = table.to_content()
+    save_table(path, facts, tensors)
+    InC(library, path).close()
+    save_table(path, {**facts, "norm": norm}, tensors)
+    with pytest.raises(sv.FormatError):
+        sv.open(path)
+    with pytest.raises(ValueError, match="norm"):
+        InC(library, path)

@@ -229,6 +229,9 @@ def _with_facts(path, change, tensors=None):
     [
         (lambda facts: facts["grid"].update(parallel="x"), {}),
         (lambda facts: facts["grid"].update(passes=1.5), {}),
+        (lambda facts: facts["grid"].update(passes=-1), {}),
+        (lambda facts: facts["grid"].update(passes=True), {}),
+        (lambda facts: facts["grid"].update(passes=10**18), {}),
         (lambda facts: facts.update(grid=3), {}),
         (lambda facts: None, {"bits": lambda bits: bits[::-1].copy()}),
         (lambda facts: None, {"bits": lambda bits: np.where(np.arange(len(bits)) == 0, 9, bits).astype(np.uint8)}),

@@ -84,6 +84,7 @@ void check_last_block(const BlockedCodes& codes, std::size_t n_bits) {
 
 // What C does not use, but Python would refuse, is refused here, too.
 void check_encoder_and_factors(const TableFile& file, std::size_t n_blocks, std::size_t n_bits) {
+  file.check_real("norm", std::numeric_limits<double>::min());
   if (file.has("mean")) {
     const Tensor& mean = file.tensor("mean", {"F32"}, {TableFile::kAny});
     (void)file.tensor("projection", {"F32"}, {mean.shape[0], n_bits});

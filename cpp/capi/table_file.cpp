@@ -131,6 +131,11 @@ double TableFile::real_fact(const char* object, const char* name, double minimum
   return value;
 }
 
+void TableFile::check_real(const char* name, double minimum) const {
+  const Json* found = facts_.find(name);
+  if (found != nullptr && found->real(name) < minimum) fail(std::string(name) + " is out of range: damaged");
+}
+
 std::string TableFile::kind() const { return member(facts_, "kind").string("kind"); }
 
 std::uint64_t TableFile::fact(const char* name) const { return member(facts_, name).integer(name); }

@@ -14,6 +14,7 @@ from slimvec.binary.encoder import Encoder, GridEncoder
 from slimvec.binary.factors import Factors
 from slimvec.binary.levels import MOST_BITS, Grid
 from slimvec.errors import FormatError
+from slimvec.validation import MOST_STEPS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,9 +128,10 @@ def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
     if not (np.isfinite(steps).all() and steps.min() > 0 and np.isfinite(weights).all() and weights.min() >= 0):
         raise FormatError("tensors 'steps' and 'weights' hold what are no steps and weights")
     facts = content.facts["grid"]
-    if not isinstance(facts, dict) or not isinstance(facts.get("passes"), int):
-        raise FormatError(f"grid is {facts!r}; expected an object")
-    grid = Grid(bits, steps, weights, _number(facts, "parallel", 0.0, "the grid"), facts["passes"])
+    passes = facts.get("passes") if isinstance(facts, dict) else None
+    if not isinstance(passes, int) or isinstance(passes, bool) or not 0 <= passes <= MOST_STEPS:
+        raise FormatError(f"grid is {facts!r}; expected an object with passes from 0 to {MOST_STEPS}")
+    grid = Grid(bits, steps, weights, _number(facts, "parallel", 0.0, "the grid"), passes)
     directions = content.tensor("directions", np.float32, (len(mean), len(bits)))
     removed = content.tensor("removed", np.float32, (len(mean), None))
     return GridEncoder.of(mean, directions, grid, removed)

@@ -79,8 +79,7 @@ class StreamingEstimator(BinaryEstimator):
         generator = as_generator(self.random_state)
         for block in even_blocks(as_matrix(block, "blocks") for block in blocks):
             if sums is None:
-                self._check(block.shape[1])  # what is wrong is said before an hour of reading
-                sums = self._sums(block.shape[1], generator)
+                sums = self._sums(block.shape[1], generator)  # what is wrong is said before an hour of reading
             sums.update(block)
         if sums is None:
             raise ValueError("blocks holds no rows; expected at least one")
@@ -135,7 +134,6 @@ class StreamingEstimator(BinaryEstimator):
 
     def _fit_sums(self, sums: RowSums, generator: np.random.Generator, progress: Progress) -> Self:
         project = partial(_project, MatrixRows(sums.sample()), None)
-        self._check(sums.n_columns)
         return self._learn(sums.moments, project, generator, progress)
 
     @abstractmethod

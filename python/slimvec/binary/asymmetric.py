@@ -78,7 +78,7 @@ class FloatQueries:
         is_zero: NDArray[np.bool_] = self.multipliers[:, 0] == 0
         return is_zero
 
-    def result(self, found: tuple[NDArray[np.float32], NDArray[np.int64]]) -> ScoreResult:
+    def result(self, found: ScoreResult) -> ScoreResult:
         """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place."""
         return ScoreResult(_as_scores(found[0] * self.multipliers, self.metric), found[1])
 
@@ -91,9 +91,9 @@ def scan(
     mask: NDArray[np.uint8] | None,
     n_threads: int,
 ) -> ScoreResult:
-    """Return the k best of all allowed codes."""
-    return queries.result(
-        _core.asymmetric_search(
+    """Return the k best of all allowed codes, with scores as kernels give them: see :meth:`FloatQueries.result`."""
+    return ScoreResult(
+        *_core.asymmetric_search(
             isa.current(),
             codes.comparable,
             codes.n_codes,
@@ -118,9 +118,9 @@ def rescore(
     k: int,
     n_threads: int,
 ) -> ScoreResult:
-    """Return the k best of ``shortlist (n_queries, m)``, where -1 stands for none."""
-    return queries.result(
-        _core.asymmetric_rescore(
+    """Return the k best of ``shortlist (n_queries, m)``, where -1 stands for none; scores as :func:`scan` does."""
+    return ScoreResult(
+        *_core.asymmetric_rescore(
             isa.current(),
             codes.comparable,
             codes.n_codes,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimvec.binary.codes import unpack
+from slimvec.binary.encoder import GridEncoder
 from slimvec.blocks import row_blocks
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ def require_factors(parts: BinaryParts) -> tuple[Encoder, Factors]:
 def reconstruct(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return m + ρ s P b of rows: vectors like those that the table was made from, ``(len(rows), d)``."""
     encoder, factors = require_factors(parts)
+    if parts.refinement is not None and isinstance(encoder, GridEncoder):
+        refined = take_rows(parts, rows) @ parts.refinement.refiner.directions(encoder).T
+        refined += encoder.mean
+        return refined
     vectors = np.empty((len(rows), len(encoder.mean)), np.float32)
     for first, block in row_blocks(rows):  # Ctrl-C is heard between them
         scaled = unpack(parts.codes.read(block), parts.codes.n_bits, factors.scales(block))
@@ -42,12 +47,19 @@ def take_rows(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32
     """Return rows as ``lookup`` gives them: codes as -1 and +1, or x - m along directions of several bits."""
     if parts.encoder is None or parts.encoder.of_signs or parts.factors is None:
         return parts.codes.lookup(rows)
-    return parts.encoder.rows(parts.codes.read(rows), parts.factors.scales(rows))
+    if parts.refinement is None:
+        return parts.encoder.rows(parts.codes.read(rows), parts.factors.scales(rows))
+    values = parts.refinement.values(rows, parts.factors.norm, row_width(parts))
+    first = parts.encoder.rows(parts.codes.read(rows), parts.factors.scales(rows, shrunk=False))
+    values[:, : first.shape[1]] += first
+    return values
 
 
 def row_width(parts: BinaryParts) -> int:
     """Return the width of what :func:`take_rows` returns."""
-    return parts.codes.n_bits if parts.encoder is None else parts.encoder.row_width
+    if parts.encoder is None:
+        return parts.codes.n_bits
+    return parts.encoder.row_width + (0 if parts.refinement is None else parts.refinement.refiner.rest.shape[1])
 
 
 def bag_mean(

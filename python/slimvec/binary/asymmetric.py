@@ -78,6 +78,11 @@ class FloatQueries:
         is_zero: NDArray[np.bool_] = self.multipliers[:, 0] == 0
         return is_zero
 
+    def part(self, place: slice) -> FloatQueries:
+        """Return some of the queries."""
+        numbers = self.units[place], self.offsets[place], self.multipliers[place]
+        return FloatQueries(self.codes[place], self.values[place], *numbers, self.metric)
+
     def result(self, found: ScoreResult) -> ScoreResult:
         """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place."""
         return ScoreResult(_as_scores(found[0] * self.multipliers, self.metric), found[1])

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
-from slimvec.binary.encoder import GridEncoder
 from slimvec.binary.factors import FactorsBuilder
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.refinement import RefinementBuilder
@@ -79,8 +78,7 @@ class TableBuilder:
     def _beside(self) -> _Beside:
         norm, n = self.factor_norm, len(self.rows)
         factors = None if norm is None else FactorsBuilder(n, self.encoder.mean, norm, self._n_bits)
-        refined = isinstance(self.encoder, GridEncoder) and self.refiner is not None
-        return _Beside(factors, RefinementBuilder(n, self.encoder, self.refiner) if refined else None)  # type: ignore[arg-type]
+        return _Beside(factors, None if self.refiner is None else RefinementBuilder(n, self.refiner))
 
     def _packed(self, beside: _Beside) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (number of the first row, packed codes of a block)."""

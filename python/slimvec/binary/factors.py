@@ -62,7 +62,7 @@ class Factors:
         return 16 * self.n_factors
 
     def scales(self, rows: NDArray[np.int64], shrunk: bool = True) -> NDArray[np.float32]:
-        """Return ρ s of ``rows``: what a set bit of each stands for; s itself where refinement makes up for the rest."""
+        """Return ρ s of ``rows``: what a set bit of each stands for; s itself where codes are refined."""
         halves = self.values[rows // BLOCK_CODES, SCALE, rows % BLOCK_CODES]
         unit = self.norm * self.shrinkage if shrunk else self.norm
         scales: NDArray[np.float32] = halves.astype(np.float32) * np.float32(unit)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimvec.binary.codes import unpack
-from slimvec.binary.encoder import GridEncoder
 from slimvec.blocks import row_blocks
 
 if TYPE_CHECKING:
@@ -30,14 +29,17 @@ def require_factors(parts: BinaryParts) -> tuple[Encoder, Factors]:
 
 
 def reconstruct(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return m + ρ s P b of rows: vectors like those that the table was made from, ``(len(rows), d)``."""
+    """Return m + ρ s P b of rows: vectors like those that the table was made from, ``(len(rows), d)``.
+
+    Of refined codes it is m + P (s c + s' c').
+    """
     encoder, factors = require_factors(parts)
-    if parts.refinement is not None and isinstance(encoder, GridEncoder):
-        refined = take_rows(parts, rows) @ parts.refinement.refiner.directions(encoder).T
-        refined += encoder.mean
-        return refined
     vectors = np.empty((len(rows), len(encoder.mean)), np.float32)
     for first, block in row_blocks(rows):  # Ctrl-C is heard between them
+        if parts.refinement is not None:
+            values = take_rows(parts, block) @ parts.refinement.refiner.directions.T
+            vectors[first : first + len(block)] = values + encoder.mean
+            continue
         scaled = unpack(parts.codes.read(block), parts.codes.n_bits, factors.scales(block))
         vectors[first : first + len(block)] = encoder.reconstruct(scaled)
     return vectors
@@ -49,7 +51,7 @@ def take_rows(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32
         return parts.codes.lookup(rows)
     if parts.refinement is None:
         return parts.encoder.rows(parts.codes.read(rows), parts.factors.scales(rows))
-    values = parts.refinement.values(rows, parts.factors.norm, row_width(parts))
+    values = parts.refinement.values(rows, parts.factors.norm)
     first = parts.encoder.rows(parts.codes.read(rows), parts.factors.scales(rows, shrunk=False))
     values[:, : first.shape[1]] += first
     return values
@@ -59,7 +61,8 @@ def row_width(parts: BinaryParts) -> int:
     """Return the width of what :func:`take_rows` returns."""
     if parts.encoder is None:
         return parts.codes.n_bits
-    return parts.encoder.row_width + (0 if parts.refinement is None else parts.refinement.refiner.rest.shape[1])
+    refinement = parts.refinement
+    return parts.encoder.row_width if refinement is None else refinement.refiner.directions.shape[1]
 
 
 def bag_mean(

@@ -194,7 +194,7 @@ def _refinement_from(
     if content.thorough and grid.n_bits % 8 and n_rows and (codes[:, -1] >> grid.n_bits % 8).any():
         raise FormatError("tensor 'refinement.codes' has bits set past the last one: damaged")
     numbers = content.tensor("refinement.numbers", np.float16, (n_rows, factors.n_factors))
-    return Refinement(codes, numbers, Refiner(rest, order, grid, (times[0], times[1])))
+    return Refinement(codes, numbers, Refiner(encoder, rest, order, grid, (times[0], times[1])))
 
 
 def _factors_from(content: Content, codes: BlockedCodes) -> Factors:

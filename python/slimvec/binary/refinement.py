@@ -1,8 +1,8 @@
 """A second code of each row, of what the first one leaves; stored row by row, and read for a shortlist only.
 
-With z = Pᵀ(x - m) along all directions and s c what the first code says of it, e = z - s c is coded on a grid of its own
-after it is brought to length one: e ≈ s' c'. Products with a query then gain s' ⟨c', Pᵀ(q - m)⟩. What float16 cut off the
-factors of a row is kept, too, since the better estimate would feel it.
+With z = Pᵀ(x - m) along all directions and s c what the first code says of it, e = z - s c is coded on a grid of its
+own after it is brought to length one: e ≈ s' c'. Products with a query then gain s' ⟨c', Pᵀ(q - m)⟩. What float16 cut
+off the factors of a row is kept, too, since the better estimate would feel it.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class Refiner:
 
     Attributes
     ----------
+    encoder : GridEncoder
+        Of first codes.
     rest : ndarray, shape (d, r'), float32
         Orthonormal directions besides the encoder's.
     order : ndarray, shape (r2,), uint32
@@ -46,14 +48,22 @@ class Refiner:
         Of ten rows that are asked for, how many times as many first codes, and refined ones, should hand on.
     """
 
+    encoder: GridEncoder
     rest: NDArray[np.float32]
     order: NDArray[np.uint32]
     grid: Grid
     oversample: tuple[int, int]
 
-    def directions(self, encoder: GridEncoder) -> NDArray[np.float32]:
-        """Return all directions, the encoder's first, ``(d, r + r')``."""
-        return np.hstack([encoder.directions, self.rest])
+    @cached_property
+    def directions(self) -> NDArray[np.float32]:
+        """All directions, the encoder's first, ``(d, r + r')``."""
+        return np.hstack([self.encoder.directions, self.rest])
+
+    @cached_property
+    def for_queries(self) -> Encoder:
+        """What projects queries along the grid, each direction times its step in units of the grid."""
+        steps = self.grid.steps / np.float32(self.grid.unit)
+        return Encoder(self.encoder.mean, self.directions[:, self.order] * steps)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""
@@ -73,9 +83,9 @@ class Refiner:
         made = self.grid.quantize(values, np.zeros(len(values)))
         return made.codes, made.scales * divisors
 
-    def values(self, codes: NDArray[np.uint8], scales: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-        """Return s' c' along all ``width`` directions."""
-        rows = np.zeros((len(codes), width), np.float32)
+    def values(self, codes: NDArray[np.uint8], scales: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return s' c' along all directions."""
+        rows = np.zeros((len(codes), self.directions.shape[1]), np.float32)
         rows[:, self.order] = self.grid.values(codes, scales)
         return rows
 
@@ -122,10 +132,10 @@ class Refinement:
         rows: dict[str, NDArray[Any]] = {"refinement.codes": self.codes, "refinement.numbers": self.numbers}
         return rows | self.refiner.arrays()
 
-    def values(self, rows: NDArray[np.int64], norm: float, width: int) -> NDArray[np.float32]:
-        """Return s' c' of rows, in the units of vectors, ``(len(rows), width)``."""
+    def values(self, rows: NDArray[np.int64], norm: float) -> NDArray[np.float32]:
+        """Return s' c' of rows along all directions, in the units of vectors."""
         scales = self.numbers[rows, 0].astype(np.float32) * np.float32(norm)
-        return self.refiner.values(self.codes[rows], scales, width)
+        return self.refiner.values(self.codes[rows], scales)
 
     def rescore(
         self,
@@ -141,9 +151,7 @@ class Refinement:
         Products of levels and rounded queries are sums of half integers below 2^53: exact, in whatever order.
         """
         grid, levels = self.refiner.grid, self.refiner.halves
-        of_grid: GridEncoder = encoder.encoder  # type: ignore[assignment]
-        scaled = self.refiner.directions(of_grid)[:, self.refiner.order] * (grid.steps / np.float32(grid.unit))
-        second = QueryEncoder(Encoder(of_grid.mean, scaled), encoder.norm, encoder.metric)
+        second = QueryEncoder(self.refiner.for_queries, encoder.norm, encoder.metric)
         scores = np.empty((len(vectors), k), np.float32)
         indices = np.empty((len(vectors), k), np.int64)
         for block in second.blocks(vectors):
@@ -178,13 +186,11 @@ class RefinementBuilder:
     Parameters
     ----------
     n_rows : int
-    encoder : GridEncoder
     refiner : Refiner
     """
 
-    def __init__(self, n_rows: int, encoder: GridEncoder, refiner: Refiner) -> None:
-        self._encoder, self._refiner = encoder, refiner
-        self._directions = refiner.directions(encoder)
+    def __init__(self, n_rows: int, refiner: Refiner) -> None:
+        self._refiner = refiner
         self._codes = np.empty((n_rows, -(-refiner.grid.n_bits // 8)), np.uint8)
         self._numbers = np.zeros((n_rows, 3), np.float16)
 
@@ -193,10 +199,11 @@ class RefinementBuilder:
     ) -> None:
         """Take in vectors, whose first has the number ``first_row``, with first codes and exact factors ``(3, m)``."""
         place = slice(first_row, first_row + len(block))
-        centred = np.subtract(block, self._encoder.mean, dtype=np.result_type(block, np.float32))
-        values = (np.divide(centred, norm, dtype=np.float64).astype(np.float32)) @ self._directions
+        encoder = self._refiner.encoder
+        centred = np.subtract(block, encoder.mean, dtype=np.result_type(block, np.float32))
+        values = (np.divide(centred, norm, dtype=np.float64).astype(np.float32)) @ self._refiner.directions
         halves = factors.astype(np.float16)
-        first = self._encoder.grid.values(codes, halves[SCALE].astype(np.float32))
+        first = encoder.grid.values(codes, halves[SCALE].astype(np.float32))
         values[:, : first.shape[1]] -= first
         self._codes[place], scales = self._refiner.quantize(values)
         self._numbers[place, 0] = scales

@@ -13,6 +13,7 @@ from slimvec.binary.asymmetric import FloatQueries, as_originals, rescore, resco
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
 from slimvec.binary.queries import Metric, QueryEncoder
+from slimvec.blocks import row_blocks
 from slimvec.results import ScoreResult, SearchResult, no_scores
 from slimvec.validation import as_count, as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 DEFAULT_OVERSAMPLE = 10
 MEASURED_FOR = 10  # neighbours; fewer that are asked for need as long a shortlist
+CANDIDATES = 1 << 22  # for refinement, at a time: 50 MB
 SCAN_CANDIDATES = 100  # rows that a full scan hands to the originals, beyond k
 
 
@@ -184,8 +186,14 @@ class TableSearch:
     ) -> ScoreResult:
         wide = hand_on.to_refinement(k)
         wide = self._at_most_all(self.table.n_codes if wide is None else wide)
-        found = self._scanned(queries, factors, wide)
-        return queries.result(refinement.rescore(factors, encoder, vectors, queries, found, k))
+        scores, rows = np.empty((len(vectors), k), np.float32), np.empty((len(vectors), k), np.int64)
+        for first, block in row_blocks(vectors, max(1, CANDIDATES // wide)):
+            place = slice(first, first + len(block))
+            some = queries.part(place)
+            found = self._scanned(some, factors, wide)
+            refined = some.result(refinement.rescore(factors, encoder, block, some, found, k))
+            scores[place], rows[place] = refined.scores, refined.indices
+        return ScoreResult(scores, rows)
 
     def _at_most_all(self, n_rows: int) -> int:
         return as_count(n_rows, self.table.n_codes, self.allowed)

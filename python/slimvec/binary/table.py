@@ -136,15 +136,17 @@ class BinaryTable(Table):
         dict
             ``kind``, ``rows``, ``bits``, ``dimension`` (of the original vectors, or None), ``made_by`` (method and
             parameters), ``bytes`` (on disk, of ``codes``, ``factors``, ``refinement`` if there is any, ``encoder`` and
-            ``words``), ``resident`` (bytes
-            of all these that lie in physical memory now, None where the system does not tell: of a mapped file those
-            that were used, by anybody), ``norm`` (root mean square norm of the vectors that the table was made from, to
-            which :meth:`search` brings queries; None where it is not known), ``compression_ratio`` (as the paper
-            counts: 32 d over the bits per row) and ``stored_ratio`` (float32 matrix over all that is stored but the
+            ``words``), ``resident`` (bytes of all these that lie in physical memory now, None where the system does not
+            tell: of a mapped file those that were used, by anybody), ``norm`` (root mean square norm of the vectors
+            that the table was made from, to which :meth:`search` brings queries; None where it is not known),
+            ``oversample`` (of refined codes: what was measured for refinement, and for originals after it),
+            ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and ``stored_ratio`` (float32 matrix over all that is stored but the
             words; None where the dimension is not known).
         """
         dimension = None if self._parts.encoder is None else self.dim
-        return self._info(self._parts.sizes, dimension, bits=self.n_bits, norm=self._parts.norm)
+        parts = self._parts
+        refined = {} if parts.refinement is None else {"oversample": list(parts.refinement.refiner.oversample)}
+        return self._info(parts.sizes, dimension, bits=self.n_bits, norm=parts.norm, **refined)
 
     def _shape(self, info: dict[str, Any]) -> tuple[str, str]:
         return codes_shape(info)

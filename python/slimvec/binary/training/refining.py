@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 POWER_OF_ROWS = 0.4  # of the variance of rows, beside that of the errors; measured, as in allocation
 ASKED, ASKING = 10, 100  # neighbours that shortlists are measured by, and rows that ask for them
-CERTAIN = 0.997  # share of the true neighbours that a shortlist is to hold
+CERTAIN = 0.999  # share of the true neighbours that a shortlist is to hold
+SAFETY = 2  # times as many: a table may hold more rows than the sample, and queries are not rows
 AT_LEAST, AT_MOST = 2, 100  # times as many rows as are asked for
 UNKNOWN = 20  # times, where the sample is too small to tell
 
@@ -58,11 +59,11 @@ def learn_refiner(
     steps = np.array(STEPS)[bits] * np.sqrt(spread[order])
     weights = variances[order] / variances[order].mean()
     grid = Grid(bits, steps.astype(np.float32), weights.astype(np.float32), 0.0, encoder.grid.n_passes)
-    refiner = Refiner(rest, order, grid, (UNKNOWN, UNKNOWN))
-    second = refiner.values(*refiner.quantize(errors), errors.shape[1])
-    mean = (encoder.mean @ np.hstack([encoder.directions, rest])) / unit
+    refiner = Refiner(encoder, rest, order, grid, (UNKNOWN, UNKNOWN))
+    second = refiner.values(*refiner.quantize(errors))
+    mean = (encoder.mean @ refiner.directions) / unit
     needed = _needed(scaled, [first, first + second], mean)
-    return Refiner(rest, order, grid, (needed[0], needed[1]))
+    return Refiner(encoder, rest, order, grid, (needed[0], needed[1]))
 
 
 def _needed(values: NDArray[np.float32], estimates: list[NDArray[np.float32]], mean: NDArray[np.float32]) -> list[int]:
@@ -94,5 +95,5 @@ def _needed(values: NDArray[np.float32], estimates: list[NDArray[np.float32]], m
         own = np.take_along_axis(found, nearest, axis=1)
         ranks = np.stack([(of_query > own[i][:, None]).sum(axis=1) + 1 for i, of_query in enumerate(found)])
         enough = float(np.quantile(ranks, CERTAIN)) / ASKED
-        needed.append(int(np.clip(np.ceil(enough), AT_LEAST, AT_MOST)))
+        needed.append(int(np.clip(np.ceil(SAFETY * enough), AT_LEAST, AT_MOST)))
     return needed

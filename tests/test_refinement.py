@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import slimvec as sv
-from slimvec.binary.training.refining import learn_refiner
+from slimvec.binary.methods.refining import learn_refiner
 from slimvec.files.table_file import read_content
 from test_transform_coding import ASKED, ROWS, _with_facts, recall
 

@@ -140,8 +140,8 @@ class BinaryTable(Table):
             tell: of a mapped file those that were used, by anybody), ``norm`` (root mean square norm of the vectors
             that the table was made from, to which :meth:`search` brings queries; None where it is not known),
             ``oversample`` (of refined codes: what was measured for refinement, and for originals after it),
-            ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and ``stored_ratio`` (float32 matrix over all that is stored but the
-            words; None where the dimension is not known).
+            ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and ``stored_ratio`` (float32 matrix
+            over all that is stored but the words; None where the dimension is not known).
         """
         dimension = None if self._parts.encoder is None else self.dim
         parts = self._parts

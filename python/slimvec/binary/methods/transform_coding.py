@@ -9,11 +9,11 @@ import numpy as np
 
 from slimvec.binary.encoder import Encoder, GridEncoder
 from slimvec.binary.levels import MOST_BITS, Grid
+from slimvec.binary.methods.refining import learn_refiner
 from slimvec.binary.methods.streaming import DEFAULT_TRAIN_ROWS, StreamingEstimator
 from slimvec.binary.training.allocation import LARGEST, STEPS, allocate
 from slimvec.binary.training.directions import principal_directions
 from slimvec.binary.training.grid_rotation import learn_grid_rotation
-from slimvec.binary.training.refining import learn_refiner
 from slimvec.binary.training.rotation import learn_rotation, random_frame
 from slimvec.blas import one_thread
 from slimvec.validation import as_bits, as_integer, as_steps

@@ -3,6 +3,7 @@
 #include "bindings/search_arguments.hpp"
 #include "core/asymmetric_search.hpp"
 #include "core/hamming_search.hpp"
+#include "core/partition_search.hpp"
 
 namespace slimvec {
 
@@ -79,6 +80,47 @@ std::pair<FloatArray, IdArray> rescore(const Kernels& isa, const WordArray& bloc
   return {std::move(scores), std::move(indices)};
 }
 
+using ListArray = py::array_t<std::int32_t, py::array::c_style>;
+using RowArray = py::array_t<std::uint32_t, py::array::c_style>;
+
+std::pair<FloatArray, IdArray> search_lists(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
+                                            std::size_t n_bits, const HalfArray& factors, bool weigh,
+                                            const IdArray& starts, const RowArray& rows, const QueryArray& queries,
+                                            const FloatArray& units, const ListArray& lists, const FloatArray& offsets,
+                                            std::size_t k, const OptionalMask& mask, std::size_t n_threads) {
+  check_isa(isa);
+  const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
+  const Factors per_code = check_factors(factors, weigh, table);
+  require(lists.ndim() == 2 && offsets.ndim() == 2 && size_of(offsets, 0) == size_of(lists, 0) &&
+              size_of(offsets, 1) == size_of(lists, 1) && size_of(lists, 1) >= 1,
+          "lists and offsets must have shape (n_queries, n_probes)");
+  const AsymmetricQueries asked = check_queries(queries, units, units, n_bits);  // offsets are those of the lists
+  require(size_of(lists, 0) == asked.n_queries, "lists must have one row per query");
+  require(starts.ndim() == 1 && size_of(starts, 0) >= 2, "starts must have one entry per list, and one more");
+  const std::size_t n_lists = size_of(starts, 0) - 1;
+  const std::int64_t* first = elements(starts);
+  require(first[0] == 0 && std::is_sorted(first, first + n_lists + 1) &&
+              static_cast<std::uint64_t>(first[n_lists]) == n_codes,
+          "starts must rise from 0 to the number of codes");
+  require(rows.ndim() == 1 && size_of(rows, 0) == n_codes, "rows must have one entry per code");
+  require(k >= 1 && k <= n_codes, "k must lie between 1 and the number of codes");
+  require(n_threads >= 1, "n_threads must be at least 1");
+  const Mask allowed = check_mask(mask, table);
+  FloatArray scores = new_array<FloatArray>(asked.n_queries, k);
+  IdArray indices = new_array<IdArray>(asked.n_queries, k);
+  const Lists parts = {first, elements(rows), n_lists};
+  const Probes probes = {elements(lists), elements(offsets), size_of(lists, 1)};
+  float* scores_out = scores.mutable_data();
+  std::int64_t* indices_out = indices.mutable_data();
+  without_gil([&](Interrupt& interrupt) {
+    const std::size_t about = n_codes / n_lists * std::min(probes.n_probes, n_lists);  // codes that a query meets
+    n_threads = worthwhile_threads({nullptr, about, table.n_words}, asked.n_queries, n_threads);
+    partition_search(isa, table, per_code, parts, allowed, asked, probes, k, n_threads, interrupt, scores_out,
+                     indices_out);
+  });
+  return {std::move(scores), std::move(indices)};
+}
+
 }  // namespace
 
 void bind_asymmetric(py::module_& module) {
@@ -89,6 +131,10 @@ void bind_asymmetric(py::module_& module) {
   module.def("asymmetric_rescore", &rescore, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("weigh"), arg("ids").noconvert(), arg("queries").noconvert(),
              arg("units").noconvert(), arg("offsets").noconvert(), arg("k"), arg("n_threads"));
+  module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
+             arg("factors").noconvert(), arg("weigh"), arg("starts").noconvert(), arg("rows").noconvert(),
+             arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(), arg("offsets").noconvert(),
+             arg("k"), arg("mask").noconvert(), arg("n_threads"));
 }
 
 }  // namespace slimvec

@@ -31,6 +31,13 @@ inline float rank_score(std::uint32_t rank) {
   return score;
 }
 
+// The rank of the next lower score, for a limit that lets equal scores in. There is none between 0 and -0.
+inline std::uint32_t rank_below(std::uint32_t rank) {
+  constexpr std::uint32_t kMinusZero = 0x80000000u;
+  if (rank == UINT32_MAX) return rank;
+  return rank + 1 == kMinusZero ? rank + 2 : rank + 1;
+}
+
 inline Key make_score_key(float score, std::size_t row) { return make_key(score_rank(score), row); }
 inline float key_score(Key key) { return rank_score(key_rank(key)); }
 

@@ -86,6 +86,23 @@ def asymmetric_rescore(
     k: int,
     n_threads: int,
 ) -> tuple[NDArray[float32], NDArray[int64]]: ...
+def partition_search(
+    isa: Isa,
+    blocks: NDArray[uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[uint16],
+    weigh: bool,
+    starts: NDArray[int64],
+    rows: NDArray[uint32],
+    queries: NDArray[int16],
+    units: NDArray[float32],
+    lists: NDArray[int32],
+    offsets: NDArray[float32],
+    k: int,
+    mask: NDArray[uint8] | None,
+    n_threads: int,
+) -> tuple[NDArray[float32], NDArray[int64]]: ...
 def sparse_lookup(
     isa: Isa,
     indptr: NDArray[integer],

@@ -208,6 +208,41 @@ def asymmetric_rescore(
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 
 
+def partition_search(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[np.uint16],
+    weigh: bool,
+    starts: NDArray[np.int64],
+    rows: NDArray[np.uint32],
+    queries: NDArray[np.int16],
+    units: NDArray[np.float32],
+    lists: NDArray[np.int32],
+    offsets: NDArray[np.float32],
+    k: int,
+    mask: NDArray[np.uint8] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return scores and rows of the k allowed rows of the highest score in ``lists (n_queries, n_probes)``.
+
+    Positions ``starts[l]`` to ``starts[l + 1]`` make up list l and hold the codes of ``rows``; ``offsets`` are those of
+    each query in each of its lists.
+    """
+    allowed = np.isin(rows, allowed_codes(n_codes, mask))
+    best = []
+    for q, asked in enumerate(lists):
+        found = [(np.empty(0, np.float32), np.empty(0, np.int64))]
+        for probe, own in enumerate(asked):
+            offset = offsets[q, probe : probe + 1]
+            one = queries[q : q + 1], units[q : q + 1], offset
+            scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, *one)[0]
+            here = np.arange(starts[own], starts[own + 1])
+            here = here[allowed[here]]
+            found.append((scores[here], rows[here].astype(np.int64)))
+        best.append(_highest(*(np.concatenate(part) for part in zip(*found, strict=True)), k))
+    return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
+
+
 def add_sparse_row(
     total: NDArray[np.float32],
     row: int,

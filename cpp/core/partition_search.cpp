@@ -1,0 +1,185 @@
+#include "core/partition_search.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/asymmetric_scan.hpp"
+
+namespace slimvec {
+
+namespace {
+
+// One query in one list.
+struct Visit {
+  std::uint32_t list;
+  std::uint32_t query;  // within the tile
+  float offset;
+  bool is_first;  // of its query: limits fall early where the best list comes before all others
+};
+
+class ListScan {
+ public:
+  ListScan(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists, Mask mask,
+           const AsymmetricQueries& queries, const Probes& probes)
+      : table_(table),
+        factors_(factors),
+        lists_(lists),
+        mask_(mask),
+        probes_(probes),
+        scan_(isa, table, factors, queries) {
+    const std::size_t n_visits = queries.n_queries * probes.n_probes;
+    const bool known = std::all_of(probes.lists, probes.lists + n_visits, [&lists](std::int32_t list) {
+      return list >= 0 && static_cast<std::size_t>(list) < lists.n_lists;
+    });
+    if (!known) throw std::invalid_argument("probes names a list that the table does not have");
+  }
+
+  // The visits of some queries, those in one list next to each other; of one query, best list first.
+  std::vector<Visit> visits(Range queries) const {
+    std::vector<Visit> all;
+    all.reserve(queries.size() * probes_.n_probes);
+    for (std::size_t q = queries.begin; q < queries.end; ++q) {
+      for (std::size_t i = 0; i < probes_.n_probes; ++i) {
+        const std::size_t at = q * probes_.n_probes + i;
+        all.push_back({static_cast<std::uint32_t>(probes_.lists[at]), static_cast<std::uint32_t>(q - queries.begin),
+                       probes_.offsets[at], i == 0});
+      }
+    }
+    if (queries.size() > 1) {
+      std::sort(all.begin(), all.end(), [](const Visit& a, const Visit& b) {
+        if (a.is_first != b.is_first) return a.is_first;
+        return a.list != b.list ? a.list < b.list : a.query < b.query;
+      });
+    }
+    return all;
+  }
+
+  // Makes `visits` of a tile whose first query is `first_query`; tops[v.query] takes what is found.
+  void walk(const Visit* visits, std::size_t n_visits, std::size_t first_query, Interrupt& interrupt, Hits& hits,
+            TopK* tops) const {
+    const std::size_t step = chunk_blocks(table_);
+    for (std::size_t begin = 0, end = 0; begin < n_visits; begin = end) {
+      interrupt.check();
+      while (end < n_visits && visits[end].list == visits[begin].list) ++end;
+      if (end < n_visits) prefetch(visits[end].list);
+      const Range positions = positions_of(visits[begin].list);
+      const Range blocks = blocks_of(positions);
+      for (Range chunk{blocks.begin, 0}; chunk.begin < blocks.end; chunk.begin = chunk.end) {
+        chunk.end = std::min(chunk.begin + step, blocks.end);
+        for (std::size_t v = begin; v < end; ++v) {
+          scan(visits[v], chunk, positions, first_query, v == begin, hits, tops[visits[v].query]);
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr std::size_t kLine = 64;
+  static constexpr std::size_t kAhead = 16 << 10;  // bytes of a list: half of a small L1 cache
+
+  Range positions_of(std::size_t list) const {
+    return {static_cast<std::size_t>(lists_.starts[list]), static_cast<std::size_t>(lists_.starts[list + 1])};
+  }
+
+  static Range blocks_of(Range positions) {
+    if (positions.begin == positions.end) return {0, 0};
+    return {positions.begin / kBlockCodes, ceil_divide(positions.end, kBlockCodes)};
+  }
+
+  void scan(const Visit& visit, Range chunk, Range positions, std::size_t first_query, bool cold, Hits& hits,
+            TopK& top) const {
+    // Rows do not rise along a list, so that one of the same score may yet win.
+    const std::size_t count =
+        scan_.with_offset(visit.offset, chunk, first_query + visit.query, rank_below(top.limit()), cold, hits);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t position = chunk.begin * kBlockCodes + hits.positions[i];
+      if (position < positions.begin || position >= positions.end) continue;  // of the list next door
+      const std::size_t row = lists_.rows[position];
+      if (row >= table_.n_codes) {
+        throw std::out_of_range("the table is damaged: it names row " + std::to_string(row) + " of " +
+                                std::to_string(table_.n_codes));
+      }
+      if (may_be_found(table_, mask_, row)) top.push(make_key(hits.ranks[i], row));
+    }
+    top.tighten();
+  }
+
+  // Asks the cache for the next list, codes and factors, while this one is scanned.
+  void prefetch(std::size_t list) const {
+    const Range blocks = blocks_of(positions_of(list));
+    const auto ask = [](const void* first, std::size_t n_bytes) {
+      const char* line = static_cast<const char*>(first);
+      for (std::size_t at = 0; at < std::min(n_bytes, kAhead); at += kLine) __builtin_prefetch(line + at);
+    };
+    ask(table_.blocks + blocks.begin * table_.block_words(),
+        blocks.size() * table_.block_words() * sizeof(std::uint32_t));
+    const std::size_t of_block = factors_.n_factors * kBlockCodes;
+    ask(factors_.values + blocks.begin * of_block, blocks.size() * of_block * sizeof(std::uint16_t));
+  }
+
+  const BlockedCodes& table_;
+  const Factors& factors_;
+  const Lists& lists_;
+  const Mask mask_;
+  const Probes& probes_;
+  const AsymmetricScan scan_;
+};
+
+}  // namespace
+
+void partition_search(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists,
+                      Mask mask, const AsymmetricQueries& queries, const Probes& probes, std::size_t k,
+                      std::size_t n_threads, Interrupt& interrupt, float* scores, std::int64_t* indices) {
+  if (k < 1 || k > table.n_codes) throw std::invalid_argument("k must lie between 1 and the number of codes");
+  const ListScan lists_of(isa, table, factors, lists, mask, queries, probes);
+  const std::size_t n_queries = queries.n_queries;
+  const std::size_t hits_size = chunk_blocks(table) * kBlockCodes;
+  const auto while_waiting = [&interrupt] { interrupt.ask(); };
+  const auto report = [=](std::size_t q, const std::vector<Key>& keys) {
+    write_result(keys, k, scores + q * k, indices + q * k);
+  };
+  if (n_threads == 1 || n_queries >= 4 * n_threads) {  // each thread takes some queries
+    const std::size_t tile = std::min(kTileQueries, ceil_divide(std::max<std::size_t>(n_queries, 1), n_threads));
+    Slices tiles(n_queries, tile);
+    run_parallel(
+        n_threads,
+        [&](std::size_t) {
+          Hits hits(hits_size);
+          for (Range some; tiles.next(some);) {
+            std::vector<TopK> tops(some.size(), TopK(k));
+            const std::vector<Visit> visits = lists_of.visits(some);
+            lists_of.walk(visits.data(), visits.size(), some.begin, interrupt, hits, tops.data());
+            for (std::size_t q = some.begin; q < some.end; ++q) report(q, tops[q - some.begin].sorted());
+          }
+        },
+        while_waiting);
+  } else {  // few queries: each thread takes some of the lists, and their best are merged
+    const std::vector<Visit> visits = lists_of.visits({0, n_queries});
+    std::vector<TopK> tops(n_threads * n_queries, TopK(k));
+    constexpr std::size_t kVisits = 4;  // at a time: threads end together
+    Slices slices(visits.size(), kVisits);
+    run_parallel(
+        n_threads,
+        [&](std::size_t part) {
+          Hits hits(hits_size);
+          for (Range some; slices.next(some);) {
+            lists_of.walk(visits.data() + some.begin, some.size(), 0, interrupt, hits, tops.data() + part * n_queries);
+          }
+        },
+        while_waiting);
+    for (std::size_t q = 0; q < n_queries; ++q) {
+      std::vector<Key> merged;
+      for (std::size_t part = 0; part < n_threads; ++part) {
+        const std::vector<Key>& keys = tops[part * n_queries + q].sorted();
+        merged.insert(merged.end(), keys.begin(), keys.end());
+      }
+      std::sort(merged.begin(), merged.end());
+      report(q, merged);
+    }
+  }
+  interrupt.finish();
+}
+
+}  // namespace slimvec

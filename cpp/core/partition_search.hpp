@@ -1,0 +1,34 @@
+// Float queries against codes that lie list by list, of which a search reads some: an inverted file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/asymmetric_search.hpp"
+
+namespace slimvec {
+
+// List l holds the positions starts[l] ... starts[l + 1] - 1 of the blocked codes, and position p the code of the row
+// rows[p]. Lists share blocks: none is padded.
+struct Lists {
+  const std::int64_t* starts;  // n_lists + 1, rising from 0 to the number of codes
+  const std::uint32_t* rows;
+  std::size_t n_lists;
+};
+
+// The lists that each query asks, best first, and what is added to the scores in each of them.
+struct Probes {
+  const std::int32_t* lists;  // n_queries * n_probes, no list twice for a query
+  const float* offsets;       // in place of the query's own
+  std::size_t n_probes;
+};
+
+// For each query the k allowed rows of the highest score in the lists that it asks; order, ties and what is missing as
+// in asymmetric_search. `mask` is by rows.
+// Throws std::invalid_argument as there, or for a list outside; std::out_of_range where `rows` names no row of the
+// table; Interrupted.
+void partition_search(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists,
+                      Mask mask, const AsymmetricQueries& queries, const Probes& probes, std::size_t k,
+                      std::size_t n_threads, Interrupt& interrupt, float* scores, std::int64_t* indices);
+
+}  // namespace slimvec

@@ -1,0 +1,112 @@
+"""Searching some lists of codes: the compiled walk against its twin, ties by row, masks, threads, what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import slimvec as sv
+from conftest import random_codes
+from slimvec import _core, reference
+from slimvec.binary.codes import BlockedCodes
+from slimvec.isa import current
+
+
+def same(ours, theirs):
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+class Sample:
+    """Codes in lists, of which many scores are equal, some of them 0."""
+
+    def __init__(self, n, n_bits, n_lists, n_queries=5, n_factors=2, seed=0):
+        rng = np.random.default_rng(seed)
+        codes = random_codes(n, n_bits, seed)
+        codes[n // 2 :] = codes[: n - n // 2]
+        self.codes = BlockedCodes.from_rows(codes, n_bits)
+        factors = rng.integers(0, 3, (len(self.codes.blocks), n_factors, 16)).astype(np.float16)
+        factors[:, 1] -= 1
+        starts = np.sort(rng.integers(0, n + 1, n_lists + 1))
+        starts[0], starts[-1] = 0, n
+        self.n, self.n_lists, self.n_queries, self.rng = n, n_lists, n_queries, rng
+        self.table = (self.codes.blocks, n, n_bits, factors.view(np.uint16))
+        self.lists = (starts, rng.permutation(n).astype(np.uint32))
+        self.queries = rng.integers(-8191, 8192, (n_queries, n_bits)).astype(np.int16)
+        self.queries[:1] = 0
+        self.units = rng.random(n_queries).astype(np.float32)
+
+    def check(self, n_probes, k, weigh=False, mask=None, n_threads=1):
+        probes = np.stack([self.rng.permutation(self.n_lists)[:n_probes] for _ in range(self.n_queries)])
+        offsets = self.rng.integers(-1, 2, probes.shape).astype(np.float32)
+        arguments = (*self.table, weigh, *self.lists, self.queries, self.units, probes.astype(np.int32), offsets, k)
+        found = _core.partition_search(current(), *arguments, mask, n_threads)
+        assert same(found, reference.partition_search(*arguments, mask))
+
+
+@pytest.mark.parametrize("n_bits", [1, 33, 300])
+@pytest.mark.parametrize(("n", "n_lists"), [(1, 1), (15, 3), (17, 40), (500, 1), (1500, 20)])
+def test_search_equals_its_twin(isa, n, n_lists, n_bits):
+    for n_factors, weigh in ((2, False), (3, True), (3, False)):
+        sample = Sample(n, n_bits, n_lists, n_factors=n_factors)
+        mask = sample.codes.pack_mask(np.arange(n) % 3 == 0)
+        for k in {1, min(10, n), n}:
+            for n_probes in {1, n_lists}:
+                sample.check(n_probes, k, weigh)
+                sample.check(n_probes, k, weigh, mask)
+
+
+@given(st.integers(1, 70), st.integers(1, 200), st.integers(1, 30), st.integers(0, 1000), st.data())
+def test_search_property(n_bits, n, n_lists, seed, data):
+    sample = Sample(n, n_bits, n_lists, data.draw(st.integers(1, 20)), seed=seed)
+    k, n_probes = data.draw(st.integers(1, n)), data.draw(st.integers(1, n_lists))
+    for isa in sv.available_isas():
+        with sv.use_isa(isa):
+            sample.check(n_probes, k, n_threads=data.draw(st.integers(1, 4)))
+
+
+@pytest.mark.parametrize("n_queries", [0, 1, 3, 9, 100])
+def test_any_number_of_threads_finds_the_same(n_queries):
+    sample = Sample(20_000, 300, 50, n_queries)
+    starts, rows = sample.lists
+    probes = np.tile(np.arange(50, dtype=np.int32), (n_queries, 1))
+    offsets = np.ones(probes.shape, np.float32)
+    arguments = (*sample.table, False, starts, rows, sample.queries, sample.units, probes, offsets, 20, None)
+    one, *others = (_core.partition_search(current(), *arguments, n_threads) for n_threads in (1, 2, 3, 8))
+    assert all(same(one, other) for other in others)
+
+
+def test_what_does_not_fit_is_refused():
+    sample = Sample(100, 40, 5)
+    probes, offsets = np.zeros((5, 2), np.int32), np.zeros((5, 2), np.float32)
+    starts, rows = sample.lists
+
+    def search(starts=starts, rows=rows, probes=probes, offsets=offsets, k=3):
+        return _core.partition_search(
+            current(), *sample.table, False, starts, rows, sample.queries, sample.units, probes, offsets, k, None, 1
+        )
+
+    search()
+    for wrong in (
+        {"starts": starts[:-1]},
+        {"starts": starts + 1},
+        {"starts": starts[::-1].copy()},
+        {"rows": rows[1:]},
+        {"probes": probes - 1},
+        {"probes": probes + 5},
+        {"probes": probes[1:]},
+        {"offsets": offsets[:, 1:].copy()},
+        {"probes": probes[:, :0].copy(), "offsets": offsets[:, :0].copy()},
+        {"k": 0},
+        {"k": 101},
+    ):
+        with pytest.raises(ValueError, match=r"must|probes"):
+            search(**wrong)
+    with pytest.raises(IndexError, match="damaged: it names row 100 of 100"):
+        search(
+            rows=rows + np.uint32(1),
+            probes=np.tile(np.arange(5, dtype=np.int32), (5, 1)),
+            offsets=np.zeros((5, 5), np.float32),
+            k=100,
+        )

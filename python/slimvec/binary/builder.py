@@ -9,6 +9,8 @@ import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.factors import FactorsBuilder
+from slimvec.binary.list_encoder import ListEncoder
+from slimvec.binary.partition import Partition
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.refinement import RefinementBuilder
 from slimvec.blocks import even_blocks
@@ -55,11 +57,33 @@ class TableBuilder:
 
     def to_memory(self) -> BinaryParts:
         """Return the parts of a table."""
+        if isinstance(self.encoder, ListEncoder):
+            return self._in_lists(self.encoder)
         beside = self._beside()
         codes = BlockedCodes.empty(len(self.rows), self._n_bits)
         for first, packed in self._packed(beside):
             codes.write(first, packed)
         return self._parts(codes, beside)
+
+    def _in_lists(self, encoder: ListEncoder) -> BinaryParts:
+        """Go over the rows twice: to see which lists they are in, and to put their codes there."""
+        lists = np.empty(len(self.rows), np.int32)
+        first = 0
+        for block in even_blocks(self.rows.blocks()):
+            lists[first : first + len(block)] = encoder.assign(block)
+            first += len(block)
+            self.progress("assigning", first, len(self.rows))
+        partition = Partition.of(lists, len(encoder.centroids))
+        beside = self._beside()
+        codes = BlockedCodes.empty(len(self.rows), self._n_bits)
+        first = 0
+        for block in even_blocks(self.rows.blocks()):
+            here = slice(first, first + len(block))
+            places = partition.positions[here]
+            codes.scatter(places, beside.update(first, block, encoder, places, lists[here]))
+            first += len(block)
+            self.progress("encoding", first, len(self.rows))
+        return self._parts(codes, beside, partition)
 
     def to_file(self, path: str | os.PathLike[str]) -> None:
         """Write the file of a table; codes go into it as they are made.
@@ -77,7 +101,7 @@ class TableBuilder:
 
     def _beside(self) -> _Beside:
         norm, n = self.factor_norm, len(self.rows)
-        factors = None if norm is None else FactorsBuilder(n, self.encoder.mean, norm, self._n_bits)
+        factors = None if norm is None else FactorsBuilder(n, self.encoder, norm)
         return _Beside(factors, None if self.refiner is None else RefinementBuilder(n, self.refiner))
 
     def _packed(self, beside: _Beside) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -88,10 +112,11 @@ class TableBuilder:
             first += len(block)
             self.progress("encoding", first, len(self.rows))
 
-    def _parts(self, codes: BlockedCodes, beside: _Beside) -> BinaryParts:
+    def _parts(self, codes: BlockedCodes, beside: _Beside, partition: Partition | None = None) -> BinaryParts:
         made = None if beside.factors is None else beside.factors.finish()
         refined = None if beside.refinement is None or made is None else beside.refinement.finish(made.has_weights)
-        return BinaryParts(codes, self.rows.vocabulary, self.encoder, made, self.made_by, beside.norm, refined)
+        words = self.rows.vocabulary
+        return BinaryParts(codes, words, self.encoder, made, self.made_by, beside.norm, refined, partition)
 
 
 @dataclass(eq=False)
@@ -103,16 +128,23 @@ class _Beside:
     _energy: float = 0.0
     _n_rows: int = 0
 
-    def update(self, first: int, block: NDArray[Any], encoder: Encoder) -> NDArray[np.uint8]:
-        """Return the codes of a block of rows."""
+    def update(
+        self,
+        first: int,
+        block: NDArray[Any],
+        encoder: Encoder,
+        places: NDArray[np.int64] | None = None,
+        lists: NDArray[np.int32] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Return the codes of a block of rows, which come to lie at ``places`` if not at their own numbers."""
         self._energy += _energy(block)
         self._n_rows += len(block)
         if self.factors is None:
             return encoder.codes(block, "vectors", first)
-        quantized = encoder.quantize(block, "vectors", first, self.factors.norm)
-        exact = self.factors.update(first, block, quantized)
+        quantized = encoder.quantize(block, "vectors", first, self.factors.norm, lists)
+        exact = self.factors.update(slice(first, first + len(block)) if places is None else places, block, quantized)
         if self.refinement is not None:
-            self.refinement.update(first, block, quantized.codes, exact, self.factors.norm)
+            self.refinement.update(first, block, quantized, exact, self.factors.norm)
         return quantized.codes
 
     @property

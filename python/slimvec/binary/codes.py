@@ -200,6 +200,12 @@ class BlockedCodes:
         """Overwrite the codes from ``first_row`` on with packed codes."""
         _core.write_blocks(codes, self.n_bits, first_row, self.blocks, self.n_codes)
 
+    def scatter(self, rows: NDArray[np.int64], codes: NDArray[np.uint8]) -> None:
+        """Overwrite the codes of ``rows`` with packed codes."""
+        words = np.zeros((len(codes), self.blocks.shape[1], WORD_BITS // 8), np.uint8)
+        words.reshape(len(codes), -1)[:, : codes.shape[1]] = codes
+        self.blocks[rows // BLOCK_CODES, :, rows % BLOCK_CODES] = words.view("<u4")[:, :, 0]
+
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the packed codes of ``rows``, ``(len(rows), ceil(n_bits / 8))``."""
         codes = _core.read_blocks(self.blocks, self.n_codes, self.n_bits, rows)

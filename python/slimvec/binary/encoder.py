@@ -85,8 +85,32 @@ class Encoder:
         """Return the packed codes of one block of ``name``, whose first row has the number ``first_row``."""
         return pack(self.project_finite(block, name, first_row))
 
-    def quantize(self, block: NDArray[Any], name: str, first_row: int, unit: float) -> Quantized:
+    def biases(
+        self,
+        vectors: NDArray[np.float32],
+        norm: float,
+        made: Quantized,  # noqa: ARG002
+    ) -> NDArray[np.float32]:
+        """Return ⟨x - m, m⟩ of vectors, which are measured in ``norm``."""
+        mean = np.divide(self.mean, norm, dtype=np.float64).astype(np.float32)  # may be beyond float32's best
+        biases: NDArray[np.float32] = (vectors - mean) @ mean
+        return biases
+
+    def centres(self, made: Quantized) -> NDArray[np.float32]:  # noqa: ARG002
+        """Return what was taken off rows before they were coded, ``(d,)`` or one for each."""
+        return self.mean
+
+    def quantize(
+        self,
+        block: NDArray[Any],
+        name: str,
+        first_row: int,
+        unit: float,
+        lists: NDArray[np.int32] | None = None,  # noqa: ARG002
+    ) -> Quantized:
         """Return :meth:`codes` and how each stands for its row; scales and products are measured in ``unit``.
+
+        ``lists`` are those of the rows, where an encoder has any and they are known.
 
         Of z = Pᵀ(x - m) and its signs b the scale s = ‖z‖² / ‖z‖₁ makes s ⟨b, z⟩ equal to ‖z‖².
         """
@@ -165,10 +189,25 @@ class GridEncoder(Encoder):
         """Return the packed codes of one block of ``name``, whose first row has the number ``first_row``."""
         return self.quantize(block, name, first_row, 1.0).codes
 
-    def quantize(self, block: NDArray[Any], name: str, first_row: int, unit: float) -> Quantized:
+    def _centred(
+        self,
+        block: NDArray[Any],
+        lists: NDArray[np.int32] | None,  # noqa: ARG002
+    ) -> tuple[NDArray[Any], NDArray[np.int32] | None]:
+        """Return rows without what is taken off first, and their lists."""
+        return np.subtract(block, self.mean, dtype=np.result_type(block, np.float32), order="C"), None
+
+    def quantize(
+        self,
+        block: NDArray[Any],
+        name: str,
+        first_row: int,
+        unit: float,
+        lists: NDArray[np.int32] | None = None,
+    ) -> Quantized:
         """Return :meth:`codes` and how each stands for its row; scales and products are measured in ``unit``."""
         with np.errstate(over="ignore", invalid="ignore"):  # reported just below
-            centred = np.subtract(block, self.mean, dtype=np.result_type(block, np.float32), order="C")
+            centred, lists = self._centred(block, lists)
             centred = centred.astype(np.float32, copy=False) / np.float32(self.grid.unit)
             values = product(centred, self.directions)
         check_finite(values, name, first_row)
@@ -177,7 +216,7 @@ class GridEncoder(Encoder):
             energies -= ((centred @ self.removed).astype(np.float64) ** 2).sum(axis=1)
         made = self.grid.quantize(values, np.maximum(energies, 0.0))
         ratio = np.float32(self.grid.unit / unit)
-        return made._replace(scales=made.scales * ratio, products=made.products * ratio)
+        return made._replace(scales=made.scales * ratio, products=made.products * ratio, lists=lists)
 
     def rows(self, codes: NDArray[np.uint8], scales: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return codes as the rows that ``lookup`` gives: x - m along the directions, ``(n, r)``."""

@@ -20,7 +20,10 @@ from slimvec.binary.codes import BLOCK_CODES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from slimvec.binary.encoder import Encoder
     from slimvec.binary.levels import Quantized
+
+Place = Any  # a slice, or an integer array
 
 SCALE, BIAS, WEIGHT = range(3)
 LARGEST_HALF = 65504.0
@@ -75,36 +78,30 @@ class FactorsBuilder:
     Parameters
     ----------
     n_codes : int
-    mean : ndarray, shape (d,), float32
-        m.
+    encoder : Encoder
     norm : float
         R, at least roughly.
-    n_bits : int
     """
 
-    def __init__(self, n_codes: int, mean: NDArray[np.float32], norm: float, n_bits: int) -> None:
+    def __init__(self, n_codes: int, encoder: Encoder, norm: float) -> None:
         self._rows = np.zeros((3, -(-n_codes // BLOCK_CODES) * BLOCK_CODES), np.float16)
-        self._mean = mean
+        self._encoder = encoder
         self.norm = norm or 1.0
-        self._n_bits = n_bits
         self._energy = 0.0  # Σ s ⟨z, c⟩, of signs Σ ‖z‖²
         self._scale_energy = 0.0  # Σ s² ‖c‖², of signs Σ n_bits s²
         self._of_unit_length = True
 
-    def update(self, first_row: int, block: NDArray[Any], quantized: Quantized) -> NDArray[np.float32]:
-        """Take in vectors, whose first has the number ``first_row``, and how codes stand for them in units of R.
+    def update(self, place: Place, block: NDArray[Any], quantized: Quantized) -> NDArray[np.float32]:
+        """Take in vectors, whose places among the codes are given, and how codes stand for them in units of R.
 
         Returns the factors before they are rounded, ``(3, m)``.
         """
-        place = slice(first_row, first_row + len(block))
-        vectors, mean = (
-            np.divide(values, self.norm, dtype=np.float64).astype(np.float32)  # the norm may be beyond float32's best
-            for values in (block, self._mean)
-        )
+        vectors = np.divide(block, self.norm, dtype=np.float64).astype(np.float32)  # the norm may be beyond float32
         scales, products = quantized.scales, quantized.products
         energies = scales * products
         norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)).astype(np.float32)
-        made = np.stack([scales, (vectors - mean) @ mean, _weights(norms, np.sqrt(energies), self._n_bits)])
+        biases = self._encoder.biases(vectors, self.norm, quantized)
+        made = np.stack([scales, biases, _weights(norms, np.sqrt(energies), self._encoder.n_bits)])
         with np.errstate(over="ignore"):  # reported by finish
             self._rows[:, place] = made
         self._energy += float(energies.sum(dtype=np.float64))

@@ -42,12 +42,15 @@ class Quantized(NamedTuple):
         ⟨z, c⟩ of the row's projection and its code at scale 1.
     energies : ndarray, shape (n,), float32
         ‖c‖².
+    lists : ndarray, shape (n,), int32, or None
+        Whose centroids were taken off the rows.
     """
 
     codes: NDArray[np.uint8]
     scales: NDArray[np.float32]
     products: NDArray[np.float32]
     energies: NDArray[np.float32]
+    lists: NDArray[np.int32] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimvec.binary.codes import unpack
+from slimvec.binary.list_encoder import ListEncoder
 from slimvec.blocks import row_blocks
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from slimvec.binary.encoder import Encoder
     from slimvec.binary.factors import Factors
     from slimvec.binary.parts import BinaryParts
+    from slimvec.binary.refinement import Refinement
 
 ROWS_AT_ONCE = 1 << 16  # unpacked for a mean: 80 MB at 300 columns
 
@@ -37,11 +39,15 @@ def reconstruct(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float
     vectors = np.empty((len(rows), len(encoder.mean)), np.float32)
     for first, block in row_blocks(rows):  # Ctrl-C is heard between them
         if parts.refinement is not None:
-            values = take_rows(parts, block) @ parts.refinement.refiner.directions.T
-            vectors[first : first + len(block)] = values + encoder.mean
+            values = _coded(parts, parts.refinement, factors, block) @ parts.refinement.refiner.directions.T
+            vectors[first : first + len(block)] = values + _centres(parts, encoder, block)
             continue
-        scaled = unpack(parts.codes.read(block), parts.codes.n_bits, factors.scales(block))
-        vectors[first : first + len(block)] = encoder.reconstruct(scaled)
+        places = parts.positions(block)
+        scaled = unpack(parts.codes.read(places), parts.codes.n_bits, factors.scales(places))
+        if parts.partition is None:
+            vectors[first : first + len(block)] = encoder.reconstruct(scaled)
+        else:
+            vectors[first : first + len(block)] = scaled @ encoder.projection.T + _centres(parts, encoder, block)
     return vectors
 
 
@@ -50,11 +56,33 @@ def take_rows(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32
     if parts.encoder is None or parts.encoder.of_signs or parts.factors is None:
         return parts.codes.lookup(rows)
     if parts.refinement is None:
-        return parts.encoder.rows(parts.codes.read(rows), parts.factors.scales(rows))
-    values = parts.refinement.values(rows, parts.factors.norm)
-    first = parts.encoder.rows(parts.codes.read(rows), parts.factors.scales(rows, shrunk=False))
+        places = parts.positions(rows)
+        values = parts.encoder.rows(parts.codes.read(places), parts.factors.scales(places))
+    else:
+        values = _coded(parts, parts.refinement, parts.factors, rows)
+    if parts.partition is not None and isinstance(parts.encoder, ListEncoder):
+        directions = parts.encoder.directions if parts.refinement is None else parts.refinement.refiner.directions
+        values += parts.encoder.shifts(directions, 1.0)[parts.partition.lists(rows)]
+    return values
+
+
+def _coded(
+    parts: BinaryParts, refinement: Refinement, factors: Factors, rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return what both codes of rows say along all directions."""
+    places = parts.positions(rows)
+    values = refinement.values(rows, factors.norm)
+    first = refinement.refiner.encoder.rows(parts.codes.read(places), factors.scales(places, shrunk=False))
     values[:, : first.shape[1]] += first
     return values
+
+
+def _centres(parts: BinaryParts, encoder: Encoder, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return what was taken off rows before they were coded."""
+    if parts.partition is None or not isinstance(encoder, ListEncoder):
+        return encoder.mean
+    centres: NDArray[np.float32] = encoder.centroids[parts.partition.lists(rows)]
+    return centres
 
 
 def row_width(parts: BinaryParts) -> int:

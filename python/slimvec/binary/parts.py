@@ -13,6 +13,8 @@ from slimvec.binary.codes import BLOCK_CODES, BlockedCodes, check_padding
 from slimvec.binary.encoder import Encoder, GridEncoder
 from slimvec.binary.factors import Factors
 from slimvec.binary.levels import MOST_BITS, Grid
+from slimvec.binary.list_encoder import ListEncoder
+from slimvec.binary.partition import Partition
 from slimvec.binary.refinement import Refinement, Refiner
 from slimvec.errors import FormatError
 from slimvec.validation import MOST_STEPS
@@ -38,6 +40,8 @@ class BinaryParts:
     norm : float or None
         Root mean square norm of the vectors that the codes were made from: as long as that, a query is one of them.
     refinement : Refinement or None
+    partition : Partition or None
+        Where codes and factors lie list by list, not row by row: then there is a ListEncoder, too.
     """
 
     codes: BlockedCodes
@@ -47,6 +51,7 @@ class BinaryParts:
     made_by: dict[str, Any] = field(default_factory=dict)
     norm: float | None = None
     refinement: Refinement | None = None
+    partition: Partition | None = None
 
     kind = "binary"
 
@@ -57,6 +62,10 @@ class BinaryParts:
     def has_distances(self) -> bool:
         """Whether Hamming distances between codes mean something: they do between signs."""
         return self.encoder is None or self.encoder.of_signs
+
+    def positions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where the codes and factors of rows lie."""
+        return rows if self.partition is None else self.partition.positions[rows]
 
     def require_distances(self) -> None:
         """Raise ValueError, with the remedy, where they do not."""
@@ -83,6 +92,9 @@ class BinaryParts:
         if self.refinement is not None:
             facts |= self.refinement.facts()
             tensors |= self.refinement.arrays()
+        if self.partition is not None:
+            facts |= self.partition.facts()
+            tensors |= self.partition.arrays()
         if self.encoder is not None:
             tensors |= self.encoder.arrays()
             facts |= self.encoder.facts()
@@ -106,6 +118,8 @@ class BinaryParts:
         if self.refinement is not None:
             sizes["refinement"] = self.refinement.nbytes
             encoder = encoder | self.refinement.refiner.arrays()
+        if self.partition is not None:
+            sizes["partition"] = sum(array.nbytes for array in self.partition.arrays().values())
         return sizes | {"encoder": sum(array.nbytes for array in encoder.values())}
 
     @property
@@ -123,6 +137,8 @@ class BinaryParts:
             arrays.append(self.factors.values)
         if self.refinement is not None:
             arrays += self.refinement.arrays().values()
+        if self.partition is not None:
+            arrays += self.partition.arrays().values()
         return arrays if self.encoder is None else [*arrays, *self.encoder.arrays().values()]
 
     @classmethod
@@ -138,7 +154,12 @@ class BinaryParts:
         if "norm" in content.facts:
             norm = _number(content.facts, "norm", sys.float_info.min, "the vectors")
         refinement = _refinement_from(content, encoder, factors, codes.n_codes)
-        return cls(codes, words, encoder, factors, content.made_by(), norm, refinement)
+        partition = None
+        if isinstance(encoder, ListEncoder):
+            partition = Partition.from_content(content, codes.n_codes, len(encoder.centroids))
+        elif "partition.rows" in content.tensors:
+            raise FormatError("it holds tensors of a partition that its header does not tell of")
+        return cls(codes, words, encoder, factors, content.made_by(), norm, refinement, partition)
 
 
 def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
@@ -155,7 +176,13 @@ def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
         raise FormatError(f"tensor 'bits' adds up to {grid.n_bits}; expected {n_bits}")
     directions = content.tensor("directions", np.float32, (len(mean), len(grid.bits)))
     removed = content.tensor("removed", np.float32, (len(mean), None))
-    return GridEncoder.of(mean, directions, grid, removed)
+    learnt = GridEncoder.of(mean, directions, grid, removed)
+    if "partition" not in content.facts:
+        return learnt
+    centroids = content.tensor("centroids", np.float32, (None, len(mean)))
+    if not len(centroids) or not np.isfinite(centroids).all():
+        raise FormatError("tensor 'centroids' holds what are no centroids")
+    return ListEncoder.over(learnt, centroids)
 
 
 def _grid_from(content: Content, prefix: str, parallel: float, passes: Any) -> Grid:

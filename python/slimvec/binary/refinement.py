@@ -16,8 +16,9 @@ import numpy as np
 from slimvec.binary.asymmetric import QUERY_PEAK, FloatQueries
 from slimvec.binary.codes import BLOCK_CODES
 from slimvec.binary.encoder import Encoder
-from slimvec.binary.factors import SCALE, WEIGHT, Factors
-from slimvec.binary.levels import Grid
+from slimvec.binary.factors import BIAS, SCALE, WEIGHT, Factors
+from slimvec.binary.levels import Grid, Quantized
+from slimvec.binary.list_encoder import ListEncoder
 from slimvec.binary.queries import QueryEncoder
 from slimvec.blocks import row_blocks
 from slimvec.results import ScoreResult
@@ -145,8 +146,11 @@ class Refinement:
         queries: FloatQueries,
         shortlist: ScoreResult,
         k: int,
+        positions: NDArray[np.int64] | None,
     ) -> ScoreResult:
         """Return the k best of a shortlist with the scores that the kernels gave it.
+
+        ``positions`` are those of rows among the factors, where these lie otherwise.
 
         Products of levels and rounded queries are sums of half integers below 2^53: exact, in whatever order.
         """
@@ -169,7 +173,8 @@ class Refinement:
             numbers = self.numbers[rows].astype(np.float64)
             gained = units[:, None] * products * numbers[:, :, 0] + numbers[:, :, 1]
             if queries.metric == "cosine" and factors.has_weights:
-                kept = factors.values[rows // BLOCK_CODES, WEIGHT, rows % BLOCK_CODES].astype(np.float64)
+                places = rows if positions is None else positions[rows]
+                kept = factors.values[places // BLOCK_CODES, WEIGHT, places % BLOCK_CODES].astype(np.float64)
                 whole = kept + numbers[:, :, 2]
                 raw *= np.divide(whole, kept, out=np.zeros_like(kept), where=kept > 0)
                 gained *= whole
@@ -193,21 +198,35 @@ class RefinementBuilder:
         self._refiner = refiner
         self._codes = np.empty((n_rows, -(-refiner.grid.n_bits // 8)), np.uint8)
         self._numbers = np.zeros((n_rows, 3), np.float16)
+        self._from_mean: NDArray[np.float32] | None = None
 
     def update(
-        self, first_row: int, block: NDArray[Any], codes: NDArray[np.uint8], factors: NDArray[np.float32], norm: float
+        self, first_row: int, block: NDArray[Any], made: Quantized, factors: NDArray[np.float32], norm: float
     ) -> None:
         """Take in vectors, whose first has the number ``first_row``, with first codes and exact factors ``(3, m)``."""
         place = slice(first_row, first_row + len(block))
         encoder = self._refiner.encoder
-        centred = np.subtract(block, encoder.mean, dtype=np.result_type(block, np.float32))
+        centred = np.subtract(block, encoder.centres(made), dtype=np.result_type(block, np.float32))
         values = (np.divide(centred, norm, dtype=np.float64).astype(np.float32)) @ self._refiner.directions
         halves = factors.astype(np.float16)
-        first = encoder.grid.values(codes, halves[SCALE].astype(np.float32))
+        first = encoder.grid.values(made.codes, halves[SCALE].astype(np.float32))
         values[:, : first.shape[1]] -= first
         self._codes[place], scales = self._refiner.quantize(values)
         self._numbers[place, 0] = scales
-        self._numbers[place, 1:] = (factors[1:] - halves[1:].astype(np.float32)).T
+        lost = factors[1:] - halves[1:].astype(np.float32)
+        if made.lists is not None:
+            # Queries meet these codes less the mean of all rows, too, not less the centroid of the list.
+            second = self._refiner.values(self._codes[place], scales.astype(np.float16).astype(np.float32))
+            shifts = self._shifts(norm)[made.lists]
+            lost[BIAS - 1] -= np.einsum("ij,ij->i", second, shifts)
+        self._numbers[place, 1:] = lost.T
+
+    def _shifts(self, norm: float) -> NDArray[np.float32]:
+        if self._from_mean is None:
+            encoder = self._refiner.encoder
+            assert isinstance(encoder, ListEncoder)
+            self._from_mean = encoder.shifts(self._refiner.directions, norm)
+        return self._from_mean
 
     def finish(self, has_weights: bool) -> Refinement:
         """Return the refinement."""

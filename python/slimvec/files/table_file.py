@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-VERSIONS = 1, 2  # that are read; 2 has codes of several bits
+VERSIONS = 1, 2, 3  # that are read; 2 has codes of several bits, 3 refines them or lays them out in lists
 CHECKSUMS = "crc32"  # of the tensors, by name
 CHECKSUM = "checksum"  # of all other facts, and of types and shapes
 MAX_DEPTH = 32  # of objects and arrays in each other, as in C

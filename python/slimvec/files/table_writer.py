@@ -95,5 +95,6 @@ def _metadata(facts: Mapping[str, Any], tensors: list[Entry]) -> dict[str, str]:
     written = json.dumps({**facts, CHECKSUMS: {tensor.name: tensor.checksum for tensor in tensors}})
     said = json.loads(written, parse_constant=str)  # an infinite parameter of a method is a text there: JSON has none
     said[CHECKSUM] = checksum_of(said, {tensor.name: tensor for tensor in tensors})
-    version = 2 if "grid" in facts else 1  # the oldest that will do: older programs read what they can
+    # The oldest that will do: older programs read what they can.
+    version = 3 if facts.keys() & {"refinement", "partition"} else 2 if "grid" in facts else 1
     return {"format": TABLE_FORMAT, "format_version": str(version), "facts": json.dumps(said)}

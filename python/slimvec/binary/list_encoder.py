@@ -1,0 +1,106 @@
+"""An encoder that codes what is left of a row when the centroid of its list is taken off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from slimvec.binary.encoder import GridEncoder
+from slimvec.blas import in_order, one_thread, row_parts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from slimvec.binary.levels import Quantized
+
+PRODUCTS = 1 << 23  # of rows and centroids, at a time and for each thread: 32 MB
+
+
+@dataclass(frozen=True, eq=False)
+class ListEncoder(GridEncoder):
+    """A grid over x - c_l, where c_l is the centroid nearest to x; one projection for all lists.
+
+    With z = Pᵀ(x - c_l) ≈ s c a product is
+
+        ⟨x, q⟩ ≈ s ⟨c, Pᵀ(q - m)⟩ + [⟨x - c_l, c_l⟩ - s ⟨c, Pᵀ(c_l - m)⟩] + ⟨c_l, q⟩,
+
+    so that a query is projected once, the bracket is the bias of a row, and the list adds a number of its own.
+
+    Attributes
+    ----------
+    centroids : ndarray, shape (n_lists, d), float32
+    """
+
+    centroids: NDArray[np.float32]
+
+    @classmethod
+    def over(cls, encoder: GridEncoder, centroids: NDArray[np.float32]) -> Self:
+        """Return what takes off centroids and then does as ``encoder``."""
+        own = encoder.mean, encoder.projection, encoder.directions, encoder.grid, encoder.removed
+        return cls(*own, centroids)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what a file holds of it, by name."""
+        return super().arrays() | {"centroids": self.centroids}
+
+    @cached_property
+    def from_mean(self) -> NDArray[np.float32]:
+        """c_l - m, ``(n_lists, d)``."""
+        return self.centroids - self.mean
+
+    def assign(self, block: NDArray[Any]) -> NDArray[np.int32]:
+        """Return the list whose centroid is nearest to each row of a block, ``(m,)``, ties to the first."""
+        unit = np.float32(self.grid.unit)
+        with np.errstate(over="ignore", invalid="ignore"):  # reported when the row is coded
+            rows = np.subtract(block, self.mean, dtype=np.result_type(block, np.float32)).astype(np.float32) / unit
+            return nearest(rows, self.from_mean / unit)
+
+    def centres(self, made: Quantized) -> NDArray[np.float32]:
+        """Return the centroids that were taken off rows."""
+        return self.centroids[self._lists(made)]
+
+    def _centred(self, block: NDArray[Any], lists: NDArray[np.int32] | None) -> tuple[NDArray[Any], Any]:
+        lists = self.assign(block) if lists is None else lists
+        return np.subtract(block, self.centroids[lists], dtype=np.result_type(block, np.float32), order="C"), lists
+
+    def biases(self, vectors: NDArray[np.float32], norm: float, made: Quantized) -> NDArray[np.float32]:
+        """Return the bracket above of vectors, which are measured in ``norm``, as scales are."""
+        centres = self.centres(made) / np.float32(norm)
+        coded = self.grid.values(made.codes, made.scales.astype(np.float16).astype(np.float32))
+        return np.einsum("ij,ij->i", vectors - centres, centres) - np.einsum(
+            "ij,ij->i", coded, self.shifts(self.directions, norm)[self._lists(made)]
+        )
+
+    def shifts(self, directions: NDArray[np.float32], norm: float) -> NDArray[np.float32]:
+        """Return c_l - m along directions, measured in ``norm``, ``(n_lists, r)``."""
+        with one_thread():
+            shifts: NDArray[np.float32] = (self.from_mean / np.float32(norm)) @ directions
+        return shifts
+
+    @staticmethod
+    def _lists(made: Quantized) -> NDArray[np.int32]:
+        assert made.lists is not None
+        return made.lists
+
+
+def nearest(rows: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return which centroid ``(n_lists, d)`` is nearest to each row ``(n, d)``, ties to the first.
+
+    ‖x - c‖² is smallest where ⟨x, c⟩ - ‖c‖² / 2 is largest.
+    """
+    halves = np.einsum("ij,ij->i", centroids, centroids) / 2
+    size = max(1, PRODUCTS // max(1, len(centroids)))
+
+    def of_part(part: slice) -> NDArray[np.int32]:
+        found = []
+        for first in range(part.start, min(part.stop, len(rows)), size):
+            products = rows[first : min(first + size, part.stop)] @ centroids.T
+            products -= halves
+            found.append(products.argmax(axis=1).astype(np.int32))
+        return np.concatenate(found)
+
+    with one_thread():
+        return np.concatenate([np.empty(0, np.int32), *in_order(of_part, row_parts(len(rows)))])

@@ -1,0 +1,92 @@
+"""Lists of near rows, of which a search reads some: an inverted file over the codes of a table.
+
+Codes and factors lie list by list, each at its *position*; everything else goes on meaning rows as users number them.
+A file keeps which row is at each position, which searches need; the inverse, for lookups, is made when first asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from slimvec.errors import FormatError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from slimvec.binary.calibration import Calibration
+    from slimvec.files.table_file import Content
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """Which rows are in which list.
+
+    Attributes
+    ----------
+    starts : ndarray, shape (n_lists + 1,), int64
+        List l holds the positions ``starts[l]`` to ``starts[l + 1]``.
+    rows : ndarray, shape (n,), uint32
+        The row at each position; rising within a list.
+    calibration : Calibration or None
+        How many lists find how much.
+    """
+
+    starts: NDArray[np.int64]
+    rows: NDArray[np.uint32]
+    calibration: Calibration | None = None
+
+    @classmethod
+    def of(cls, lists: NDArray[np.int32], n_lists: int) -> Self:
+        """Return the partition of rows whose lists are given, ``(n,)``."""
+        starts = np.zeros(n_lists + 1, np.int64)
+        np.cumsum(np.bincount(lists, minlength=n_lists), out=starts[1:])
+        return cls(starts, np.argsort(lists, kind="stable").astype(np.uint32))
+
+    @property
+    def n_lists(self) -> int:
+        """How many lists there are; some may be empty."""
+        return len(self.starts) - 1
+
+    @cached_property
+    def positions(self) -> NDArray[np.int64]:
+        """The position of each row, ``(n,)``."""
+        positions = np.full(len(self.rows), -1, np.int64)
+        if len(self.rows) and int(self.rows.max()) >= len(self.rows):
+            raise FormatError("tensor 'partition.rows' names rows that the table does not have: damaged")
+        positions[self.rows] = np.arange(len(self.rows))
+        if len(positions) and positions.min() < 0:
+            raise FormatError("tensor 'partition.rows' names some rows twice, and others not at all: damaged")
+        return positions
+
+    def lists(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the list that each of ``rows`` is in."""
+        return np.searchsorted(self.starts, self.positions[rows], "right") - 1
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the header of a file says of it."""
+        return {"partition": {"calibration": None if self.calibration is None else self.calibration.facts()}}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what a file holds of it, by name."""
+        return {"partition.starts": self.starts, "partition.rows": self.rows}
+
+    @classmethod
+    def from_content(cls, content: Content, n_rows: int, n_lists: int) -> Self:
+        """Return the partition of a file's content, mapped."""
+        from slimvec.binary.calibration import Calibration
+
+        facts = content.facts["partition"]
+        if not isinstance(facts, dict):
+            raise FormatError(f"partition is {facts!r}; expected an object")
+        starts = content.tensor("partition.starts", np.int64, (n_lists + 1,))
+        if starts[0] != 0 or starts[-1] != n_rows or (starts[1:] < starts[:-1]).any():
+            raise FormatError(f"tensor 'partition.starts' does not rise from 0 to {n_rows}: damaged")
+        rows = content.tensor("partition.rows", np.uint32, (n_rows,))
+        partition = cls(starts, rows, Calibration.from_facts(facts.get("calibration"), n_lists))
+        if content.thorough:
+            _ = partition.positions  # which looks at all of them
+        return partition

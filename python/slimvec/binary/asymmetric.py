@@ -9,6 +9,7 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.binary.codes import pack_signs
+from slimvec.binary.list_encoder import ListEncoder
 from slimvec.blocks import row_blocks
 from slimvec.norms import near_rows, scaled_rows
 from slimvec.results import ScoreResult, as_products
@@ -41,6 +42,8 @@ class FloatQueries:
     multipliers : ndarray, shape (n_queries, 1), float64
         0 for a query of zeros.
     metric : {"cosine", "dot"}
+    vectors : ndarray, shape (n_queries, d), float32, or None
+        What stands for the queries, in units of the factors' norm, where the table has lists.
     """
 
     codes: NDArray[np.uint8]
@@ -49,6 +52,7 @@ class FloatQueries:
     offsets: NDArray[np.float32]
     multipliers: NDArray[np.float64]
     metric: Metric
+    vectors: NDArray[np.float32] | None = None
 
     @classmethod
     def prepare(cls, queries: NDArray[Any], encoder: QueryEncoder, factors: Factors) -> FloatQueries:
@@ -56,6 +60,7 @@ class FloatQueries:
         n, n_bits = len(queries), encoder.encoder.projection.shape[1]
         codes, values = np.empty((n, -(-n_bits // 8)), np.uint8), np.empty((n, n_bits), np.int16)
         units, offsets, multiples = np.empty((3, n))
+        vectors = np.empty(queries.shape, np.float32) if isinstance(encoder.encoder, ListEncoder) else None
         unit, mean = encoder.unit / factors.norm, encoder.in_units().mean.astype(np.float64)
         for block in encoder.blocks(queries):
             peaks = np.abs(block.projected).max(axis=1, initial=0.0)
@@ -65,12 +70,14 @@ class FloatQueries:
             units[block.place] = peaks * (unit / QUERY_PEAK)
             offsets[block.place] = block.vectors @ mean * unit**2
             multiples[block.place] = block.multiples
+            if vectors is not None:
+                vectors[block.place] = block.vectors * unit
         multipliers = multiples * factors.norm**2
         if encoder.metric == "cosine":
             own = 1.0 if factors.has_weights else factors.norm  # what stands for the norms of the rows
             multipliers = np.where(multiples > 0, own * (factors.norm / (encoder.norm or factors.norm)), 0.0)
         numbers = units.astype(np.float32), offsets.astype(np.float32), multipliers[:, None]
-        return cls(codes, values, *numbers, encoder.metric)
+        return cls(codes, values, *numbers, encoder.metric, vectors)
 
     @property
     def zero(self) -> NDArray[np.bool_]:
@@ -81,7 +88,8 @@ class FloatQueries:
     def part(self, place: slice) -> FloatQueries:
         """Return some of the queries."""
         numbers = self.units[place], self.offsets[place], self.multipliers[place]
-        return FloatQueries(self.codes[place], self.values[place], *numbers, self.metric)
+        vectors = None if self.vectors is None else self.vectors[place]
+        return FloatQueries(self.codes[place], self.values[place], *numbers, self.metric, vectors)
 
     def result(self, found: ScoreResult) -> ScoreResult:
         """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place."""

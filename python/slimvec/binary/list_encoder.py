@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from slimvec.binary.encoder import GridEncoder
-from slimvec.blas import in_order, one_thread, row_parts
+from slimvec.blas import in_order, one_thread, product, row_parts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,6 +47,12 @@ class ListEncoder(GridEncoder):
         return super().arrays() | {"centroids": self.centroids}
 
     @cached_property
+    def inverse_norms(self) -> NDArray[np.float32]:
+        """1 / ‖c_l‖, ``(n_lists,)``; 1 for one of zeros."""
+        norms = np.linalg.norm(self.centroids.astype(np.float64), axis=1)
+        return np.divide(1, norms, out=np.ones_like(norms), where=norms > 0).astype(np.float32)
+
+    @cached_property
     def from_mean(self) -> NDArray[np.float32]:
         """c_l - m, ``(n_lists, d)``."""
         return self.centroids - self.mean
@@ -70,14 +76,15 @@ class ListEncoder(GridEncoder):
         """Return the bracket above of vectors, which are measured in ``norm``, as scales are."""
         centres = self.centres(made) / np.float32(norm)
         coded = self.grid.values(made.codes, made.scales.astype(np.float16).astype(np.float32))
-        return np.einsum("ij,ij->i", vectors - centres, centres) - np.einsum(
-            "ij,ij->i", coded, self.shifts(self.directions, norm)[self._lists(made)]
+        biases: NDArray[np.float32] = np.einsum("ij,ij->i", vectors - centres, centres)
+        return biases - np.einsum(
+            "ij,ij->i", coded, self.shifts[self._lists(made)] / np.float32(norm)
         )
 
-    def shifts(self, directions: NDArray[np.float32], norm: float) -> NDArray[np.float32]:
-        """Return c_l - m along directions, measured in ``norm``, ``(n_lists, r)``."""
-        with one_thread():
-            shifts: NDArray[np.float32] = (self.from_mean / np.float32(norm)) @ directions
+    @cached_property
+    def shifts(self) -> NDArray[np.float32]:
+        """c_l - m along the directions, ``(n_lists, r)``."""
+        shifts: NDArray[np.float32] = product(self.from_mean, self.directions)
         return shifts
 
     @staticmethod

@@ -61,8 +61,8 @@ def take_rows(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32
     else:
         values = _coded(parts, parts.refinement, parts.factors, rows)
     if parts.partition is not None and isinstance(parts.encoder, ListEncoder):
-        directions = parts.encoder.directions if parts.refinement is None else parts.refinement.refiner.directions
-        values += parts.encoder.shifts(directions, 1.0)[parts.partition.lists(rows)]
+        shifts = parts.encoder.shifts if parts.refinement is None else parts.refinement.refiner.shifts
+        values += shifts[parts.partition.lists(rows)]
     return values
 
 

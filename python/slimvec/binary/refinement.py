@@ -20,6 +20,7 @@ from slimvec.binary.factors import BIAS, SCALE, WEIGHT, Factors
 from slimvec.binary.levels import Grid, Quantized
 from slimvec.binary.list_encoder import ListEncoder
 from slimvec.binary.queries import QueryEncoder
+from slimvec.blas import product
 from slimvec.blocks import row_blocks
 from slimvec.results import ScoreResult
 
@@ -65,6 +66,13 @@ class Refiner:
         """What projects queries along the grid, each direction times its step in units of the grid."""
         steps = self.grid.steps / np.float32(self.grid.unit)
         return Encoder(self.encoder.mean, self.directions[:, self.order] * steps)
+
+    @cached_property
+    def shifts(self) -> NDArray[np.float32]:
+        """Of an encoder with lists, c_l - m along all directions, ``(n_lists, r + r')``."""
+        assert isinstance(self.encoder, ListEncoder)
+        shifts: NDArray[np.float32] = product(self.encoder.from_mean, self.directions)
+        return shifts
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""
@@ -198,7 +206,6 @@ class RefinementBuilder:
         self._refiner = refiner
         self._codes = np.empty((n_rows, -(-refiner.grid.n_bits // 8)), np.uint8)
         self._numbers = np.zeros((n_rows, 3), np.float16)
-        self._from_mean: NDArray[np.float32] | None = None
 
     def update(
         self, first_row: int, block: NDArray[Any], made: Quantized, factors: NDArray[np.float32], norm: float
@@ -217,16 +224,9 @@ class RefinementBuilder:
         if made.lists is not None:
             # Queries meet these codes less the mean of all rows, too, not less the centroid of the list.
             second = self._refiner.values(self._codes[place], scales.astype(np.float16).astype(np.float32))
-            shifts = self._shifts(norm)[made.lists]
+            shifts = self._refiner.shifts[made.lists] / np.float32(norm)
             lost[BIAS - 1] -= np.einsum("ij,ij->i", second, shifts)
         self._numbers[place, 1:] = lost.T
-
-    def _shifts(self, norm: float) -> NDArray[np.float32]:
-        if self._from_mean is None:
-            encoder = self._refiner.encoder
-            assert isinstance(encoder, ListEncoder)
-            self._from_mean = encoder.shifts(self._refiner.directions, norm)
-        return self._from_mean
 
     def finish(self, has_weights: bool) -> Refinement:
         """Return the refinement."""

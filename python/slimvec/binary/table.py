@@ -212,7 +212,8 @@ class BinaryTable(Table):
         array([[1],
                [3]], dtype=uint8)
         """
-        return self._parts.codes.read(np.arange(len(self)) if keys is None else self._rows(keys, "keys"))
+        rows = np.arange(len(self)) if keys is None else self._rows(keys, "keys")
+        return self._parts.codes.read(self._parts.positions(rows))
 
     def encode(self, vectors: Rows | ArrayLike) -> NDArray[np.uint8]:
         """Return the packed codes of new float vectors, made as the table's own were.
@@ -260,6 +261,8 @@ class BinaryTable(Table):
         oversample: Oversample = "auto",
         metric: Metric = "cosine",
         originals: ArrayLike | None = None,
+        probes: int | None = None,
+        recall: float | None = None,
         threads: int | None = None,
         mask: ArrayLike | None = None,
     ) -> ScoreResult:
@@ -286,6 +289,12 @@ class BinaryTable(Table):
             The vectors that the table was made from, in memory or mapped, float32, float16 or int8. The best
             ``oversample * k`` rows (100 more than k if ``oversample`` is None) are scored exactly by them; only these
             rows are read.
+        probes : int, optional
+            Of a table with lists (``partitions=``), read so many of them, those nearest to the query, and more only if
+            they hold fewer than k rows. By default all are read.
+        recall : float, optional
+            In place of ``probes``: read as many lists as find this share of the true neighbours. Measured for cosines
+            when the table was made.
         threads : int, optional
             At most this many threads; by default as many as the process may use.
         mask : array_like, optional
@@ -327,7 +336,7 @@ class BinaryTable(Table):
         array([0, 1])
         """
         encoder = self._require_encoder("queries")
-        search = TableSearch(self._parts, encoder, metric, self._allowed(mask), threads)
+        search = TableSearch(self._parts, encoder, metric, self._allowed(mask), threads, probes, recall)
         return search.floats(queries, k, oversample, originals)
 
     def search_codes(

@@ -24,7 +24,11 @@ UNKNOWN = 20  # times, where the sample is too small to tell
 
 
 def learn_refiner(
-    encoder: GridEncoder, rest: NDArray[np.float32], values: NDArray[np.float32], refine_bits: int
+    encoder: GridEncoder,
+    rest: NDArray[np.float32],
+    values: NDArray[np.float32],
+    refine_bits: int,
+    centres: NDArray[np.float32] | None = None,
 ) -> Refiner:
     """Return what refines the codes of an encoder.
 
@@ -37,6 +41,8 @@ def learn_refiner(
         Sampled rows, centred, along the encoder's directions and these.
     refine_bits : int
         Per direction, on the average.
+    centres : ndarray, shape (n, r + r'), float32, optional
+        What was taken off these rows beside the mean, along the directions.
     """
     unit = np.float32(encoder.grid.unit)
     scaled = values / unit
@@ -62,7 +68,10 @@ def learn_refiner(
     refiner = Refiner(encoder, rest, order, grid, (UNKNOWN, UNKNOWN))
     second = refiner.values(*refiner.quantize(errors))
     mean = (encoder.mean @ refiner.directions) / unit
-    needed = _needed(scaled, [first, first + second], mean)
+    estimates = [first, first + second]
+    if centres is not None:
+        scaled, estimates = scaled + centres / unit, [rows + centres / unit for rows in estimates]
+    needed = _needed(scaled, estimates, mean)
     return Refiner(encoder, rest, order, grid, (needed[0], needed[1]))
 
 

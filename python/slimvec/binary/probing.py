@@ -1,0 +1,123 @@
+"""Which lists of a table a query reads, and the walk over them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slimvec import _core, isa
+from slimvec.binary.list_encoder import ListEncoder
+from slimvec.blas import product
+from slimvec.results import ScoreResult
+from slimvec.validation import as_integer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from slimvec.binary.asymmetric import FloatQueries
+    from slimvec.binary.factors import Factors
+    from slimvec.binary.parts import BinaryParts
+
+PRODUCTS = 1 << 22  # of queries and centroids, at a time: 16 MB, and twice that to order them
+FURTHER = 4  # times as many lists are read where those asked for hold too few rows
+
+
+def lists_to_read(
+    parts: BinaryParts, probes: int | None, recall: float | None, k: int, exactly: bool, metric: str
+) -> int | None:
+    """Return how many lists a search reads, None for all, as users say it: by their number or by the recall.
+
+    Raises
+    ------
+    ValueError
+        If both are said, or the table does not know.
+    """
+    partition = parts.partition
+    if probes is None and recall is None:
+        return None
+    if probes is not None and recall is not None:
+        raise ValueError("probes and recall both say how many lists are read; expected one of them")
+    if partition is None:
+        name = "probes" if recall is None else "recall"
+        raise ValueError(f"{name}: this table has no lists, and all of it is read; make it with partitions=")
+    if recall is None:
+        return min(as_integer(probes, "probes", 1), partition.n_lists)
+    if not (isinstance(recall, (int, float)) and not isinstance(recall, bool) and 0 < recall <= 1):
+        raise ValueError(f"recall={recall!r}; expected a share above 0, at most 1")
+    if metric != "cosine":
+        raise ValueError(f'recall={recall!r}: it was measured for cosines; with metric="{metric}" expected probes')
+    if partition.calibration is None:
+        raise ValueError(f"recall={recall!r}: the table has too few rows for it to have been measured; expected probes")
+    return partition.calibration.probes_for(recall, k, exactly)
+
+
+def search_lists(
+    parts: BinaryParts,
+    factors: Factors,
+    queries: FloatQueries,
+    n_probes: int | None,
+    k: int,
+    mask: NDArray[np.uint8] | None,
+    n_threads: int,
+) -> ScoreResult:
+    """Return the k best rows in the lists nearest to each query, scores as kernels give them.
+
+    Where these lists hold fewer than k allowed rows, further ones are read.
+    """
+    encoder, partition = parts.encoder, parts.partition
+    assert isinstance(encoder, ListEncoder)
+    assert partition is not None
+    assert queries.vectors is not None
+    n_queries, n_lists = len(queries.vectors), partition.n_lists
+    wanted = n_lists if n_probes is None else n_probes
+    scores, indices = np.empty((n_queries, k), np.float32), np.empty((n_queries, k), np.int64)
+    step = max(1, PRODUCTS // n_lists)
+    for first in range(0, n_queries, step):
+        place = slice(first, min(first + step, n_queries))
+        left, n_read = np.arange(place.start, place.stop), wanted
+        while len(left):
+            lists, offsets = _nearest_lists(encoder, factors, queries, left, n_read)
+            found = _core.partition_search(
+                isa.current(),
+                parts.codes.comparable,
+                parts.codes.n_codes,
+                parts.codes.n_bits,
+                factors.values.view(np.uint16),
+                queries.metric == "cosine",
+                partition.starts,
+                partition.rows,
+                queries.values[left],
+                queries.units[left],
+                lists,
+                offsets,
+                k,
+                mask,
+                n_threads,
+            )
+            scores[left], indices[left] = found
+            if n_read == n_lists:
+                break
+            left = left[found[1][:, -1] < 0]
+            n_read = min(FURTHER * n_read, n_lists)
+    return ScoreResult(scores, indices)
+
+
+def _nearest_lists(
+    encoder: ListEncoder, factors: Factors, queries: FloatQueries, which: NDArray[np.intp], n_read: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the lists nearest to some queries, nearest first, and what each adds to its scores.
+
+    The nearest for cosines are those whose centroid points the way of the query, since that is what rows are ordered
+    by: a centroid is the shorter, the more the rows of a list differ.
+    """
+    assert queries.vectors is not None
+    products = product(queries.vectors[which], encoder.centroids.T) / np.float32(factors.norm)
+    order = products * encoder.inverse_norms if queries.metric == "cosine" else products
+    if n_read < products.shape[1]:
+        best = np.argpartition(-order, n_read - 1, axis=1)[:, :n_read]
+        rank = np.lexsort((best, -np.take_along_axis(order, best, axis=1)), axis=1)
+        best = np.take_along_axis(best, rank, axis=1)
+    else:
+        best = np.argsort(-order, axis=1, kind="stable")
+    return best.astype(np.int32), np.take_along_axis(products, best, axis=1)

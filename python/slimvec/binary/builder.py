@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.binary.calibration import N_ASKING, NearestRows, calibrate
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.factors import FactorsBuilder
 from slimvec.binary.list_encoder import ListEncoder
@@ -67,23 +68,34 @@ class TableBuilder:
 
     def _in_lists(self, encoder: ListEncoder) -> BinaryParts:
         """Go over the rows twice: to see which lists they are in, and to put their codes there."""
-        lists = np.empty(len(self.rows), np.int32)
-        first = 0
+        n = len(self.rows)
+        lists, first = np.empty(n, np.int32), 0
+        asking = np.unique(np.linspace(0, max(0, n - 1), min(n, N_ASKING)).astype(np.int64))
+        vectors = []
         for block in even_blocks(self.rows.blocks()):
             lists[first : first + len(block)] = encoder.assign(block)
+            own = asking - first
+            vectors.append(block[own[(own >= 0) & (own < len(block))]])
             first += len(block)
-            self.progress("assigning", first, len(self.rows))
+            self.progress("assigning", first, n)
         partition = Partition.of(lists, len(encoder.centroids))
+        nearest = NearestRows(asking, np.concatenate(vectors)) if n else None
         beside = self._beside()
-        codes = BlockedCodes.empty(len(self.rows), self._n_bits)
+        codes = BlockedCodes.empty(n, self._n_bits)
         first = 0
         for block in even_blocks(self.rows.blocks()):
             here = slice(first, first + len(block))
             places = partition.positions[here]
             codes.scatter(places, beside.update(first, block, encoder, places, lists[here]))
+            if nearest is not None:
+                nearest.update(first, block)
             first += len(block)
-            self.progress("encoding", first, len(self.rows))
-        return self._parts(codes, beside, partition)
+            self.progress("encoding", first, n)
+        parts = self._parts(codes, beside, partition)
+        if nearest is None:
+            return parts
+        calibration = calibrate(parts, nearest, self.progress)
+        return replace(parts, partition=replace(partition, calibration=calibration))
 
     def to_file(self, path: str | os.PathLike[str]) -> None:
         """Write the file of a table; codes go into it as they are made.

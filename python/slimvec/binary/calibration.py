@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
@@ -12,7 +12,13 @@ from slimvec.errors import FormatError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from slimvec.binary.list_encoder import ListEncoder
+    from slimvec.binary.partition import Partition
+    from slimvec.binary.parts import BinaryParts
+    from slimvec.progress import Progress
+
 ASKED = (1, 10, 100)  # neighbours that are measured
+N_ASKING = 256  # rows that ask: the recall of 10 neighbours is then known within .01
 SPARE = 32  # rows beyond those that may score as the last of them does
 SAME = 1e-6  # cosines that differ by rounding only
 
@@ -94,6 +100,40 @@ class Calibration:
         return cls(tuple(probes), *kept)
 
 
+def calibrate(parts: BinaryParts, nearest: NearestRows, progress: Progress) -> Calibration | None:
+    """Let the rows of a table that know their true neighbours ask for them; None where rows are too few."""
+    from slimvec.binary.probing import probe_order
+    from slimvec.binary.search import TableSearch
+
+    partition, n_rows = cast("Partition", parts.partition), len(parts)
+    asked = [k for k in ASKED if k < n_rows - 1]
+    if not asked:
+        return None
+    n_lists = partition.n_lists
+    probes = [1 << i for i in range(n_lists.bit_length()) if 1 << i < n_lists] + [n_lists]
+    order = probe_order(parts, nearest.vectors)
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(n_lists)[None], axis=1)
+    true = {k: nearest.of(k) for k in asked}
+    recall: dict[int, list[float]] = {k: [] for k in asked}
+    reach: dict[int, list[float]] = {k: [] for k in asked}
+    for i, n_read in enumerate(probes):
+        progress("calibrating", i, len(probes))
+        search = TableSearch(parts, cast("ListEncoder", parts.encoder), "cosine", None, None, n_read)
+        for k in asked:
+            found = search.floats(nearest.vectors, k + 1, "auto", None).indices
+            shares, held = [], []
+            for q, own in enumerate(nearest.numbers):
+                others = found[q][found[q] != own][:k]
+                shares.append(np.isin(others, true[k][q]).mean())
+                held.append((ranks[q, partition.lists(true[k][q])] < n_read).mean())
+            recall[k].append(float(np.mean(shares)))
+            reach[k].append(float(np.mean(held)))
+    progress("calibrating", len(probes), len(probes))
+    as_tuples = ({k: tuple(shares) for k, shares in of.items()} for of in (recall, reach))
+    return Calibration(tuple(probes), *as_tuples)
+
+
 class NearestRows:
     """The true neighbours of some rows among all, gathered block by block.
 
@@ -126,10 +166,7 @@ class NearestRows:
     def of(self, k: int) -> list[NDArray[np.int64]]:
         """Return the k nearest rows of each that asks, and those that are as near as the last of them."""
         kth = -np.partition(-self._scores, k - 1, axis=1)[:, k - 1]
-        return [
-            rows[scores >= least - SAME]
-            for rows, scores, least in zip(self._rows, self._scores, kth, strict=True)
-        ]
+        return [rows[scores >= least - SAME] for rows, scores, least in zip(self._rows, self._scores, kth, strict=True)]
 
 
 def _of_unit_length(rows: NDArray[Any]) -> NDArray[np.float32]:

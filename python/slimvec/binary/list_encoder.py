@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
@@ -66,7 +66,7 @@ class ListEncoder(GridEncoder):
 
     def centres(self, made: Quantized) -> NDArray[np.float32]:
         """Return the centroids that were taken off rows."""
-        return self.centroids[self._lists(made)]
+        return self.centroids[cast("NDArray[np.int32]", made.lists)]
 
     def _centred(self, block: NDArray[Any], lists: NDArray[np.int32] | None) -> tuple[NDArray[Any], Any]:
         lists = self.assign(block) if lists is None else lists
@@ -78,7 +78,7 @@ class ListEncoder(GridEncoder):
         coded = self.grid.values(made.codes, made.scales.astype(np.float16).astype(np.float32))
         biases: NDArray[np.float32] = np.einsum("ij,ij->i", vectors - centres, centres)
         return biases - np.einsum(
-            "ij,ij->i", coded, self.shifts[self._lists(made)] / np.float32(norm)
+            "ij,ij->i", coded, self.shifts[cast("NDArray[np.int32]", made.lists)] / np.float32(norm)
         )
 
     @cached_property
@@ -86,11 +86,6 @@ class ListEncoder(GridEncoder):
         """c_l - m along the directions, ``(n_lists, r)``."""
         shifts: NDArray[np.float32] = product(self.from_mean, self.directions)
         return shifts
-
-    @staticmethod
-    def _lists(made: Quantized) -> NDArray[np.int32]:
-        assert made.lists is not None
-        return made.lists
 
 
 def nearest(rows: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.int32]:

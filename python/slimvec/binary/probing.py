@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from slimvec import _core, isa
-from slimvec.binary.list_encoder import ListEncoder
+from slimvec.binary.asymmetric import FloatQueries
+from slimvec.binary.queries import QueryEncoder
 from slimvec.blas import product
 from slimvec.results import ScoreResult
 from slimvec.validation import as_integer
@@ -15,8 +16,9 @@ from slimvec.validation import as_integer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from slimvec.binary.asymmetric import FloatQueries
     from slimvec.binary.factors import Factors
+    from slimvec.binary.list_encoder import ListEncoder
+    from slimvec.binary.partition import Partition
     from slimvec.binary.parts import BinaryParts
 
 PRODUCTS = 1 << 22  # of queries and centroids, at a time: 16 MB, and twice that to order them
@@ -65,11 +67,8 @@ def search_lists(
 
     Where these lists hold fewer than k allowed rows, further ones are read.
     """
-    encoder, partition = parts.encoder, parts.partition
-    assert isinstance(encoder, ListEncoder)
-    assert partition is not None
-    assert queries.vectors is not None
-    n_queries, n_lists = len(queries.vectors), partition.n_lists
+    encoder, partition = cast("ListEncoder", parts.encoder), cast("Partition", parts.partition)
+    n_queries, n_lists = len(queries.values), partition.n_lists
     wanted = n_lists if n_probes is None else n_probes
     scores, indices = np.empty((n_queries, k), np.float32), np.empty((n_queries, k), np.int64)
     step = max(1, PRODUCTS // n_lists)
@@ -111,8 +110,8 @@ def _nearest_lists(
     The nearest for cosines are those whose centroid points the way of the query, since that is what rows are ordered
     by: a centroid is the shorter, the more the rows of a list differ.
     """
-    assert queries.vectors is not None
-    products = product(queries.vectors[which], encoder.centroids.T) / np.float32(factors.norm)
+    vectors = cast("NDArray[np.float32]", queries.vectors)
+    products = product(vectors[which], encoder.centroids.T) / np.float32(factors.norm)
     order = products * encoder.inverse_norms if queries.metric == "cosine" else products
     if n_read < products.shape[1]:
         best = np.argpartition(-order, n_read - 1, axis=1)[:, :n_read]
@@ -121,3 +120,10 @@ def _nearest_lists(
     else:
         best = np.argsort(-order, axis=1, kind="stable")
     return best.astype(np.int32), np.take_along_axis(products, best, axis=1)
+
+
+def probe_order(parts: BinaryParts, vectors: NDArray[Any]) -> NDArray[np.int32]:
+    """Return all lists in the order in which queries for cosines read them, ``(n_queries, n_lists)``."""
+    encoder, factors = cast("ListEncoder", parts.encoder), cast("Factors", parts.factors)
+    queries = FloatQueries.prepare(vectors, QueryEncoder(encoder, parts.norm, "cosine"), factors)
+    return _nearest_lists(encoder, factors, queries, np.arange(len(vectors)), len(encoder.centroids))[0]

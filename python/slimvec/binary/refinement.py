@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from slimvec.binary.codes import BLOCK_CODES
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.factors import BIAS, SCALE, WEIGHT, Factors
 from slimvec.binary.levels import Grid, Quantized
-from slimvec.binary.list_encoder import ListEncoder
 from slimvec.binary.queries import QueryEncoder
 from slimvec.blas import product
 from slimvec.blocks import row_blocks
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.encoder import GridEncoder
+    from slimvec.binary.list_encoder import ListEncoder
 
 UNPACKED_VALUES = 1 << 23  # of codes, at a time: 32 MB
 
@@ -70,8 +70,7 @@ class Refiner:
     @cached_property
     def shifts(self) -> NDArray[np.float32]:
         """Of an encoder with lists, c_l - m along all directions, ``(n_lists, r + r')``."""
-        assert isinstance(self.encoder, ListEncoder)
-        shifts: NDArray[np.float32] = product(self.encoder.from_mean, self.directions)
+        shifts: NDArray[np.float32] = product(cast("ListEncoder", self.encoder).from_mean, self.directions)
         return shifts
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -42,7 +42,7 @@ class StreamingEstimator(BinaryEstimator):
             return
         n, d = len(rows), rows.dim
         self._check(d)
-        size = self._sample_size()
+        size = self._sample_size(n)
         generator = as_generator(self.random_state)
         moments = Moments(d)
         for block in reported(rows, "finding directions", progress):
@@ -130,7 +130,7 @@ class StreamingEstimator(BinaryEstimator):
 
     def _sums(self, d: int, random_state: int | np.random.Generator, first_row: int = 0) -> RowSums:
         self._check(d)
-        return RowSums(d, self._sample_size(), random_state, first_row)
+        return RowSums(d, self._sample_size(None), random_state, first_row)
 
     def _fit_sums(self, sums: RowSums, generator: np.random.Generator, progress: Progress) -> Self:
         project = partial(_project, MatrixRows(sums.sample()), None)
@@ -150,7 +150,8 @@ class StreamingEstimator(BinaryEstimator):
     ) -> Self:
         """Set what is learnt, from moments and from what gives the sampled rows as an encoder projects them."""
 
-    def _sample_size(self) -> int | None:
+    def _sample_size(self, n_rows: int | None) -> int | None:  # noqa: ARG002
+        """Return how many of n rows, None where their number is not known yet, are sampled; None for all."""
         return None if self.max_train_rows is None else as_integer(self.max_train_rows, "max_train_rows", 1)
 
     def _norm(self, rows: Rows) -> float:  # noqa: ARG002 - no need to read them again

@@ -1,7 +1,11 @@
+#include <functional>
+#include <numeric>
 #include <tuple>
 
 #include "bindings/arrays.hpp"
+#include "bindings/search_arguments.hpp"
 #include "core/grid_codes.hpp"
+#include "core/refinement.hpp"
 
 namespace slimvec {
 
@@ -51,12 +55,46 @@ std::tuple<ByteArray, FloatArray, FloatArray, FloatArray> codes_of(const Kernels
   return {std::move(codes), std::move(scales), std::move(products), std::move(energies)};
 }
 
+py::array_t<double> products_of(const ByteArray& codes, const ByteArray& bits,
+                                const py::array_t<std::int16_t, py::array::c_style>& values, const IdArray& ids,
+                                std::size_t n_threads) {
+  require(bits.ndim() == 1 && size_of(bits, 0) >= 1, "bits must have one entry per direction");
+  const std::size_t n_directions = size_of(bits, 0);
+  const std::uint8_t* of_direction = elements(bits);
+  const auto known = [](std::uint8_t b) { return b >= 1 && b <= kMaxBitsPerDirection; };
+  require(std::all_of(of_direction, of_direction + n_directions, known), "bits must lie between 1 and 8");
+  require(std::is_sorted(of_direction, of_direction + n_directions, std::greater<>()), "bits must not rise");
+  const std::size_t n_bits = std::accumulate(of_direction, of_direction + n_directions, std::size_t{0});
+  require(codes.ndim() == 2 && size_of(codes, 1) == code_size(n_bits), "codes must have shape (n, ceil(n_bits / 8))");
+  require(values.ndim() == 2 && size_of(values, 1) == n_directions, "values must have shape (n_queries, n_directions)");
+  const std::size_t n_queries = size_of(values, 0);
+  require(ids.ndim() == 2 && size_of(ids, 0) == n_queries, "ids must have one row per query");
+  require(n_threads >= 1, "n_threads must be at least 1");
+  const std::size_t n_ids = size_of(ids, 1);
+  const std::int16_t* value = elements(values);
+  require(std::all_of(value, value + n_queries * n_directions,
+                      [](std::int16_t v) { return v >= -kQueryPeak && v <= kQueryPeak; }),
+          "values must lie between -8191 and 8191");
+  auto products = new_array<py::array_t<double>>(n_queries, n_ids);
+  double* out = products.mutable_data();
+  const RowCodes rows = {elements(codes), size_of(codes, 0), size_of(codes, 1), of_direction, n_directions};
+  const std::int64_t* id = elements(ids);
+  without_gil([&](Interrupt& interrupt) {
+    constexpr std::size_t kRowsPerThread = 512;  // some 60 microseconds of work
+    n_threads = std::clamp<std::size_t>(n_queries * n_ids / kRowsPerThread, 1, n_threads);
+    refined_products(rows, value, n_queries, id, n_ids, n_threads, interrupt, out);
+  });
+  return products;
+}
+
 }  // namespace
 
 void bind_grid(py::module_& module) {
   using py::arg;
   module.def("grid_codes", &codes_of, arg("isa"), arg("values").noconvert(), arg("parallels").noconvert(),
              arg("directions").noconvert(), arg("bits").noconvert(), arg("n_passes"));
+  module.def("refined_products", &products_of, arg("codes").noconvert(), arg("bits").noconvert(),
+             arg("values").noconvert(), arg("ids").noconvert(), arg("n_threads"));
 }
 
 }  // namespace slimvec

@@ -1,6 +1,6 @@
 from typing import Any
 
-from numpy import float32, floating, int16, int32, int64, integer, uint8, uint16, uint32, unsignedinteger
+from numpy import float32, float64, floating, int16, int32, int64, integer, uint8, uint16, uint32, unsignedinteger
 from numpy.typing import NDArray
 
 __version__: str
@@ -26,6 +26,9 @@ def grid_codes(
     bits: NDArray[uint8],
     n_passes: int,
 ) -> tuple[NDArray[uint8], NDArray[float32], NDArray[float32], NDArray[float32]]: ...
+def refined_products(
+    codes: NDArray[uint8], bits: NDArray[uint8], values: NDArray[int16], ids: NDArray[int64], n_threads: int
+) -> NDArray[float64]: ...
 def write_blocks(codes: NDArray[uint8], n_bits: int, first_row: int, blocks: NDArray[uint32], n_codes: int) -> None: ...
 def read_blocks(blocks: NDArray[uint32], n_codes: int, n_bits: int, ids: NDArray[int64]) -> NDArray[uint8]: ...
 def lookup(isa: Isa, blocks: NDArray[uint32], n_codes: int, n_bits: int, ids: NDArray[int64]) -> NDArray[float32]: ...

@@ -161,6 +161,7 @@ def rescore_exactly(
     for first, rows in row_blocks(shortlist, step):
         place = slice(first, first + len(rows))
         exact = _products(originals, rows, queries[place], metric)
+        exact[rows < 0] = -np.inf
         best = np.lexsort((rows, -exact), axis=1)[:, :k]
         scores[place] = np.take_along_axis(exact, best, axis=1)
         indices[place] = np.take_along_axis(rows, best, axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 ASKED = (1, 10, 100)  # neighbours that are measured
 N_ASKING = 256  # rows that ask: the recall of 10 neighbours is then known within .01
+FEWER = 4  # times, of many neighbours each
+SATISFIED = 0.0005  # below the recall of all lists: a share that no further list raises
 SPARE = 32  # rows beyond those that may score as the last of them does
 SAME = 1e-6  # cosines that differ by rounding only
 
@@ -54,7 +57,7 @@ class Calibration:
         found = np.maximum.accumulate(measured[nearest])
         if found[-1] < recall and not exactly:
             raise ValueError(
-                f"recall={recall:g}; these codes find at most {found[-1]:.3f} of {nearest} neighbours, whatever is read. "
+                f"recall={recall:g}; these codes find at most {found[-1]:.3f} of {nearest} neighbours in all lists. "
                 "Expected less, originals=, or a table of more bits (refine_bits=)"
             )
         at = int(np.searchsorted(found, recall))
@@ -83,7 +86,7 @@ class Calibration:
         probes = facts.get("probes") if isinstance(facts, dict) else None
         if not isinstance(probes, list) or not probes or not all(type(one) is int for one in probes):
             raise wrong
-        if probes[0] < 1 or probes[-1] != n_lists or any(a >= b for a, b in zip(probes, probes[1:], strict=False)):
+        if probes[0] < 1 or probes[-1] != n_lists or any(a >= b for a, b in pairwise(probes)):
             raise wrong
         kept = []
         for name in ("recall", "reach"):
@@ -114,24 +117,28 @@ def calibrate(parts: BinaryParts, nearest: NearestRows, progress: Progress) -> C
     order = probe_order(parts, nearest.vectors)
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(n_lists)[None], axis=1)
-    true = {k: nearest.of(k) for k in asked}
-    recall: dict[int, list[float]] = {k: [] for k in asked}
-    reach: dict[int, list[float]] = {k: [] for k in asked}
-    for i, n_read in enumerate(probes):
-        progress("calibrating", i, len(probes))
-        search = TableSearch(parts, cast("ListEncoder", parts.encoder), "cosine", None, None, n_read)
-        for k in asked:
-            found = search.floats(nearest.vectors, k + 1, "auto", None).indices
-            shares, held = [], []
-            for q, own in enumerate(nearest.numbers):
-                others = found[q][found[q] != own][:k]
-                shares.append(np.isin(others, true[k][q]).mean())
-                held.append((ranks[q, partition.lists(true[k][q])] < n_read).mean())
-            recall[k].append(float(np.mean(shares)))
-            reach[k].append(float(np.mean(held)))
-    progress("calibrating", len(probes), len(probes))
-    as_tuples = ({k: tuple(shares) for k, shares in of.items()} for of in (recall, reach))
-    return Calibration(tuple(probes), *as_tuples)
+    recall, reach = {}, {}
+    for done, k in enumerate(asked):
+        progress("calibrating", done, len(asked))
+        n_asking = -(-N_ASKING // (1 if k < ASKED[-1] else FEWER))
+        vectors, true = nearest.vectors[:n_asking], nearest.of(k)[:n_asking]
+        held = [ranks[q, partition.lists(rows)] for q, rows in enumerate(true)]
+        reach[k] = tuple(float(np.mean([(of < n_read).mean() for of in held])) for n_read in probes)
+
+        def found_by(n_read: int, k: int, vectors: NDArray[Any], true: list[NDArray[np.int64]]) -> float:
+            search = TableSearch(parts, cast("ListEncoder", parts.encoder), "cosine", None, None, n_read)
+            found = search.floats(vectors, k + 1, "auto", None).indices
+            others = [rows[rows != own][:k] for rows, own in zip(found, nearest.numbers, strict=False)]
+            return float(np.mean([np.isin(rows, near).mean() for rows, near in zip(others, true, strict=True)]))
+
+        most = found_by(n_lists, k, vectors, true)
+        shares: list[float] = []
+        for n_read in probes:  # further lists cost much, and find nothing more
+            enough = bool(shares) and shares[-1] >= most - SATISFIED
+            shares.append(most if enough or n_read == n_lists else found_by(n_read, k, vectors, true))
+        recall[k] = tuple(shares)
+    progress("calibrating", len(asked), len(asked))
+    return Calibration(tuple(probes), recall, reach)
 
 
 class NearestRows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 
 PRODUCTS = 1 << 22  # of queries and centroids, at a time: 16 MB, and twice that to order them
 FURTHER = 4  # times as many lists are read where those asked for hold too few rows
+
+
+class Reading(NamedTuple):
+    """How much of a table with lists is read for each query.
+
+    Attributes
+    ----------
+    n_lists : int or None
+        None for all.
+    n_rows : int
+        If these hold fewer allowed rows, further ones are read.
+    """
+
+    n_lists: int | None
+    n_rows: int
 
 
 def lists_to_read(
@@ -58,18 +73,19 @@ def search_lists(
     parts: BinaryParts,
     factors: Factors,
     queries: FloatQueries,
-    n_probes: int | None,
+    reading: Reading,
     k: int,
     mask: NDArray[np.uint8] | None,
     n_threads: int,
 ) -> ScoreResult:
     """Return the k best rows in the lists nearest to each query, scores as kernels give them.
 
-    Where these lists hold fewer than k allowed rows, further ones are read.
+    Where these lists hold fewer, scores end with minus infinity, and indices with -1.
     """
     encoder, partition = cast("ListEncoder", parts.encoder), cast("Partition", parts.partition)
     n_queries, n_lists = len(queries.values), partition.n_lists
-    wanted = n_lists if n_probes is None else n_probes
+    wanted = n_lists if reading.n_lists is None else reading.n_lists
+    last = min(reading.n_rows, k) - 1
     scores, indices = np.empty((n_queries, k), np.float32), np.empty((n_queries, k), np.int64)
     step = max(1, PRODUCTS // n_lists)
     for first in range(0, n_queries, step):
@@ -97,7 +113,7 @@ def search_lists(
             scores[left], indices[left] = found
             if n_read == n_lists:
                 break
-            left = left[found[1][:, -1] < 0]
+            left = left[found[1][:, last] < 0]
             n_read = min(FURTHER * n_read, n_lists)
     return ScoreResult(scores, indices)
 

@@ -13,23 +13,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from slimvec import _core
 from slimvec.binary.asymmetric import QUERY_PEAK, FloatQueries
 from slimvec.binary.codes import BLOCK_CODES
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.factors import BIAS, SCALE, WEIGHT, Factors
-from slimvec.binary.levels import Grid, Quantized
 from slimvec.binary.queries import QueryEncoder
 from slimvec.blas import product
-from slimvec.blocks import row_blocks
 from slimvec.results import ScoreResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.encoder import GridEncoder
+    from slimvec.binary.levels import Grid, Quantized
     from slimvec.binary.list_encoder import ListEncoder
-
-UNPACKED_VALUES = 1 << 23  # of codes, at a time: 32 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +95,6 @@ class Refiner:
         rows[:, self.order] = self.grid.values(codes, scales)
         return rows
 
-    @cached_property
-    def halves(self) -> Grid:
-        """A grid whose levels are the half integers themselves."""
-        bits = self.grid.bits
-        return Grid(bits, np.full(len(bits), 1, np.float32), self.grid.weights, 0.0, 0)
-
 
 @dataclass(frozen=True, eq=False)
 class Refinement:
@@ -154,29 +146,24 @@ class Refinement:
         shortlist: ScoreResult,
         k: int,
         positions: NDArray[np.int64] | None,
+        n_threads: int,
     ) -> ScoreResult:
         """Return the k best of a shortlist with the scores that the kernels gave it.
 
         ``positions`` are those of rows among the factors, where these lie otherwise.
 
-        Products of levels and rounded queries are sums of half integers below 2^53: exact, in whatever order.
+        Products of levels and rounded queries are sums of half integers: exact, in whatever order.
         """
-        grid, levels = self.refiner.grid, self.refiner.halves
         second = QueryEncoder(self.refiner.for_queries, encoder.norm, encoder.metric)
         scores = np.empty((len(vectors), k), np.float32)
         indices = np.empty((len(vectors), k), np.int64)
         for block in second.blocks(vectors):
             peaks = np.abs(block.projected).max(axis=1, initial=0.0).astype(np.float64)
             steps = np.divide(QUERY_PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
-            rounded = np.rint(block.projected * steps[:, None])
+            rounded = np.rint(block.projected * steps[:, None]).astype(np.int16)
             units = peaks * (encoder.unit / factors.norm / QUERY_PEAK)
             rows, raw = shortlist.indices[block.place], shortlist.scores[block.place].astype(np.float64)
-            products = np.empty(rows.shape)
-            at_once = max(1, UNPACKED_VALUES // max(1, rows.shape[1] * grid.n_bits))
-            for first, some in row_blocks(rows, at_once):
-                place = slice(first, first + len(some))
-                unpacked = levels.values(self.codes[some.ravel()]).reshape(*some.shape, -1)
-                products[place] = np.matmul(unpacked.astype(np.float64), rounded[place, :, None])[:, :, 0]
+            products = _core.refined_products(self.codes, self.refiner.grid.bits, rounded, rows, n_threads)
             numbers = self.numbers[rows].astype(np.float64)
             gained = units[:, None] * products * numbers[:, :, 0] + numbers[:, :, 1]
             if queries.metric == "cosine" and factors.has_weights:

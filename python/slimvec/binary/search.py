@@ -12,7 +12,7 @@ import numpy as np
 from slimvec.binary.asymmetric import FloatQueries, as_originals, rescore, rescore_exactly, scan
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
-from slimvec.binary.probing import lists_to_read, search_lists
+from slimvec.binary.probing import Reading, lists_to_read, search_lists
 from slimvec.binary.queries import Metric, QueryEncoder
 from slimvec.blocks import row_blocks
 from slimvec.results import ScoreResult, SearchResult, no_scores
@@ -126,6 +126,7 @@ class TableSearch:
         factors, refinement = self.parts.factors, self.parts.refinement
         hand_on = Shortlists(oversample, None if refinement is None else refinement.refiner.oversample)
         n_lists = lists_to_read(self.parts, self.probes, self.recall, k, originals is not None, self.metric)
+        reading = Reading(n_lists, k)
         if factors is None:
             if self.metric == "dot" and originals is None:
                 raise ValueError('metric="dot" needs the lengths of rows; expected a table with factors, or originals')
@@ -134,9 +135,9 @@ class TableSearch:
         else:
             prepared = FloatQueries.prepare(rows, encoder, factors)
             zero = prepared.zero
-            best = partial(self._scores, prepared, factors, hand_on, n_lists)
+            best = partial(self._scores, prepared, factors, hand_on, reading)
             if refinement is not None:
-                best = partial(self._refined, prepared, factors, refinement, encoder, rows, hand_on, n_lists)
+                best = partial(self._refined, prepared, factors, refinement, encoder, rows, hand_on, reading)
         if originals is None:
             return self._in_order(best(k), zero)
         matrix = as_originals(originals, self.table.n_codes, rows.shape[1])
@@ -167,21 +168,21 @@ class TableSearch:
         return ScoreResult(cosines_of(distances, self.table.n_bits).astype(np.float32), rows)
 
     def _scores(
-        self, queries: FloatQueries, factors: Factors, hand_on: Shortlists, n_lists: int | None, k: int
+        self, queries: FloatQueries, factors: Factors, hand_on: Shortlists, reading: Reading, k: int
     ) -> ScoreResult:
         n_threads = as_threads(self.threads)
         wide = hand_on.to_scores(k)
         if wide is None or not self.encoder.of_signs:
             # Distances between codes of several bits make no shortlist: every row is scored.
-            return queries.result(self._scanned(queries, factors, n_lists, k))
+            return queries.result(self._scanned(queries, factors, reading, k))
         shortlist = self.codes(queries.codes, self._at_most_all(wide)).indices
         return queries.result(rescore(self.table, factors, queries, shortlist, k, n_threads))
 
-    def _scanned(self, queries: FloatQueries, factors: Factors, n_lists: int | None, k: int) -> ScoreResult:
+    def _scanned(self, queries: FloatQueries, factors: Factors, reading: Reading, k: int) -> ScoreResult:
         mask, n_threads = self.table.pack_mask(self.allowed), as_threads(self.threads)
         if self.parts.partition is None:
             return scan(self.table, factors, queries, k, mask, n_threads)
-        return search_lists(self.parts, factors, queries, n_lists, k, mask, n_threads)
+        return search_lists(self.parts, factors, queries, reading, k, mask, n_threads)
 
     def _refined(
         self,
@@ -191,10 +192,10 @@ class TableSearch:
         encoder: QueryEncoder,
         vectors: NDArray[Any],
         hand_on: Shortlists,
-        n_lists: int | None,
+        reading: Reading,
         k: int,
     ) -> ScoreResult:
-        partition = self.parts.partition
+        partition, n_threads = self.parts.partition, as_threads(self.threads)
         positions = None if partition is None or not factors.has_weights else partition.positions
         wide = hand_on.to_refinement(k)
         wide = self._at_most_all(self.table.n_codes if wide is None else wide)
@@ -202,8 +203,10 @@ class TableSearch:
         for first, block in row_blocks(vectors, max(1, CANDIDATES // wide)):
             place = slice(first, first + len(block))
             some = queries.part(place)
-            found = self._scanned(some, factors, n_lists, wide)
-            refined = some.result(refinement.rescore(factors, encoder, block, some, found, k, positions))
+            found = self._scanned(some, factors, reading, wide)
+            refined = some.result(
+                refinement.rescore(factors, encoder, block, some, found, k, positions, as_threads(self.threads))
+            )
             scores[place], rows[place] = refined.scores, refined.indices
         return ScoreResult(scores, rows)
 

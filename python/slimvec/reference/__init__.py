@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slimvec.reference.row_levels import grid_codes  # noqa: F401
+from slimvec.reference.row_levels import grid_codes, refined_products  # noqa: F401
 from slimvec.reference.words import append_words, find_word, index_words, parse_lines, parse_records  # noqa: F401
 
 if TYPE_CHECKING:

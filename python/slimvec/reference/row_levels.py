@@ -60,3 +60,21 @@ def grid_codes(
     planes = [places[:, bits > p] >> (bits[bits > p].astype(np.int64) - p - 1) & 1 for p in range(bits.max())]
     codes = np.packbits(np.concatenate(planes, axis=1).astype(bool), axis=1, bitorder="little")
     return codes, scales, products, energies
+
+
+def refined_products(
+    codes: NDArray[np.uint8], bits: NDArray[np.uint8], values: NDArray[np.int16], ids: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Products of values ``(n_queries, r)`` and levels u of the rows ``ids (n_queries, m)``; 0 for an id of -1.
+
+    A level is k + 1/2 - 2^(b - 1), k of b bits: the highest bits of all directions come first, then the next ones.
+    """
+    every = np.unpackbits(codes, axis=1, bitorder="little").astype(np.int64)
+    levels, first = np.zeros((len(codes), len(bits)), np.int64), 0
+    for plane in range(int(bits.max())):
+        size = int((bits > plane).sum())
+        levels[:, :size] = 2 * levels[:, :size] + every[:, first : first + size]
+        first += size
+    halves = levels + 0.5 - 2.0 ** (bits.astype(np.int64) - 1)
+    products = np.einsum("qj,qij->qi", values.astype(np.float64), halves[ids])
+    return np.where(ids < 0, 0.0, products)

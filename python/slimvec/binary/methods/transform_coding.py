@@ -223,9 +223,7 @@ class TransformCoding(StreamingEstimator):
     def _partitions(self) -> int | Literal["auto"] | None:
         if self.partitions is None or self.partitions == "auto":
             return self.partitions
-        if isinstance(self.partitions, str):
-            raise ValueError(f'partitions={self.partitions!r}; expected an integer of at least 1, "auto" or None')
-        return as_integer(self.partitions, "partitions", 1, MOST_LISTS)
+        return as_integer(self.partitions, "partitions", 1, MOST_LISTS, why='; or "auto", or None')
 
     def _sample_size(self, n_rows: int | None) -> int | None:
         size, partitions = super()._sample_size(n_rows), self._partitions()

@@ -93,8 +93,7 @@ class Encoder:
     ) -> NDArray[np.float32]:
         """Return ⟨x - m, m⟩ of vectors, which are measured in ``norm``."""
         mean = np.divide(self.mean, norm, dtype=np.float64).astype(np.float32)  # may be beyond float32's best
-        biases: NDArray[np.float32] = (vectors - mean) @ mean
-        return biases
+        return np.asarray((vectors - mean) @ mean, np.float32)
 
     def centres(self, made: Quantized) -> NDArray[np.float32]:  # noqa: ARG002
         """Return what was taken off rows before they were coded, ``(d,)`` or one for each."""

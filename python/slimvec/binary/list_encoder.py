@@ -50,7 +50,8 @@ class ListEncoder(GridEncoder):
     def inverse_norms(self) -> NDArray[np.float32]:
         """1 / ‖c_l‖, ``(n_lists,)``; 1 for one of zeros."""
         norms = np.linalg.norm(self.centroids.astype(np.float64), axis=1)
-        return np.divide(1, norms, out=np.ones_like(norms), where=norms > 0).astype(np.float32)
+        inverse: NDArray[np.float32] = np.divide(1, norms, out=np.ones_like(norms), where=norms > 0).astype(np.float32)
+        return inverse
 
     @cached_property
     def from_mean(self) -> NDArray[np.float32]:
@@ -66,7 +67,8 @@ class ListEncoder(GridEncoder):
 
     def centres(self, made: Quantized) -> NDArray[np.float32]:
         """Return the centroids that were taken off rows."""
-        return self.centroids[cast("NDArray[np.int32]", made.lists)]
+        centres: NDArray[np.float32] = self.centroids[cast("NDArray[np.int32]", made.lists)]
+        return centres
 
     def _centred(self, block: NDArray[Any], lists: NDArray[np.int32] | None) -> tuple[NDArray[Any], Any]:
         lists = self.assign(block) if lists is None else lists
@@ -76,10 +78,9 @@ class ListEncoder(GridEncoder):
         """Return the bracket above of vectors, which are measured in ``norm``, as scales are."""
         centres = self.centres(made) / np.float32(norm)
         coded = self.grid.values(made.codes, made.scales.astype(np.float16).astype(np.float32))
-        biases: NDArray[np.float32] = np.einsum("ij,ij->i", vectors - centres, centres)
-        return biases - np.einsum(
-            "ij,ij->i", coded, self.shifts[cast("NDArray[np.int32]", made.lists)] / np.float32(norm)
-        )
+        shifts = self.shifts[cast("NDArray[np.int32]", made.lists)] / np.float32(norm)
+        biases = np.einsum("ij,ij->i", vectors - centres, centres) - np.einsum("ij,ij->i", coded, shifts)
+        return np.asarray(biases, np.float32)
 
     @cached_property
     def shifts(self) -> NDArray[np.float32]:

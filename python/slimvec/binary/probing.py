@@ -127,7 +127,7 @@ def _nearest_lists(
     by: a centroid is the shorter, the more the rows of a list differ.
     """
     vectors = cast("NDArray[np.float32]", queries.vectors)
-    products = product(vectors[which], encoder.centroids.T) / np.float32(factors.norm)
+    products = np.asarray(product(vectors[which], encoder.centroids.T) / np.float32(factors.norm), np.float32)
     order = products * encoder.inverse_norms if queries.metric == "cosine" else products
     if n_read < products.shape[1]:
         best = np.argpartition(-order, n_read - 1, axis=1)[:, :n_read]

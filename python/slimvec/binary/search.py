@@ -204,9 +204,8 @@ class TableSearch:
             place = slice(first, first + len(block))
             some = queries.part(place)
             found = self._scanned(some, factors, reading, wide)
-            refined = some.result(
-                refinement.rescore(factors, encoder, block, some, found, k, positions, as_threads(self.threads))
-            )
+            again = refinement.rescore(factors, encoder, block, some, found, k, positions, n_threads)
+            refined = some.result(again)
             scores[place], rows[place] = refined.scores, refined.indices
         return ScoreResult(scores, rows)
 

@@ -231,15 +231,16 @@ def partition_search(
     allowed = np.isin(rows, allowed_codes(n_codes, mask))
     best = []
     for q, asked in enumerate(lists):
-        found = [(np.empty(0, np.float32), np.empty(0, np.int64))]
+        found, at = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
         for probe, own in enumerate(asked):
             offset = offsets[q, probe : probe + 1]
             one = queries[q : q + 1], units[q : q + 1], offset
             scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, *one)[0]
             here = np.arange(starts[own], starts[own + 1])
             here = here[allowed[here]]
-            found.append((scores[here], rows[here].astype(np.int64)))
-        best.append(_highest(*(np.concatenate(part) for part in zip(*found, strict=True)), k))
+            found.append(scores[here])
+            at.append(rows[here].astype(np.int64))
+        best.append(_highest(np.concatenate(found), np.concatenate(at), k))
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 
 

@@ -21,27 +21,27 @@ def kmeans(
 ) -> NDArray[np.float32]:
     """Return the centroids of ``n_lists`` lists, ``(n_lists, r)``, of sampled rows ``(n, r)``, n at least n_lists.
 
+    Rows are of an ordinary scale, whose squares float32 adds up.
+
     They start at rows drawn at random. A list that loses all its rows starts anew at the row that is farthest from its
     centroid, unless that is no way from it. The same rows and generator give the same centroids for any number of
     threads.
     """
-    scale = np.float32(2.0 ** np.floor(np.log2(np.abs(rows).max(initial=0.0) or 1.0)))
-    centroids = rows[np.sort(generator.choice(len(rows), n_lists, replace=False))] / scale
+    centroids = rows[np.sort(generator.choice(len(rows), n_lists, replace=False))]
     for i in range(N_ITER):
         progress("finding lists", i, N_ITER)
-        lists = nearest(rows / scale, centroids)
+        lists = nearest(rows, centroids)
         order = np.argsort(lists, kind="stable")
         counts = np.bincount(lists, minlength=n_lists)
         known = counts > 0
         firsts = (np.cumsum(counts) - counts)[known]
-        sums = np.add.reduceat(rows[order] / scale, firsts, axis=0)
+        sums = np.add.reduceat(rows[order], firsts, axis=0)
         centroids[known] = sums / counts[known, None].astype(np.float32)
         empty = np.flatnonzero(~known)
         if len(empty):
-            errors = np.square(rows / scale - centroids[lists]).sum(axis=1)
+            errors = np.square(rows - centroids[lists]).sum(axis=1)
             farthest = np.argsort(-errors, kind="stable")[: len(empty)]
             farthest = farthest[errors[farthest] > 0]
-            centroids[empty[: len(farthest)]] = rows[farthest] / scale
+            centroids[empty[: len(farthest)]] = rows[farthest]
     progress("finding lists", N_ITER, N_ITER)
-    centroids *= scale
     return centroids

@@ -10,6 +10,7 @@ import numpy as np
 from slimvec.binary.list_encoder import nearest
 from slimvec.binary.training.kmeans import kmeans
 from slimvec.blas import gram, product
+from slimvec.blocks import scale_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,6 +71,9 @@ def learn_lists(
     progress: Progress,
 ) -> TrainingLists:
     """Return lists of sampled rows, given less their mean along the directions ``span (d, r)``."""
+    scale = np.float32(scale_of(rows))
+    if scale != 1:
+        rows = rows / scale
     centroids = kmeans(rows, min(n_lists, len(rows)), generator, progress)
     lists = nearest(rows, centroids)
     rest = rows - centroids[lists]
@@ -78,9 +82,9 @@ def learn_lists(
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
     turned = (vectors * np.where(largest >= 0, 1.0, -1.0)).astype(np.float32)
     return TrainingLists(
-        mean + product(centroids, span.T),
+        mean + product(centroids, span.T) * scale,
         product(span, turned),
-        variances,
-        product(rest, turned),
-        product(centroids, turned)[lists],
+        variances * float(scale) ** 2,
+        product(rest, turned) * scale,
+        product(centroids, turned)[lists] * scale,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from slimvec import _core, isa
 from slimvec.binary.codes import pack_signs
 from slimvec.blocks import row_blocks
+from slimvec.errors import FormatError
 from slimvec.norms import near_rows, scaled_rows
 from slimvec.results import ScoreResult, as_products
 from slimvec.validation import as_matrix
@@ -79,7 +80,15 @@ class FloatQueries:
         return is_zero
 
     def result(self, found: tuple[NDArray[np.float32], NDArray[np.int64]]) -> ScoreResult:
-        """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place."""
+        """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place.
+
+        Raises
+        ------
+        FormatError
+            If rows are missing, whose scores are no numbers: kernels keep none of these.
+        """
+        if (found[1] < 0).any():
+            raise FormatError("factors of some rows are no numbers: the table is damaged")
         return ScoreResult(_as_scores(found[0] * self.multipliers, self.metric), found[1])
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from slimvec.files.table_file import Content
     from slimvec.vocabulary import Vocabulary
 
+LEAST_STEP = 2.0**-100  # of the longest one; in its units a shorter step has no inverse
+
 
 @dataclass(frozen=True, eq=False)
 class BinaryParts:
@@ -127,6 +129,8 @@ def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
     steps, weights = (content.tensor(name, np.float32, bits.shape) for name in ("steps", "weights"))
     if not (np.isfinite(steps).all() and steps.min() > 0 and np.isfinite(weights).all() and weights.min() >= 0):
         raise FormatError("tensors 'steps' and 'weights' hold what are no steps and weights")
+    if float(steps.min()) < float(steps.max()) * LEAST_STEP:
+        raise FormatError(f"tensor 'steps' goes from {steps.min()} to {steps.max()}, which is too far: damaged")
     facts = content.facts["grid"]
     passes = facts.get("passes") if isinstance(facts, dict) else None
     if not isinstance(passes, int) or isinstance(passes, bool) or not 0 <= passes <= MOST_STEPS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 QUERY_PEAK = 8191  # kQueryPeak of cpp/kernels/kernels.hpp
 GATHERED_VALUES = 1 << 23  # of the originals, at a time: 32 MB as float32
+FAR_UNIT = 2.0**100  # between the norm of a table and that of its factors, which are about the same
 SAFE_SQUARES = (1e-25, 1e30)  # sums of squares that float32 is trusted with, and products with them
 
 
@@ -58,6 +60,10 @@ class FloatQueries:
         codes, values = np.empty((n, -(-n_bits // 8)), np.uint8), np.empty((n, n_bits), np.int16)
         units, offsets, multiples = np.empty((3, n))
         unit, mean = encoder.unit / factors.norm, encoder.in_units().mean.astype(np.float64)
+        own = 1.0 if factors.has_weights else factors.norm  # what stands for the norms of the rows
+        cosine = own * (factors.norm / (encoder.norm or factors.norm))
+        if not (math.isfinite(cosine) and 1 / FAR_UNIT < unit < FAR_UNIT):
+            raise FormatError("the norms of its vectors are too far apart: the table is damaged")
         for block in encoder.blocks(queries):
             peaks = np.abs(block.projected).max(axis=1, initial=0.0)
             steps = np.divide(QUERY_PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
@@ -66,10 +72,11 @@ class FloatQueries:
             units[block.place] = peaks * (unit / QUERY_PEAK)
             offsets[block.place] = block.vectors @ mean * unit**2
             multiples[block.place] = block.multiples
-        multipliers = multiples * factors.norm**2
         if encoder.metric == "cosine":
-            own = 1.0 if factors.has_weights else factors.norm  # what stands for the norms of the rows
-            multipliers = np.where(multiples > 0, own * (factors.norm / (encoder.norm or factors.norm)), 0.0)
+            multipliers = np.where(multiples > 0, cosine, 0.0)
+        else:
+            with np.errstate(over="ignore"):  # products beyond float64 are beyond float32, too, and refused
+                multipliers = multiples * np.square(factors.norm)
         numbers = units.astype(np.float32), offsets.astype(np.float32), multipliers[:, None]
         return cls(codes, values, *numbers, encoder.metric)
 

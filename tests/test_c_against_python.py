@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import slimvec as sv
-from in_c import LIBRARY, InC, close, compare_vectors, in_python, load
+from in_c import LIBRARY, METRICS, InC, close, compare_vectors, in_python, load
 from mutations import SEVERAL, damaged_tensors
 from slimvec.files.table_writer import save_table
 
@@ -106,7 +106,20 @@ def test_damaged_tables(library, path, name, data):
     assert (c is None) == (table is None), c
     if table is not None:
         compare(c, table)
+        compare_refusals(c, table)
         c.close()
+
+
+def compare_refusals(c, table):
+    """Both answer vectors of small numbers, if with other roundings of what is damaged, or neither does."""
+    if not 0 < c.original_dim < 1000:
+        return
+    queries = np.arange(3.0 * c.original_dim).reshape(3, -1) % 7 - 3
+    for metric in METRICS:
+        here = in_python(lambda metric=metric: table.search(queries, 3, metric=metric))
+        in_c = c.search(queries, 3, metric)
+        assert (in_c is None) == (here is None)
+        assert here is None or here.indices.shape == in_c[0].shape
 
 
 @pytest.mark.parametrize("norm", [0.0, -1.0, "6", None, 6])

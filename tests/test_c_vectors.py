@@ -232,3 +232,16 @@ def test_factors_that_are_no_numbers_are_told_of(library, tmp_path, metric):
     assert "no numbers" in refused(c, ASKED, len(ROWS), metric)
     assert c.nearest(53, 1) is None
     assert "row 53" in c.error() or "NaN" in c.error()
+
+
+@pytest.mark.parametrize("norm", [1e-60, 1e60, 1e300, 1.7e308])
+def test_norms_that_are_too_far_apart_are_told_of_by_both(library, tmp_path, norm):
+    path = tmp_path / "t.slim"
+    sv.IIQ(n_remove=0).compress(ROWS, factors=True).save(path)
+    content = read_content(path)
+    save_table(path, {**content.facts, "norm": norm}, content.tensors)
+    c, table = InC(library, path), sv.open(path)
+    for metric in METRICS:
+        with pytest.raises(sv.FormatError, match="too far apart"):
+            table.search(ASKED, 2, metric=metric)
+        assert "too far apart" in refused(c, ASKED, 2, metric)

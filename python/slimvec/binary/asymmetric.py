@@ -59,11 +59,12 @@ class FloatQueries:
         n, n_bits = len(queries), encoder.encoder.projection.shape[1]
         codes, values = np.empty((n, -(-n_bits // 8)), np.uint8), np.empty((n, n_bits), np.int16)
         units, offsets, multiples = np.empty((3, n))
-        unit, mean = encoder.unit / factors.norm, encoder.in_units().mean.astype(np.float64)
+        unit = encoder.unit / factors.norm
         own = 1.0 if factors.has_weights else factors.norm  # what stands for the norms of the rows
         cosine = own * (factors.norm / (encoder.norm or factors.norm))
         if not (math.isfinite(cosine) and 1 / FAR_UNIT < unit < FAR_UNIT):
             raise FormatError("the norms of its vectors are too far apart: the table is damaged")
+        mean = encoder.in_units().mean.astype(np.float64)
         for block in encoder.blocks(queries):
             peaks = np.abs(block.projected).max(axis=1, initial=0.0)
             steps = np.divide(QUERY_PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)

@@ -78,9 +78,7 @@ class BinaryTable : public Table {
   }
 
   void lookup_original(const std::int64_t* rows, std::size_t n, float* out) const override {
-    if (!parts_.encoder || !parts_.factors) {
-      throw std::runtime_error("original vectors need factors of each row: compress(..., factors=True) in Python");
-    }
+    (void)factors();
     check_ids(codes_, rows, n);
     check_bits_of(rows, n);
     const std::size_t d = original_dim();
@@ -132,6 +130,13 @@ class BinaryTable : public Table {
     return *parts_.encoder;
   }
 
+  const RowFactors& factors() const {
+    if (!parts_.encoder || !parts_.factors) {
+      throw std::runtime_error("original vectors need factors of each row: compress(..., factors=True) in Python");
+    }
+    return *parts_.factors;
+  }
+
   std::vector<std::uint8_t> code(std::int64_t row) const {
     std::vector<std::uint8_t> packed(code_size(n_bits_));
     read_codes(codes_, &row, 1, n_bits_, packed.data());
@@ -140,12 +145,12 @@ class BinaryTable : public Table {
 
   // What a bit of weight 1 counts.
   float scale(std::int64_t row) const {
-    const RowFactors& factors = *parts_.factors;
+    const RowFactors& own = factors();
     const std::size_t at = static_cast<std::size_t>(row);
-    const std::uint16_t* half = factors.values + at / kBlockCodes * factors.n_factors * kBlockCodes + at % kBlockCodes;
+    const std::uint16_t* half = own.values + at / kBlockCodes * own.n_factors * kBlockCodes + at % kBlockCodes;
     float widened = 0;
     isa_.widen_halves(half, 1, &widened);
-    return widened * static_cast<float>(factors.norm * factors.shrinkage);
+    return widened * static_cast<float>(own.norm * own.shrinkage);
   }
 
   void search_codes(const std::uint8_t* queries, std::size_t n, std::size_t k, std::size_t n_threads,
@@ -181,7 +186,7 @@ class BinaryTable : public Table {
                      float* scores) const {
     const AsymmetricQueries queries = prepared.view();
     const std::size_t n = queries.n_queries;
-    const Factors factors = {parts_.factors->values, parts_.factors->n_factors, prepared.metric() == Metric::kCosine};
+    const Factors per_row = {factors().values, factors().n_factors, prepared.metric() == Metric::kCosine};
     Interrupt never(nullptr);
     if (of_signs()) {
       const std::size_t m = k < n_rows() / kOversample ? k * kOversample : n_rows();
@@ -190,10 +195,10 @@ class BinaryTable : public Table {
       hamming_search(isa_, codes_, n_bits_, {}, prepared.codes(), n, m, worthwhile_threads(codes_, n, n_threads), never,
                      distances.data(), shortlist.data());
       const BlockedCodes as_much = {nullptr, kBlockCodes * m, codes_.n_words};  // each row is in a block of its own
-      asymmetric_rescore(isa_, codes_, factors, shortlist.data(), m, queries, k,
+      asymmetric_rescore(isa_, codes_, per_row, shortlist.data(), m, queries, k,
                          worthwhile_threads(as_much, n, n_threads), never, scores, rows);
     } else {
-      asymmetric_search(isa_, codes_, factors, {}, queries, k, worthwhile_threads(codes_, n, n_threads), never, scores,
+      asymmetric_search(isa_, codes_, per_row, {}, queries, k, worthwhile_threads(codes_, n, n_threads), never, scores,
                         rows);
     }
     prepared.finish(k, rows, scores);
@@ -202,8 +207,9 @@ class BinaryTable : public Table {
   // Of rows that are about to be read: a bit set past the last one is damage.
   void check_bits_of(const std::int64_t* rows, std::size_t n) const {
     if (n_bits_ % 8 == 0 || is_checked_) return;
-    const auto is_damaged = [this](std::int64_t row) { return code(row).back() >> (n_bits_ % 8) != 0; };
-    if (std::any_of(rows, rows + n, is_damaged)) throw std::runtime_error(kPastTheLast);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (code(rows[i]).back() >> (n_bits_ % 8)) throw std::runtime_error(kPastTheLast);
+    }
   }
 
   // Before the first search, which reads all codes anyway: a bit set past the last would count in distances.
@@ -250,6 +256,9 @@ std::unique_ptr<Table> make_binary_table(const TableFile& file) {
   const Tensor& blocks = file.tensor("codes", {"U32"}, {n_blocks, n_words, kBlockCodes});
   const BlockedCodes codes{blocks.as<std::uint32_t>(), n_rows, n_words};
   check_last_block(codes, n_bits);
+  if (file.tells("refinement")) {  // and passing over it would answer with other scores than Python
+    throw std::runtime_error("it has a refinement of its codes, which C cannot read yet; compress without");
+  }
   Parts parts = {read_encoder(*available_isas().front(), file, n_bits), read_factors(file, n_blocks), std::nullopt};
   if (parts.factors) parts.norm = parts.factors->norm;  // all that files of early versions tell
   if (file.tells("norm")) parts.norm = file.real_fact("norm", std::numeric_limits<double>::min());

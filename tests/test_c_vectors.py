@@ -207,6 +207,13 @@ def test_what_a_table_must_have(library, opened, tmp_path):
     assert "beyond float32" in refused(grid, far, 2, "dot")
 
 
+def test_refined_codes_are_refused_and_not_answered_for_without(library, tmp_path):
+    path = tmp_path / "t.slim"
+    sv.TransformCoding(24, refine_bits=2).compress(ROWS).save(path)
+    with pytest.raises(ValueError, match="refinement"):
+        InC(library, path)
+
+
 @pytest.mark.parametrize("name", ["factors", "codes"])
 def test_codes_in_the_place_of_vectors_are_refused_as_in_python(opened, name):
     c, table = opened(name)

@@ -87,16 +87,13 @@ class FloatQueries:
         is_zero: NDArray[np.bool_] = self.multipliers[:, 0] == 0
         return is_zero
 
-    def result(self, found: tuple[NDArray[np.float32], NDArray[np.int64]]) -> ScoreResult:
-        """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place.
+    def part(self, place: slice) -> FloatQueries:
+        """Return some of the queries."""
+        numbers = self.units[place], self.offsets[place], self.multipliers[place]
+        return FloatQueries(self.codes[place], self.values[place], *numbers, self.metric)
 
-        Raises
-        ------
-        FormatError
-            If rows are missing, whose scores are no numbers: kernels keep none of these.
-        """
-        if (found[1] < 0).any():
-            raise FormatError("factors of some rows are no numbers: the table is damaged")
+    def result(self, found: ScoreResult) -> ScoreResult:
+        """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place."""
         return ScoreResult(_as_scores(found[0] * self.multipliers, self.metric), found[1])
 
 
@@ -108,9 +105,9 @@ def scan(
     mask: NDArray[np.uint8] | None,
     n_threads: int,
 ) -> ScoreResult:
-    """Return the k best of all allowed codes."""
-    return queries.result(
-        _core.asymmetric_search(
+    """Return the k best of all allowed codes, with scores as kernels give them: see :meth:`FloatQueries.result`."""
+    return _all_found(
+        *_core.asymmetric_search(
             isa.current(),
             codes.comparable,
             codes.n_codes,
@@ -135,9 +132,9 @@ def rescore(
     k: int,
     n_threads: int,
 ) -> ScoreResult:
-    """Return the k best of ``shortlist (n_queries, m)``, where -1 stands for none."""
-    return queries.result(
-        _core.asymmetric_rescore(
+    """Return the k best of ``shortlist (n_queries, m)``, where -1 stands for none; scores as :func:`scan` does."""
+    return _all_found(
+        *_core.asymmetric_rescore(
             isa.current(),
             codes.comparable,
             codes.n_codes,
@@ -152,6 +149,13 @@ def rescore(
             n_threads,
         )
     )
+
+
+def _all_found(scores: NDArray[np.float32], rows: NDArray[np.int64]) -> ScoreResult:
+    """Return what kernels found, who keep no score that is no number: where rows are missing, the table is damaged."""
+    if (rows < 0).any():
+        raise FormatError("factors of some rows are no numbers: the table is damaged")
+    return ScoreResult(scores, rows)
 
 
 def rescore_exactly(

@@ -10,6 +10,7 @@ import numpy as np
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.factors import FactorsBuilder
 from slimvec.binary.parts import BinaryParts
+from slimvec.binary.refinement import RefinementBuilder
 from slimvec.blocks import even_blocks
 from slimvec.files.table_writer import table_writer
 from slimvec.norms import WideRows
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.encoder import Encoder
+    from slimvec.binary.refinement import Refiner
     from slimvec.progress import Progress
     from slimvec.vectors.rows import Rows
 
@@ -37,6 +39,7 @@ class TableBuilder:
         Root mean square norm of the rows, at least roughly, if factors are to be made.
     made_by : dict
     progress : callable
+    refiner : Refiner, optional
     """
 
     rows: Rows
@@ -44,6 +47,7 @@ class TableBuilder:
     factor_norm: float | None
     made_by: dict[str, Any]
     progress: Progress
+    refiner: Refiner | None = None
 
     @property
     def _n_bits(self) -> int:
@@ -72,8 +76,9 @@ class TableBuilder:
             writer.write_all({name: tensor for name, tensor in tensors.items() if name != "codes"})
 
     def _beside(self) -> _Beside:
-        norm = self.factor_norm
-        return _Beside(None if norm is None else FactorsBuilder(len(self.rows), self.encoder.mean, norm, self._n_bits))
+        norm, n = self.factor_norm, len(self.rows)
+        factors = None if norm is None else FactorsBuilder(n, self.encoder.mean, norm, self._n_bits)
+        return _Beside(factors, None if self.refiner is None else RefinementBuilder(n, self.refiner))
 
     def _packed(self, beside: _Beside) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (number of the first row, packed codes of a block)."""
@@ -85,7 +90,8 @@ class TableBuilder:
 
     def _parts(self, codes: BlockedCodes, beside: _Beside) -> BinaryParts:
         made = None if beside.factors is None else beside.factors.finish()
-        return BinaryParts(codes, self.rows.vocabulary, self.encoder, made, self.made_by, beside.norm)
+        refined = None if beside.refinement is None or made is None else beside.refinement.finish(made.has_weights)
+        return BinaryParts(codes, self.rows.vocabulary, self.encoder, made, self.made_by, beside.norm, refined)
 
 
 @dataclass(eq=False)
@@ -93,6 +99,7 @@ class _Beside:
     """What is gathered of the rows beside their codes."""
 
     factors: FactorsBuilder | None
+    refinement: RefinementBuilder | None = None
     _energy: float = 0.0
     _n_rows: int = 0
 
@@ -103,7 +110,9 @@ class _Beside:
         if self.factors is None:
             return encoder.codes(block, "vectors", first)
         quantized = encoder.quantize(block, "vectors", first, self.factors.norm)
-        self.factors.update(first, block, quantized)
+        exact = self.factors.update(first, block, quantized)
+        if self.refinement is not None:
+            self.refinement.update(first, block, quantized.codes, exact, self.factors.norm)
         return quantized.codes
 
     @property

@@ -61,10 +61,11 @@ class Factors:
         """Stored bits per code."""
         return 16 * self.n_factors
 
-    def scales(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return ρ s of ``rows``: what a set bit of each stands for."""
+    def scales(self, rows: NDArray[np.int64], shrunk: bool = True) -> NDArray[np.float32]:
+        """Return ρ s of ``rows``: what a set bit of each stands for; s itself where codes are refined."""
         halves = self.values[rows // BLOCK_CODES, SCALE, rows % BLOCK_CODES]
-        scales: NDArray[np.float32] = halves.astype(np.float32) * np.float32(self.norm * self.shrinkage)
+        unit = self.norm * self.shrinkage if shrunk else self.norm
+        scales: NDArray[np.float32] = halves.astype(np.float32) * np.float32(unit)
         return scales
 
 
@@ -90,8 +91,11 @@ class FactorsBuilder:
         self._scale_energy = 0.0  # Σ s² ‖c‖², of signs Σ n_bits s²
         self._of_unit_length = True
 
-    def update(self, first_row: int, block: NDArray[Any], quantized: Quantized) -> None:
-        """Take in vectors, whose first has the number ``first_row``, and how codes stand for them in units of R."""
+    def update(self, first_row: int, block: NDArray[Any], quantized: Quantized) -> NDArray[np.float32]:
+        """Take in vectors, whose first has the number ``first_row``, and how codes stand for them in units of R.
+
+        Returns the factors before they are rounded, ``(3, m)``.
+        """
         place = slice(first_row, first_row + len(block))
         vectors, mean = (
             np.divide(values, self.norm, dtype=np.float64).astype(np.float32)  # the norm may be beyond float32's best
@@ -100,13 +104,13 @@ class FactorsBuilder:
         scales, products = quantized.scales, quantized.products
         energies = scales * products
         norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)).astype(np.float32)
+        made = np.stack([scales, (vectors - mean) @ mean, _weights(norms, np.sqrt(energies), self._n_bits)])
         with np.errstate(over="ignore"):  # reported by finish
-            self._rows[SCALE, place] = scales
-            self._rows[BIAS, place] = (vectors - mean) @ mean
-        self._rows[WEIGHT, place] = _weights(norms, np.sqrt(energies), self._n_bits)
+            self._rows[:, place] = made
         self._energy += float(energies.sum(dtype=np.float64))
         self._scale_energy += float((scales**2 * quantized.energies).sum(dtype=np.float64))
         self._of_unit_length &= bool((np.abs(norms * self.norm - 1) < UNIT_TOLERANCE).all())
+        return made
 
     def finish(self) -> Factors:
         """Return the factors; weights only where vectors are not of unit length."""

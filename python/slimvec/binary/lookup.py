@@ -29,10 +29,17 @@ def require_factors(parts: BinaryParts) -> tuple[Encoder, Factors]:
 
 
 def reconstruct(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return m + ρ s P b of rows: vectors like those that the table was made from, ``(len(rows), d)``."""
+    """Return m + ρ s P b of rows: vectors like those that the table was made from, ``(len(rows), d)``.
+
+    Of refined codes it is m + P (s c + s' c').
+    """
     encoder, factors = require_factors(parts)
     vectors = np.empty((len(rows), len(encoder.mean)), np.float32)
     for first, block in row_blocks(rows):  # Ctrl-C is heard between them
+        if parts.refinement is not None:
+            values = take_rows(parts, block) @ parts.refinement.refiner.directions.T
+            vectors[first : first + len(block)] = values + encoder.mean
+            continue
         scaled = unpack(parts.codes.read(block), parts.codes.n_bits, factors.scales(block))
         vectors[first : first + len(block)] = encoder.reconstruct(scaled)
     return vectors
@@ -42,12 +49,20 @@ def take_rows(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32
     """Return rows as ``lookup`` gives them: codes as -1 and +1, or x - m along directions of several bits."""
     if parts.encoder is None or parts.encoder.of_signs or parts.factors is None:
         return parts.codes.lookup(rows)
-    return parts.encoder.rows(parts.codes.read(rows), parts.factors.scales(rows))
+    if parts.refinement is None:
+        return parts.encoder.rows(parts.codes.read(rows), parts.factors.scales(rows))
+    values = parts.refinement.values(rows, parts.factors.norm)
+    first = parts.encoder.rows(parts.codes.read(rows), parts.factors.scales(rows, shrunk=False))
+    values[:, : first.shape[1]] += first
+    return values
 
 
 def row_width(parts: BinaryParts) -> int:
     """Return the width of what :func:`take_rows` returns."""
-    return parts.codes.n_bits if parts.encoder is None else parts.encoder.row_width
+    if parts.encoder is None:
+        return parts.codes.n_bits
+    refinement = parts.refinement
+    return parts.encoder.row_width if refinement is None else refinement.refiner.directions.shape[1]
 
 
 def bag_mean(

@@ -13,6 +13,7 @@ from slimvec.binary.codes import BLOCK_CODES, BlockedCodes, check_padding
 from slimvec.binary.encoder import Encoder, GridEncoder
 from slimvec.binary.factors import Factors
 from slimvec.binary.levels import MOST_BITS, Grid
+from slimvec.binary.refinement import Refinement, Refiner
 from slimvec.errors import FormatError
 from slimvec.validation import MOST_STEPS
 
@@ -38,6 +39,7 @@ class BinaryParts:
     made_by : dict
     norm : float or None
         Root mean square norm of the vectors that the codes were made from: as long as that, a query is one of them.
+    refinement : Refinement or None
     """
 
     codes: BlockedCodes
@@ -46,6 +48,7 @@ class BinaryParts:
     factors: Factors | None = None
     made_by: dict[str, Any] = field(default_factory=dict)
     norm: float | None = None
+    refinement: Refinement | None = None
 
     kind = "binary"
 
@@ -79,12 +82,33 @@ class BinaryParts:
         if self.factors is not None:
             facts["factors"] = {"norm": self.factors.norm, "shrinkage": self.factors.shrinkage}
             tensors["factors"] = self.factors.values
+        if self.refinement is not None:
+            facts |= self.refinement.facts()
+            tensors |= self.refinement.arrays()
         if self.encoder is not None:
             tensors |= self.encoder.arrays()
             facts |= self.encoder.facts()
         if self.words is not None:
             tensors |= self.words.to_tensors("words")
         return facts, tensors
+
+    @property
+    def bits_per_row(self) -> int:
+        """All that is kept of a row but its word, in bits."""
+        return self.codes.n_bits + sum(kept.bits for kept in (self.factors, self.refinement) if kept is not None)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each part but the words."""
+        sizes = {
+            "codes": self.codes.blocks.nbytes,
+            "factors": 0 if self.factors is None else self.factors.values.nbytes,
+        }
+        encoder: dict[str, NDArray[Any]] = {} if self.encoder is None else self.encoder.arrays()
+        if self.refinement is not None:
+            sizes["refinement"] = self.refinement.nbytes
+            encoder = encoder | self.refinement.refiner.arrays()
+        return sizes | {"encoder": sum(array.nbytes for array in encoder.values())}
 
     @property
     def vocabularies(self) -> list[Vocabulary]:
@@ -99,6 +123,8 @@ class BinaryParts:
         ]
         if self.factors is not None:
             arrays.append(self.factors.values)
+        if self.refinement is not None:
+            arrays += self.refinement.arrays().values()
         return arrays if self.encoder is None else [*arrays, *self.encoder.arrays().values()]
 
     @classmethod
@@ -113,7 +139,8 @@ class BinaryParts:
         norm = None if factors is None else factors.norm  # all that files of early versions tell
         if "norm" in content.facts:
             norm = _number(content.facts, "norm", sys.float_info.min, "the vectors")
-        return cls(codes, words, encoder, factors, content.made_by(), norm)
+        refinement = _refinement_from(content, encoder, factors, codes.n_codes)
+        return cls(codes, words, encoder, factors, content.made_by(), norm, refinement)
 
 
 def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
@@ -122,23 +149,56 @@ def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
     mean = content.tensor("mean", np.float32, (None,))
     if "grid" not in content.facts:
         return Encoder(mean, content.tensor("projection", np.float32, (len(mean), n_bits)))
-    bits = content.tensor("bits", np.uint8, (None,))
-    in_order = len(bits) and bits.min() >= 1 and bits.max() <= MOST_BITS and (bits[1:] <= bits[:-1]).all()
-    if not in_order or bits.sum(dtype=np.int64) != n_bits:
-        raise FormatError(f"tensor 'bits' is {bits.tolist()}; expected bits per direction, falling, {n_bits} in all")
-    steps, weights = (content.tensor(name, np.float32, bits.shape) for name in ("steps", "weights"))
-    if not (np.isfinite(steps).all() and steps.min() > 0 and np.isfinite(weights).all() and weights.min() >= 0):
-        raise FormatError("tensors 'steps' and 'weights' hold what are no steps and weights")
-    if float(steps.min()) < float(steps.max()) * LEAST_STEP:
-        raise FormatError(f"tensor 'steps' goes from {steps.min()} to {steps.max()}, which is too far: damaged")
     facts = content.facts["grid"]
-    passes = facts.get("passes") if isinstance(facts, dict) else None
-    if not isinstance(passes, int) or isinstance(passes, bool) or not 0 <= passes <= MOST_STEPS:
-        raise FormatError(f"grid is {facts!r}; expected an object with passes from 0 to {MOST_STEPS}")
-    grid = Grid(bits, steps, weights, _number(facts, "parallel", 0.0, "the grid"), passes)
-    directions = content.tensor("directions", np.float32, (len(mean), len(bits)))
+    if not isinstance(facts, dict):
+        raise FormatError(f"grid is {facts!r}; expected an object")
+    grid = _grid_from(content, "", _number(facts, "parallel", 0.0, "the grid"), facts.get("passes"))
+    if grid.n_bits != n_bits:
+        raise FormatError(f"tensor 'bits' adds up to {grid.n_bits}; expected {n_bits}")
+    directions = content.tensor("directions", np.float32, (len(mean), len(grid.bits)))
     removed = content.tensor("removed", np.float32, (len(mean), None))
     return GridEncoder.of(mean, directions, grid, removed)
+
+
+def _grid_from(content: Content, prefix: str, parallel: float, passes: Any) -> Grid:
+    bits = content.tensor(f"{prefix}bits", np.uint8, (None,))
+    in_order = len(bits) and bits.min() >= 1 and bits.max() <= MOST_BITS and (bits[1:] <= bits[:-1]).all()
+    if not in_order:
+        raise FormatError(f"tensor '{prefix}bits' is {bits.tolist()}; expected bits per direction, falling")
+    steps, weights = (content.tensor(f"{prefix}{name}", np.float32, bits.shape) for name in ("steps", "weights"))
+    if not (np.isfinite(steps).all() and steps.min() > 0 and np.isfinite(weights).all() and weights.min() >= 0):
+        raise FormatError(f"tensors '{prefix}steps' and '{prefix}weights' hold what are no steps and weights")
+    if float(steps.min()) < float(steps.max()) * LEAST_STEP:
+        raise FormatError(f"tensor '{prefix}steps' goes from {steps.min()} to {steps.max()}: too far, damaged")
+    if not isinstance(passes, int) or isinstance(passes, bool) or not 0 <= passes <= MOST_STEPS:
+        raise FormatError(f"passes of the grid is {passes!r}; expected an integer from 0 to {MOST_STEPS}")
+    return Grid(bits, steps, weights, parallel, passes)
+
+
+def _refinement_from(
+    content: Content, encoder: Encoder | None, factors: Factors | None, n_rows: int
+) -> Refinement | None:
+    facts = content.facts.get("refinement")
+    if facts is None:
+        if any(name.startswith("refinement.") for name in content.tensors):
+            raise FormatError("it holds tensors of a refinement that its header does not tell of")
+        return None
+    if not isinstance(encoder, GridEncoder) or factors is None:
+        raise FormatError("it has a refinement, but no codes of several bits")
+    times = facts.get("oversample") if isinstance(facts, dict) else None
+    if not isinstance(times, list) or len(times) != 2 or not all(type(one) is int and one >= 1 for one in times):
+        raise FormatError(f"refinement is {facts!r}; expected an object with two integers as oversample")
+    grid = _grid_from(content, "refinement.", 0.0, facts.get("passes"))
+    rest = content.tensor("refinement.rest", np.float32, (len(encoder.mean), None))
+    order = content.tensor("refinement.order", np.uint32, grid.bits.shape)
+    if len(np.unique(order)) < len(order) or order.max() >= len(encoder.grid.bits) + rest.shape[1]:
+        raise FormatError("tensor 'refinement.order' names no directions, or one of them twice")
+    n_bytes = -(-grid.n_bits // 8)
+    codes = content.tensor("refinement.codes", np.uint8, (n_rows, n_bytes))
+    if content.thorough and grid.n_bits % 8 and n_rows and (codes[:, -1] >> grid.n_bits % 8).any():
+        raise FormatError("tensor 'refinement.codes' has bits set past the last one: damaged")
+    numbers = content.tensor("refinement.numbers", np.float16, (n_rows, factors.n_factors))
+    return Refinement(codes, numbers, Refiner(encoder, rest, order, grid, (times[0], times[1])))
 
 
 def _factors_from(content: Content, codes: BlockedCodes) -> Factors:

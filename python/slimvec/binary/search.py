@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from slimvec.binary.asymmetric import FloatQueries, as_originals, rescore, resco
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
 from slimvec.binary.queries import Metric, QueryEncoder
+from slimvec.blocks import row_blocks
 from slimvec.results import ScoreResult, SearchResult, no_scores
 from slimvec.validation import as_count, as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
@@ -25,19 +26,58 @@ if TYPE_CHECKING:
     from slimvec.binary.codes import BlockedCodes
     from slimvec.binary.encoder import Encoder
     from slimvec.binary.factors import Factors
+    from slimvec.binary.parts import BinaryParts
+    from slimvec.binary.refinement import Refinement
     from slimvec.vectors.rows import Rows
 
+DEFAULT_OVERSAMPLE = 10
+MEASURED_FOR = 10  # neighbours; fewer that are asked for need as long a shortlist
+CANDIDATES = 1 << 22  # for refinement, at a time: 50 MB
 SCAN_CANDIDATES = 100  # rows that a full scan hands to the originals, beyond k
+
+
+Oversample = int | Literal["auto"] | None
+
+
+@dataclass(frozen=True)
+class Shortlists:
+    """How many rows each stage hands on to the next.
+
+    Attributes
+    ----------
+    oversample : int, "auto" or None
+        As users say it.
+    measured : tuple of int, optional
+        What suits a table whose codes are refined: to refinement, and from it to originals.
+    """
+
+    oversample: Oversample
+    measured: tuple[int, int] | None
+
+    def to_scores(self, k: int) -> int | None:
+        """Return how many rows a shortlist by Hamming distance has; None for all."""
+        times = DEFAULT_OVERSAMPLE if self.oversample == "auto" else self.oversample
+        return None if times is None else times * k
+
+    def to_refinement(self, k: int) -> int | None:
+        """Return how many rows are refined; None for all."""
+        if self.oversample == "auto" and self.measured is not None:
+            return self.measured[0] * max(k, MEASURED_FOR)
+        return self.to_scores(k)
+
+    def to_originals(self, k: int) -> int:
+        """Return how many rows are scored by originals."""
+        if self.oversample == "auto" and self.measured is not None:
+            return self.measured[1] * max(k, MEASURED_FOR)
+        return self.to_scores(k) or k + SCAN_CANDIDATES
 
 
 @dataclass(frozen=True, eq=False)
 class TableSearch:
     """One search over the parts of a table, which may lack factors."""
 
-    table: BlockedCodes
+    parts: BinaryParts
     encoder: Encoder
-    factors: Factors | None
-    norm: float | None  # of the table's vectors, where it is known
     metric: Metric
     allowed: NDArray[np.bool_] | None  # a bool per row
     threads: int | None
@@ -46,13 +86,18 @@ class TableSearch:
         if self.metric not in get_args(Metric):
             raise ValueError(f"metric={self.metric!r}; expected one of {get_args(Metric)}")
 
+    @property
+    def table(self) -> BlockedCodes:
+        """The codes."""
+        return self.parts.codes
+
     def codes(self, queries: NDArray[np.uint8], k: int) -> SearchResult:
         """Search packed codes by Hamming distance."""
         mask, n_threads = self.table.pack_mask(self.allowed), as_threads(self.threads)
         return SearchResult(*self.table.search(queries, k, mask, n_threads))
 
     def floats(
-        self, queries: Rows | ArrayLike, k: int, oversample: int | None, originals: ArrayLike | None
+        self, queries: Rows | ArrayLike, k: int, oversample: Oversample, originals: ArrayLike | None
     ) -> ScoreResult:
         """Search float vectors by as many stages as the table and the originals allow."""
         rows = whole(as_rows(queries, "queries"))
@@ -67,26 +112,31 @@ class TableSearch:
         k = as_count(k, self.table.n_codes, self.allowed)
         if k == 0:
             return no_scores(len(rows))
-        oversample = None if oversample is None else as_integer(oversample, "oversample", 1)
-        encoder = QueryEncoder(self.encoder, self.norm, self.metric)
+        if isinstance(oversample, str) and oversample != "auto":
+            raise ValueError(f'oversample={oversample!r}; expected an integer of at least 1, None or "auto"')
+        if not (oversample is None or oversample == "auto"):
+            oversample = as_integer(oversample, "oversample", 1)
+        encoder = QueryEncoder(self.encoder, self.parts.norm, self.metric)
         if self.encoder.of_signs:
             encoder.refuse_codes(rows, self.table)
         best: Callable[[int], ScoreResult]
-        if self.factors is None:
+        factors, refinement = self.parts.factors, self.parts.refinement
+        hand_on = Shortlists(oversample, None if refinement is None else refinement.refiner.oversample)
+        if factors is None:
             if self.metric == "dot" and originals is None:
                 raise ValueError('metric="dot" needs the lengths of rows; expected a table with factors, or originals')
             codes, zero = encoder.encode(rows)
             best = partial(self._code_cosines, codes)
         else:
-            prepared = FloatQueries.prepare(rows, encoder, self.factors)
+            prepared = FloatQueries.prepare(rows, encoder, factors)
             zero = prepared.zero
-            # Distances between codes of several bits make no shortlist: every row is scored.
-            shortlist = oversample if self.encoder.of_signs else None
-            best = partial(self._scores, prepared, self.factors, shortlist)
+            best = partial(self._scores, prepared, factors, hand_on)
+            if refinement is not None:
+                best = partial(self._refined, prepared, factors, refinement, encoder, rows, hand_on)
         if originals is None:
             return self._in_order(best(k), zero)
         matrix = as_originals(originals, self.table.n_codes, rows.shape[1])
-        candidates = best(self._at_most_all(k + SCAN_CANDIDATES if oversample is None else oversample * k))
+        candidates = best(self._at_most_all(hand_on.to_originals(k)))
         return self._in_order(rescore_exactly(matrix, rows, candidates.indices, k, self.metric), zero)
 
     def _in_order(self, found: ScoreResult, zero: NDArray[np.bool_]) -> ScoreResult:
@@ -112,13 +162,38 @@ class TableSearch:
         distances, rows = self.codes(codes, k)
         return ScoreResult(cosines_of(distances, self.table.n_bits).astype(np.float32), rows)
 
-    def _scores(self, queries: FloatQueries, factors: Factors, oversample: int | None, k: int) -> ScoreResult:
+    def _scores(self, queries: FloatQueries, factors: Factors, hand_on: Shortlists, k: int) -> ScoreResult:
         n_threads = as_threads(self.threads)
-        if oversample is None:
-            mask = self.table.pack_mask(self.allowed)
-            return scan(self.table, factors, queries, k, mask, n_threads)
-        shortlist = self.codes(queries.codes, self._at_most_all(oversample * k)).indices
-        return rescore(self.table, factors, queries, shortlist, k, n_threads)
+        wide = hand_on.to_scores(k)
+        if wide is None or not self.encoder.of_signs:
+            # Distances between codes of several bits make no shortlist: every row is scored.
+            return queries.result(self._scanned(queries, factors, k))
+        shortlist = self.codes(queries.codes, self._at_most_all(wide)).indices
+        return queries.result(rescore(self.table, factors, queries, shortlist, k, n_threads))
+
+    def _scanned(self, queries: FloatQueries, factors: Factors, k: int) -> ScoreResult:
+        return scan(self.table, factors, queries, k, self.table.pack_mask(self.allowed), as_threads(self.threads))
+
+    def _refined(
+        self,
+        queries: FloatQueries,
+        factors: Factors,
+        refinement: Refinement,
+        encoder: QueryEncoder,
+        vectors: NDArray[Any],
+        hand_on: Shortlists,
+        k: int,
+    ) -> ScoreResult:
+        wide = hand_on.to_refinement(k)
+        wide = self._at_most_all(self.table.n_codes if wide is None else wide)
+        scores, rows = np.empty((len(vectors), k), np.float32), np.empty((len(vectors), k), np.int64)
+        for first, block in row_blocks(vectors, max(1, CANDIDATES // wide)):
+            place = slice(first, first + len(block))
+            some = queries.part(place)
+            found = self._scanned(some, factors, wide)
+            refined = some.result(refinement.rescore(factors, encoder, block, some, found, k))
+            scores[place], rows[place] = refined.scores, refined.indices
+        return ScoreResult(scores, rows)
 
     def _at_most_all(self, n_rows: int) -> int:
         return as_count(n_rows, self.table.n_codes, self.allowed)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.binary.queries import Metric
+    from slimvec.binary.search import Oversample
     from slimvec.files.table_file import Content
     from slimvec.keys import Name
     from slimvec.results import ScoreResult, SearchResult
@@ -124,10 +125,8 @@ class BinaryTable(Table):
 
     @property
     def compression_ratio(self) -> float | None:
-        """Bits of a float32 row over bits of a code and its factors; None if the dimension is not known."""
-        factors = self._parts.factors
-        factor_bits = 0 if factors is None else factors.bits
-        return None if self._parts.encoder is None else 32 * self.dim / (self.n_bits + factor_bits)
+        """Bits of a float32 row over all bits kept of one; None if the dimension is not known."""
+        return None if self._parts.encoder is None else 32 * self.dim / self._parts.bits_per_row
 
     def info(self) -> dict[str, Any]:
         """Describe the table.
@@ -136,20 +135,18 @@ class BinaryTable(Table):
         -------
         dict
             ``kind``, ``rows``, ``bits``, ``dimension`` (of the original vectors, or None), ``made_by`` (method and
-            parameters), ``bytes`` (on disk, of ``codes``, ``factors``, ``encoder`` and ``words``), ``resident`` (bytes
-            of all these that lie in physical memory now, None where the system does not tell: of a mapped file those
-            that were used, by anybody), ``norm`` (root mean square norm of the vectors that the table was made from, to
-            which :meth:`search` brings queries; None where it is not known), ``compression_ratio`` (as the paper
-            counts: 32 d over the bits per row) and ``stored_ratio`` (float32 matrix over all that is stored but the
-            words; None where the dimension is not known).
+            parameters), ``bytes`` (on disk, of ``codes``, ``factors``, ``refinement`` if there is any, ``encoder`` and
+            ``words``), ``resident`` (bytes of all these that lie in physical memory now, None where the system does not
+            tell: of a mapped file those that were used, by anybody), ``norm`` (root mean square norm of the vectors
+            that the table was made from, to which :meth:`search` brings queries; None where it is not known),
+            ``oversample`` (of refined codes: what was measured for refinement, and for originals after it),
+            ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and ``stored_ratio`` (float32 matrix
+            over all that is stored but the words; None where the dimension is not known).
         """
-        encoder, factors = self._parts.encoder, self._parts.factors
-        sizes = {
-            "codes": self._parts.codes.blocks.nbytes,
-            "factors": 0 if factors is None else factors.values.nbytes,
-            "encoder": 0 if encoder is None else sum(array.nbytes for array in encoder.arrays().values()),
-        }
-        return self._info(sizes, None if encoder is None else self.dim, bits=self.n_bits, norm=self._parts.norm)
+        dimension = None if self._parts.encoder is None else self.dim
+        parts = self._parts
+        refined = {} if parts.refinement is None else {"oversample": list(parts.refinement.refiner.oversample)}
+        return self._info(parts.sizes, dimension, bits=self.n_bits, norm=parts.norm, **refined)
 
     def _shape(self, info: dict[str, Any]) -> tuple[str, str]:
         return codes_shape(info)
@@ -260,7 +257,7 @@ class BinaryTable(Table):
         queries: Rows | ArrayLike,
         k: int = 10,
         *,
-        oversample: int | None = 10,
+        oversample: Oversample = "auto",
         metric: Metric = "cosine",
         originals: ArrayLike | None = None,
         threads: int | None = None,
@@ -279,9 +276,10 @@ class BinaryTable(Table):
             codes are searched by :meth:`search_codes`.
         k : int
             Neighbours per query; of fewer rows, or fewer that may be found, all.
-        oversample : int, optional
-            Each stage hands on this many times as many rows as the next one returns. ``None`` scores every row by its
-            bits and factors: up to .01 more recall, at 1.5 to 5 times the time.
+        oversample : int, None or "auto"
+            Each stage hands on this many times as many rows as the next one returns. ``None`` scores every row by all
+            that is kept of it: up to .01 more recall, at 1.5 to 5 times the time. ``"auto"`` is 10, or what was
+            measured for a table whose codes are refined.
         metric : {"cosine", "dot"}
             What scores estimate. Inner products need factors or originals.
         originals : array_like, shape (n, d), optional
@@ -329,8 +327,7 @@ class BinaryTable(Table):
         array([0, 1])
         """
         encoder = self._require_encoder("queries")
-        parts = self._parts
-        search = TableSearch(parts.codes, encoder, parts.factors, parts.norm, metric, self._allowed(mask), threads)
+        search = TableSearch(self._parts, encoder, metric, self._allowed(mask), threads)
         return search.floats(queries, k, oversample, originals)
 
     def search_codes(

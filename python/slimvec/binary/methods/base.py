@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from slimvec.binary.refinement import Refiner
     from slimvec.vectors.rows import Rows
 
 
@@ -33,6 +34,7 @@ class BinaryEstimator(VectorEstimator):
     mean_: NDArray[np.float32]
     projection_: NDArray[np.float32]
 
+    _refiner: Refiner | None = None  # where codes are refined
     _orthogonal = True  # whether factors make sense: False refuses them before anything is learnt
 
     def transform(self, X: Rows | ArrayLike) -> NDArray[np.uint8]:
@@ -154,7 +156,7 @@ class BinaryEstimator(VectorEstimator):
         if factors and not encoder.keeps_lengths:
             raise ValueError(f"factors=True: the projection of this {type(self).__name__} {NOT_ORTHOGONAL}")
         factor_norm = self._norm(rows) if factors or not encoder.of_signs else None
-        builder = TableBuilder(rows, encoder, factor_norm, self._description(), progress)
+        builder = TableBuilder(rows, encoder, factor_norm, self._description(), progress, self._refiner)
         if output is None:
             return BinaryTable.from_parts(builder.to_memory())
         builder.to_file(output)

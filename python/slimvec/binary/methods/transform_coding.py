@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from slimvec.binary.encoder import Encoder, GridEncoder
-from slimvec.binary.levels import Grid
+from slimvec.binary.levels import MOST_BITS, Grid
+from slimvec.binary.methods.refining import learn_refiner
 from slimvec.binary.methods.streaming import DEFAULT_TRAIN_ROWS, StreamingEstimator
 from slimvec.binary.training.allocation import LARGEST, STEPS, allocate
 from slimvec.binary.training.directions import principal_directions
@@ -48,6 +49,10 @@ class TransformCoding(StreamingEstimator):
         Iterations of each rotation.
     n_passes : int
         How many times the levels of a row are gone over for better ones; 0 takes the nearest ones.
+    refine_bits : int
+        Bits per direction, on the average, of a second code of what the first one leaves, from 1 to 8; 0 makes none. It
+        takes 32 bits more (48), is read for the best rows of a search only, and makes :meth:`BinaryTable.lookup` more
+        exact.
     max_train_rows : int, optional
         Rotations are learnt on at most this many rows, drawn at random; mean, directions and variances always come from
         all. ``None`` uses all rows.
@@ -120,6 +125,7 @@ class TransformCoding(StreamingEstimator):
     max_bits_per_direction: int = LARGEST
     n_iter: int = 20
     n_passes: int = 3
+    refine_bits: int = 0
     max_train_rows: int | None = DEFAULT_TRAIN_ROWS
     random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
@@ -135,6 +141,7 @@ class TransformCoding(StreamingEstimator):
         mean, singular_values, directions = principal_directions(moments)
         removed, directions = np.split(directions, [settings.n_remove], axis=1)
         variances = _varying(singular_values[settings.n_remove :] ** 2 / moments.count)
+        n_varying = int(np.count_nonzero(variances))
         bits = allocate(variances, self._affordable(settings, variances), settings.most)
         bits = bits[bits > 0]  # the first ones: variances fall
         kept, variances, total = directions[:, : len(bits)], variances[: len(bits)], float(variances.sum())
@@ -156,8 +163,15 @@ class TransformCoding(StreamingEstimator):
         weights = spread / spread.mean()
         grid = Grid(bits, steps, weights.astype(np.float32), float(weights @ spread) / total, settings.n_passes)
 
+        refiner = None
+        learnt = GridEncoder.of(mean, rotated, grid, np.ascontiguousarray(removed))
+        if settings.refine_bits:
+            rest = np.ascontiguousarray(directions[:, len(bits) : n_varying])
+            values = project(Encoder(mean, np.hstack([rotated, rest])))
+            refiner = learn_refiner(learnt, rest, values, settings.refine_bits)
+
         # All at once, at the end: an interrupted fit leaves an earlier one whole.
-        self._learnt = GridEncoder.of(mean, rotated, grid, np.ascontiguousarray(removed))
+        self._learnt, self._refiner = learnt, refiner
         self.mean_, self.directions_, self.bits_, self.steps_ = mean, rotated, bits, steps
         self.projection_, self.singular_values_ = self._learnt.projection, singular_values
         self.n_remove_, self.n_features_in_, self.n_samples_seen_ = (
@@ -191,6 +205,7 @@ class TransformCoding(StreamingEstimator):
             as_integer(self.max_bits_per_direction, "max_bits_per_direction", 1, LARGEST),
             as_steps(self.n_iter, "n_iter", 0),
             as_steps(self.n_passes, "n_passes", 0),
+            as_integer(self.refine_bits, "refine_bits", 0, MOST_BITS),
         )
 
 
@@ -202,6 +217,7 @@ class _Settings(NamedTuple):
     most: int
     n_iter: int
     n_passes: int
+    refine_bits: int
 
 
 def _varying(variances: NDArray[np.float64]) -> NDArray[np.float64]:

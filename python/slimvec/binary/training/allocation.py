@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Of a Gaussian of variance 1 on the best uniform grid of 2^b levels: the mean squared error, and the step.
-DISTORTIONS = (1.0, 0.3634, 0.1188, 0.03744, 0.01154, 0.003495, 0.00104)
-STEPS = (np.nan, 1.596, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041)
-LARGEST = len(STEPS) - 1
+DISTORTIONS = (1.0, 0.3634, 0.1188, 0.03744, 0.01154, 0.003495, 0.00104, 0.000304, 0.0000877)
+STEPS = (np.nan, 1.596, 0.9957, 0.5860, 0.3352, 0.1881, 0.1041, 0.0569, 0.0308)
+LARGEST = 6  # of codes that are scanned; refinement takes all
 
 POWER = 1.4  # of the variance: errors along a direction are weighed by it, and a code is scaled; measured, not derived
 
 
-def allocate(variances: NDArray[np.float64], n_bits: int, most: int) -> NDArray[np.uint8]:
+def allocate(variances: NDArray[np.float64], n_bits: int, most: int, power: float = POWER) -> NDArray[np.uint8]:
     """Return the bits of each direction: one after the other goes where it saves most.
 
     Parameters
@@ -28,7 +28,9 @@ def allocate(variances: NDArray[np.float64], n_bits: int, most: int) -> NDArray[
     n_bits : int
         To be given, at most ``most`` for each direction that varies.
     most : int
-        Of one direction; from 1 to 6.
+        Of one direction; from 1 to 8.
+    power : float
+        Of the variance, by which errors along a direction weigh.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def allocate(variances: NDArray[np.float64], n_bits: int, most: int) -> NDArray[
     >>> allocate(np.array([9.0, 4, 1, 0.1, 0]), 6, most=6)
     array([3, 2, 1, 0, 0], dtype=uint8)
     """
-    worth = (variances / variances.max()) ** POWER if variances.max() > 0 else variances
+    worth = (variances / variances.max()) ** power if variances.max() > 0 else variances
     bits = np.zeros(len(variances), np.uint8)
     gains = [(-worth[j] * (DISTORTIONS[0] - DISTORTIONS[1]), j) for j in range(len(worth)) if worth[j] > 0]
     heapify(gains)

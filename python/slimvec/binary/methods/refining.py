@@ -1,0 +1,99 @@
+"""Learning what refines codes: bits of the errors that first codes leave, and how many rows are worth refining."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slimvec.binary.levels import MOST_BITS, Grid
+from slimvec.binary.refinement import Refiner
+from slimvec.binary.training.allocation import STEPS, allocate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from slimvec.binary.encoder import GridEncoder
+
+POWER_OF_ROWS = 0.4  # of the variance of rows, beside that of the errors; measured, as in allocation
+ASKED, ASKING = 10, 100  # neighbours that shortlists are measured by, and rows that ask for them
+CERTAIN = 0.999  # share of the true neighbours that a shortlist is to hold
+SAFETY = 2  # times as many: a table may hold more rows than the sample, and queries are not rows
+AT_LEAST, AT_MOST = 2, 100  # times as many rows as are asked for
+UNKNOWN = 20  # times, where the sample is too small to tell
+
+
+def learn_refiner(
+    encoder: GridEncoder, rest: NDArray[np.float32], values: NDArray[np.float32], refine_bits: int
+) -> Refiner:
+    """Return what refines the codes of an encoder.
+
+    Parameters
+    ----------
+    encoder : GridEncoder
+    rest : ndarray, shape (d, r'), float32
+        Further directions in which rows vary.
+    values : ndarray, shape (n, r + r'), float32
+        Sampled rows, centred, along the encoder's directions and these.
+    refine_bits : int
+        Per direction, on the average.
+    """
+    unit = np.float32(encoder.grid.unit)
+    scaled = values / unit
+    n_first = len(encoder.grid.bits)
+    made = encoder.grid.quantize(
+        np.ascontiguousarray(scaled[:, :n_first]), np.einsum("ij,ij->i", scaled, scaled, dtype=np.float64)
+    )
+    first = np.zeros_like(scaled)
+    first[:, :n_first] = encoder.grid.values(made.codes, made.scales)
+    errors = scaled - first
+    lengths = np.linalg.norm(errors, axis=1, keepdims=True)
+    unit_errors = np.divide(errors, lengths, out=np.zeros_like(errors), where=lengths > 0)
+    spread = np.square(unit_errors, dtype=np.float64).mean(axis=0)
+    spread = np.maximum(spread, 1e-12 * (spread.max() or 1.0))
+    variances = np.square(scaled, dtype=np.float64).mean(axis=0)
+    variances = np.maximum(variances, 1e-12 * (variances.max() or 1.0))
+    bits = allocate(spread * variances**POWER_OF_ROWS, refine_bits * len(spread), MOST_BITS, power=1.0)
+    order = np.argsort(-bits.astype(np.int64), kind="stable")[: np.count_nonzero(bits)].astype(np.uint32)
+    bits = bits[order]
+    steps = np.array(STEPS)[bits] * np.sqrt(spread[order])
+    weights = variances[order] / variances[order].mean()
+    grid = Grid(bits, steps.astype(np.float32), weights.astype(np.float32), 0.0, encoder.grid.n_passes)
+    refiner = Refiner(encoder, rest, order, grid, (UNKNOWN, UNKNOWN))
+    second = refiner.values(*refiner.quantize(errors))
+    mean = (encoder.mean @ refiner.directions) / unit
+    needed = _needed(scaled, [first, first + second], mean)
+    return Refiner(encoder, rest, order, grid, (needed[0], needed[1]))
+
+
+def _needed(values: NDArray[np.float32], estimates: list[NDArray[np.float32]], mean: NDArray[np.float32]) -> list[int]:
+    """Return, for each estimate of rows, how many times as many as are asked for hold nearly all true neighbours.
+
+    Some of the rows ask for their nearest others by cosine. How far errors carry a row is a matter of how steeply the
+    number of rows rises with the score, which is much the same in a sample.
+    """
+    n = len(values)
+    if n <= 2 * ASKED:
+        return [UNKNOWN for _ in estimates]
+    asking = np.unique(np.linspace(0, n - 1, min(n, ASKING)).astype(np.int64))
+    offsets = values @ mean
+    norms = np.sqrt(np.maximum(np.einsum("ij,ij->i", values, values) + 2 * offsets + mean @ mean, 0))
+    weights = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
+
+    def scores(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cosines up to what depends on the query alone, which is as long as rows are."""
+        found: NDArray[np.float32] = (
+            values[asking] @ rows.T + offsets + (offsets[asking, None] + mean @ mean)
+        ) * weights
+        found[np.arange(len(asking)), asking] = -np.inf
+        return found
+
+    nearest = np.argpartition(-scores(values), ASKED - 1, axis=1)[:, :ASKED]
+    needed = []
+    for rows in estimates:
+        found = scores(rows)
+        own = np.take_along_axis(found, nearest, axis=1)
+        ranks = np.stack([(of_query > own[i][:, None]).sum(axis=1) + 1 for i, of_query in enumerate(found)])
+        enough = float(np.quantile(ranks, CERTAIN)) / ASKED
+        needed.append(int(np.clip(np.ceil(SAFETY * enough), AT_LEAST, AT_MOST)))
+    return needed

@@ -1,0 +1,215 @@
+"""A second code of each row, of what the first one leaves; stored row by row, and read for a shortlist only.
+
+With z = Pᵀ(x - m) along all directions and s c what the first code says of it, e = z - s c is coded on a grid of its
+own after it is brought to length one: e ≈ s' c'. Products with a query then gain s' ⟨c', Pᵀ(q - m)⟩. What float16 cut
+off the factors of a row is kept, too, since the better estimate would feel it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.binary.asymmetric import QUERY_PEAK, FloatQueries
+from slimvec.binary.codes import BLOCK_CODES
+from slimvec.binary.encoder import Encoder
+from slimvec.binary.factors import SCALE, WEIGHT, Factors
+from slimvec.binary.levels import Grid
+from slimvec.binary.queries import QueryEncoder
+from slimvec.blocks import row_blocks
+from slimvec.results import ScoreResult
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from slimvec.binary.encoder import GridEncoder
+
+UNPACKED_VALUES = 1 << 23  # of codes, at a time: 32 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Refiner:
+    """How rows are refined: the directions that first codes leave out, and a grid over all of them.
+
+    Attributes
+    ----------
+    encoder : GridEncoder
+        Of first codes.
+    rest : ndarray, shape (d, r'), float32
+        Orthonormal directions besides the encoder's.
+    order : ndarray, shape (r2,), uint32
+        Which of the encoder's directions and these, in a row, the grid is over: those of most bits first.
+    grid : Grid
+        For rows of length one.
+    oversample : tuple of int
+        Of ten rows that are asked for, how many times as many first codes, and refined ones, should hand on.
+    """
+
+    encoder: GridEncoder
+    rest: NDArray[np.float32]
+    order: NDArray[np.uint32]
+    grid: Grid
+    oversample: tuple[int, int]
+
+    @cached_property
+    def directions(self) -> NDArray[np.float32]:
+        """All directions, the encoder's first, ``(d, r + r')``."""
+        return np.hstack([self.encoder.directions, self.rest])
+
+    @cached_property
+    def for_queries(self) -> Encoder:
+        """What projects queries along the grid, each direction times its step in units of the grid."""
+        steps = self.grid.steps / np.float32(self.grid.unit)
+        return Encoder(self.encoder.mean, self.directions[:, self.order] * steps)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what a file holds of it, by name."""
+        grid: dict[str, NDArray[Any]] = {
+            "refinement.bits": self.grid.bits,
+            "refinement.steps": self.grid.steps,
+            "refinement.weights": self.grid.weights,
+        }
+        return {"refinement.rest": self.rest, "refinement.order": self.order} | grid
+
+    def quantize(self, errors: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return packed codes and scales of e, ``(n, r + r')``."""
+        lengths = np.linalg.norm(errors, axis=1).astype(np.float32)
+        divisors = lengths * np.float32(self.grid.unit)
+        picked = np.take(errors, self.order, axis=1)
+        values = np.divide(picked, divisors[:, None], out=np.zeros_like(picked), where=divisors[:, None] > 0)
+        made = self.grid.quantize(values, np.zeros(len(values)))
+        return made.codes, made.scales * divisors
+
+    def values(self, codes: NDArray[np.uint8], scales: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return s' c' along all directions."""
+        rows = np.zeros((len(codes), self.directions.shape[1]), np.float32)
+        rows[:, self.order] = self.grid.values(codes, scales)
+        return rows
+
+    @cached_property
+    def halves(self) -> Grid:
+        """A grid whose levels are the half integers themselves."""
+        bits = self.grid.bits
+        return Grid(bits, np.full(len(bits), 1, np.float32), self.grid.weights, 0.0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """The second codes of a table.
+
+    Attributes
+    ----------
+    codes : ndarray, shape (n, ceil(bits / 8)), uint8
+        Packed, row by row.
+    numbers : ndarray, shape (n, 2 or 3), float16
+        In units of the factors: the scale s', what float16 cut off the bias and, where there are weights, off these.
+    refiner : Refiner
+    """
+
+    codes: NDArray[np.uint8]
+    numbers: NDArray[np.float16]
+    refiner: Refiner
+
+    @property
+    def bits(self) -> int:
+        """Stored bits per row."""
+        return self.refiner.grid.n_bits + 16 * int(self.numbers.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        """Stored bytes of all rows."""
+        return self.codes.nbytes + self.numbers.nbytes
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the header of a file says of it."""
+        return {"refinement": {"oversample": list(self.refiner.oversample), "passes": self.refiner.grid.n_passes}}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what a file holds of it, by name."""
+        rows: dict[str, NDArray[Any]] = {"refinement.codes": self.codes, "refinement.numbers": self.numbers}
+        return rows | self.refiner.arrays()
+
+    def values(self, rows: NDArray[np.int64], norm: float) -> NDArray[np.float32]:
+        """Return s' c' of rows along all directions, in the units of vectors."""
+        scales = self.numbers[rows, 0].astype(np.float32) * np.float32(norm)
+        return self.refiner.values(self.codes[rows], scales)
+
+    def rescore(
+        self,
+        factors: Factors,
+        encoder: QueryEncoder,
+        vectors: NDArray[Any],
+        queries: FloatQueries,
+        shortlist: ScoreResult,
+        k: int,
+    ) -> ScoreResult:
+        """Return the k best of a shortlist with the scores that the kernels gave it.
+
+        Products of levels and rounded queries are sums of half integers below 2^53: exact, in whatever order.
+        """
+        grid, levels = self.refiner.grid, self.refiner.halves
+        second = QueryEncoder(self.refiner.for_queries, encoder.norm, encoder.metric)
+        scores = np.empty((len(vectors), k), np.float32)
+        indices = np.empty((len(vectors), k), np.int64)
+        for block in second.blocks(vectors):
+            peaks = np.abs(block.projected).max(axis=1, initial=0.0).astype(np.float64)
+            steps = np.divide(QUERY_PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
+            rounded = np.rint(block.projected * steps[:, None])
+            units = peaks * (encoder.unit / factors.norm / QUERY_PEAK)
+            rows, raw = shortlist.indices[block.place], shortlist.scores[block.place].astype(np.float64)
+            products = np.empty(rows.shape)
+            at_once = max(1, UNPACKED_VALUES // max(1, rows.shape[1] * grid.n_bits))
+            for first, some in row_blocks(rows, at_once):
+                place = slice(first, first + len(some))
+                unpacked = levels.values(self.codes[some.ravel()]).reshape(*some.shape, -1)
+                products[place] = np.matmul(unpacked.astype(np.float64), rounded[place, :, None])[:, :, 0]
+            numbers = self.numbers[rows].astype(np.float64)
+            gained = units[:, None] * products * numbers[:, :, 0] + numbers[:, :, 1]
+            if queries.metric == "cosine" and factors.has_weights:
+                kept = factors.values[rows // BLOCK_CODES, WEIGHT, rows % BLOCK_CODES].astype(np.float64)
+                whole = kept + numbers[:, :, 2]
+                raw *= np.divide(whole, kept, out=np.zeros_like(kept), where=kept > 0)
+                gained *= whole
+            refined = (raw + gained).astype(np.float32)
+            best = np.lexsort((rows, -refined), axis=1)[:, :k]
+            scores[block.place] = np.take_along_axis(refined, best, axis=1)
+            indices[block.place] = np.take_along_axis(rows, best, axis=1)
+        return ScoreResult(scores, indices)
+
+
+class RefinementBuilder:
+    """Second codes in the making, block by block of rows.
+
+    Parameters
+    ----------
+    n_rows : int
+    refiner : Refiner
+    """
+
+    def __init__(self, n_rows: int, refiner: Refiner) -> None:
+        self._refiner = refiner
+        self._codes = np.empty((n_rows, -(-refiner.grid.n_bits // 8)), np.uint8)
+        self._numbers = np.zeros((n_rows, 3), np.float16)
+
+    def update(
+        self, first_row: int, block: NDArray[Any], codes: NDArray[np.uint8], factors: NDArray[np.float32], norm: float
+    ) -> None:
+        """Take in vectors, whose first has the number ``first_row``, with first codes and exact factors ``(3, m)``."""
+        place = slice(first_row, first_row + len(block))
+        encoder = self._refiner.encoder
+        centred = np.subtract(block, encoder.mean, dtype=np.result_type(block, np.float32))
+        values = (np.divide(centred, norm, dtype=np.float64).astype(np.float32)) @ self._refiner.directions
+        halves = factors.astype(np.float16)
+        first = encoder.grid.values(codes, halves[SCALE].astype(np.float32))
+        values[:, : first.shape[1]] -= first
+        self._codes[place], scales = self._refiner.quantize(values)
+        self._numbers[place, 0] = scales
+        self._numbers[place, 1:] = (factors[1:] - halves[1:].astype(np.float32)).T
+
+    def finish(self, has_weights: bool) -> Refinement:
+        """Return the refinement."""
+        numbers = np.ascontiguousarray(self._numbers[:, : 3 if has_weights else 2])
+        return Refinement(self._codes, numbers, self._refiner)

@@ -183,6 +183,7 @@ def test_few_rows_equal_rows_and_one_direction():
         ({"max_bits_per_direction": 7}, "max_bits_per_direction"),
         ({"n_iter": -1}, "n_iter"),
         ({"n_passes": -1}, "n_passes"),
+        ({"n_passes": 1001}, "n_passes=1001; expected between 0 and 1000"),
         ({"n_bits": 24 * 6 + 1}, "expected at most 144"),
     ],
 )
@@ -232,6 +233,7 @@ def _with_facts(path, change, tensors=None):
         (lambda facts: facts["grid"].update(passes=-1), {}),
         (lambda facts: facts["grid"].update(passes=True), {}),
         (lambda facts: facts["grid"].update(passes=10**18), {}),
+        (lambda facts: facts["grid"].update(passes=1001), {}),
         (lambda facts: facts.update(grid=3), {}),
         (lambda facts: None, {"bits": lambda bits: bits[::-1].copy()}),
         (lambda facts: None, {"bits": lambda bits: np.where(np.arange(len(bits)) == 0, 9, bits).astype(np.uint8)}),

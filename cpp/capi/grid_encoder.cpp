@@ -12,8 +12,8 @@ namespace slimvec {
 
 namespace {
 
-constexpr std::uint64_t kMostPasses = 1'000'000;  // as in Python
-constexpr double kLeastStep = 0x1p-100;           // of the longest one; in its units a shorter step has no inverse
+constexpr std::uint64_t kMostPasses = 1000;  // as in Python
+constexpr double kLeastStep = 0x1p-100;      // of the longest one; in its units a shorter step has no inverse
 
 // What a file tells of the levels, checked.
 struct Levels {

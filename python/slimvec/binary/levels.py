@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_BITS = 8  # kMaxBitsPerDirection of cpp/core/grid_codes.hpp
+MOST_PASSES = 1000  # levels settle within ten or so; of a hostile file, more would keep an encoder busy
 
 
 class Quantized(NamedTuple):

@@ -12,10 +12,9 @@ import numpy as np
 from slimvec.binary.codes import BLOCK_CODES, BlockedCodes, check_padding
 from slimvec.binary.encoder import Encoder, GridEncoder
 from slimvec.binary.factors import Factors
-from slimvec.binary.levels import MOST_BITS, Grid
+from slimvec.binary.levels import MOST_BITS, MOST_PASSES, Grid
 from slimvec.binary.refinement import Refinement, Refiner
 from slimvec.errors import FormatError
-from slimvec.validation import MOST_STEPS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -170,8 +169,8 @@ def _grid_from(content: Content, prefix: str, parallel: float, passes: Any) -> G
         raise FormatError(f"tensors '{prefix}steps' and '{prefix}weights' hold what are no steps and weights")
     if float(steps.min()) < float(steps.max()) * LEAST_STEP:
         raise FormatError(f"tensor '{prefix}steps' goes from {steps.min()} to {steps.max()}: too far, damaged")
-    if not isinstance(passes, int) or isinstance(passes, bool) or not 0 <= passes <= MOST_STEPS:
-        raise FormatError(f"passes of the grid is {passes!r}; expected an integer from 0 to {MOST_STEPS}")
+    if not isinstance(passes, int) or isinstance(passes, bool) or not 0 <= passes <= MOST_PASSES:
+        raise FormatError(f"passes of the grid is {passes!r}; expected an integer from 0 to {MOST_PASSES}")
     return Grid(bits, steps, weights, parallel, passes)
 
 

@@ -5,7 +5,6 @@ The C library is the one of ``cmake --preset default``. Longer: ``--hypothesis-p
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 
 import numpy as np
@@ -14,80 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import slimvec as sv
+from in_c import LIBRARY, METRICS, InC, close, compare_vectors, in_python, load
 from mutations import SEVERAL, damaged_tensors
 from slimvec.files.table_writer import save_table
 
-ROOT = Path(__file__).parent.parent
-LIBRARY = ROOT / "build" / "default" / "cpp" / "capi" / "libslimvec.so"
-SAMPLES = {path.stem: path.read_bytes() for path in sorted((ROOT / "tests" / "data").rglob("*.slim"))}
+SAMPLES = {path.stem: path.read_bytes() for path in sorted((Path(__file__).parent / "data").rglob("*.slim"))}
 KINDS = (sv.BinaryTable, sv.SparseTable)  # what C opens
 
 pytestmark = pytest.mark.skipif(not LIBRARY.exists(), reason="the C library is not built: cmake --preset default")
 
 
-class InC:
-    """A table asked in C: answers as Python gives them, or None for what fails."""
-
-    def __init__(self, library, path):
-        self._c = library
-        self._table = library.slimvec_open(str(path).encode())
-        if not self._table:
-            raise ValueError(library.slimvec_error().decode(errors="replace"))
-        self.n, self.dim = library.slimvec_rows(self._table), library.slimvec_dim(self._table)
-
-    def close(self):
-        self._c.slimvec_close(self._table)
-
-    def word(self, row):
-        text, size = ctypes.c_char_p(), ctypes.c_size_t()
-        if self._c.slimvec_word(self._table, row, ctypes.byref(text), ctypes.byref(size)):
-            return None
-        return ctypes.string_at(text, size.value)
-
-    def find(self, word):
-        return self._c.slimvec_find(self._table, word, ctypes.c_size_t(len(word)))
-
-    def vectors(self, ask, rows):
-        rows = np.array(rows, np.int64)
-        out = np.empty((len(rows) if ask is self._c.slimvec_lookup else 1, self.dim), np.float32)
-        failed = ask(self._table, rows.ctypes, ctypes.c_size_t(len(rows)), out.ctypes)
-        return None if failed else out
-
-    def lookup(self, rows):
-        return self.vectors(self._c.slimvec_lookup, rows)
-
-    def mean(self, rows):
-        return self.vectors(self._c.slimvec_mean, rows)
-
-    def nearest(self, row, k):
-        rows, cosines = np.empty(k, np.int64), np.empty(k, np.float32)
-        size = ctypes.c_size_t
-        failed = self._c.slimvec_nearest(self._table, row, size(k), size(1), rows.ctypes, cosines.ctypes)
-        return None if failed else (rows, cosines)
-
-
 @pytest.fixture(scope="module")
 def library():
-    library = ctypes.CDLL(str(LIBRARY))
-    pointer = ctypes.c_void_p
-    library.slimvec_open.restype = pointer
-    library.slimvec_error.restype = ctypes.c_char_p
-    for name in ("rows", "dim", "find"):
-        getattr(library, f"slimvec_{name}").restype = ctypes.c_int64
-    library.slimvec_close.argtypes = library.slimvec_rows.argtypes = library.slimvec_dim.argtypes = [pointer]
-    library.slimvec_find.argtypes = [pointer, ctypes.c_char_p, ctypes.c_size_t]
-    library.slimvec_word.argtypes = [pointer, ctypes.c_int64, pointer, pointer]
-    library.slimvec_lookup.argtypes = library.slimvec_mean.argtypes = [pointer, pointer, ctypes.c_size_t, pointer]
-    library.slimvec_nearest.argtypes = [pointer, ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t, pointer, pointer]
-    return library
-
-
-def in_python(ask, *arguments):
-    """Return an answer, or None where Python refuses."""
-    try:
-        return ask(*arguments)
-    except (ValueError, KeyError, IndexError):
-        return None
+    return load()
 
 
 def same(first, second):
@@ -98,15 +36,20 @@ def same(first, second):
 
 def compare(c, table):
     assert (c.n, c.dim) == (len(table), table.lookup([]).shape[1])
+    assert c.bits == getattr(table, "n_bits", 0)
+    known = isinstance(table, sv.SparseTable) or table._parts.encoder is not None
+    assert c.original_dim == (table.dim if known else -1)
+    of_signs = getattr(table, "has_distances", True)
     for row in sorted({0, 1, c.n // 2, c.n - 1} & set(range(c.n))):
         if table._parts.words is not None:
             compare_words(c, table, row)
         rows = np.array([row, c.n - 1])
         assert same(c.lookup(rows), in_python(table.lookup, rows))
-        assert same(c.mean(rows), in_python(table.mean, [rows]))
-        if c.n > 1:
+        assert (same if of_signs else close)(c.mean(rows), in_python(table.mean, [rows]))
+        if c.n > 1 and of_signs:
             compare_nearest(c, table, row, min(3, c.n - 1))
     assert c.lookup([c.n]) is None
+    assert c.lookup_original([c.n]) is None
     assert c.nearest(c.n, 1) is None
 
 
@@ -148,6 +91,9 @@ def test_good_tables(library, path, name):
     c, table = both(library, path)
     if table is not None:
         compare(c, table)
+        if c.original_dim > 0:
+            queries = np.random.default_rng(0).standard_normal((7, c.original_dim)).astype(np.float32)
+            compare_vectors(c, table, queries)
         c.close()
 
 
@@ -160,7 +106,20 @@ def test_damaged_tables(library, path, name, data):
     assert (c is None) == (table is None), c
     if table is not None:
         compare(c, table)
+        compare_refusals(c, table)
         c.close()
+
+
+def compare_refusals(c, table):
+    """Both answer vectors of small numbers, if with other roundings of what is damaged, or neither does."""
+    if not 0 < c.original_dim < 1000:
+        return
+    queries = np.arange(3.0 * c.original_dim).reshape(3, -1) % 7 - 3
+    for metric in METRICS:
+        here = in_python(lambda metric=metric: table.search(queries, 3, metric=metric))
+        in_c = c.search(queries, 3, metric)
+        assert (in_c is None) == (here is None)
+        assert here is None or here.indices.shape == in_c[0].shape
 
 
 @pytest.mark.parametrize("norm", [0.0, -1.0, "6", None, 6])

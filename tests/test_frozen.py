@@ -1,4 +1,4 @@
-"""Files of format version 1 that newer code must open, each with its answers: ``tests/data/v1/make_later.py``."""
+"""Files of older commits that newer code must open, each with its answers: ``make_later.py`` and ``v2/make.py``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import slimvec as sv
 
 FROZEN = Path(__file__).parent / "data" / "v1"
+GRID = Path(__file__).parent / "data" / "v2" / "grid"
 ANSWERS = json.loads((FROZEN / "later.json").read_text())
 WORDS = ("cat", "dog", "größe", "new york", "sea")
 
@@ -31,3 +32,20 @@ def test_the_classifier():
     assert np.allclose(model.predict_proba(answers["texts"]), answers["probabilities"], atol=1e-5)
     assert model.predict(answers["texts"]).tolist() == answers["classes"]
     assert set(sv.open(FROZEN / "classifier.slim", verify=True).words) == {"a", "good", "film", "fun", "what", "bad"}
+
+
+@pytest.mark.parametrize("preload", [False, True])
+def test_codes_of_several_bits(preload, isa):
+    answers = json.loads(GRID.with_suffix(".json").read_text())
+    table = sv.open(GRID.with_suffix(".slim"), verify=True, preload=preload)
+    assert table.words[:5] == WORDS
+    assert table.lookup(range(20)).tolist() == answers["rows"]
+    assert np.allclose(table.lookup(range(20), original=True), answers["originals"], atol=1e-5)
+    nearest = [[table.words.index(word) for word, _ in table.most_similar(key, 4)] for key in table.words]
+    assert nearest == answers["nearest"]
+    queries = np.float32(answers["queries"])
+    assert table.encode(queries).tolist() == answers["codes"]
+    for metric in ("cosine", "dot"):
+        found = table.search(queries, k=4, metric=metric)
+        assert found.indices.tolist() == answers[metric]["rows"]
+        assert np.allclose(found.scores, answers[metric]["scores"], rtol=1e-4)

@@ -183,6 +183,7 @@ def test_few_rows_equal_rows_and_one_direction():
         ({"max_bits_per_direction": 7}, "max_bits_per_direction"),
         ({"n_iter": -1}, "n_iter"),
         ({"n_passes": -1}, "n_passes"),
+        ({"n_passes": 1001}, "n_passes=1001; expected between 0 and 1000"),
         ({"n_bits": 24 * 6 + 1}, "expected at most 144"),
     ],
 )
@@ -232,11 +233,13 @@ def _with_facts(path, change, tensors=None):
         (lambda facts: facts["grid"].update(passes=-1), {}),
         (lambda facts: facts["grid"].update(passes=True), {}),
         (lambda facts: facts["grid"].update(passes=10**18), {}),
+        (lambda facts: facts["grid"].update(passes=1001), {}),
         (lambda facts: facts.update(grid=3), {}),
         (lambda facts: None, {"bits": lambda bits: bits[::-1].copy()}),
         (lambda facts: None, {"bits": lambda bits: np.where(np.arange(len(bits)) == 0, 9, bits).astype(np.uint8)}),
         (lambda facts: None, {"steps": lambda steps: -steps}),
         (lambda facts: None, {"steps": lambda steps: steps * np.float32(np.inf)}),
+        (lambda facts: None, {"steps": lambda steps: np.where(np.arange(len(steps)) == 0, 1e-39, steps).astype("f4")}),
         (lambda facts: None, {"weights": lambda weights: weights * np.float32(np.nan)}),
         (lambda facts: None, {"directions": lambda directions: directions[:, 1:].copy()}),
     ],
@@ -250,6 +253,32 @@ def test_damaged_grids_are_refused(table, tmp_path, change, tensors):
     _with_facts(path, change, {name: edit(np.array(held[name])) for name, edit in tensors.items()})
     with pytest.raises(sv.FormatError):
         sv.open(path)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot"])
+def test_factors_that_are_no_numbers_are_told_of(table, tmp_path, metric):
+    from slimvec.files.table_file import read_content
+
+    path = tmp_path / "t.slim"
+    table.save(path)
+    factors = np.array(read_content(path).tensors["factors"])
+    factors[3, 0, 5] = np.nan
+    _with_facts(path, lambda facts: None, {"factors": factors})
+    damaged = sv.open(path)
+    assert len(damaged.search(ASKED, 10, metric=metric).indices) == len(ASKED)
+    with pytest.raises(sv.FormatError, match="no numbers"):
+        damaged.search(ASKED, len(ROWS), metric=metric)
+
+
+@pytest.mark.parametrize("exponent", [-120, -30, 0, 1, 10, 100])
+def test_the_unit_of_a_grid_is_exact(exponent):
+    """A step just below a power of two has that power's half as its unit, which a rounded logarithm misses."""
+    from slimvec.binary.levels import Grid
+
+    step = np.ldexp(np.float32(1), exponent)
+    for longest, unit in ((step, step), (np.nextafter(step, np.float32(0)), step / 2)):
+        grid = Grid(np.ones(1, np.uint8), longest[None], np.ones(1, np.float32), 0.0, 0)
+        assert grid.unit == unit
 
 
 def test_older_programs_are_told_to_update(table, tmp_path):

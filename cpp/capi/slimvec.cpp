@@ -82,6 +82,22 @@ std::optional<Vocabulary> read_vocabulary(const TableFile& file, std::size_t n) 
   return found;
 }
 
+void check_threads(size_t n_threads) {
+  if (n_threads < 1) throw std::out_of_range("n_threads=0; expected at least 1");
+}
+
+void check_rows(const std::vector<std::int64_t>& found) {
+  if (std::find(found.begin(), found.end(), -1) != found.end()) {
+    throw std::runtime_error("some rows have no place among the others: the table is damaged");
+  }
+}
+
+slimvec::Metric metric_of(int metric) {
+  if (metric == SLIMVEC_COSINE) return slimvec::Metric::kCosine;
+  if (metric == SLIMVEC_DOT) return slimvec::Metric::kDot;
+  throw std::out_of_range("metric=" + std::to_string(metric) + "; expected SLIMVEC_COSINE or SLIMVEC_DOT");
+}
+
 }  // namespace
 
 struct slimvec_table {
@@ -125,6 +141,12 @@ int64_t slimvec_rows(const slimvec_table* table) { return static_cast<int64_t>(t
 
 int64_t slimvec_dim(const slimvec_table* table) { return static_cast<int64_t>(table->table->dim()); }
 
+int64_t slimvec_original_dim(const slimvec_table* table) {
+  return guarded([=] { return static_cast<int64_t>(table->table->original_dim()); }, int64_t{-1});
+}
+
+int64_t slimvec_bits(const slimvec_table* table) { return static_cast<int64_t>(table->table->n_bits()); }
+
 int64_t slimvec_find(const slimvec_table* table, const char* word, size_t length) {
   const auto find = [=] {
     const Vocabulary& vocabulary = table->words();
@@ -160,6 +182,14 @@ int slimvec_lookup(const slimvec_table* table, const int64_t* rows, size_t n_row
   return guarded(lookup, -1);
 }
 
+int slimvec_lookup_original(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vectors) {
+  const auto lookup = [=] {
+    table->table->lookup_original(rows, n_rows, vectors);
+    return 0;
+  };
+  return guarded(lookup, -1);
+}
+
 int slimvec_mean(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vector) {
   const auto mean = [=] {
     std::vector<std::int64_t> known;
@@ -175,13 +205,11 @@ int slimvec_nearest(const slimvec_table* table, int64_t row, size_t k, size_t n_
   const auto search = [=] {
     const std::size_t n = table->table->n_rows();
     if (k < 1 || k >= n) throw std::out_of_range("k=" + std::to_string(k) + "; expected 1 ... rows - 1");
-    if (n_threads < 1) throw std::out_of_range("n_threads=0; expected at least 1");
+    check_threads(n_threads);
     std::vector<std::int64_t> found(k + 1);
     std::vector<float> scores(k + 1);
-    table->table->search(row, k + 1, n_threads, found.data(), scores.data());
-    if (std::find(found.begin(), found.end(), -1) != found.end()) {
-      throw std::runtime_error("some rows have no place among the others: the table is damaged");
-    }
+    table->table->nearest(row, k + 1, n_threads, found.data(), scores.data());
+    check_rows(found);
     for (std::size_t i = 0, kept = 0; kept < k; ++i) {  // its own row takes one place at most
       if (found[i] == row) continue;
       rows[kept] = found[i];
@@ -190,4 +218,35 @@ int slimvec_nearest(const slimvec_table* table, int64_t row, size_t k, size_t n_
     return 0;
   };
   return guarded(search, -1);
+}
+
+int64_t slimvec_search(const slimvec_table* table, const float* queries, size_t n_queries, size_t k, int metric,
+                       size_t n_threads, int64_t* rows, float* scores) {
+  const auto search = [=] {
+    const slimvec::Metric asked = metric_of(metric);
+    if (k < 1) throw std::out_of_range("k=0; expected at least 1");
+    check_threads(n_threads);
+    (void)table->table->original_dim();  // tells of a table that cannot be asked
+    const std::size_t n = std::min(k, table->table->n_rows());
+    std::vector<std::int64_t> found(n_queries * n);
+    std::vector<float> values(n_queries * n);
+    if (n > 0) table->table->search({queries, n_queries}, n, asked, n_threads, found.data(), values.data());
+    check_rows(found);
+    for (std::size_t i = 0; i < n_queries; ++i) {
+      std::fill_n(std::copy_n(found.data() + i * n, n, rows + i * k), k - n, -1);
+      std::fill_n(std::copy_n(values.data() + i * n, n, scores + i * k), k - n, 0.0f);
+    }
+    return static_cast<int64_t>(n);
+  };
+  return guarded(search, int64_t{-1});
+}
+
+int slimvec_encode(const slimvec_table* table, const float* vectors, size_t n_vectors, uint8_t* codes) {
+  const auto encode = [=] {
+    std::vector<std::uint8_t> made(n_vectors * slimvec::code_size(table->table->n_bits()));
+    table->table->encode({vectors, n_vectors}, made.data());
+    std::copy(made.begin(), made.end(), codes);
+    return 0;
+  };
+  return guarded(encode, -1);
 }

@@ -1,5 +1,6 @@
 /* slimvec in C: tables that the Python library or the command line wrote, opened by mapping, on machines without
- * Python. Words and rows to vectors, means, and nearest rows, by the same code and with the same answers.
+ * Python. Words and rows to vectors, means, nearest rows of rows and of vectors, and codes of new vectors, by the same
+ * code and with the same answers.
  *
  *   slimvec_table* table = slimvec_open("glove.slim");
  *   if (table == NULL) puts(slimvec_error());
@@ -36,9 +37,16 @@ SLIMVEC_API void slimvec_close(slimvec_table* table);
 /* Why the last call that failed on this thread did: valid until the next one fails. */
 SLIMVEC_API const char* slimvec_error(void);
 
-/* Number of rows, and of floats per vector: the bits of a code, or the columns of the anchors. */
+/* Number of rows, and of floats per row as slimvec_lookup gives it: the bits of a code, of codes of several bits their
+ * directions, or the columns of the anchors. */
 SLIMVEC_API int64_t slimvec_rows(const slimvec_table* table);
 SLIMVEC_API int64_t slimvec_dim(const slimvec_table* table);
+
+/* Number of floats of a vector like those that the table was made from; -1 of a table of codes alone. */
+SLIMVEC_API int64_t slimvec_original_dim(const slimvec_table* table);
+
+/* Number of bits of a code; 0 of a table of anchors. */
+SLIMVEC_API int64_t slimvec_bits(const slimvec_table* table);
 
 /* The row of a word of `length` bytes of UTF-8, or -1 if the table does not have it. */
 SLIMVEC_API int64_t slimvec_find(const slimvec_table* table, const char* word, size_t length);
@@ -46,12 +54,29 @@ SLIMVEC_API int64_t slimvec_find(const slimvec_table* table, const char* word, s
 /* Points `word` to the word of a row: UTF-8 inside the table, without a final zero. */
 SLIMVEC_API int slimvec_word(const slimvec_table* table, int64_t row, const char** word, size_t* length);
 
-/* vectors[i * dim ...] = the vector of rows[i]; of a binary table, -1 and +1. */
+/* vectors[i * dim ...] = the vector of rows[i]: of a table of codes -1 and +1, of codes of several bits what is left of
+ * the original vector, less the mean, along each direction. */
 SLIMVEC_API int slimvec_lookup(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vectors);
+
+/* vectors[i * original_dim ...] = a vector like the one that rows[i] was made from. Tables of codes need factors. */
+SLIMVEC_API int slimvec_lookup_original(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vectors);
 
 /* vector[0 .. dim) = the mean of these rows. Rows of -1, as slimvec_find returns for unknown words, are left out;
  * zeros if none is left. */
 SLIMVEC_API int slimvec_mean(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vector);
+
+/* What scores are: cosines, for which a vector may have any length, or inner products. */
+enum { SLIMVEC_COSINE = 0, SLIMVEC_DOT = 1 };
+
+/* For each of n_queries vectors of original_dim floats the k rows of the highest score, or an estimate of it, highest
+ * first, ties by the lower row: rows[i * k ...] and scores[i * k ...]. Returns how many each vector found: k or, of a
+ * smaller table, all rows, after which places are left over, with row -1 and score 0. To a vector of zeros rows are
+ * alike. At most n_threads threads search. */
+SLIMVEC_API int64_t slimvec_search(const slimvec_table* table, const float* queries, size_t n_queries, size_t k,
+                                   int metric, size_t n_threads, int64_t* rows, float* scores);
+
+/* codes[i * ((bits + 7) / 8) ...] = the packed code of vectors[i * original_dim ...], made as the table's own were. */
+SLIMVEC_API int slimvec_encode(const slimvec_table* table, const float* vectors, size_t n_vectors, uint8_t* codes);
 
 /* The k rows most similar to a row by cosine, itself left out: most similar first, ties by the lower row.
  * k lies between 1 and slimvec_rows - 1; at most n_threads threads search. */

@@ -12,6 +12,8 @@ namespace slimvec {
 
 namespace {
 
+constexpr int kNear = 40;  // a power of two: numbers up to so far from 1 are multiplied as they are
+
 unsigned size_of(const Tensor& tensor) {
   if (tensor.dtype == "U8") return 1;
   if (tensor.dtype == "U16" || tensor.dtype == "F16") return 2;
@@ -44,18 +46,38 @@ class SparseTable : public Table {
     std::copy(vector.begin(), vector.end(), out);
   }
 
-  void search(std::int64_t row, std::size_t k, std::size_t n_threads, std::int64_t* rows,
-              float* similarities) const override {
+  std::size_t original_dim() const override { return dim(); }
+  void lookup_original(const std::int64_t* rows, std::size_t n, float* out) const override { lookup(rows, n, out); }
+
+  void nearest(std::int64_t row, std::size_t k, std::size_t n_threads, std::int64_t* rows,
+               float* similarities) const override {
     std::vector<float> query(dim());
     lookup(&row, 1, query.data());
     if (!std::all_of(query.begin(), query.end(), [](float value) { return std::isfinite(value); })) {
       throw std::runtime_error("row " + std::to_string(row) + " holds NaN or infinity: the table is damaged");
     }
     normalize(query);
-    const std::vector<float> scores = anchor_scores(query);
-    Interrupt never(nullptr);
-    sparse_search(isa_, rows_, inverse_norms_, nullptr, scores.data(), 1, k, worthwhile_threads(rows_, 1, n_threads),
-                  never, similarities, rows);
+    best(query, inverse_norms_, k, n_threads, rows, similarities);
+  }
+
+  void search(Vectors queries, std::size_t k, Metric metric, std::size_t n_threads, std::int64_t* rows,
+              float* scores) const override {
+    std::vector<double> products(k);
+    for (std::size_t i = 0; i < queries.n; ++i, rows += k, scores += k) {
+      const float* asked = queries.values + i * dim();
+      check_finite(asked, dim(), i);
+      std::vector<float> query(asked, asked + dim());
+      if (metric == Metric::kCosine) {
+        normalize(query);
+        best(query, inverse_norms_, k, n_threads, rows, scores);
+        continue;
+      }
+      const int exponent = bring_near(query);
+      best(query, nullptr, k, n_threads, rows, scores);
+      std::transform(scores, scores + k, products.begin(),
+                     [exponent](float score) { return std::ldexp(static_cast<double>(score), exponent); });
+      as_products(products.data(), k, scores);
+    }
   }
 
  private:
@@ -64,6 +86,25 @@ class SparseTable : public Table {
     for (const float value : vector) squares += static_cast<double>(value) * static_cast<double>(value);
     if (squares == 0) return;
     for (float& value : vector) value = static_cast<float>(static_cast<double>(value) / std::sqrt(squares));
+  }
+
+  // Divides by a power of two what float32 could not multiply, and returns its exponent, mostly 0.
+  static int bring_near(std::vector<float>& vector) {
+    float largest = 0;
+    for (const float value : vector) largest = std::max(largest, std::abs(value));
+    int exponent = 0;
+    (void)std::frexp(largest, &exponent);
+    if (std::abs(exponent) <= kNear) return 0;
+    for (float& value : vector) value = std::ldexp(value, -exponent);
+    return exponent;
+  }
+
+  void best(const std::vector<float>& query, const float* row_scales, std::size_t k, std::size_t n_threads,
+            std::int64_t* rows, float* scores) const {
+    const std::vector<float> of_anchors = anchor_scores(query);
+    Interrupt never(nullptr);
+    sparse_search(isa_, rows_, row_scales, nullptr, of_anchors.data(), 1, k, worthwhile_threads(rows_, 1, n_threads),
+                  never, scores, rows);
   }
 
   // A q, each score summed in the order of the columns, as in Python.

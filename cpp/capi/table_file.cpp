@@ -35,6 +35,12 @@ const Json& member(const Json& object, const char* name) {
   return *found;
 }
 
+double real_of(const Json& object, const char* name, double minimum) {
+  const double value = member(object, name).real(name);
+  if (value < minimum) fail(std::string(name) + " is out of range: damaged");
+  return value;
+}
+
 }  // namespace
 
 MappedFile::MappedFile(const char* path) {
@@ -71,7 +77,9 @@ TableFile::TableFile(const char* path) : file_(path) {
   for (const auto& [name, value] : metadata.members) (void)value.string("its metadata");
   if (member(metadata, "format").string("format") != "slimvec") fail("it is no table of slimvec");
   const std::string& version = member(metadata, "format_version").string("format_version");
-  if (version != "1") fail("its format version is " + version + "; this slimvec reads 1: update slimvec");
+  if (version != "1" && version != "2" && version != "3") {
+    fail("its format version is " + version + "; this slimvec reads 1, 2 and 3: update slimvec");
+  }
   facts_ = parse_json(member(metadata, "facts").string("facts"));
   std::vector<Place> places;
   for (const auto& [name, entry] : header.members) {
@@ -126,19 +134,19 @@ void TableFile::check_made_by() const {
 
 double TableFile::real_fact(const char* object, const char* name, double minimum) const {
   check_object(object, false);
-  const double value = member(*facts_.find(object), name).real(name);
-  if (value < minimum) fail(std::string(name) + " is out of range: damaged");
-  return value;
+  return real_of(*facts_.find(object), name, minimum);
 }
 
-void TableFile::check_real(const char* name, double minimum) const {
-  const Json* found = facts_.find(name);
-  if (found != nullptr && found->real(name) < minimum) fail(std::string(name) + " is out of range: damaged");
-}
+double TableFile::real_fact(const char* name, double minimum) const { return real_of(facts_, name, minimum); }
 
 std::string TableFile::kind() const { return member(facts_, "kind").string("kind"); }
 
 std::uint64_t TableFile::fact(const char* name) const { return member(facts_, name).integer(name); }
+
+std::uint64_t TableFile::fact(const char* object, const char* name) const {
+  check_object(object, false);
+  return member(*facts_.find(object), name).integer(name);
+}
 
 const Tensor& TableFile::tensor(const char* name, std::initializer_list<const char*> dtypes,
                                 std::initializer_list<std::uint64_t> shape) const {

@@ -46,9 +46,11 @@ class TableFile {
   explicit TableFile(const char* path);
 
   std::string kind() const;
-  std::uint64_t fact(const char* name) const;  // an integer that the header tells of the table
-  double real_fact(const char* object, const char* name, double minimum) const;  // a number inside another fact
-  void check_real(const char* name, double minimum) const;  // throws if there is such a fact, and it is no such number
+  bool tells(const char* name) const { return facts_.find(name) != nullptr; }  // whatever its fact is
+  std::uint64_t fact(const char* name) const;                      // an integer that the header tells of the table
+  std::uint64_t fact(const char* object, const char* name) const;  // one inside another fact
+  double real_fact(const char* name, double minimum) const;        // a number
+  double real_fact(const char* object, const char* name, double minimum) const;
   void check_object(const char* name, bool is_optional) const;
   void check_made_by() const;
   bool has(const char* name) const { return tensors_.count(name) != 0; }

@@ -88,7 +88,7 @@ void ask_words(const slimvec_table* table, std::int64_t row) {
   CHECK(std::string_view(found_word, found_length) == copy);
 }
 
-void ask_vectors(const slimvec_table* table, std::int64_t row, bool is_binary) {
+void ask_vectors(const slimvec_table* table, std::int64_t row, bool of_signs) {
   const std::size_t dim = static_cast<std::size_t>(slimvec_dim(table));
   std::vector<float> vector = unwritten(dim), mean = unwritten(dim), both = unwritten(2 * dim);
   const bool found = succeeded(slimvec_lookup(table, &row, 1, vector.data()), vector);
@@ -98,30 +98,88 @@ void ask_vectors(const slimvec_table* table, std::int64_t row, bool is_binary) {
   if (!found) return;
   for (std::size_t j = 0; j < dim; ++j) {
     CHECK(same(both[j], vector[j]) && same(both[dim + j], vector[j]) && same(mean[j], vector[j]));
-    CHECK(!is_binary || vector[j] == 1 || vector[j] == -1);
+    CHECK(!of_signs || vector[j] == 1 || vector[j] == -1);
   }
 }
 
+// Rows that there are, each once, of falling scores; places that are left over are none.
+void check_found(const slimvec_table* table, const std::vector<std::int64_t>& rows, const std::vector<float>& scores,
+                 std::size_t n_found, bool are_cosines) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i >= n_found) {
+      CHECK(rows[i] == -1 && scores[i] == 0);
+      continue;
+    }
+    CHECK(rows[i] >= 0 && rows[i] < slimvec_rows(table));
+    CHECK(!are_cosines || (scores[i] >= -1 && scores[i] <= 1));
+    // A damaged file may hold numbers of which no cosine can be made: NaN comes last.
+    CHECK(i == 0 || scores[i] != scores[i] || scores[i] <= scores[i - 1]);
+  }
+  std::vector<std::int64_t> sorted(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(n_found));
+  std::sort(sorted.begin(), sorted.end());
+  CHECK(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end());
+}
+
+void ask_search(const slimvec_table* table, const std::vector<float>& vectors, std::size_t n, std::size_t k, int metric,
+                bool is_binary) {
+  std::vector<std::int64_t> rows(n * k, -2), again(n * k, -2);
+  std::vector<float> scores = unwritten(n * k), scores_again = unwritten(n * k);
+  const std::int64_t found = slimvec_search(table, vectors.data(), n, k, metric, 1, rows.data(), scores.data());
+  CHECK(found == slimvec_search(table, vectors.data(), n, k, metric, 3, again.data(), scores_again.data()));
+  CHECK(succeeded(found < 0 ? -1 : 0, scores) == succeeded(found < 0 ? -1 : 0, scores_again) && rows == again);
+  if (found < 0) return;
+  CHECK(found == std::min(slimvec_rows(table), static_cast<std::int64_t>(k)));
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto first = static_cast<std::ptrdiff_t>(i * k), last = static_cast<std::ptrdiff_t>((i + 1) * k);
+    for (std::size_t j = i * k; j < (i + 1) * k; ++j) CHECK(same(scores[j], scores_again[j]));
+    check_found(table, {rows.begin() + first, rows.begin() + last}, {scores.begin() + first, scores.begin() + last},
+                static_cast<std::size_t>(found), is_binary && metric == SLIMVEC_COSINE);
+  }
+}
+
+// A row as its vector, vectors of small numbers and of none, and what is no vector.
+void ask_by_vectors(const slimvec_table* table, std::int64_t row, bool is_binary) {
+  const std::int64_t d = slimvec_original_dim(table), bits = slimvec_bits(table);
+  CHECK(d >= -1 && bits >= 0 && is_binary == (bits > 0));
+  if (d < 0 || d > 4096) return;
+  const std::size_t dim = static_cast<std::size_t>(d), size = static_cast<std::size_t>(bits + 7) / 8;
+  std::vector<float> vectors = unwritten(3 * dim);
+  std::vector<float> original = unwritten(dim);
+  if (succeeded(slimvec_lookup_original(table, &row, 1, original.data()), original)) {
+    std::copy(original.begin(), original.end(), vectors.begin());
+  } else {
+    std::fill_n(vectors.begin(), dim, 1.0f);
+  }
+  for (std::size_t i = 0; i < dim; ++i) {
+    vectors[dim + i] = static_cast<float>(static_cast<int>((i * 7 + static_cast<std::size_t>(row & 15)) % 11) - 5);
+    vectors[2 * dim + i] = 0;
+  }
+  for (const int metric : {+SLIMVEC_COSINE, +SLIMVEC_DOT, 2}) {
+    for (const std::size_t k : {0u, 1u, 7u}) ask_search(table, vectors, 3, k, metric, is_binary);
+  }
+  std::vector<std::uint8_t> codes(3 * size, 0xA5), alone(size);
+  const std::vector<std::uint8_t> before = codes;
+  if (slimvec_encode(table, vectors.data(), 3, codes.data()) != 0) {
+    CHECK(codes == before);
+    return;
+  }
+  CHECK(slimvec_encode(table, vectors.data() + dim, 1, alone.data()) == 0);
+  CHECK(std::equal(alone.begin(), alone.end(), codes.begin() + static_cast<std::ptrdiff_t>(size)));
+  CHECK(bits % 8 == 0 || alone.back() >> (bits % 8) == 0);
+}
+
 void ask_nearest(const slimvec_table* table, std::int64_t row, std::size_t k, bool is_binary) {
-  const std::int64_t n = slimvec_rows(table);
   std::vector<std::int64_t> rows(k, -2), again(k, -2);
   std::vector<float> scores = unwritten(k), scores_again = unwritten(k);
   const bool found = succeeded(slimvec_nearest(table, row, k, 1, rows.data(), scores.data()), scores);
   CHECK(found == succeeded(slimvec_nearest(table, row, k, 3, again.data(), scores_again.data()), scores_again));
   CHECK(rows == again);
   if (!found) return;
-  for (std::size_t i = 0; i < k; ++i) {
-    CHECK(rows[i] >= 0 && rows[i] < n && rows[i] != row);
-    CHECK(!is_binary || (scores[i] >= -1 && scores[i] <= 1));
-    CHECK(same(scores[i], scores_again[i]));
-    // A damaged file may hold numbers of which no cosine can be made: NaN comes last.
-    CHECK(i == 0 || scores[i] != scores[i] || scores[i] <= scores[i - 1]);
-  }
-  std::sort(rows.begin(), rows.end());
-  CHECK(std::adjacent_find(rows.begin(), rows.end()) == rows.end());
+  check_found(table, rows, scores, k, is_binary);
+  for (std::size_t i = 0; i < k; ++i) CHECK(rows[i] != row && same(scores[i], scores_again[i]));
 }
 
-void use(const slimvec_table* table, bool is_binary) {
+void use(const slimvec_table* table, bool is_binary, bool of_signs) {
   const std::int64_t n = slimvec_rows(table);
   CHECK(n >= 0 && slimvec_dim(table) > 0);
   std::vector<std::int64_t> rows = {INT64_MIN, -2, -1, n, n + 1, INT64_MAX};
@@ -130,7 +188,8 @@ void use(const slimvec_table* table, bool is_binary) {
   }
   for (const std::int64_t row : rows) {
     ask_words(table, row);
-    ask_vectors(table, row, is_binary);
+    ask_vectors(table, row, of_signs);
+    ask_by_vectors(table, row, is_binary);
     for (const std::int64_t k : {INT64_C(0), INT64_C(1), INT64_C(5), n - 1, n}) {
       if (k >= 0 && k <= 2000) ask_nearest(table, row, static_cast<std::size_t>(k), is_binary);
     }
@@ -152,7 +211,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  use(table, bytes.find("sparse") == std::string_view::npos);
+  const bool is_binary = slimvec_bits(table) > 0, has_directions = bytes.find("directions") != std::string_view::npos;
+  use(table, is_binary, is_binary && !has_directions);
   slimvec_close(table);
   CHECK(copied == nullptr);
   return 0;

@@ -40,6 +40,7 @@ def make_tables(folder: Path) -> None:
         sv.HammingIndex(sv.pack(rows), 8).save(folder / f"hamming-{n}")
         source = rows if words is None else sv.Vectors(words, rows)
         sv.IIQ(n_bits=5, n_remove=0).compress(source, factors=True).save(folder / f"factors-{n}")
+        sv.TransformCoding(20, n_remove=n % 2).compress(source).save(folder / f"grid-{n}")
         weights = csr_array(np.where(generator.random((n, 3)) < 0.5, generator.standard_normal((n, 3)), 0))
         anchors = generator.standard_normal((3, 4))
         for dtype in ("float32", "float16", "int4"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from slimvec import _core, isa
 from slimvec.binary.codes import pack_signs
 from slimvec.binary.list_encoder import ListEncoder
 from slimvec.blocks import row_blocks
+from slimvec.errors import FormatError
 from slimvec.norms import near_rows, scaled_rows
 from slimvec.results import ScoreResult, as_products
 from slimvec.validation import as_matrix
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 QUERY_PEAK = 8191  # kQueryPeak of cpp/kernels/kernels.hpp
 GATHERED_VALUES = 1 << 23  # of the originals, at a time: 32 MB as float32
+FAR_UNIT = 2.0**100  # between the norm of a table and that of its factors, which are about the same
 SAFE_SQUARES = (1e-25, 1e30)  # sums of squares that float32 is trusted with, and products with them
 
 
@@ -61,7 +64,12 @@ class FloatQueries:
         codes, values = np.empty((n, -(-n_bits // 8)), np.uint8), np.empty((n, n_bits), np.int16)
         units, offsets, multiples = np.empty((3, n))
         vectors = np.empty(queries.shape, np.float32) if isinstance(encoder.encoder, ListEncoder) else None
-        unit, mean = encoder.unit / factors.norm, encoder.in_units().mean.astype(np.float64)
+        unit = encoder.unit / factors.norm
+        own = 1.0 if factors.has_weights else factors.norm  # what stands for the norms of the rows
+        cosine = own * (factors.norm / (encoder.norm or factors.norm))
+        if not (math.isfinite(cosine) and 1 / FAR_UNIT < unit < FAR_UNIT):
+            raise FormatError("the norms of its vectors are too far apart: the table is damaged")
+        mean = encoder.in_units().mean.astype(np.float64)
         for block in encoder.blocks(queries):
             peaks = np.abs(block.projected).max(axis=1, initial=0.0)
             steps = np.divide(QUERY_PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
@@ -72,10 +80,11 @@ class FloatQueries:
             multiples[block.place] = block.multiples
             if vectors is not None:
                 vectors[block.place] = block.vectors * unit
-        multipliers = multiples * factors.norm**2
         if encoder.metric == "cosine":
-            own = 1.0 if factors.has_weights else factors.norm  # what stands for the norms of the rows
-            multipliers = np.where(multiples > 0, own * (factors.norm / (encoder.norm or factors.norm)), 0.0)
+            multipliers = np.where(multiples > 0, cosine, 0.0)
+        else:
+            with np.errstate(over="ignore"):  # products beyond float64 are beyond float32, too, and refused
+                multipliers = multiples * np.square(factors.norm)
         numbers = units.astype(np.float32), offsets.astype(np.float32), multipliers[:, None]
         return cls(codes, values, *numbers, encoder.metric, vectors)
 
@@ -105,7 +114,7 @@ def scan(
     n_threads: int,
 ) -> ScoreResult:
     """Return the k best of all allowed codes, with scores as kernels give them: see :meth:`FloatQueries.result`."""
-    return ScoreResult(
+    return _all_found(
         *_core.asymmetric_search(
             isa.current(),
             codes.comparable,
@@ -132,7 +141,7 @@ def rescore(
     n_threads: int,
 ) -> ScoreResult:
     """Return the k best of ``shortlist (n_queries, m)``, where -1 stands for none; scores as :func:`scan` does."""
-    return ScoreResult(
+    return _all_found(
         *_core.asymmetric_rescore(
             isa.current(),
             codes.comparable,
@@ -148,6 +157,13 @@ def rescore(
             n_threads,
         )
     )
+
+
+def _all_found(scores: NDArray[np.float32], rows: NDArray[np.int64]) -> ScoreResult:
+    """Return what kernels found, who keep no score that is no number: where rows are missing, the table is damaged."""
+    if (rows < 0).any():
+        raise FormatError("factors of some rows are no numbers: the table is damaged")
+    return ScoreResult(scores, rows)
 
 
 def rescore_exactly(

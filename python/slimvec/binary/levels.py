@@ -15,6 +15,7 @@ With A = Σ w z c, B = Σ w c², Z = ⟨z, c⟩ the best scale is s = (A + μ Z)
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_BITS = 8  # kMaxBitsPerDirection of cpp/core/grid_codes.hpp
+MOST_PASSES = 1000  # levels settle within ten or so; of a hostile file, more would keep an encoder busy
 
 
 class Quantized(NamedTuple):
@@ -85,7 +87,7 @@ class Grid:
     @cached_property
     def unit(self) -> float:
         """What a bit of weight 1 counts, a power of 2 near the longest step: dividing by it loses nothing."""
-        return float(2.0 ** np.floor(np.log2(self.steps.max())))
+        return math.ldexp(1.0, math.frexp(self.steps.max())[1] - 1)  # a logarithm would be rounded
 
     @cached_property
     def sources(self) -> NDArray[np.int64]:

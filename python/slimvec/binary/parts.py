@@ -12,18 +12,19 @@ import numpy as np
 from slimvec.binary.codes import BLOCK_CODES, BlockedCodes, check_padding
 from slimvec.binary.encoder import Encoder, GridEncoder
 from slimvec.binary.factors import Factors
-from slimvec.binary.levels import MOST_BITS, Grid
+from slimvec.binary.levels import MOST_BITS, MOST_PASSES, Grid
 from slimvec.binary.list_encoder import ListEncoder
 from slimvec.binary.partition import Partition
 from slimvec.binary.refinement import Refinement, Refiner
 from slimvec.errors import FormatError
-from slimvec.validation import MOST_STEPS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.files.table_file import Content
     from slimvec.vocabulary import Vocabulary
+
+LEAST_STEP = 2.0**-100  # of the longest one; in its units a shorter step has no inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,8 +194,10 @@ def _grid_from(content: Content, prefix: str, parallel: float, passes: Any) -> G
     steps, weights = (content.tensor(f"{prefix}{name}", np.float32, bits.shape) for name in ("steps", "weights"))
     if not (np.isfinite(steps).all() and steps.min() > 0 and np.isfinite(weights).all() and weights.min() >= 0):
         raise FormatError(f"tensors '{prefix}steps' and '{prefix}weights' hold what are no steps and weights")
-    if not isinstance(passes, int) or isinstance(passes, bool) or not 0 <= passes <= MOST_STEPS:
-        raise FormatError(f"passes of the grid is {passes!r}; expected an integer from 0 to {MOST_STEPS}")
+    if float(steps.min()) < float(steps.max()) * LEAST_STEP:
+        raise FormatError(f"tensor '{prefix}steps' goes from {steps.min()} to {steps.max()}: too far, damaged")
+    if not isinstance(passes, int) or isinstance(passes, bool) or not 0 <= passes <= MOST_PASSES:
+        raise FormatError(f"passes of the grid is {passes!r}; expected an integer from 0 to {MOST_PASSES}")
     return Grid(bits, steps, weights, parallel, passes)
 
 

@@ -62,7 +62,7 @@ class QueryEncoder:
     def unit(self) -> float:
         """What queries are measured in: the power of two next to the norm where that is far from 1."""
         exponent = 0 if self.norm is None else math.frexp(self.norm)[1]
-        return 1.0 if abs(exponent) <= NEAR else math.ldexp(1.0, exponent)
+        return 1.0 if abs(exponent) <= NEAR else math.ldexp(1.0, min(exponent, 1023))
 
     def in_units(self) -> Encoder:
         """Return the encoder of queries so measured."""

@@ -204,7 +204,7 @@ def _read_facts(metadata: dict[str, Any]) -> dict[str, Any]:
         raise FormatError("it is no table of slimvec (its metadata does not say format=slimvec)")
     version = metadata.get("format_version")
     if version not in [str(one) for one in VERSIONS]:
-        read = " and ".join(map(str, VERSIONS))
+        read = f"{', '.join(map(str, VERSIONS[:-1]))} and {VERSIONS[-1]}"
         raise FormatError(f"its format version is {version!r}; this slimvec reads {read}: update slimvec")
     facts = metadata.get("facts")
     if not isinstance(facts, str):

@@ -20,6 +20,7 @@ weights = np.where(generator.random((120, 9)) < 0.4, generator.standard_normal((
 anchors = generator.standard_normal((9, 20))
 sv.SparseTable(anchors, csr_array(weights), words, dtype="float16").save(here / "sparse.slim")
 sv.SparseTable(anchors, csr_array(weights), words, dtype="int4").save(here / "packed.slim")
-for kind in ("binary", "sparse", "packed"):
+sv.TransformCoding(n_bits=40).compress(sv.Vectors(words, matrix[order])).save(here / "grid.slim")
+for kind in ("binary", "sparse", "packed", "grid"):
     with (here / f"{kind}.txt").open("w") as file, contextlib.redirect_stdout(file):
         main(["neighbors", str(here / f"{kind}.slim"), *words[:3]])

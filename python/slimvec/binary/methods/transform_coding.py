@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 import numpy as np
 
 from slimvec.binary.encoder import Encoder, GridEncoder
-from slimvec.binary.levels import MOST_BITS, Grid
+from slimvec.binary.levels import MOST_BITS, MOST_PASSES, Grid
 from slimvec.binary.list_encoder import ListEncoder
 from slimvec.binary.methods.refining import learn_refiner
 from slimvec.binary.methods.streaming import DEFAULT_TRAIN_ROWS, StreamingEstimator
@@ -18,7 +18,7 @@ from slimvec.binary.training.grid_rotation import learn_grid_rotation
 from slimvec.binary.training.lists import MOST_LISTS, learn_lists, number_of_lists, sample_size
 from slimvec.binary.training.rotation import learn_rotation, random_frame
 from slimvec.blas import one_thread, product
-from slimvec.validation import as_bits, as_integer, as_steps
+from slimvec.validation import as_bits, as_bounded, as_integer, as_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ class TransformCoding(StreamingEstimator):
     n_iter : int
         Iterations of each rotation.
     n_passes : int
-        How many times the levels of a row are gone over for better ones; 0 takes the nearest ones.
+        How many times the levels of a row are gone over for better ones, up to 1000; 0 takes the nearest ones.
     partitions : int, "auto" or None
         Lists of near rows, found by k-means, of which :meth:`BinaryTable.search` can read as many as it needs
         (``probes``, ``recall``); codes are of what is left when the centroid of the list is taken off, which makes them
@@ -235,7 +235,7 @@ class TransformCoding(StreamingEstimator):
             as_integer(self.n_remove, "n_remove", 0, d - 1, why=f": the vectors have {d} dimensions"),
             as_integer(self.max_bits_per_direction, "max_bits_per_direction", 1, LARGEST),
             as_steps(self.n_iter, "n_iter", 0),
-            as_steps(self.n_passes, "n_passes", 0),
+            as_bounded(self.n_passes, "n_passes", 0, MOST_PASSES),
             as_integer(self.refine_bits, "refine_bits", 0, MOST_BITS),
             self._partitions(),
         )

@@ -207,10 +207,11 @@ def test_what_a_table_must_have(library, opened, tmp_path):
     assert "beyond float32" in refused(grid, far, 2, "dot")
 
 
-def test_refined_codes_are_refused_and_not_answered_for_without(library, tmp_path):
+@pytest.mark.parametrize(("options", "said"), [({"refine_bits": 2}, "refinement"), ({"partitions": 3}, "lists")])
+def test_what_c_cannot_read_is_refused_and_not_answered_for_without(library, tmp_path, options, said):
     path = tmp_path / "t.slim"
-    sv.TransformCoding(24, refine_bits=2).compress(ROWS).save(path)
-    with pytest.raises(ValueError, match="refinement"):
+    sv.TransformCoding(24, **options).compress(ROWS).save(path)
+    with pytest.raises(ValueError, match=said):
         InC(library, path)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 import slimvec as sv
-from slimvec.evaluate.retrieval import exact_neighbours
+from slimvec.evaluate.truth import exact_neighbours
 from slimvec.files.table_file import read_content
 from slimvec.files.table_writer import save_table
 

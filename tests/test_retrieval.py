@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import slimvec as sv
 from slimvec.evaluate import retrieval
-from slimvec.evaluate.retrieval import exact_neighbours, recall
+from slimvec.evaluate.truth import exact_neighbours, recall, recall_with_ties
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,84 @@ def test_equal_vectors_are_found_in_order():
     rows = np.repeat(np.eye(3, dtype=np.float32), 20_000, axis=0)  # several blocks
     assert exact_neighbours(rows[:1], rows, 5, "cosine").tolist() == [[0, 1, 2, 3, 4]]
     assert exact_neighbours(rows[-1:], rows, 5, "dot").tolist() == [[40_000, 40_001, 40_002, 40_003, 40_004]]
+
+
+def shares_that_reach(found, truth, queries, vectors, metric):
+    """Tied recall, one found row after the other, in exact integers' float64."""
+    counted = []
+    for query, mine, true in zip(queries, found, truth, strict=True):
+        scores = vectors.astype(np.float64) @ query.astype(np.float64)
+        if metric == "cosine":
+            norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+            scores = np.divide(scores, norms, out=np.zeros_like(scores), where=norms > 0)
+        counted += [scores[row] >= min(scores[true]) - 1e-9 for row in mine]
+    return np.mean(counted)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.sampled_from(["cosine", "dot"]))
+def test_rows_as_near_as_the_last_true_one_count(seed, k, metric):
+    generator = np.random.default_rng(seed)
+    vectors = generator.integers(-1, 2, (30, 4)).astype(np.float32)  # most of them several times
+    queries = generator.integers(-2, 3, (5, 4)).astype(np.float32)
+    truth = exact_neighbours(queries, vectors, k, metric)
+    found = np.array([generator.permutation(30)[:k] for _ in queries])
+    with_ties = recall_with_ties(found, truth, queries, vectors, metric)
+    assert with_ties == pytest.approx(shares_that_reach(found, truth, queries, vectors, metric))
+    assert recall(found, truth) <= with_ties + 1e-12
+    for scale in (1e-30, 1e30):
+        assert recall_with_ties(found, truth, queries * scale, vectors * np.float32(scale), metric) == with_ties
+    assert recall_with_ties(truth, truth, queries, vectors, metric) == 1
+
+
+def test_ties_are_told_from_near_misses():
+    query = np.array([[1, 0]], np.float32)
+    vectors = np.array([[1, 0], [1 - 1e-7, 0], [1 - 1e-5, 0], [1, 1e6]], np.float32)
+    truth = np.array([[0]])
+    assert recall_with_ties(np.array([[1]]), truth, query, vectors, "dot") == 1
+    assert recall_with_ties(np.array([[2]]), truth, query, vectors, "dot") == 0
+    assert recall_with_ties(np.array([[2]]), truth, query, vectors, "cosine") == 1
+    long = 1000 * vectors  # what rounds away follows the scale
+    assert recall_with_ties(np.array([[1]]), truth, query, long, "dot") == 1
+    assert recall_with_ties(np.array([[2]]), truth, query, long, "dot") == 0
+    vectors[3, 0] = 0.5  # a long row is no reason to be lenient
+    assert recall_with_ties(np.array([[3]]), truth, query, vectors, "dot") == 0
+    assert recall_with_ties(np.array([[3]]), truth, 0 * query, vectors, "dot") == 1  # to zeros, all rows are alike
+    nothing = np.empty((0, 1), np.int64)
+    assert recall_with_ties(nothing, nothing, query[:0], vectors, "dot") == 0
+
+
+def test_copies_take_nothing_away(halves):
+    base, queries = halves
+    twice = np.vstack([base, base])
+    truth = exact_neighbours(queries, twice, 5, "cosine")
+    copies = (truth + len(base)) % len(twice)
+    assert recall(copies, truth) == pytest.approx(0.8)
+    assert recall_with_ties(copies, truth, queries, twice, "cosine") == 1
+    for way in retrieval(sv.TransformCoding().compress(twice), queries, twice, k=5):
+        assert way.recall + 0.001 < way.recall_with_ties <= 1
+
+
+def test_bytes_are_those_of_what_is_used(halves):
+    base, queries = halves
+    half = base.astype(np.float16)
+    encoder = (32 + 32 * 32) * 4 / 2000
+    sizes = {
+        way.method: way.bytes_per_row
+        for way in retrieval(sv.ITQ(n_iter=1).compress(base, factors=True), queries, half, oversample=(2,))
+    }
+    assert sizes == {
+        "hamming": 4 + encoder,
+        "scores": 4 + 6 + encoder,
+        "scan": 4 + 6 + encoder,
+        "scores + originals": 4 + 6 + encoder + 64,
+        "scan + originals": 4 + 6 + encoder + 64,
+    }
+    words = sv.Vectors(map(str, range(2000)), base)
+    table = sv.TransformCoding(33, n_iter=1).compress(words)
+    scan, _ = retrieval(table, queries=queries, truth_vectors=words)
+    stored = table.info()["bytes"]
+    assert scan.bytes_per_row == 8 + 6 + stored["encoder"] / 2000
+    assert stored["words"] > 0
 
 
 def test_every_way_is_reported_as_it_is(halves):

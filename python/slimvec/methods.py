@@ -10,6 +10,7 @@ from slimvec.binary.methods.iiq import IIQ, ITQ
 from slimvec.binary.methods.nlb import NLB
 from slimvec.binary.methods.random_rotation import RandomRotation, SignBits
 from slimvec.binary.methods.transform_coding import TransformCoding
+from slimvec.binary.row_bytes import bits_in, factors_of
 from slimvec.sparse.methods.ant import ANT
 from slimvec.sparse.methods.clustering import PostSH, VocabularyQuantization
 from slimvec.sparse.methods.compositional import CompositionalCodes, code_ratio
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from slimvec.estimator import VectorEstimator
+    from slimvec.progress import Progress
+    from slimvec.vectors.rows import Rows
 
 
 def _table_ratio(table: Any) -> float:
@@ -59,11 +62,14 @@ class Method:
         Option of the command line without dashes, and the parameter that it sets.
     rival : Rival, optional
         None if ``slimvec evaluate`` does not compare it.
+    has_factors : bool
+        Whether its codes always have factors, asked for or not.
     """
 
     estimator: type[VectorEstimator]
     options: Mapping[str, str]
     rival: Rival | None = None
+    has_factors: bool = False
 
     @property
     def seeded(self) -> bool:
@@ -73,6 +79,16 @@ class Method:
     def makes(self, keyword: str) -> bool:
         """Tell whether its tables can be made with ``factors`` or ``dtype``."""
         return keyword in inspect.signature(self.estimator.to_table).parameters
+
+    def bits_in(self, n_bytes: int, name: str, rows: Rows, progress: Progress, *, factors: bool) -> int:
+        """Return the most bits of codes of ``rows`` that take at most so many bytes, with factors if there are any.
+
+        Errors call the number of bytes ``name``. Rows are gone over for their lengths, which tell how many factors.
+        """
+        if not (factors or self.has_factors):
+            return bits_in(n_bytes, name)
+        bits_in(n_bytes, name, 2)  # better said before the rows are read
+        return bits_in(n_bytes, name, factors_of(rows, progress))
 
 
 # What a CPU can train in minutes: the paper's 32 codebooks, but of 16 codewords, not 256 or 128; 20 epochs at ten times
@@ -87,7 +103,7 @@ METHODS: dict[str, Method] = {
     "iiq": Method(IIQ, _CODES | {"remove": "n_remove"}, Rival("IIQ")),
     "itq": Method(ITQ, _CODES, Rival("ITQ")),
     "transform-coding": Method(
-        TransformCoding, _CODES | {"remove": "n_remove"}, Rival("transform coding", {"n_remove": 1})
+        TransformCoding, _CODES | {"remove": "n_remove"}, Rival("transform coding", {"n_remove": 1}), has_factors=True
     ),
     "nlb": Method(NLB, _CODES, Rival("NLB")),
     "random-rotation": Method(RandomRotation, _CODES, Rival("random rotation")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ from slimvec.vectors.opening import is_ordinary
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from slimvec.progress import Progress
 
-OPTIONS = ("bits", "remove", "anchors", "nonzeros", "l1", "signed", "rank", "sparsity")
+OPTIONS = ("bits", "bytes", "remove", "anchors", "nonzeros", "l1", "signed", "rank", "sparsity")
 
 
 def add_command(commands: Any) -> None:
@@ -55,7 +57,16 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 def _add_method(parser: argparse.ArgumentParser) -> None:
     """Add the choice of a method and the options of all of them."""
     parser.add_argument("--method", choices=METHODS, default="iiq", help="default: %(default)s")
-    parser.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
+    length.add_argument(
+        "--bytes",
+        type=int,
+        metavar="N",
+        help="in place of --bits: at most so many bytes per row, of the code, which takes 4 for every 32 bits or part "
+        "of them, and of its factors, if there are any: 4, or 6 unless all vectors are of unit length (one more pass "
+        "over them tells); not of words, nor of the encoder, which all rows share",
+    )
     parser.add_argument(
         "--remove", type=directions, metavar="D", help="directions removed, or auto (default: 1, ITQ: 0)"
     )
@@ -87,9 +98,27 @@ def run(options: argparse.Namespace) -> None:
     method, arguments = make_method(options)
     with Bars() as progress:
         rows = open_rows(options, progress)
-        table = method.compress(rows, progress=progress, output=output, **arguments)
+        with _bits_of_bytes(method, options, rows, progress):
+            table = method.compress(rows, progress=progress, output=output, **arguments)
     print(f"{options.output}:")
     print_description(table, output)
+
+
+@contextmanager
+def _bits_of_bytes(estimator: Any, options: argparse.Namespace, rows: Any, progress: Progress) -> Iterator[None]:
+    """Set the number of bits that ``--bytes`` leaves room for, if it is given, and tell so where that is too many."""
+    if options.bytes is None:
+        yield
+        return
+    method = METHODS[options.method]
+    n_bits = method.bits_in(options.bytes, "--bytes", rows, progress, factors=options.factors)
+    estimator.set_params(**{method.options["bits"]: n_bits})
+    try:
+        yield
+    except ValueError as error:
+        if not str(error).startswith("n_bits="):
+            raise
+        raise ValueError(f"--bytes {options.bytes} leaves room for {error}") from None
 
 
 def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -105,14 +134,16 @@ def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     given = {option: getattr(options, option) for option in OPTIONS if getattr(options, option) is not None}
     if name == "itq" and given.pop("remove", 0):  # told to remove nothing, it does
         raise ValueError(f"--remove {options.remove}: ITQ removes nothing; use --method iiq")
+    names = [*method.options, *(["bytes"] if "bits" in method.options else [])]
     for option in given:
-        if option not in method.options:
-            known = ", ".join(f"--{other}" for other in method.options)
+        if option not in names:
+            known = ", ".join(f"--{other}" for other in names)
             raise ValueError(f"--{option}: --method {name} has no such option; it has {known or 'none'}")
     if options.dtype is not None and not method.makes("dtype"):
         raise ValueError(f"--dtype: --method {name} makes codes, which hold no numbers")
     if options.factors and not method.makes("factors"):
         raise ValueError(f"--factors: --method {name} makes no codes")
+    given.pop("bytes", None)  # bits, once the rows are seen
     parameters = {method.options[option]: not value if option == "signed" else value for option, value in given.items()}
     if method.seeded:
         parameters["random_state"] = options.seed

@@ -2,6 +2,7 @@
 
 from slimvec.evaluate.analogy import AnalogyScore, analogy
 from slimvec.evaluate.categorization import Categorization, categorization
+from slimvec.evaluate.frontier import plot_frontier
 from slimvec.evaluate.isotropy import Isotropy, isotropy
 from slimvec.evaluate.retrieval import Retrieval, retrieval
 from slimvec.evaluate.sentences import SentenceScore, sentence_classification
@@ -17,6 +18,7 @@ __all__ = [
     "analogy",
     "categorization",
     "isotropy",
+    "plot_frontier",
     "retrieval",
     "sentence_classification",
     "word_similarity",

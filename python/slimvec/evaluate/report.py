@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Listed = Sequence[tuple[Source, Sequence[Config]]]
 
-COLOURS = ("#2f6fde", "#d9622b", "#2a9d6f", "#a44ec2", "#c79a12", "#d23f6f", "#1d9bb8", "#7a7f87")
 STYLE = (
     """
 :root{--ink:#1b1f24;--soft:#5d6670;--rule:#dfe3e8;--paper:#fff;color-scheme:light dark}
@@ -46,7 +45,7 @@ svg{width:100%;max-width:52rem;height:auto;display:block}svg.bits{min-width:34re
 td:first-child{white-space:normal;min-width:6.5rem}svg:not(.bits) .tick{font-size:18px}
 svg:not(.bits) .label{font-size:18px}}
 """.replace("\n", "")
-    + "".join(f".c{number}{{--c:{colour}}}" for number, colour in enumerate(COLOURS))
+    + "".join(f".c{number}{{--c:{colour}}}" for number, colour in enumerate(svg.COLOURS))
 )
 
 

@@ -1,4 +1,4 @@
-"""Charts as SVG text: few marks, numbers beside them, colours that follow the page."""
+"""Charts as SVG text: few marks, numbers beside them; part of a page, whose colours they follow, or a file alone."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 80, 20, 14, 54  # room for the larger letters of narrow pages
-TICKS = 5
-COLOURS = 8  # the page names them c0 ... c7; the next eight series are dashed, their dots hollow
+TICKS, MOST_POWERS = 5, 10
+LINE = 18  # of a legend
+# Classes c0 ... c7; the next eight series are dashed, their dots hollow.
+COLOURS = ("#2f6fde", "#d9622b", "#2a9d6f", "#a44ec2", "#c79a12", "#d23f6f", "#1d9bb8", "#7a7f87")
+STYLE = (  # of a file alone, without variables: many programs that show SVG know none
+    "svg{background:#fff;font-family:system-ui,sans-serif}.axis{fill:none;stroke:#5d6670}.grid{stroke:#dfe3e8}"
+    ".tick{font-size:11px;fill:#5d6670}.label{font-size:12px;fill:#1b1f24}.line{fill:none;stroke-width:2}"
+    + "".join(f".c{number}{{stroke:{colour}}}.dot.c{number}{{fill:{colour}}}" for number, colour in enumerate(COLOURS))
+    + ".line.again{stroke-dasharray:6 4}.dot.again{fill:#fff;stroke-width:2}"
+)
 
 
 @dataclass(frozen=True)
@@ -28,16 +36,38 @@ class Series:
     x, y : sequence of float
     joined : bool
         By a line; otherwise dots.
+    titles : sequence of str
+        Of dots on the line, one for each point, shown where a pointer rests on them; without titles there are none.
     """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     joined: bool = True
+    titles: Sequence[str] = ()
 
 
 def chart(series: Sequence[Series], x_label: str, y_label: str, *, log_x: bool = False) -> str:
-    """Return a chart with axes, ticks, and a legend where there is more than one series."""
+    """Return a chart with axes, ticks, and a legend where there is more than one series, for a page with a style."""
+    parts = _plot(series, x_label, y_label, log_x)
+    return _drawing(parts, HEIGHT, y_label) + (_legend([one.name for one in series]) if len(series) > 1 else "")
+
+
+def document(series: Sequence[Series], x_label: str, y_label: str, *, log_x: bool = False) -> str:
+    """Return a file of SVG that needs no page: the chart, and below it a line of legend for each series."""
+    parts = _plot(series, x_label, y_label, log_x)
+    for number, one in enumerate(series):
+        y, colour = HEIGHT + LINE * number + LINE / 2, _colour(number)
+        parts.append(f'<path class="line {colour}" d="M{LEFT} {y}h26"/>')
+        if not one.joined or one.titles:
+            parts.append(f'<circle class="dot {colour}" cx="{LEFT + 13}" cy="{y}" r="4"/>')
+        parts.append(f'<text class="label" x="{LEFT + 36}" y="{y + 4}">{escape(one.name)}</text>')
+    drawn = _drawing([f"<style>{STYLE}</style>", *parts], HEIGHT + LINE * len(series) + 8, y_label)
+    return drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n"
+
+
+def _plot(series: Sequence[Series], x_label: str, y_label: str, log_x: bool) -> list[str]:
+    """Return axes and marks."""
     xs = np.array([value for one in series for value in one.x], float)
     ys = np.array([value for one in series for value in one.y], float)
     across = _Axis(xs, LEFT, WIDTH - RIGHT, log=log_x)
@@ -49,18 +79,18 @@ def chart(series: Sequence[Series], x_label: str, y_label: str, *, log_x: bool =
         if one.joined:
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
             parts.append(f'<polyline class="line {colour}" points="{path}"/>')
-        else:
-            parts += [
-                f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="5">'
-                f"<title>{escape(one.name)}: {value:.4g}</title></circle>"
-                for (x, y), value in zip(places, one.y, strict=True)
-            ]
-    return _drawing(parts, HEIGHT, y_label) + (_legend([one.name for one in series]) if len(series) > 1 else "")
+        titles = one.titles if one.joined else [f"{one.name}: {value:.4g}" for value in one.y]
+        parts += [
+            f'<circle class="dot {colour}" cx="{x:.1f}" cy="{y:.1f}" r="{4 if one.joined else 5}">'
+            f"<title>{escape(title)}</title></circle>"
+            for (x, y), title in zip(places, titles, strict=False)
+        ]
+    return parts
 
 
 def _colour(number: int) -> str:
     """Return the classes of one series."""
-    return f"c{number % COLOURS}" + (" again" if number // COLOURS % 2 else "")
+    return f"c{number % len(COLOURS)}" + (" again" if number // len(COLOURS) % 2 else "")
 
 
 class _Axis:
@@ -80,14 +110,22 @@ class _Axis:
 
     def ticks(self) -> list[tuple[float, str]]:
         """Return places and texts of round values."""
+        low, high = self._low, self._high
         if self._log:
-            powers = range(int(np.ceil(self._low)), int(np.floor(self._high)) + 1)
-            return [(self.place(2.0**power), f"{2.0**power:g}") for power in powers]
-        rough = (self._high - self._low) / TICKS
+            powers = range(int(np.ceil(low)), int(np.floor(high)) + 1)
+            if len(powers) > 1:
+                step = -(-len(powers) // MOST_POWERS)
+                return [(self.place(2.0**power), _shown(2.0**power)) for power in powers[::step]]
+            low, high = 2.0**low, 2.0**high
+        rough = (high - low) / TICKS
         unit = 10.0 ** np.floor(np.log10(rough))
-        step = float(unit * min((1, 2, 5, 10), key=lambda factor: abs(factor * unit - rough)))
-        values = np.arange(np.ceil(self._low / step), np.floor(self._high / step) + 1) * step
+        spacing = float(unit * min((1, 2, 5, 10), key=lambda factor: abs(factor * unit - rough)))
+        values = np.arange(np.ceil(low / spacing), np.floor(high / spacing) + 1) * spacing
         return [(self.place(float(value)), f"{value + 0.0:.6g}") for value in values]  # + 0: no "-0"
+
+
+def _shown(power: float) -> str:
+    return f"{power:g}" if power >= 1 else f"{power:.3g}"
 
 
 def _frame(across: _Axis, upward: _Axis, x_label: str, y_label: str) -> str:

@@ -290,11 +290,9 @@ class BinaryTable(Table):
             ``oversample * k`` rows (100 more than k if ``oversample`` is None) are scored exactly by them; only these
             rows are read.
         probes : int, optional
-            Of a table with lists (``partitions=``), read so many of them, those nearest to the query, and more only if
-            they hold fewer than k rows. By default all are read.
+            Read so many lists (``partitions=``), and more if they hold fewer than k rows. By default all.
         recall : float, optional
-            In place of ``probes``: read as many lists as find this share of the true neighbours. Measured for cosines
-            when the table was made.
+            Read as many lists as find this share of the neighbours by cosine, as was measured when they were made.
         threads : int, optional
             At most this many threads; by default as many as the process may use.
         mask : array_like, optional
@@ -315,15 +313,13 @@ class BinaryTable(Table):
 
         Notes
         -----
-        Codes are made of vectors less their mean, so that a query finds most when it is as long as those. For cosines
-        it is brought to their root mean square norm, ``info()["norm"]``: multiples of a query have the same scores. A
-        row asked for by its own vector need not score exactly 1. Tables built by hand, and files without factors that
-        early versions wrote, do not know the norm: they take queries as they are, as ``metric="dot"`` and
-        :meth:`encode` always do.
+        A query finds most when it is as long as the vectors. For cosines it is brought to their root mean square norm,
+        ``info()["norm"]``: multiples of a query have the same scores; a row asked for by its own vector need not score
+        exactly 1. Tables built by hand, and files without factors that early versions wrote, do not know the norm: they
+        take queries as they are, as ``metric="dot"`` and :meth:`encode` always do.
 
-        The estimate of ⟨x, q⟩ is s ⟨b, Pᵀ(q - m)⟩ + ⟨x - m, m⟩ + ⟨m, q⟩ (:mod:`slimvec.binary.factors`). It leaves out
+        The estimate of ⟨x, q⟩ is s ⟨b, Pᵀ(q - m)⟩ + ⟨x - m, m⟩ + ⟨m, q⟩ (:mod:`slimvec.binary.factors`), without
         directions that were removed: make tables for retrieval with ``n_remove=0``.
-        ``benchmarks/results/search.md`` shows recall and time of each way.
 
         Examples
         --------

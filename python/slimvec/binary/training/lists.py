@@ -71,9 +71,9 @@ def learn_lists(
     progress: Progress,
 ) -> TrainingLists:
     """Return lists of sampled rows, given less their mean along the directions ``span (d, r)``."""
-    scale = np.float32(scale_of(rows))
+    scale = scale_of(rows)
     if scale != 1:
-        rows = rows / scale
+        rows = rows / np.float32(scale)
     centroids = kmeans(rows, min(n_lists, len(rows)), generator, progress)
     lists = nearest(rows, centroids)
     rest = rows - centroids[lists]
@@ -82,9 +82,9 @@ def learn_lists(
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
     turned = (vectors * np.where(largest >= 0, 1.0, -1.0)).astype(np.float32)
     return TrainingLists(
-        mean + product(centroids, span.T) * scale,
+        np.asarray(mean + product(centroids, span.T) * scale, np.float32),
         product(span, turned),
-        variances * float(scale) ** 2,
+        variances * scale**2,
         product(rest, turned) * scale,
         product(centroids, turned)[lists] * scale,
     )

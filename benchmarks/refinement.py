@@ -16,7 +16,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 
 import slimvec as sv
-from benchmarks.bits import K, tie_aware
+from benchmarks.bits import K
 from benchmarks.common import data_or_skip, held_out, load_rows, parser, table, timed, unit, write_result
 
 FIRST = (1, 2)  # bits per dimension
@@ -37,8 +37,8 @@ def section(name, data):
             found, took = timed(lambda made=made: made.search(queries, K, threads=1))
             wide = made.search(queries, K, oversample=WIDE, threads=1)
             times = made.info().get("oversample", ["", ""])
-            line = [share, refine_bits, f"{per_row:.0f}", f"{tie_aware(base, queries, found.indices):.3f}", times[0]]
-            line += [f"{tie_aware(base, queries, wide.indices):.3f}", f"{1e6 * took / len(queries):.0f}", f"{fit:.1f}"]
+            line = [share, refine_bits, f"{per_row:.0f}", f"{recall_with_ties(base, queries, found.indices):.3f}", times[0]]
+            line += [f"{recall_with_ties(base, queries, wide.indices):.3f}", f"{1e6 * took / len(queries):.0f}", f"{fit:.1f}"]
             lines.append([*line, f"{sizes['encoder'] / 1e6:.1f}"])
             print(name, *lines[-1], flush=True)
     header = ["bits per dimension", "`refine_bits`", "bytes per row", "recall@10", "`oversample`, measured"]

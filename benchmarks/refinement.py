@@ -18,6 +18,7 @@ import numpy as np
 import slimvec as sv
 from benchmarks.bits import K
 from benchmarks.common import data_or_skip, held_out, load_rows, parser, table, timed, unit, write_result
+from slimvec.evaluate.truth import exact_neighbours, recall_with_ties
 
 FIRST = (1, 2)  # bits per dimension
 REFINED = (0, 2, 3, 4, 5, 6)
@@ -26,6 +27,11 @@ WIDE = 30  # times as many rows as are asked for: more than what was measured at
 
 def section(name, data):
     base, queries = (np.ascontiguousarray(part) for part in held_out(unit(load_rows(data, name))))
+    true = exact_neighbours(queries, base, K, "dot")
+
+    def recall(found):
+        return recall_with_ties(found.indices, true, queries, base, "dot")
+
     lines = []
     for share in FIRST:
         for refine_bits in REFINED:
@@ -37,8 +43,18 @@ def section(name, data):
             found, took = timed(lambda made=made: made.search(queries, K, threads=1))
             wide = made.search(queries, K, oversample=WIDE, threads=1)
             times = made.info().get("oversample", ["", ""])
-            line = [share, refine_bits, f"{per_row:.0f}", f"{recall_with_ties(base, queries, found.indices):.3f}", times[0]]
-            line += [f"{recall_with_ties(base, queries, wide.indices):.3f}", f"{1e6 * took / len(queries):.0f}", f"{fit:.1f}"]
+            line = [
+                share,
+                refine_bits,
+                f"{per_row:.0f}",
+                f"{recall(found):.3f}",
+                times[0],
+            ]
+            line += [
+                f"{recall(wide):.3f}",
+                f"{1e6 * took / len(queries):.0f}",
+                f"{fit:.1f}",
+            ]
             lines.append([*line, f"{sizes['encoder'] / 1e6:.1f}"])
             print(name, *lines[-1], flush=True)
     header = ["bits per dimension", "`refine_bits`", "bytes per row", "recall@10", "`oversample`, measured"]

@@ -77,6 +77,20 @@ def test_any_number_of_threads_finds_the_same(n_queries):
     assert all(same(one, other) for other in others)
 
 
+@pytest.mark.parametrize("d", [1, 7, 16, 300, 511, 512, 513, 1100])
+@pytest.mark.parametrize("n", [0, 1, 33])
+def test_dots_of_centroids_equal_their_twin(isa, n, d):
+    rng = np.random.default_rng(d)
+    centroids, queries = (rng.integers(-2047, 4096, (m, d)).astype(np.int16) for m in (n, 5))
+    queries[0] = 2047
+    centroids[:1] = 2047
+    assert same(_core.centroid_dots(current(), centroids, queries), reference.centroid_dots(centroids, queries))
+    with pytest.raises(ValueError, match="between -2047 and 2047"):
+        _core.centroid_dots(current(), centroids, queries + np.int16(1))
+    with pytest.raises(ValueError, match="must have shape"):
+        _core.centroid_dots(current(), centroids, queries[:, 1:].copy())
+
+
 def test_what_does_not_fit_is_refused():
     sample = Sample(100, 40, 5)
     probes, offsets = np.zeros((5, 2), np.int32), np.zeros((5, 2), np.float32)

@@ -121,6 +121,32 @@ std::pair<FloatArray, IdArray> search_lists(const Kernels& isa, const WordArray&
   return {std::move(scores), std::move(indices)};
 }
 
+// One row of products per query.
+IdArray dots_of(const Kernels& isa, const QueryArray& centroids, const QueryArray& queries) {
+  check_isa(isa);
+  require(centroids.ndim() == 2 && queries.ndim() == 2 && size_of(centroids, 1) == size_of(queries, 1),
+          "centroids and queries must have shape (n, d)");
+  const std::size_t n = size_of(centroids, 0), n_queries = size_of(queries, 0), d = size_of(queries, 1);
+  const std::int16_t *centroid = elements(centroids), *query = elements(queries);
+  const auto small = [](std::int16_t value) { return value >= -kCentroidPeak && value <= kCentroidPeak; };
+  require(std::all_of(query, query + n_queries * d, small), "queries must lie between -2047 and 2047");
+  IdArray dots = new_array<IdArray>(n_queries, n);
+  std::int64_t* out = dots.mutable_data();
+  without_gil([&](Interrupt& interrupt) {
+    constexpr std::size_t kBytes = 16 << 10;  // of centroids, which all queries meet while a cache holds them
+    const std::size_t step = std::max<std::size_t>(1, kBytes / (2 * std::max<std::size_t>(1, d)));
+    for (std::size_t first = 0; first < n; first += step) {
+      interrupt.check();
+      const std::size_t n_here = std::min(step, n - first);
+      for (std::size_t q = 0; q < n_queries; ++q) {
+        isa.centroid_dots(centroid + first * d, n_here, d, query + q * d, out + q * n + first);
+      }
+    }
+    interrupt.finish();
+  });
+  return dots;
+}
+
 }  // namespace
 
 void bind_asymmetric(py::module_& module) {
@@ -131,6 +157,7 @@ void bind_asymmetric(py::module_& module) {
   module.def("asymmetric_rescore", &rescore, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("weigh"), arg("ids").noconvert(), arg("queries").noconvert(),
              arg("units").noconvert(), arg("offsets").noconvert(), arg("k"), arg("n_threads"));
+  module.def("centroid_dots", &dots_of, arg("isa"), arg("centroids").noconvert(), arg("queries").noconvert());
   module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("weigh"), arg("starts").noconvert(), arg("rows").noconvert(),
              arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(), arg("offsets").noconvert(),

@@ -10,17 +10,36 @@ namespace {
 // A CPU with AVX-512 but without VPOPCNTDQ (Skylake-X, Cascade Lake) runs the avx2 row.
 #ifdef SLIMVEC_AVX512
 constexpr std::uint32_t kNeedsAvx512 = kPopcnt | kAvx2 | kF16c | kAvx512f | kAvx512bw | kAvx512vl | kAvx512vpopcntdq;
-constexpr Kernels kAvx512Kernels = {
-    "avx512",           kNeedsAvx512,         pack_signs_avx512,        unpack_avx512,
-    count_bits_avx512,  hamming_below_avx512, asymmetric_tables_avx512, asymmetric_above_avx512,
-    grid_levels_avx512, gather_f32_avx512,    gather_f16_avx512,        widen_halves_avx512,
-    score_rows_avx512};
+constexpr Kernels kAvx512Kernels = {"avx512",
+                                    kNeedsAvx512,
+                                    pack_signs_avx512,
+                                    unpack_avx512,
+                                    count_bits_avx512,
+                                    hamming_below_avx512,
+                                    asymmetric_tables_avx512,
+                                    asymmetric_above_avx512,
+                                    centroid_dots_avx512,
+                                    grid_levels_avx512,
+                                    gather_f32_avx512,
+                                    gather_f16_avx512,
+                                    widen_halves_avx512,
+                                    score_rows_avx512};
 #endif
 #ifdef SLIMVEC_AVX2
 constexpr std::uint32_t kNeedsAvx2 = kPopcnt | kAvx2 | kF16c;
-constexpr Kernels kAvx2Kernels = {"avx2",           kNeedsAvx2,         pack_signs_avx2,        unpack_avx2,
-                                  count_bits_avx2,  hamming_below_avx2, asymmetric_tables_avx2, asymmetric_above_avx2,
-                                  grid_levels_avx2, gather_f32_avx2,    gather_f16_avx2,        widen_halves_avx2,
+constexpr Kernels kAvx2Kernels = {"avx2",
+                                  kNeedsAvx2,
+                                  pack_signs_avx2,
+                                  unpack_avx2,
+                                  count_bits_avx2,
+                                  hamming_below_avx2,
+                                  asymmetric_tables_avx2,
+                                  asymmetric_above_avx2,
+                                  centroid_dots_avx2,
+                                  grid_levels_avx2,
+                                  gather_f32_avx2,
+                                  gather_f16_avx2,
+                                  widen_halves_avx2,
                                   score_rows_avx2};
 #endif
 #ifdef SLIMVEC_NEON
@@ -32,6 +51,7 @@ constexpr Kernels kNeonKernels = {"neon",
                                   hamming_below_neon,
                                   asymmetric_tables_neon,
                                   asymmetric_above_neon,
+                                  centroid_dots_neon,
                                   grid_levels_neon,
                                   gather_f32_neon,
                                   gather_f16_neon,
@@ -46,6 +66,7 @@ constexpr Kernels kScalarKernels = {"scalar",
                                     hamming_below_scalar,
                                     asymmetric_tables_scalar,
                                     asymmetric_above_scalar,
+                                    centroid_dots_scalar,
                                     grid_levels_scalar,
                                     gather_f32_scalar,
                                     gather_f16_scalar,

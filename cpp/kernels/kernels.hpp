@@ -70,6 +70,12 @@ using AsymmetricAbove = std::size_t(const std::uint32_t* blocks, const std::uint
                                     std::size_t n_words, const unsigned char* tables, const AsymmetricScale& scale,
                                     float limit, bool cold, float* scores, std::uint32_t* positions);
 
+// dots[i] = sum over j of centroids[i * d + j] * query[j], all of at most kCentroidPeak, so that they are exact.
+//                                                  numpy: centroids.astype(int64) @ query
+constexpr std::int16_t kCentroidPeak = 2047;
+using CentroidDots = void(const std::int16_t* centroids, std::size_t n_centroids, std::size_t d,
+                          const std::int16_t* query, std::int64_t* dots);
+
 // Codes of several bits: along each of a row's directions one of 2^b levels step * u, u a half integer between -limit
 // and limit = (2^b - 1) / 2. From the nearest levels on, a level moves to a neighbour wherever that raises
 //   F = G^2 / H,  G = sum of gain v u,  Z = sum of step v u,  H = sum of energy u^2 + nu Z^2,
@@ -121,6 +127,7 @@ struct Kernels {
   HammingBelow* hamming_below;
   AsymmetricTables* asymmetric_tables;
   AsymmetricAbove* asymmetric_above;
+  CentroidDots* centroid_dots;
   GridLevels* grid_levels;
   GatherF32* gather_f32;
   GatherF16* gather_f16;
@@ -134,6 +141,7 @@ CountBits count_bits_scalar, count_bits_avx2, count_bits_avx512, count_bits_neon
 HammingBelow hamming_below_scalar, hamming_below_avx2, hamming_below_avx512, hamming_below_neon;
 AsymmetricTables asymmetric_tables_scalar, asymmetric_tables_avx2, asymmetric_tables_avx512, asymmetric_tables_neon;
 AsymmetricAbove asymmetric_above_scalar, asymmetric_above_avx2, asymmetric_above_avx512, asymmetric_above_neon;
+CentroidDots centroid_dots_scalar, centroid_dots_avx2, centroid_dots_avx512, centroid_dots_neon;
 GridLevels grid_levels_scalar, grid_levels_avx2, grid_levels_avx512, grid_levels_neon;
 GatherF32 gather_f32_scalar, gather_f32_avx2, gather_f32_avx512, gather_f32_neon;
 GatherF16 gather_f16_scalar, gather_f16_avx2, gather_f16_avx512, gather_f16_neon;

@@ -89,6 +89,7 @@ def asymmetric_rescore(
     k: int,
     n_threads: int,
 ) -> tuple[NDArray[float32], NDArray[int64]]: ...
+def centroid_dots(isa: Isa, centroids: NDArray[int16], queries: NDArray[int16]) -> NDArray[int64]: ...
 def partition_search(
     isa: Isa,
     blocks: NDArray[uint32],

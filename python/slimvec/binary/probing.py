@@ -8,8 +8,8 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.binary.asymmetric import FloatQueries
+from slimvec.binary.list_encoder import Rounded
 from slimvec.binary.queries import QueryEncoder
-from slimvec.blas import product
 from slimvec.results import ScoreResult
 from slimvec.validation import as_integer
 
@@ -127,7 +127,9 @@ def _nearest_lists(
     by: a centroid is the shorter, the more the rows of a list differ.
     """
     vectors = cast("NDArray[np.float32]", queries.vectors)
-    products = np.asarray(product(vectors[which], encoder.centroids.T) / np.float32(factors.norm), np.float32)
+    asked, known = Rounded.of(vectors[which]), encoder.rounded
+    dots = _core.centroid_dots(isa.current(), known.values, asked.values)
+    products = dots * (known.units / factors.norm) * asked.units[:, None]
     order = products * encoder.inverse_norms if queries.metric == "cosine" else products
     if n_read < products.shape[1]:
         best = np.argpartition(-order, n_read - 1, axis=1)[:, :n_read]
@@ -135,7 +137,7 @@ def _nearest_lists(
         best = np.take_along_axis(best, rank, axis=1)
     else:
         best = np.argsort(-order, axis=1, kind="stable")
-    return best.astype(np.int32), np.take_along_axis(products, best, axis=1)
+    return best.astype(np.int32), np.take_along_axis(products, best, axis=1).astype(np.float32)
 
 
 def probe_order(parts: BinaryParts, vectors: NDArray[Any]) -> NDArray[np.int32]:

@@ -208,6 +208,11 @@ def asymmetric_rescore(
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 
 
+def centroid_dots(centroids: NDArray[np.int16], queries: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Return the product of every query with every centroid, ``(n_queries, n_centroids)``."""
+    return queries.astype(np.int64) @ centroids.astype(np.int64).T
+
+
 def partition_search(
     blocks: NDArray[np.uint32],
     n_codes: int,

@@ -85,6 +85,6 @@ def learn_lists(
         np.asarray(mean + product(centroids, span.T) * scale, np.float32),
         product(span, turned),
         variances * scale**2,
-        product(rest, turned) * scale,
-        product(centroids, turned)[lists] * scale,
+        np.asarray(product(rest, turned) * scale, np.float32),
+        np.asarray(product(centroids, turned)[lists] * scale, np.float32),
     )

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import slimvec as sv
 from slimvec import _core
 from slimvec.binary.calibration import Calibration, NearestRows
-from slimvec.binary.list_encoder import nearest
-from slimvec.binary.training.kmeans import kmeans
+from slimvec.binary.training.lists import kmeans
+from slimvec.blas import nearest
 from slimvec.files.table_file import checksum_of
 from slimvec.progress import ignore
 from slimvec.reference import refined_products

@@ -291,13 +291,18 @@ STREAMED = {
 def test_memory_stays_small(tmp_path, way):
     """60 MB of text, 29 MB of vectors: under a limit of address space that the vectors alone would break."""
     code = """
-import resource, sys
+import resource, sys, threading
 import numpy as np, slimvec as sv
 def compress(limit):
     file = sv.VectorFile(sys.argv[1], limit=limit, threads=1)
     options = dict(n_bits=16, n_iter=1, max_train_rows=1000)
     return WAY
 compress(5000)  # what libraries take once
+square = np.ones((1500, 1500), np.float32)
+threads = [threading.Thread(target=np.matmul, args=(square, square)) for _ in range(4)]
+for thread in threads: thread.start()  # a BLAS takes room for each thread that calls it while others do
+for thread in threads: thread.join()
+del square
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 limit = used + (24 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

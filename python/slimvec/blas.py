@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Part = TypeVar("Part")
     Made = TypeVar("Made")
 
+PRODUCTS = 1 << 23  # of rows and centroids, at a time and for each thread: 32 MB
 PART_ROWS = 1024  # 300 columns times 300: 2 to 4 ms, beside which a thread's start is nothing
 
 # How NumPy's wheels, other builds of OpenBLAS, and MKL are asked for their number of threads, and told it.
@@ -148,3 +149,23 @@ def gram(rows: NDArray[Any]) -> NDArray[np.float64]:
         for products in in_order(lambda part: rows[part].T @ rows[part], row_parts(len(rows))):
             total += products
     return total
+
+
+def nearest(rows: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.int32]:
+    """Return which centroid ``(n_lists, d)`` is nearest to each row ``(n, d)``, ties to the first.
+
+    ‖x - c‖² is smallest where ⟨x, c⟩ - ‖c‖² / 2 is largest.
+    """
+    halves = np.einsum("ij,ij->i", centroids, centroids) / 2
+    size = max(1, PRODUCTS // max(1, len(centroids)))
+
+    def of_part(part: slice) -> NDArray[np.int32]:
+        found = []
+        for first in range(part.start, min(part.stop, len(rows)), size):
+            products = rows[first : min(first + size, part.stop)] @ centroids.T
+            products -= halves
+            found.append(products.argmax(axis=1).astype(np.int32))
+        return np.concatenate(found)
+
+    with one_thread():
+        return np.concatenate([np.empty(0, np.int32), *in_order(of_part, row_parts(len(rows)))])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 import numpy as np
 
 from slimvec.binary.encoder import GridEncoder
-from slimvec.blas import in_order, one_thread, product, row_parts
+from slimvec.blas import nearest, product
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from slimvec.binary.levels import Quantized
 
 PEAK = 2047  # kCentroidPeak of cpp/kernels/kernels.hpp
-PRODUCTS = 1 << 23  # of rows and centroids, at a time and for each thread: 32 MB
 
 
 class Rounded(NamedTuple):
@@ -117,23 +116,3 @@ class ListEncoder(GridEncoder):
         """c_l - m along the directions, ``(n_lists, r)``."""
         shifts: NDArray[np.float32] = product(self.from_mean, self.directions)
         return shifts
-
-
-def nearest(rows: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Return which centroid ``(n_lists, d)`` is nearest to each row ``(n, d)``, ties to the first.
-
-    ‖x - c‖² is smallest where ⟨x, c⟩ - ‖c‖² / 2 is largest.
-    """
-    halves = np.einsum("ij,ij->i", centroids, centroids) / 2
-    size = max(1, PRODUCTS // max(1, len(centroids)))
-
-    def of_part(part: slice) -> NDArray[np.int32]:
-        found = []
-        for first in range(part.start, min(part.stop, len(rows)), size):
-            products = rows[first : min(first + size, part.stop)] @ centroids.T
-            products -= halves
-            found.append(products.argmax(axis=1).astype(np.int32))
-        return np.concatenate(found)
-
-    with one_thread():
-        return np.concatenate([np.empty(0, np.int32), *in_order(of_part, row_parts(len(rows)))])

@@ -17,8 +17,9 @@ from slimvec.binary.calibration import Calibration, NearestRows
 from slimvec.binary.training.lists import kmeans
 from slimvec.blas import nearest
 from slimvec.files.table_file import checksum_of
+from slimvec.isa import current
 from slimvec.progress import ignore
-from slimvec.reference import refined_products
+from slimvec.reference import refined_search
 
 D = 24
 
@@ -363,36 +364,61 @@ def test_kmeans_finds_centroids_that_are_means(n, n_lists, seed):
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(1, 8), min_size=1, max_size=40), st.integers(0, 2**32), st.integers(1, 3))
-def test_refined_products_equal_their_twin(bits, seed, n_threads):
+@given(
+    st.lists(st.integers(1, 8), min_size=1, max_size=40), st.integers(0, 2**32), st.integers(1, 3), st.integers(1, 70)
+)
+def test_refined_search_equals_its_twin(bits, seed, n_threads, k):
     rng = np.random.default_rng(seed)
     bits = np.sort(np.array(bits, np.uint8))[::-1].copy()
-    n_bits = int(bits.sum())
-    codes = np.packbits(rng.integers(0, 2, (30, n_bits)).astype(bool), axis=1, bitorder="little")
+    codes = np.packbits(rng.integers(0, 2, (30, int(bits.sum()))).astype(bool), axis=1, bitorder="little")
+    numbers = rng.integers(-2, 3, (30, 3)).astype(np.float16).view(np.uint16)
     values = rng.integers(-8191, 8192, (4, len(bits))).astype(np.int16)
     ids = rng.integers(-1, 30, (4, 70))
-    found = _core.refined_products(codes, bits, values, ids, n_threads)
-    np.testing.assert_array_equal(found, refined_products(codes, bits, values, ids))
+    first = rng.integers(-2, 3, ids.shape).astype(np.float32)
+    factors = rng.random((2, *ids.shape))
+    for ratios, weights in ((None, None), factors):
+        given = (codes, bits, numbers, values, rng.random(4), ids, first, ratios, weights, k)
+        expected = refined_search(*given)
+        for one in sv.available_isas():
+            with sv.use_isa(one):
+                assert same(_core.refined_search(current(), *given, n_threads), expected)
 
 
 def test_refined_products_of_long_rows_are_exact():
-    bits = np.full(3000, 8, np.uint8)
-    codes = np.full((1, 3000), 255, np.uint8)
-    values = np.full((1, 3000), 8191, np.int16)
-    found = _core.refined_products(codes, bits, values, np.zeros((1, 1), np.int64), 1)
-    assert found[0, 0] == 3000 * 8191 * 127.5
-    for wrong in (
-        (codes[:, 1:].copy(), bits, values, np.zeros((1, 1), np.int64), 1),
-        (codes, bits + 1, values, np.zeros((1, 1), np.int64), 1),
-        (codes, bits, values + 1, np.zeros((1, 1), np.int64), 1),
-        (codes, bits, values, np.zeros((2, 1), np.int64), 1),
-        (codes, bits, values, np.zeros((1, 1), np.int64), 0),
+    good = {
+        "codes": np.full((1, 3000), 255, np.uint8),
+        "bits": np.full(3000, 8, np.uint8),
+        "numbers": np.array([[1, 0]], np.float16).view(np.uint16),
+        "values": np.full((1, 3000), 8191, np.int16),
+        "units": np.ones(1),
+        "ids": np.zeros((1, 1), np.int64),
+        "first": np.zeros((1, 1), np.float32),
+        "ratios": None,
+        "weights": None,
+        "k": 1,
+        "n_threads": 1,
+    }
+    scores, _ = _core.refined_search(current(), **good)
+    assert scores[0, 0] == np.float32(3000 * 8191 * 127.5)
+    for name, wrong in (
+        ("codes", good["codes"][:, 1:].copy()),
+        ("bits", good["bits"] + np.uint8(1)),
+        ("values", good["values"] + np.int16(1)),
+        ("numbers", good["numbers"][:, 1:].copy()),
+        ("units", np.ones(2)),
+        ("ids", np.zeros((2, 1), np.int64)),
+        ("first", np.zeros((1, 2), np.float32)),
+        ("ratios", np.zeros((1, 2))),
+        ("weights", np.zeros((2, 1))),
+        ("k", 0),
+        ("k", 2),
+        ("n_threads", 0),
     ):
         with pytest.raises(ValueError, match="must"):
-            _core.refined_products(*wrong)
+            _core.refined_search(current(), **good | {name: wrong})
     for row in (-2, 1):
         with pytest.raises(IndexError, match=f"row {row} is outside a table of 1"):
-            _core.refined_products(codes, bits, values, np.full((1, 1), row), 1)
+            _core.refined_search(current(), **good | {"ids": np.full((1, 1), row)})
 
 
 def test_checksums_cover_the_facts_of_lists(tmp_path):

@@ -55,9 +55,23 @@ std::tuple<ByteArray, FloatArray, FloatArray, FloatArray> codes_of(const Kernels
   return {std::move(codes), std::move(scales), std::move(products), std::move(energies)};
 }
 
-py::array_t<double> products_of(const ByteArray& codes, const ByteArray& bits,
-                                const py::array_t<std::int16_t, py::array::c_style>& values, const IdArray& ids,
-                                std::size_t n_threads) {
+using DoubleArray = py::array_t<double, py::array::c_style>;
+using OptionalDoubles = std::optional<DoubleArray>;
+
+const double* check_doubles(const OptionalDoubles& doubles, std::size_t n_queries, std::size_t n_ids) {
+  if (!doubles) return nullptr;
+  require(doubles->ndim() == 2 && size_of(*doubles, 0) == n_queries && size_of(*doubles, 1) == n_ids,
+          "ratios and weights must have the shape of ids");
+  return elements(*doubles);
+}
+
+std::pair<FloatArray, IdArray> search_refined(const Kernels& isa, const ByteArray& codes, const ByteArray& bits,
+                                              const py::array_t<std::uint16_t, py::array::c_style>& numbers,
+                                              const py::array_t<std::int16_t, py::array::c_style>& values,
+                                              const DoubleArray& units, const IdArray& ids, const FloatArray& first,
+                                              const OptionalDoubles& ratios, const OptionalDoubles& weights,
+                                              std::size_t k, std::size_t n_threads) {
+  check_isa(isa);
   require(bits.ndim() == 1 && size_of(bits, 0) >= 1, "bits must have one entry per direction");
   const std::size_t n_directions = size_of(bits, 0);
   const std::uint8_t* of_direction = elements(bits);
@@ -66,25 +80,36 @@ py::array_t<double> products_of(const ByteArray& codes, const ByteArray& bits,
   require(std::is_sorted(of_direction, of_direction + n_directions, std::greater<>()), "bits must not rise");
   const std::size_t n_bits = std::accumulate(of_direction, of_direction + n_directions, std::size_t{0});
   require(codes.ndim() == 2 && size_of(codes, 1) == code_size(n_bits), "codes must have shape (n, ceil(n_bits / 8))");
+  require(numbers.ndim() == 2 && size_of(numbers, 0) == size_of(codes, 0) && size_of(numbers, 1) >= 2,
+          "numbers must have shape (n, 2 or 3)");
   require(values.ndim() == 2 && size_of(values, 1) == n_directions, "values must have shape (n_queries, n_directions)");
   const std::size_t n_queries = size_of(values, 0);
-  require(ids.ndim() == 2 && size_of(ids, 0) == n_queries, "ids must have one row per query");
-  require(n_threads >= 1, "n_threads must be at least 1");
-  const std::size_t n_ids = size_of(ids, 1);
   const std::int16_t* value = elements(values);
-  require(std::all_of(value, value + n_queries * n_directions,
-                      [](std::int16_t v) { return v >= -kQueryPeak && v <= kQueryPeak; }),
-          "values must lie between -8191 and 8191");
-  auto products = new_array<py::array_t<double>>(n_queries, n_ids);
-  double* out = products.mutable_data();
+  const auto small = [](std::int16_t v) { return v >= -kQueryPeak && v <= kQueryPeak; };
+  require(std::all_of(value, value + n_queries * n_directions, small), "values must lie between -8191 and 8191");
+  require(units.ndim() == 1 && size_of(units, 0) == n_queries, "units must have one entry per query");
+  require(ids.ndim() == 2 && size_of(ids, 0) == n_queries, "ids must have one row per query");
+  const std::size_t n_ids = size_of(ids, 1);
+  require(first.ndim() == 2 && size_of(first, 0) == n_queries && size_of(first, 1) == n_ids,
+          "first must have the shape of ids");
+  require(k >= 1 && k <= n_ids, "k must lie between 1 and the number of ids per query");
+  require(n_threads >= 1, "n_threads must be at least 1");
+  const Shortlists shortlists = {elements(ids), elements(first), check_doubles(ratios, n_queries, n_ids),
+                                 check_doubles(weights, n_queries, n_ids), n_ids};
   const RowCodes rows = {elements(codes), size_of(codes, 0), size_of(codes, 1), of_direction, n_directions};
-  const std::int64_t* id = elements(ids);
+  const Refinement refinement = {elements(numbers), size_of(numbers, 1)};
+  const double* unit = elements(units);
+  FloatArray scores = new_array<FloatArray>(n_queries, k);
+  IdArray indices = new_array<IdArray>(n_queries, k);
+  float* scores_out = scores.mutable_data();
+  std::int64_t* indices_out = indices.mutable_data();
   without_gil([&](Interrupt& interrupt) {
-    constexpr std::size_t kRowsPerThread = 512;  // some 60 microseconds of work
+    constexpr std::size_t kRowsPerThread = 512;  // some 100 microseconds of work
     n_threads = std::clamp<std::size_t>(n_queries * n_ids / kRowsPerThread, 1, n_threads);
-    refined_products(rows, value, n_queries, id, n_ids, n_threads, interrupt, out);
+    refined_search(isa, rows, refinement, value, unit, n_queries, shortlists, k, n_threads, interrupt, scores_out,
+                   indices_out);
   });
-  return products;
+  return {std::move(scores), std::move(indices)};
 }
 
 }  // namespace
@@ -93,8 +118,10 @@ void bind_grid(py::module_& module) {
   using py::arg;
   module.def("grid_codes", &codes_of, arg("isa"), arg("values").noconvert(), arg("parallels").noconvert(),
              arg("directions").noconvert(), arg("bits").noconvert(), arg("n_passes"));
-  module.def("refined_products", &products_of, arg("codes").noconvert(), arg("bits").noconvert(),
-             arg("values").noconvert(), arg("ids").noconvert(), arg("n_threads"));
+  module.def("refined_search", &search_refined, arg("isa"), arg("codes").noconvert(), arg("bits").noconvert(),
+             arg("numbers").noconvert(), arg("values").noconvert(), arg("units").noconvert(), arg("ids").noconvert(),
+             arg("first").noconvert(), arg("ratios").noconvert(), arg("weights").noconvert(), arg("k"),
+             arg("n_threads"));
 }
 
 }  // namespace slimvec

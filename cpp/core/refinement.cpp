@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "core/asymmetric_scan.hpp"
 #include "core/range.hpp"
-#include "core/scan.hpp"
 #include "core/threads.hpp"
 
 namespace slimvec {
@@ -90,6 +91,12 @@ class Decoder {
   std::vector<std::uint64_t> levels_;
 };
 
+void prefetch(const RowCodes& rows, const Refinement& refinement, std::size_t row) {
+  const std::uint8_t* next = rows.codes + row * rows.row_bytes;
+  for (std::size_t at = 0; at < rows.row_bytes; at += 64) __builtin_prefetch(next + at);
+  __builtin_prefetch(refinement.numbers + row * refinement.n_numbers);
+}
+
 std::int64_t dot(const std::int16_t* values, const std::uint8_t* levels, std::size_t n) {
   constexpr std::size_t kExact = 512;  // 8191 * 255 * 512 < 2^31
   std::int64_t total = 0;
@@ -104,17 +111,20 @@ std::int64_t dot(const std::int16_t* values, const std::uint8_t* levels, std::si
 
 }  // namespace
 
-void refined_products(const RowCodes& rows, const std::int16_t* values, std::size_t n_queries, const std::int64_t* ids,
-                      std::size_t n_ids, std::size_t n_threads, Interrupt& interrupt, double* products) {
+void refined_search(const Kernels& isa, const RowCodes& rows, const Refinement& refinement, const std::int16_t* values,
+                    const double* units, std::size_t n_queries, const Shortlists& shortlists, std::size_t k,
+                    std::size_t n_threads, Interrupt& interrupt, float* scores, std::int64_t* indices) {
+  const std::size_t n_ids = shortlists.n_ids;
   for (std::size_t i = 0; i < n_queries * n_ids; ++i) {
-    if (ids[i] < -1 || ids[i] >= static_cast<std::int64_t>(rows.n_rows)) {
-      throw std::out_of_range("row " + std::to_string(ids[i]) + " is outside a table of " +
-                              std::to_string(rows.n_rows));
+    const std::int64_t id = shortlists.ids[i];
+    if (id < -1 || id >= static_cast<std::int64_t>(rows.n_rows)) {
+      throw std::out_of_range("row " + std::to_string(id) + " is outside a table of " + std::to_string(rows.n_rows));
     }
   }
   // u = k - (2^b - 1) / 2, so that a product is that of the levels less one number for each query.
-  constexpr std::size_t kRows = 64;  // at a time
+  constexpr std::size_t kRows = 64;  // of a query, at a time
   const std::size_t slices_per_query = ceil_divide(n_ids, kRows);
+  std::vector<float> found(n_queries * n_ids);
   Slices slices(n_queries * slices_per_query, 1);
   run_parallel(
       n_threads,
@@ -127,22 +137,37 @@ void refined_products(const RowCodes& rows, const std::int16_t* values, std::siz
           std::int64_t twice = 0;
           for (std::size_t j = 0; j < rows.n_directions; ++j) twice += query[j] * ((1 << rows.bits[j]) - 1);
           for (std::size_t i = first; i < std::min(first + kRows, n_ids); ++i) {
-            const std::int64_t* id = ids + q * n_ids + i;
-            constexpr std::size_t kAhead = 4;
-            if (i + kAhead < n_ids && id[kAhead] >= 0) {
-              const std::uint8_t* next = rows.codes + static_cast<std::size_t>(id[kAhead]) * rows.row_bytes;
-              for (std::size_t at = 0; at < rows.row_bytes; at += 64) __builtin_prefetch(next + at);
-            }
-            double& product = products[q * n_ids + i];
-            product = 0;
+            const std::size_t at = q * n_ids + i;
+            const std::int64_t* id = shortlists.ids + at;
+            constexpr std::size_t kAhead = 8;
+            if (i + kAhead < n_ids && id[kAhead] >= 0) prefetch(rows, refinement, static_cast<std::size_t>(id[kAhead]));
+            found[at] = -std::numeric_limits<float>::infinity();
             if (*id < 0) continue;
-            const std::uint8_t* levels = decoder.levels(static_cast<std::size_t>(*id));
-            product = static_cast<double>(2 * dot(query, levels, rows.n_directions) - twice) / 2;
+            const std::size_t row = static_cast<std::size_t>(*id);
+            const std::uint8_t* levels = decoder.levels(row);
+            const double product = static_cast<double>(2 * dot(query, levels, rows.n_directions) - twice) / 2;
+            float numbers[2];
+            isa.widen_halves(refinement.numbers + row * refinement.n_numbers, 2, numbers);
+            const double gained =
+                units[q] * product * static_cast<double>(numbers[0]) + static_cast<double>(numbers[1]);
+            const double before = static_cast<double>(shortlists.first[at]);
+            const double ratio = shortlists.ratios ? shortlists.ratios[at] : 1.0;
+            const double weight = shortlists.weights ? shortlists.weights[at] : 1.0;
+            found[at] = static_cast<float>(before * ratio + gained * weight);
           }
         }
       },
       [&interrupt] { interrupt.ask(); });
   interrupt.finish();
+  for (std::size_t q = 0; q < n_queries; ++q) {
+    TopK top(k);
+    for (std::size_t i = q * n_ids; i < (q + 1) * n_ids; ++i) {
+      if (found[i] > -std::numeric_limits<float>::infinity()) {
+        top.push(make_score_key(found[i], static_cast<std::size_t>(shortlists.ids[i])));
+      }
+    }
+    write_result(top.sorted(), k, scores + q * k, indices + q * k);
+  }
 }
 
 }  // namespace slimvec

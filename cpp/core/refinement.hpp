@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "core/interrupt.hpp"
+#include "kernels/kernels.hpp"
 
 namespace slimvec {
 
@@ -19,10 +20,28 @@ struct RowCodes {
   std::size_t n_directions;
 };
 
-// products[q * n_ids + i] = sum over j of values[q * n_directions + j] * u of row ids[q * n_ids + i]; 0 for an id of
-// -1. Values are of at most kQueryPeak, so that sums are exact. Throws std::out_of_range naming an id outside;
-// Interrupted.
-void refined_products(const RowCodes& rows, const std::int16_t* values, std::size_t n_queries, const std::int64_t* ids,
-                      std::size_t n_ids, std::size_t n_threads, Interrupt& interrupt, double* products);
+// What a code adds to the score that a row has already, with `product` the sum over j of values[j] * u, in float64:
+//   score = first * ratio + (unit * product * numbers[0] + numbers[1]) * weight
+// numbers are float16, n_numbers of them per row, of which the first two are read.
+struct Refinement {
+  const std::uint16_t* numbers;  // n_rows * n_numbers
+  std::size_t n_numbers;
+};
+
+// A shortlist for each query: rows, -1 for none, and their scores so far.
+struct Shortlists {
+  const std::int64_t* ids;  // n_queries * n_ids
+  const float* first;       // n_queries * n_ids
+  const double* ratios;     // n_queries * n_ids; null: 1
+  const double* weights;    // n_queries * n_ids; null: 1
+  std::size_t n_ids;
+};
+
+// For each query the k rows of its shortlist with the highest scores, order, ties and what is missing as in
+// asymmetric_search. values are n_queries * n_directions, of at most kQueryPeak, so that products are exact; units
+// n_queries. Throws std::out_of_range naming an id outside; Interrupted.
+void refined_search(const Kernels& isa, const RowCodes& rows, const Refinement& refinement, const std::int16_t* values,
+                    const double* units, std::size_t n_queries, const Shortlists& shortlists, std::size_t k,
+                    std::size_t n_threads, Interrupt& interrupt, float* scores, std::int64_t* indices);
 
 }  // namespace slimvec

@@ -26,9 +26,20 @@ def grid_codes(
     bits: NDArray[uint8],
     n_passes: int,
 ) -> tuple[NDArray[uint8], NDArray[float32], NDArray[float32], NDArray[float32]]: ...
-def refined_products(
-    codes: NDArray[uint8], bits: NDArray[uint8], values: NDArray[int16], ids: NDArray[int64], n_threads: int
-) -> NDArray[float64]: ...
+def refined_search(
+    isa: Isa,
+    codes: NDArray[uint8],
+    bits: NDArray[uint8],
+    numbers: NDArray[uint16],
+    values: NDArray[int16],
+    units: NDArray[float64],
+    ids: NDArray[int64],
+    first: NDArray[float32],
+    ratios: NDArray[float64] | None,
+    weights: NDArray[float64] | None,
+    k: int,
+    n_threads: int,
+) -> tuple[NDArray[float32], NDArray[int64]]: ...
 def write_blocks(codes: NDArray[uint8], n_bits: int, first_row: int, blocks: NDArray[uint32], n_codes: int) -> None: ...
 def read_blocks(blocks: NDArray[uint32], n_codes: int, n_bits: int, ids: NDArray[int64]) -> NDArray[uint8]: ...
 def lookup(isa: Isa, blocks: NDArray[uint32], n_codes: int, n_bits: int, ids: NDArray[int64]) -> NDArray[float32]: ...

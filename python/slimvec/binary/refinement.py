@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from slimvec import _core
+from slimvec import _core, isa
 from slimvec.binary.asymmetric import QUERY_PEAK, FloatQueries
 from slimvec.binary.codes import BLOCK_CODES
 from slimvec.binary.encoder import Encoder
@@ -162,21 +162,34 @@ class Refinement:
             steps = np.divide(QUERY_PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
             rounded = np.rint(block.projected * steps[:, None]).astype(np.int16)
             units = peaks * (encoder.unit / factors.norm / QUERY_PEAK)
-            rows, raw = shortlist.indices[block.place], shortlist.scores[block.place].astype(np.float64)
-            products = _core.refined_products(self.codes, self.refiner.grid.bits, rounded, rows, n_threads)
-            numbers = self.numbers[rows].astype(np.float64)
-            gained = units[:, None] * products * numbers[:, :, 0] + numbers[:, :, 1]
+            rows, raw = shortlist.indices[block.place], shortlist.scores[block.place]
+            ratios = weights = None
             if queries.metric == "cosine" and factors.has_weights:
-                places = rows if positions is None else positions[rows]
-                kept = factors.values[places // BLOCK_CODES, WEIGHT, places % BLOCK_CODES].astype(np.float64)
-                whole = kept + numbers[:, :, 2]
-                raw *= np.divide(whole, kept, out=np.zeros_like(kept), where=kept > 0)
-                gained *= whole
-            refined = (raw + gained).astype(np.float32)
-            best = np.lexsort((rows, -refined), axis=1)[:, :k]
-            scores[block.place] = np.take_along_axis(refined, best, axis=1)
-            indices[block.place] = np.take_along_axis(rows, best, axis=1)
+                ratios, weights = self._weights(rows, factors, positions)
+            scores[block.place], indices[block.place] = _core.refined_search(
+                isa.current(),
+                self.codes,
+                self.refiner.grid.bits,
+                self.numbers.view(np.uint16),
+                rounded,
+                units,
+                rows,
+                raw,
+                ratios,
+                weights,
+                k,
+                n_threads,
+            )
         return ScoreResult(scores, indices)
+
+    def _weights(
+        self, rows: NDArray[np.int64], factors: Factors, positions: NDArray[np.int64] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return by how much float16 has changed the weights of rows, and the weights themselves."""
+        places = rows if positions is None else positions[rows]
+        kept = factors.values[places // BLOCK_CODES, WEIGHT, places % BLOCK_CODES].astype(np.float64)
+        whole = kept + self.numbers[rows, 2].astype(np.float64)
+        return np.divide(whole, kept, out=np.zeros_like(kept), where=kept > 0), whole
 
 
 class RefinementBuilder:

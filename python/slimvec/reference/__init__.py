@@ -249,6 +249,29 @@ def partition_search(
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 
 
+def refined_search(
+    codes: NDArray[np.uint8],
+    bits: NDArray[np.uint8],
+    numbers: NDArray[np.uint16],
+    values: NDArray[np.int16],
+    units: NDArray[np.float64],
+    ids: NDArray[np.int64],
+    first: NDArray[np.float32],
+    ratios: NDArray[np.float64] | None,
+    weights: NDArray[np.float64] | None,
+    k: int,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return scores and rows of the k highest of first · ratio + (unit · product · number + number') · weight."""
+    products = refined_products(codes, bits, values, ids)
+    own = numbers.view(np.float16)[ids].astype(np.float64)
+    gained = units[:, None] * products * own[:, :, 0] + own[:, :, 1]
+    one = np.ones(ids.shape)
+    before = first.astype(np.float64) * (one if ratios is None else ratios)
+    scores = (before + gained * (one if weights is None else weights)).astype(np.float32)
+    best = [_highest(row[mine >= 0], mine[mine >= 0], k) for row, mine in zip(scores, ids, strict=True)]
+    return np.array([row for row, _ in best]).reshape(-1, k), np.array([of for _, of in best]).reshape(-1, k)
+
+
 def add_sparse_row(
     total: NDArray[np.float32],
     row: int,

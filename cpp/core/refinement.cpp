@@ -135,7 +135,8 @@ void refined_search(const Kernels& isa, const RowCodes& rows, const Refinement& 
           const std::size_t q = one.begin / slices_per_query, first = one.begin % slices_per_query * kRows;
           const std::int16_t* query = values + q * rows.n_directions;
           std::int64_t twice = 0;
-          for (std::size_t j = 0; j < rows.n_directions; ++j) twice += query[j] * ((1 << rows.bits[j]) - 1);
+          for (std::size_t j = 0; j < rows.n_directions; ++j)
+            twice += std::int64_t{query[j]} * ((1 << rows.bits[j]) - 1);
           for (std::size_t i = first; i < std::min(first + kRows, n_ids); ++i) {
             const std::size_t at = q * n_ids + i;
             const std::int64_t* id = shortlists.ids + at;

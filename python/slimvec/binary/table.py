@@ -135,13 +135,12 @@ class BinaryTable(Table):
         -------
         dict
             ``kind``, ``rows``, ``bits``, ``dimension`` (of the original vectors, or None), ``made_by`` (method and
-            parameters), ``bytes`` (on disk, of ``codes``, ``factors``, ``refinement`` if there is any, ``encoder`` and
-            ``words``), ``resident`` (bytes of all these that lie in physical memory now, None where the system does not
-            tell: of a mapped file those that were used, by anybody), ``norm`` (root mean square norm of the vectors
-            that the table was made from, to which :meth:`search` brings queries; None where it is not known),
-            ``oversample`` (of refined codes: what was measured for refinement, and for originals after it),
-            ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and ``stored_ratio`` (float32 matrix
-            over all that is stored but the words; None where the dimension is not known).
+            parameters), ``bytes`` (on disk, of each part), ``resident`` (how many of these lie in physical memory now,
+            None where the system does not tell: of a mapped file those that were used, by anybody), ``norm`` (root mean
+            square norm of the vectors that the table was made from, to which :meth:`search` brings queries; None where
+            it is not known), ``oversample`` (of refined codes: what was measured for refinement, and for originals
+            after it), ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and ``stored_ratio``
+            (float32 matrix over all that is stored but the words; None where the dimension is not known).
         """
         dimension = None if self._parts.encoder is None else self.dim
         parts = self._parts
@@ -278,11 +277,10 @@ class BinaryTable(Table):
             Real numbers of any dtype, in the space of the original vectors and, for cosines, of any length; packed
             codes are searched by :meth:`search_codes`.
         k : int
-            Neighbours per query; of fewer rows, or fewer that may be found, all.
+            Neighbours per query; of fewer rows that may be found, all.
         oversample : int, None or "auto"
             Each stage hands on this many times as many rows as the next one returns. ``None`` scores every row by all
-            that is kept of it: up to .01 more recall, at 1.5 to 5 times the time. ``"auto"`` is 10, or what was
-            measured for a table whose codes are refined.
+            that is kept of it: up to .01 more recall, in 1.5 to 5 times the time. ``"auto"``: 10, or what was measured.
         metric : {"cosine", "dot"}
             What scores estimate. Inner products need factors or originals.
         originals : array_like, shape (n, d), optional

@@ -1,0 +1,179 @@
+// Searching some lists of codes, and refining a shortlist: against scores that are written out.
+#include <algorithm>
+#include <numeric>
+#include <stdexcept>
+
+#include "check.hpp"
+#include "core/partition_search.hpp"
+#include "core/refinement.hpp"
+#include "core/top_scores.hpp"
+
+using namespace slimvec;
+
+namespace {
+
+Interrupt never(nullptr);
+
+constexpr std::size_t kCodes = 700, kBits = 70, kLists = 9, kQueries = 11;
+constexpr std::uint16_t kHalfOne = 0x3c00, kHalfTwo = 0x4000;  // float16
+
+// Codes of which many are alike; scale 1 or 2, bias 0 or 1.
+struct Sample {
+  std::vector<std::uint32_t> blocks = std::vector<std::uint32_t>(block_count(kCodes) * words_per_code(kBits) * 16);
+  std::vector<std::uint16_t> factors = std::vector<std::uint16_t>(block_count(kCodes) * 2 * 16);
+  std::vector<std::uint8_t> codes = random_codes(kCodes, kBits, 1);
+  std::vector<std::int64_t> starts = {0, 0, 5, 16, 33, 34, 300, 301, 650, kCodes};
+  std::vector<std::uint32_t> rows = std::vector<std::uint32_t>(kCodes);
+  std::vector<std::int16_t> values = std::vector<std::int16_t>(kQueries * kBits);
+  std::vector<float> units = std::vector<float>(kQueries, 0.25f), none = std::vector<float>(kQueries);
+  std::vector<std::int32_t> lists;
+  std::vector<float> offsets;
+
+  Sample() {
+    std::copy_n(codes.begin(), codes.size() / 2, codes.end() - static_cast<std::ptrdiff_t>(codes.size() / 2));
+    write_codes(codes.data(), kCodes, kBits, 0, blocks.data());
+    std::mt19937 random(2);
+    for (std::size_t i = 0; i < factors.size(); ++i) {
+      const bool is_scale = i / 16 % 2 == 0, high = random() % 2 != 0;
+      factors[i] = is_scale ? (high ? kHalfTwo : kHalfOne) : (high ? kHalfOne : std::uint16_t{0});
+    }
+    std::iota(rows.begin(), rows.end(), 0u);
+    std::shuffle(rows.begin(), rows.end(), random);
+    for (std::int16_t& value : values) value = static_cast<std::int16_t>(static_cast<int>(random() % 9) - 4);
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      std::vector<std::int32_t> order(kLists);
+      std::iota(order.begin(), order.end(), 0);
+      std::shuffle(order.begin(), order.end(), random);
+      lists.insert(lists.end(), order.begin(), order.begin() + 4);
+      for (int i = 0; i < 4; ++i) offsets.push_back(static_cast<float>(random() % 3) - 1.0f);
+    }
+  }
+
+  float score(std::size_t q, std::size_t position, float offset) const {
+    int dot = 0;
+    for (std::size_t j = 0; j < kBits; ++j) {
+      const bool bit = codes[position * code_size(kBits) + j / 8] >> j % 8 & 1;
+      dot += bit ? values[q * kBits + j] : -values[q * kBits + j];
+    }
+    const std::size_t block = position / 16 * 32, lane = position % 16;
+    const float scale = factors[block + lane] == kHalfTwo ? 2.0f : 1.0f,
+                bias = factors[block + 16 + lane] ? 1.0f : 0.0f;
+    return 0.25f * static_cast<float>(dot) * scale + bias + offset;
+  }
+
+  std::vector<Key> expected(std::size_t q, std::size_t n_probes, const std::vector<std::uint8_t>& mask) const {
+    std::vector<Key> keys;
+    for (std::size_t i = q * 4; i < q * 4 + n_probes; ++i) {
+      const auto list = static_cast<std::size_t>(lists[i]);
+      for (auto p = static_cast<std::size_t>(starts[list]); p < static_cast<std::size_t>(starts[list + 1]); ++p) {
+        const bool allowed = mask.empty() || (mask[rows[p] / 8] >> rows[p] % 8 & 1);
+        if (allowed) keys.push_back(make_score_key(score(q, p, offsets[i]), rows[p]));
+      }
+    }
+    std::sort(keys.begin(), keys.end());
+    return keys;
+  }
+};
+
+void test_lists(const Kernels& isa, const Sample& sample) {
+  const BlockedCodes table = {sample.blocks.data(), kCodes, words_per_code(kBits)};
+  const Factors factors = {sample.factors.data(), 2, false};
+  const Lists lists = {sample.starts.data(), sample.rows.data(), kLists};
+  std::vector<std::uint8_t> some(2 * block_count(kCodes));
+  for (std::size_t i = 0; i < kCodes; i += 3) some[i / 8] = static_cast<std::uint8_t>(some[i / 8] | 1u << i % 8);
+  for (const std::size_t n_queries : {std::size_t{1}, std::size_t{3}, kQueries}) {
+    for (const std::size_t n_threads : {1u, 2u, 5u}) {
+      for (const std::size_t k : {std::size_t{1}, std::size_t{20}, kCodes}) {
+        for (const std::vector<std::uint8_t>& mask : {std::vector<std::uint8_t>(), some}) {
+          const AsymmetricQueries queries = {sample.values.data(), sample.units.data(), sample.none.data(), n_queries,
+                                             kBits};
+          const Probes probes = {sample.lists.data(), sample.offsets.data(), 4};
+          Guarded<float> scores(n_queries * k);
+          Guarded<std::int64_t> indices(n_queries * k);
+          partition_search(isa, table, factors, lists, mask.empty() ? nullptr : mask.data(), queries, probes, k,
+                           n_threads, never, scores.data(), indices.data());
+          for (std::size_t q = 0; q < n_queries; ++q) {
+            const std::vector<Key> expected = sample.expected(q, 4, mask);
+            for (std::size_t i = 0; i < k; ++i) {
+              const bool found = i < expected.size();
+              CHECK(indices[q * k + i] == (found ? key_index(expected[i]) : -1));
+              if (found) CHECK(scores[q * k + i] == key_score(expected[i]));
+            }
+          }
+        }
+      }
+    }
+  }
+  const std::int32_t unknown = kLists;
+  const AsymmetricQueries one = {sample.values.data(), sample.units.data(), sample.none.data(), 1, kBits};
+  float score = 0;
+  std::int64_t index = 0;
+  CHECK_THROWS(
+      partition_search(isa, table, factors, lists, nullptr, one, {&unknown, &score, 1}, 1, 1, never, &score, &index),
+      std::invalid_argument);
+}
+
+// Two bits along each of ten directions and one along five more.
+void test_refinement(const Kernels& isa) {
+  constexpr std::size_t n_rows = 50, n_ids = 130, n_directions = 15;
+  std::vector<std::uint8_t> bits(n_directions, 1);
+  std::fill_n(bits.begin(), 10, std::uint8_t{2});
+  const std::vector<std::uint8_t> codes = random_codes(n_rows, 25, 3);
+  const std::vector<std::uint16_t> numbers(2 * n_rows, kHalfOne);
+  std::mt19937 random(4);
+  std::vector<std::int16_t> values(2 * n_directions);
+  for (std::int16_t& value : values) value = static_cast<std::int16_t>(static_cast<int>(random() % 21) - 10);
+  std::vector<std::int64_t> ids(2 * n_ids);
+  std::vector<float> first(2 * n_ids);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    ids[i] = static_cast<std::int64_t>(random() % (n_rows + 1)) - 1;
+    first[i] = static_cast<float>(random() % 4);
+  }
+  const double units[2] = {1.0, 0.5};
+  for (const std::size_t n_threads : {1u, 3u}) {
+    Guarded<float> scores(2 * n_ids);
+    Guarded<std::int64_t> indices(2 * n_ids);
+    const RowCodes rows = {codes.data(), n_rows, code_size(25), bits.data(), n_directions};
+    refined_search(isa, rows, {numbers.data(), 2}, values.data(), units, 2,
+                   {ids.data(), first.data(), nullptr, nullptr, n_ids}, n_ids, n_threads, never, scores.data(),
+                   indices.data());
+    for (std::size_t q = 0; q < 2; ++q) {
+      std::vector<Key> expected;
+      for (std::size_t i = q * n_ids; i < (q + 1) * n_ids; ++i) {
+        if (ids[i] < 0) continue;
+        const std::uint8_t* code = codes.data() + static_cast<std::size_t>(ids[i]) * code_size(25);
+        const auto bit = [code](std::size_t at) { return code[at / 8] >> at % 8 & 1; };
+        double product = 0;
+        for (std::size_t j = 0; j < n_directions; ++j) {
+          const double u = j < 10 ? 2 * bit(j) + bit(15 + j) - 1.5 : bit(j) - 0.5;
+          product += values[q * n_directions + j] * u;
+        }
+        const auto score = static_cast<float>(static_cast<double>(first[i]) + units[q] * product + 1.0);
+        expected.push_back(make_score_key(score, static_cast<std::size_t>(ids[i])));
+      }
+      std::sort(expected.begin(), expected.end());
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        CHECK(indices[q * n_ids + i] == key_index(expected[i]));
+        CHECK(scores[q * n_ids + i] == key_score(expected[i]));
+      }
+    }
+  }
+  const std::int64_t outside = n_rows;
+  float score = 0;
+  std::int64_t index = 0;
+  const RowCodes rows = {codes.data(), n_rows, code_size(25), bits.data(), n_directions};
+  CHECK_THROWS(refined_search(isa, rows, {numbers.data(), 2}, values.data(), units, 1,
+                              {&outside, first.data(), nullptr, nullptr, 1}, 1, 1, never, &score, &index),
+               std::out_of_range);
+}
+
+}  // namespace
+
+int main() {
+  const Sample sample;
+  for (const Kernels* isa : available_isas()) {
+    test_lists(*isa, sample);
+    test_refinement(*isa);
+    std::printf("%s: lists and shortlists agree with sorting all scores\n", isa->name);
+  }
+}

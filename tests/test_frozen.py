@@ -1,4 +1,4 @@
-"""Files of older commits that newer code must open, each with its answers: ``make_later.py`` and ``v2/make.py``."""
+"""Files of older commits that newer code must open, with their answers: ``make_later.py``, ``v2`` and ``v3/make.py``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import slimvec as sv
 
 FROZEN = Path(__file__).parent / "data" / "v1"
 GRID = Path(__file__).parent / "data" / "v2" / "grid"
+LISTS = Path(__file__).parent / "data" / "v3" / "lists"
 ANSWERS = json.loads((FROZEN / "later.json").read_text())
 WORDS = ("cat", "dog", "größe", "new york", "sea")
 
@@ -49,3 +50,20 @@ def test_codes_of_several_bits(preload, isa):
         found = table.search(queries, k=4, metric=metric)
         assert found.indices.tolist() == answers[metric]["rows"]
         assert np.allclose(found.scores, answers[metric]["scores"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("preload", [False, True])
+def test_refined_codes_in_lists(preload, isa):
+    answers = json.loads(LISTS.with_suffix(".json").read_text())
+    table = sv.open(LISTS.with_suffix(".slim"), verify=True, preload=preload)
+    assert table.words[:5] == WORDS
+    assert np.allclose(table.lookup(range(40)), answers["rows"], atol=1e-5)
+    assert np.allclose(table.lookup(range(40), original=True), answers["originals"], atol=1e-5)
+    nearest = [[table.words.index(word) for word, _ in table.most_similar(key, 4)] for key in table.words]
+    assert nearest == answers["nearest"]
+    queries = np.float32(answers["queries"])
+    assert table.encode(queries).tolist() == answers["codes"]
+    for name, how in (("1", {"probes": 1}), ("4", {}), ("recall", {"recall": 0.5})):
+        found = table.search(queries, k=4, **how)
+        assert found.indices.tolist() == answers[name]["rows"]
+        assert np.allclose(found.scores, answers[name]["scores"], rtol=1e-4)

@@ -10,6 +10,7 @@ from slimvec import _core, isa
 from slimvec.binary.asymmetric import FloatQueries
 from slimvec.binary.list_encoder import Rounded
 from slimvec.binary.queries import QueryEncoder
+from slimvec.errors import FormatError
 from slimvec.results import ScoreResult
 from slimvec.validation import as_integer
 
@@ -93,23 +94,26 @@ def search_lists(
         left, n_read = np.arange(place.start, place.stop), wanted
         while len(left):
             lists, offsets = _nearest_lists(encoder, factors, queries, left, n_read)
-            found = _core.partition_search(
-                isa.current(),
-                parts.codes.comparable,
-                parts.codes.n_codes,
-                parts.codes.n_bits,
-                factors.values.view(np.uint16),
-                queries.metric == "cosine",
-                partition.starts,
-                partition.rows,
-                queries.values[left],
-                queries.units[left],
-                lists,
-                offsets,
-                k,
-                mask,
-                n_threads,
-            )
+            try:
+                found = _core.partition_search(
+                    isa.current(),
+                    parts.codes.comparable,
+                    parts.codes.n_codes,
+                    parts.codes.n_bits,
+                    factors.values.view(np.uint16),
+                    queries.metric == "cosine",
+                    partition.starts,
+                    partition.rows,
+                    queries.values[left],
+                    queries.units[left],
+                    lists,
+                    offsets,
+                    k,
+                    mask,
+                    n_threads,
+                )
+            except IndexError as error:
+                raise FormatError(f"tensor 'partition.rows': {error}") from error
             scores[left], indices[left] = found
             if n_read == n_lists:
                 break

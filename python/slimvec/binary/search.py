@@ -15,6 +15,7 @@ from slimvec.binary.neighbours import cosines_of
 from slimvec.binary.probing import Reading, lists_to_read, search_lists
 from slimvec.binary.queries import Metric, QueryEncoder
 from slimvec.blocks import row_blocks
+from slimvec.errors import FormatError
 from slimvec.results import ScoreResult, SearchResult, no_scores
 from slimvec.validation import as_count, as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
@@ -150,6 +151,8 @@ class TableSearch:
             k = found.indices.shape[1]
             found.scores[zero] = 0
             found.indices[zero] = np.arange(k) if self.allowed is None else np.flatnonzero(self.allowed)[:k]
+        if (found.indices < 0).any():  # no score that is no number is kept
+            raise FormatError("what is kept of some rows is no number: the table is damaged")
         return found
 
     def _are_codes(self, rows: NDArray[Any]) -> bool:

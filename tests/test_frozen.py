@@ -1,4 +1,4 @@
-"""Files of older commits that newer code must open, with their answers: ``make_later.py``, ``v2`` and ``v3/make.py``."""
+"""Files of older commits that newer code must open, with their answers: ``make_later.py``, ``v2``, ``v3``."""
 
 from __future__ import annotations
 

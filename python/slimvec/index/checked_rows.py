@@ -126,7 +126,7 @@ class CheckedRows:
         n = len(self)
         return Numbers(0, n) if self._collected is None else self._collected.finish()
 
-    def take(self, rows: NDArray[np.integer]) -> NDArray[Any]:
+    def take(self, rows: NDArray[np.integer]) -> NDArray[Any]:  # noqa: ARG002
         """Refuse: rows are read in order."""
         raise TypeError(f"{self._name} is read in order")
 
@@ -165,7 +165,7 @@ class CheckedRows:
         good = np.ones(len(batch.vectors), np.bool_)
         if batch.vectors.dtype.kind == "f":
             with np.errstate(over="ignore"):
-                good = np.isfinite(batch.vectors.astype(np.float32, copy=False)).all(axis=1)
+                good &= np.isfinite(batch.vectors.astype(np.float32, copy=False)).all(axis=1)
         faults = dict.fromkeys(np.flatnonzero(~good).tolist(), "holds NaN or infinity, or a number beyond float32")
         faults |= batch.faults
         if isinstance(ids, list) and None in ids:
@@ -174,7 +174,7 @@ class CheckedRows:
             place = min(faults)
             whose = "" if ids is None or ids[place] is None else f" (id {_plain(ids[place])!r})"
             raise ValueError(
-                f'{self._name}: row {first + place}{whose} {faults[place]}; expected {self.dim} finite numbers in each '
+                f"{self._name}: row {first + place}{whose} {faults[place]}; expected {self.dim} finite numbers in each "
                 'row. on_bad="skip" leaves such rows out'
             )
         good[list(faults)] = False

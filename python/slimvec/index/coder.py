@@ -91,9 +91,9 @@ class Coder:
             own = np.arange(len(parts)) if rows is None else rows
             for _, some in row_blocks(own):
                 codes.write(first, parts.codes.read(some))
-                factors, beside = self._numbers(parts, some, n_factors)
+                made, beside = self._numbers(parts, some, n_factors)
                 places = np.arange(first, first + len(some))
-                values[places // BLOCK_CODES, :, places % BLOCK_CODES] = factors
+                values[places // BLOCK_CODES, :, places % BLOCK_CODES] = made
                 if second is not None and parts.refinement is not None:
                     second[0][places] = parts.refinement.codes[some]
                     second[1][places] = beside

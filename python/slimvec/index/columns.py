@@ -62,10 +62,15 @@ def choose_columns(
         if vectors in numbers:
             return Columns([vectors], False, ids)
         raise TypeError(f"vectors={vectors!r} is a column of {source}, but holds no lists of numbers")
-    if isinstance(vectors, list | tuple) and vectors and all(isinstance(name, str) for name in vectors):
-        for name in vectors:
-            if name not in numbers:
-                what = "a column of numbers" if name in names else "a column"
-                raise ValueError(f"vectors holds {name!r}, which is no {what[2:]} of {source}; {there}")
-        return Columns(list(vectors), False, ids)
-    raise TypeError(f"vectors={vectors!r:.60} names no columns; expected the name of one, or a list of names")
+    return Columns(_several(names, numbers, vectors, source, there), False, ids)
+
+
+def _several(names: Sequence[str], numbers: Sequence[str], vectors: Any, source: str, there: str) -> list[str]:
+    """Return the names of columns of numbers, checked."""
+    if not (isinstance(vectors, list | tuple) and vectors and all(isinstance(name, str) for name in vectors)):
+        raise TypeError(f"vectors={vectors!r:.60} names no columns; expected the name of one, or a list of names")
+    for name in vectors:
+        if name not in numbers:
+            what = "column of numbers" if name in names else "column"
+            raise ValueError(f"vectors holds {name!r}, which is no {what} of {source}; {there}")
+    return list(vectors)

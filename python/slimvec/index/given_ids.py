@@ -39,8 +39,10 @@ def as_ids(values: Any, name: str, kind: IdKind | None = None) -> NDArray[Any]:
         raise ValueError(f"{name} has shape {ids.shape}; expected one dimension, one id per row")
     if kind is not None and len(ids) and kind_of(ids) != kind:
         came, wanted = ("integers", "strings") if kind == "texts" else ("strings", "integers")
-        raise TypeError(f"{name} holds {came}, such as {ids[0].item() if came == 'integers' else ids[0]!r}; this index "
-                        f"has {wanted} as ids")
+        raise TypeError(
+            f"{name} holds {came}, such as {ids[0].item() if came == 'integers' else ids[0]!r}; this index "
+            f"has {wanted} as ids"
+        )
     if not len(ids) and kind == "texts":
         return as_texts([])
     return ids

@@ -70,8 +70,10 @@ KINDS = (
         _always,
     ),
     Kind(_of("polars", "Series"), lambda source, *_: from_polars(source.to_frame("x"), "x", None, NAME)),
-    Kind(_of("datasets", "Dataset"), lambda source, *rest: arrow.from_dataset(source, *rest, NAME), _always),
-    Kind(_of("pyarrow", "Table"), lambda source, *rest: arrow.from_table(source, *rest, NAME), _always),
+    Kind(
+        _of("datasets", "Dataset"), lambda source, vectors, ids: arrow.from_dataset(source, vectors, ids, NAME), _always
+    ),
+    Kind(_of("pyarrow", "Table"), lambda source, vectors, ids: arrow.from_table(source, vectors, ids, NAME), _always),
     Kind(
         _of("pyarrow", "Array", "ChunkedArray"),
         lambda source, *_: arrow.from_table(arrow.pyarrow().table({"x": source}), "x", None, NAME),
@@ -81,7 +83,7 @@ KINDS = (
     Kind(_is_column, lambda source, *_: Cells(np.asarray(source), NAME)),
     Kind(
         lambda source: hasattr(source, "__arrow_c_stream__") and not isinstance(source, np.ndarray),
-        lambda source, *rest: arrow.from_stream(source, *rest, NAME),
+        lambda source, vectors, ids: arrow.from_stream(source, vectors, ids, NAME),
         _always,
     ),
     Kind(_always, lambda source, *_: IncomingRows(as_rows(source, NAME))),
@@ -122,7 +124,7 @@ def _expanded(*paths: Any) -> list[Path]:
                 raise ValueError(f"{path} is a folder without .parquet and .npy files; expected some")
             files += own
         elif not path.exists() and glob.has_magic(str(path)):
-            own = sorted(map(Path, glob.glob(str(path), recursive=True)))
+            own = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - of absolute patterns, too
             if not own:
                 raise FileNotFoundError(f"no file is called {path}")
             files += own
@@ -146,14 +148,14 @@ def _from_paths(paths: list[Path], vectors: Any, ids: str | None) -> Incoming:
         return _from_npy(paths, name)
     if len(paths) > 1:
         raise ValueError(f"source names {name}, of {', '.join(sorted(suffixes))}; expected Parquet or .npy files alone")
-    from slimvec.vectors.vector_file import VectorFile
     from slimvec.vectors.reading import read_vectors
+    from slimvec.vectors.vector_file import VectorFile
 
     return IncomingRows(read_vectors(paths[0]) if paths[0].is_dir() else VectorFile(paths[0]))
 
 
 def _from_npy(paths: list[Path], name: str) -> Incoming:
-    matrices = []
+    matrices: list[Any] = []
     for path in paths:
         try:
             matrix = as_matrix(np.load(path, mmap_mode="r", allow_pickle=False), path.name)
@@ -165,11 +167,7 @@ def _from_npy(paths: list[Path], name: str) -> Incoming:
     bounds = np.cumsum([0, *map(len, matrices)])
 
     def some(first: int, last: int) -> Any:
-        own = range(
-            int(np.searchsorted(bounds, first, "right")) - 1, int(np.searchsorted(bounds, last, "left"))
-        )
-        return np.concatenate(
-            [matrices[i][max(0, first - int(bounds[i])) : last - int(bounds[i])] for i in own]
-        )
+        own = range(int(np.searchsorted(bounds, first, "right")) - 1, int(np.searchsorted(bounds, last, "left")))
+        return np.concatenate([matrices[i][max(0, first - int(bounds[i])) : last - int(bounds[i])] for i in own])
 
     return Sliced((int(bounds[-1]), matrices[0].shape[1]), some, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class IncomingRows:
         """Walk over all rows; words that are known by then come along."""
         words = None if self._rows.vocabulary is None else iter(self._rows.vocabulary)
         for block in self._rows.blocks():
-            yield Batch(block, {}, None if words is None else [word for word, _ in zip(words, block, strict=False)])
+            yield Batch(block, {}, None if words is None else list(islice(words, len(block))))
 
 
 class Sliced:
@@ -147,7 +148,7 @@ def matrix_of(cells: Any, dim: int) -> tuple[NDArray[Any], dict[int, str]]:
     return matrix, faults
 
 
-def _row_of(cell: Any, dim: int) -> tuple[NDArray[Any] | None, str]:
+def _row_of(cell: Any, dim: int) -> tuple[NDArray[Any] | None, str]:  # noqa: PLR0911 - a fault each
     if cell is None or (isinstance(cell, float) and cell != cell):  # noqa: PLR0124 - NaN, as pandas has it
         return None, "is null"
     if not is_row(cell):

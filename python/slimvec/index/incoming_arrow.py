@@ -129,7 +129,7 @@ def from_parquet(paths: list[Any], vectors: Any, ids: str | None, name: str) -> 
     for path, schema in zip(paths, schemas, strict=True):
         missing = wanted - set(schema.names)
         if missing:
-            raise ValueError(f"{path} has no column {sorted(missing)[0]!r}; its columns are {', '.join(schema.names)}")
+            raise ValueError(f"{path} has no column {min(missing)!r}; its columns are {', '.join(schema.names)}")
 
     def walk(names: list[str]) -> Iterator[Any]:
         for path in paths:

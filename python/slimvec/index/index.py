@@ -222,7 +222,8 @@ class Index:
             For an id in ``where`` that is not there.
         """
         view = self._seen()
-        single = np.ndim(queries) == 1 and not _holds_lists(queries)
+        single = getattr(queries, "ndim", None) == 1 or (isinstance(queries, list) and np.ndim(queries) == 1)
+        single = single and not _holds_lists(queries)
         rows = whole(as_rows(np.asarray(queries)[None] if single else queries, "queries"))
         check_width(rows.shape[1], "queries", self.dim)
         k = as_integer(k, "k", 1)
@@ -254,8 +255,7 @@ class Index:
         """
         rows = checked_rows(source, vectors, ids, on_bad)
         with self._lock:
-            own = self._new_ids(rows)
-            self._append(rows, own, progress)
+            self._append(rows, self._new_ids(rows), progress)
 
     def remove(self, ids: Any) -> None:
         """Remove rows.

@@ -39,7 +39,11 @@ class _Found(NamedTuple):
     def best(self, k: int) -> _Found:
         """Return the k best, ties by position."""
         order = np.lexsort((self.positions, -self.scores), axis=1)[:, :k]
-        return _Found(*(np.take_along_axis(values, order, axis=1) for values in self))
+        return _Found(
+            np.take_along_axis(self.raw, order, axis=1),
+            np.take_along_axis(self.scores, order, axis=1),
+            np.take_along_axis(self.positions, order, axis=1),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +163,9 @@ class Ranking:
         result = parts.refinement.rescore(parts.factors, encoder, block, queries, shortlist, most)
         made = self._comparable(number, queries, result)
         surplus = np.repeat(~is_own[:, :1], most, axis=1)
-        surplus[:, 1:] |= made.positions[:, 1:] == made.positions[:, :-1]  # the same row, at the same score: side by side
+        surplus[:, 1:] |= (
+            made.positions[:, 1:] == made.positions[:, :-1]
+        )  # the same row, at the same score: side by side
         made.scores[surplus], made.positions[surplus] = -np.inf, end
         return made
 

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from slimvec.index.ids import IdKind
     from slimvec.index.segments import Piece, View
 
-EXPECTED = "expected a bool per row, ids, or a function of the array of all ids"
-
-Allowed = "NDArray[np.bool_] | NDArray[np.int64] | None"
-"""A bool per row, row numbers, rising, or None for all rows that are there."""
-
 
 def allowed_rows_of(view: View, where: Any, kind: IdKind) -> list[NDArray[Any] | None]:
     """Return, for each piece, which rows may be found: bools, row numbers in order, or None for all that are there.
@@ -37,13 +32,13 @@ def allowed_rows_of(view: View, where: Any, kind: IdKind) -> list[NDArray[Any] |
             what = f"{bools.dtype} of shape {bools.shape}"
             raise ValueError(f"where returned {what}; expected a bool for each of {view.n_alive} ids")
         return _by_bools(view, bools)
-    bools = _as_bools(where)
-    if bools is not None:
-        if bools.shape != (view.n_alive,):
+    given = _as_bools(where)
+    if given is not None:
+        if given.shape != (view.n_alive,):
             raise ValueError(
-                f"where has shape {bools.shape}; expected ({view.n_alive},), a bool for each row of index.ids"
+                f"where has shape {given.shape}; expected ({view.n_alive},), a bool for each row of index.ids"
             )
-        return _by_bools(view, bools)
+        return _by_bools(view, given)
     return _by_ids(view, as_ids(where, "where", kind))
 
 
@@ -96,7 +91,8 @@ def _by_bools(view: View, bools: NDArray[np.bool_]) -> list[NDArray[Any] | None]
 def _by_ids(view: View, ids: NDArray[Any]) -> list[NDArray[Any] | None]:
     positions = view.places(ids) if len(ids) else np.empty(0, np.int64)
     if (positions < 0).any():
-        missing = ids[np.argmin(positions)]
+        missing = ids[int(np.argmin(positions))]
+        missing = missing.item() if isinstance(missing, np.generic) else missing
         raise KeyError(f"where holds {missing!r}, which is no id of this index")
     positions = np.unique(positions)
     bounds = np.searchsorted(positions, view.starts)

@@ -83,7 +83,7 @@ class Index:
         source : array_like, frame, path or list of paths
             An array of any kind, also mapped, sparse, or of torch; :class:`Vectors` and :class:`VectorFile`; a frame of
             pandas or polars; an Arrow table, or whatever exports Arrow's C stream; a dataset of Hugging Face; Parquet
-            files, a folder or pattern of them; ``.npy`` files. Read twice, block by block where the source can do that.
+            files, a folder or pattern of them; ``.npy`` files. Read three times, by blocks where it can be.
         vectors : str or list of str, optional
             The column of lists, or the columns of numbers, that hold the vectors. Not needed where there is one choice.
         ids : str or array_like, optional

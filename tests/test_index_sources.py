@@ -62,6 +62,8 @@ def test_pandas():
         check(frame, vectors="x")
     with pytest.raises(ValueError, match="does not tell which columns are vectors"):
         check(numbers.assign(z="a"))
+    with pytest.raises(ValueError, match="does not tell which columns are vectors"):
+        check(numbers.assign(z=np.array([None, 1j] * 2500, object)))
 
 
 @pytest.mark.parametrize("kind", ["List", "Array"])

@@ -57,8 +57,8 @@ def _holds_rows(series: Any) -> bool:
     """Tell whether a pandas column is one of lists, by its first cell that is something."""
     if series.dtype.kind in "fiubMm":
         return False
-    first = series.first_valid_index()
-    return first is not None and is_row(next(cell for cell in series if is_row(cell) or isinstance(cell, str)))
+    missing = series.isna()
+    return not missing.all() and is_row(series[~missing].iloc[0])
 
 
 class _PolarsLists:

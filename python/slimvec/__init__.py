@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from slimvec.binary.methods.iiq import IIQ, ITQ
     from slimvec.binary.methods.transform_coding import TransformCoding
     from slimvec.evaluate.isotropy import Isotropy, isotropy
+    from slimvec.index.hits import Hits
+    from slimvec.index.index import Index
     from slimvec.sparse.methods.ant import ANT
     from slimvec.sparse.text.classifier import TextClassifier
     from slimvec.vectors import FastText, VectorFile, Vectors, read_vectors, write_vectors
@@ -31,6 +33,8 @@ __all__ = [
     "FastText",
     "FormatError",
     "HammingIndex",
+    "Hits",
+    "Index",
     "Isotropy",
     "RangeResult",
     "ScoreResult",
@@ -58,7 +62,9 @@ _LATER = {
     "ANT": "slimvec.sparse.methods.ant",
     "IIQ": "slimvec.binary.methods.iiq",
     "FastText": "slimvec.vectors",
+    "Hits": "slimvec.index.hits",
     "ITQ": "slimvec.binary.methods.iiq",
+    "Index": "slimvec.index.index",
     "Isotropy": "slimvec.evaluate.isotropy",
     "TextClassifier": "slimvec.sparse.text.classifier",
     "TransformCoding": "slimvec.binary.methods.transform_coding",

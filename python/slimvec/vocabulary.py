@@ -136,7 +136,7 @@ class Vocabulary:
         return _decode(text[begin:end].tobytes())
 
     def __contains__(self, word: object) -> bool:
-        return isinstance(word, str) and self._find(word) >= 0
+        return isinstance(word, str) and self.find(word) >= 0
 
     def row(self, word: str) -> int:
         """Return the row of a word.
@@ -148,12 +148,12 @@ class Vocabulary:
         """
         if not isinstance(word, str):
             raise TypeError(f"{word!r} is {type(word).__name__}; expected a word (str)")
-        row = self._find(word)
+        row = self.find(word)
         if row < 0:
             raise UnknownWordError(word, self)
         return row
 
-    def _find(self, word: str) -> int:
+    def find(self, word: str) -> int:
         """Return the row of a word, or -1."""
         try:
             return _core.find_word(*self._stored, self._slots, word.encode())

@@ -1,0 +1,1 @@
+"""``Index``: vectors with ids of their own that are added, removed, searched and saved."""

@@ -1,0 +1,118 @@
+"""What turns rows into segments of an index, at any time: one encoder, learnt once, and the units of its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.binary.builder import TableBuilder
+from slimvec.binary.codes import BLOCK_CODES, BlockedCodes
+from slimvec.binary.factors import LARGEST_HALF, WEIGHT, Factors
+from slimvec.binary.parts import BinaryParts
+from slimvec.binary.refinement import Refinement
+from slimvec.blas import one_thread
+from slimvec.blocks import row_blocks
+from slimvec.progress import Progress, ignore
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from slimvec.binary.encoder import Encoder
+    from slimvec.binary.refinement import Refiner
+    from slimvec.vectors.rows import Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Coder:
+    """The stored encoder of an index.
+
+    Attributes
+    ----------
+    encoder : Encoder
+    refiner : Refiner or None
+    unit : float
+        What factors are measured in: the same for all rows, whenever they come, so that scores are comparable.
+    norm : float
+        To which queries are brought.
+    shrinkage : float
+        See :class:`slimvec.binary.factors.Factors`.
+    made_by : dict
+    """
+
+    encoder: Encoder
+    refiner: Refiner | None
+    unit: float
+    norm: float
+    shrinkage: float
+    made_by: dict[str, Any]
+
+    @classmethod
+    def of(cls, parts: BinaryParts) -> Coder:
+        """Return what made a table that has factors."""
+        assert parts.encoder is not None and parts.factors is not None and parts.norm is not None  # noqa: S101, PT018
+        refiner = None if parts.refinement is None else parts.refinement.refiner
+        factors = parts.factors
+        return cls(parts.encoder, refiner, factors.norm, parts.norm, factors.shrinkage, parts.made_by)
+
+    @property
+    def dim(self) -> int:
+        """Width d of vectors."""
+        return len(self.encoder.mean)
+
+    def encode(self, rows: Rows, progress: Progress = ignore) -> BinaryParts:
+        """Return rows as the parts of a table."""
+        with one_thread():
+            made = TableBuilder(rows, self.encoder, self.unit, self.made_by, progress, self.refiner).to_memory()
+        return self._alike(made)
+
+    def _alike(self, parts: BinaryParts) -> BinaryParts:
+        """Return parts with the numbers that all segments share."""
+        assert parts.factors is not None  # noqa: S101
+        return replace(parts, factors=replace(parts.factors, shrinkage=self.shrinkage), norm=self.norm)
+
+    def empty(self) -> BinaryParts:
+        """Return the parts of a table without rows."""
+        return self.join([])
+
+    def join(self, pieces: list[tuple[BinaryParts, NDArray[np.int64] | None]]) -> BinaryParts:
+        """Return copies of rows of several segments (None: all of them), one after the other."""
+        n = sum(len(parts) if rows is None else len(rows) for parts, rows in pieces)
+        n_factors = max((parts.factors.n_factors for parts, _ in pieces if parts.factors is not None), default=2)
+        codes = BlockedCodes.empty(n, self.encoder.n_bits)
+        values = np.zeros((len(codes.blocks), n_factors, BLOCK_CODES), np.float16)
+        second = None
+        if self.refiner is not None:
+            n_bytes = -(-self.refiner.grid.n_bits // 8)
+            second = np.empty((n, n_bytes), np.uint8), np.zeros((n, n_factors), np.float16)
+        first = 0
+        for parts, rows in pieces:
+            own = np.arange(len(parts)) if rows is None else rows
+            for _, some in row_blocks(own):
+                codes.write(first, parts.codes.read(some))
+                made, beside = self._numbers(parts, some, n_factors)
+                places = np.arange(first, first + len(some))
+                values[places // BLOCK_CODES, :, places % BLOCK_CODES] = made
+                if second is not None and parts.refinement is not None:
+                    second[0][places] = parts.refinement.codes[some]
+                    second[1][places] = beside
+                first += len(some)
+        refinement = None
+        if second is not None and self.refiner is not None:
+            refinement = Refinement(*second, self.refiner)
+        factors = Factors(values, self.unit, self.shrinkage)
+        return BinaryParts(codes, None, self.encoder, factors, self.made_by, self.norm, refinement)
+
+    def _numbers(
+        self, parts: BinaryParts, rows: NDArray[np.int64], n_factors: int
+    ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
+        """Return factors of rows, and what refinement keeps beside them, with weights where others have them."""
+        assert parts.factors is not None  # noqa: S101
+        factors = parts.factors.values[rows // BLOCK_CODES, :, rows % BLOCK_CODES]
+        beside = np.zeros_like(factors) if parts.refinement is None else parts.refinement.numbers[rows]
+        if factors.shape[1] < n_factors:  # of unit length: their weight is the unit itself
+            weight = np.full((len(rows), n_factors - WEIGHT), min(self.unit, LARGEST_HALF))
+            factors = np.hstack([factors, weight.astype(np.float16)])
+            beside = np.hstack([beside, (weight - factors[:, WEIGHT:].astype(np.float64)).astype(np.float16)])
+        return factors, beside

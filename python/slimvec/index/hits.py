@@ -1,0 +1,100 @@
+"""What a search of an index finds: ids and scores, best first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Hits:
+    """The nearest rows of each query, best first.
+
+    Made by :meth:`slimvec.Index.search`. Of n queries it is a sequence of n; ``hits[i]`` are those of query i. Of a
+    single query, which came as one vector, ``ids`` and ``scores`` are its own.
+
+    Attributes
+    ----------
+    ids : list of list of int or str
+        As many as were asked for, or as may be found, for each query; of a single query one list.
+    scores : list of ndarray, float32
+        Estimated cosines; of a single query one array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import slimvec as sv
+    >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+    >>> hits = sv.Index.build(X).search(X[7], k=2)
+    >>> hits.ids[0]
+    7
+    """
+
+    def __init__(self, ids: list[list[Any]], scores: list[NDArray[np.float32]], single: bool) -> None:
+        self._ids, self._scores, self._single = ids, scores, single
+
+    @property
+    def ids(self) -> list[Any]:
+        """Ids, best first: a list for each query, or that of the single one."""
+        return self._ids[0] if self._single else self._ids
+
+    @property
+    def scores(self) -> Any:
+        """Scores, highest first: an array for each query, or that of the single one."""
+        return self._scores[0] if self._single else self._scores
+
+    def __len__(self) -> int:
+        """Return the number of queries; of a single one, how many were found."""
+        return len(self.ids)
+
+    def __getitem__(self, number: int) -> Any:
+        """Return the hits of one query; of a single one, a pair of id and score."""
+        if self._single:
+            return self._ids[0][number], float(self._scores[0][number])
+        return Hits([self._ids[number]], [self._scores[number]], single=True)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[number] for number in range(len(self)))
+
+    def __repr__(self) -> str:
+        if not self._single:
+            return f"<slimvec.Hits of {len(self)} queries>"
+        shown = ", ".join(f"{one!r}: {score:.3f}" for one, score in list(self)[:5])
+        return f"<slimvec.Hits {shown}{', ...' if len(self) > 5 else ''}>"
+
+    def to_pandas(self) -> Any:
+        """Return the hits as a data frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``query`` (its number), ``rank`` (from 0), ``id`` and ``score``.
+        """
+        import pandas as pd
+
+        query, rank, names, scores = self._columns()
+        return pd.DataFrame({"query": query, "rank": rank, "id": names, "score": scores})
+
+    def _columns(self) -> tuple[list[int], list[int], list[Any], list[float]]:
+        query = [number for number, found in enumerate(self._ids) for _ in found]
+        rank = [place for found in self._ids for place in range(len(found))]
+        names = [one for found in self._ids for one in found]
+        return query, rank, names, [float(score) for found in self._scores for score in found]
+
+    def _repr_html_(self) -> str:
+        """Show a table, of the first rows, in a notebook."""
+        from html import escape
+
+        most = 50
+        rows = list(zip(*self._columns(), strict=True))
+        lines = [
+            f"<tr><td>{query}</td><td>{rank}</td><td>{escape(str(one))}</td><td>{score:.4f}</td></tr>"
+            for query, rank, one, score in rows[:most]
+        ]
+        more = f"<p>{len(rows) - most} more</p>" if len(rows) > most else ""
+        head = "<tr><th>query</th><th>rank</th><th>id</th><th>score</th></tr>"
+        return f"<table><thead>{head}</thead><tbody>{''.join(lines)}</tbody></table>{more}"

@@ -1,0 +1,400 @@
+"""``Index``: a user's own vectors, by the user's own ids; searched, added to, removed from."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.binary.lookup import reconstruct
+from slimvec.binary.methods.transform_coding import TransformCoding
+from slimvec.index.coder import Coder
+from slimvec.index.given_ids import as_ids
+from slimvec.index.hits import Hits
+from slimvec.index.ids import Ids, ids_of, kind_of
+from slimvec.index.incoming import checked_rows
+from slimvec.index.ranking import Ranking
+from slimvec.index.segments import Segment, View
+from slimvec.index.where import allowed_rows_of
+from slimvec.progress import Progress, ignore
+from slimvec.validation import as_integer, as_threads, check_width
+from slimvec.vectors.rows import as_rows, whole
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.index.checked_rows import CheckedRows, OnBad
+    from slimvec.index.ids import Id
+    from slimvec.vectors.rows import Rows
+
+
+class Index:
+    """Vectors found by what is near them, by ids of your own; rows come and go.
+
+    Made by :meth:`build`. Vectors are kept as codes of :class:`TransformCoding`, refined; new rows are encoded as the
+    first ones were. Searches may run in any number of threads while one changes the index: each sees it as it was when
+    the search began.
+
+    Attributes
+    ----------
+    ids : ndarray
+        All ids, in the order of rows: int64, or NumPy's strings.
+    dim : int
+        Width d of the vectors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import slimvec as sv
+    >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+    >>> index = sv.Index.build(X, ids=[f"film {i}" for i in range(500)])
+    >>> index.search(X[3], k=5).ids[0]
+    'film 3'
+    >>> index.remove(["film 3"])
+    >>> index.add(X[3:4], ids=["again"])
+    >>> index.search(X[3], k=5).ids[0], len(index), "film 3" in index
+    ('again', 500, False)
+    """
+
+    def __init__(self, coder: Coder, segments: list[Segment], kind: Any, next_number: int | None) -> None:
+        self._coder, self._segments, self._kind = coder, segments, kind
+        self._next_number = next_number  # of rows whose ids are numbers that the index gives
+        self._lock = threading.RLock()
+        self._view: View | None = None
+        self.n_skipped = 0
+
+    @classmethod
+    def build(
+        cls,
+        source: Any,
+        *,
+        vectors: str | list[str] | None = None,
+        ids: Any = None,
+        n_bits: int | None = None,
+        refine_bits: int = 4,
+        on_bad: OnBad = "raise",
+        progress: Progress = ignore,
+    ) -> Index:
+        """Learn codes from vectors, and return an index of them.
+
+        Parameters
+        ----------
+        source : array_like, frame, path or list of paths
+            An array of any kind, also mapped, sparse, or of torch; :class:`Vectors` and :class:`VectorFile`; a frame of
+            pandas or polars; an Arrow table, or whatever exports Arrow's C stream; a dataset of Hugging Face; Parquet
+            files, a folder or pattern of them; ``.npy`` files. Read three times, by blocks where it can be.
+        vectors : str or list of str, optional
+            The column of lists, or the columns of numbers, that hold the vectors. Not needed where there is one choice.
+        ids : str or array_like, optional
+            The column of ids, or an id for each row: integers or strings, each once. By default words, where the source
+            has them, or the numbers of the rows.
+        n_bits, refine_bits
+            See :class:`TransformCoding`.
+        on_bad : {"raise", "skip"}
+            What to do with a row that is null, of another length, or not finite; ``n_skipped`` counts those left out.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        Index
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are no such vectors or ids, an id comes twice, or a row is bad: the message has its number and id.
+        OSError
+            If a file does not exist.
+        """
+        rows = checked_rows(source, vectors, ids, on_bad)
+        if len(rows) == 0:
+            raise ValueError(f"source has no good row: {rows.n_skipped} were left out")
+        own = rows.ids  # ids that come twice are refused before the work
+        coding = TransformCoding(n_bits, refine_bits=refine_bits).fit(rows, progress=progress)
+        parts = coding.to_table(rows, progress=progress)._parts
+        kind = kind_of(own.values)
+        index = cls(Coder.of(parts), [Segment(parts, own)], kind, None if rows.has_ids else int(own.values.max()) + 1)
+        index.n_skipped = rows.n_skipped
+        return index
+
+    # ---- what it holds
+
+    def __len__(self) -> int:
+        return self._seen().n_alive
+
+    def __contains__(self, one: object) -> bool:
+        if isinstance(one, bool) or not isinstance(one, str if self._kind == "texts" else int | np.integer):
+            return False
+        return self._place(one) is not None
+
+    def __repr__(self) -> str:
+        return f"<slimvec.Index: {len(self)} rows of {self.dim} numbers>"
+
+    @property
+    def ids(self) -> NDArray[Any]:
+        """All ids, in the order of rows."""
+        return self._seen().ids()
+
+    @property
+    def dim(self) -> int:
+        """Width d of the vectors."""
+        return self._coder.dim
+
+    def vectors(self, ids: Any) -> NDArray[np.float32]:
+        """Return rows as vectors like those that they were made from.
+
+        Parameters
+        ----------
+        ids : array_like
+            Or a single id.
+
+        Returns
+        -------
+        ndarray, shape (len(ids), d), float32
+
+        Raises
+        ------
+        KeyError
+            For an id that is not there.
+        """
+        view = self._seen()
+        wanted = as_ids(ids, "ids", self._kind)
+        positions = view.places(wanted)
+        _require_known(wanted, positions)
+        made = np.empty((len(wanted), self.dim), np.float32)
+        for start, end, piece in zip(view.starts[:-1], view.starts[1:], view.pieces, strict=True):
+            here = np.flatnonzero((positions >= start) & (positions < end))
+            if len(here):
+                made[here] = reconstruct(piece.parts, positions[here] - start)
+        return made
+
+    def info(self) -> dict[str, Any]:
+        """Describe the index.
+
+        Returns
+        -------
+        dict
+            ``rows``, ``removed`` (rows that are marked, but still take space), ``segments``, ``dimension``, ``bits``,
+            ``ids`` ("integers" or "texts"), ``skipped``, ``bytes`` (of all rows, without ids) and ``made_by``.
+        """
+        view = self._seen()
+        held = int(view.starts[-1])
+        return {
+            "rows": view.n_alive,
+            "removed": held - view.n_alive,
+            "segments": len(view.pieces),
+            "dimension": self.dim,
+            "bits": self._coder.encoder.n_bits,
+            "ids": self._kind,
+            "skipped": self.n_skipped,
+            "bytes": sum(sum(piece.parts.sizes.values()) - piece.parts.sizes["encoder"] for piece in view.pieces),
+            "made_by": dict(self._coder.made_by),
+        }
+
+    # ---- search
+
+    def search(self, queries: Rows | ArrayLike, k: int = 10, where: Any = None, *, threads: int | None = None) -> Hits:
+        """Find the rows most similar to each vector.
+
+        Parameters
+        ----------
+        queries : array_like, shape (n, d) or (d,)
+            One vector, of one dimension, gives one list of hits.
+        k : int
+            Hits per query; where fewer rows are there, or may be found, all of them.
+        where : optional
+            Which rows may be found: a bool for each row of ``ids``, in that order (an array, a list, a column of a
+            frame); or ids; or a function that is given the array of all ids and returns such bools.
+        threads : int, optional
+            At most this many; by default as many as the process may use.
+
+        Returns
+        -------
+        Hits
+            Ids and estimated cosines, best first, ties in the order of rows.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a wrong width, NaN, ``k`` below 1, or a ``where`` that is no such thing.
+        KeyError
+            For an id in ``where`` that is not there.
+        """
+        view = self._seen()
+        single = getattr(queries, "ndim", None) == 1 or (isinstance(queries, list) and np.ndim(queries) == 1)
+        single = single and not _holds_lists(queries)
+        rows = whole(as_rows(np.asarray(queries)[None] if single else queries, "queries"))
+        check_width(rows.shape[1], "queries", self.dim)
+        k = as_integer(k, "k", 1)
+        allowed = allowed_rows_of(view, where, self._kind)
+        found = Ranking(view, self._coder, allowed, as_threads(threads)).best(rows, k)
+        n_found = found.indices.shape[1]
+        names = view.ids_at(found.indices.ravel()) if n_found else []
+        listed = [names[first : first + n_found] for first in range(0, len(rows) * n_found, n_found or 1)]
+        return Hits(listed or [[] for _ in rows], list(found.scores), single)
+
+    # ---- change
+
+    def add(
+        self, source: Any, *, vectors: Any = None, ids: Any = None, on_bad: OnBad = "raise", progress: Progress = ignore
+    ) -> None:
+        """Add rows, coded as the first ones were.
+
+        Parameters
+        ----------
+        source, vectors, on_bad, progress
+            See :meth:`build`.
+        ids : str or array_like, optional
+            As for :meth:`build`. Where the index numbers its rows itself, it goes on.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`build`, and if an id is there already. The index is then as it was.
+        """
+        rows = checked_rows(source, vectors, ids, on_bad)
+        with self._lock:
+            self._append(rows, self._new_ids(rows), progress)
+
+    def remove(self, ids: Any) -> None:
+        """Remove rows.
+
+        Parameters
+        ----------
+        ids : array_like
+            Or a single id.
+
+        Raises
+        ------
+        KeyError
+            For an id that is not there; nothing is removed then.
+        """
+        with self._lock:
+            if isinstance(ids, list) and len(ids) == 1:
+                ids = ids[0]
+            if type(ids) is (str if self._kind == "texts" else int):
+                place = self._place(ids)
+                if place is None:
+                    raise KeyError(f"ids holds {ids!r}, which is no id of this index")
+                place[0].remove(place[1])
+            else:
+                self._remove_all(as_ids(ids, "ids", self._kind))
+            self._view = None
+
+    def update(
+        self, source: Any, *, vectors: Any = None, ids: Any, on_bad: OnBad = "raise", progress: Progress = ignore
+    ) -> None:
+        """Replace the vectors of rows that are there; they move behind all others.
+
+        A search sees either all of the old vectors or all of the new ones.
+
+        Parameters
+        ----------
+        source, vectors, on_bad, progress
+            See :meth:`build`.
+        ids : str or array_like
+            Of rows that are there.
+
+        Raises
+        ------
+        KeyError
+            For an id that is not there. The index is then as it was.
+        """
+        rows = checked_rows(source, vectors, ids, on_bad)
+        with self._lock:
+            self._check(rows)
+            own = rows.ids
+            _require_known(own.values, self._seen().places(own.values))
+            self._append(rows, own, progress, replacing=True)
+
+    def compact(self) -> None:
+        """Put all rows together, without those that were removed: searches are faster, and memory is given back."""
+        with self._lock:
+            if self._segments:
+                self._segments = [self._joined(self._segments)]
+                self._view = None
+
+    # ---- inside
+
+    def _seen(self) -> View:
+        """Return the index as it is now, for as long as it is needed."""
+        view = self._view
+        if view is None:
+            with self._lock:
+                view = self._view = View(tuple(segment.piece for segment in self._segments))
+        return view
+
+    def _place(self, one: Id) -> tuple[Segment, int] | None:
+        for segment in self._segments:
+            row = segment.find(one)
+            if row >= 0:
+                return segment, row
+        return None
+
+    def _check(self, rows: CheckedRows) -> None:
+        check_width(rows.dim, "source", self.dim)
+        if rows.has_ids and len(rows) and kind_of(rows.ids.values) != self._kind:
+            as_ids(rows.ids.values, "ids", self._kind)
+
+    def _new_ids(self, rows: CheckedRows) -> Ids:
+        """Return the ids of new rows, none of which is there."""
+        self._check(rows)
+        n = len(rows)
+        if not rows.has_ids:
+            if self._next_number is None:
+                raise ValueError("ids is None, and the rows of this index have ids of their own; expected ids")
+            return ids_of(np.arange(self._next_number, self._next_number + n))
+        own = rows.ids
+        positions = self._seen().places(own.values)
+        if (positions >= 0).any():
+            there = own.values[np.argmax(positions >= 0)]
+            raise ValueError(f"ids holds {_plain(there)!r}, which is there already; index.update replaces rows")
+        return own
+
+    def _append(self, rows: CheckedRows, own: Ids, progress: Progress, replacing: bool = False) -> None:
+        if not len(own):
+            return
+        made = Segment(self._coder.encode(rows, progress), own)
+        if replacing:
+            self._remove_all(own.values)
+        segments = [*self._segments, made]
+        # Those that came one by one are put together, each row about as often as its number of rows was doubled.
+        while len(segments) > 2 and segments[-2].name is None and len(segments[-2]) <= 2 * len(segments[-1]):
+            segments[-2:] = [self._joined(segments[-2:])]
+        self._segments, self._view = segments, None
+        if self._next_number is not None and len(own.values):
+            self._next_number = max(self._next_number, int(own.values.max()) + 1)
+        self.n_skipped += rows.n_skipped
+
+    def _joined(self, segments: list[Segment]) -> Segment:
+        """Return the rows of segments that are there as one segment."""
+        pieces = [segment.piece for segment in segments]
+        ids = View(tuple(pieces)).ids()
+        return Segment(self._coder.join([(piece.parts, piece.rows) for piece in pieces]), ids_of(ids))
+
+    def _remove_all(self, wanted: NDArray[Any]) -> None:
+        """Mark rows as removed, all or, where an id is not there, none."""
+        view = self._seen()
+        positions = view.places(wanted)
+        _require_known(wanted, positions)
+        positions = np.unique(positions)
+        bounds = np.searchsorted(positions, view.starts)
+        for segment, a, b, start in zip(self._segments, bounds[:-1], bounds[1:], view.starts[:-1], strict=True):
+            if b > a:
+                segment.remove_many(positions[a:b] - start)
+        self._view = None
+
+
+def _require_known(wanted: NDArray[Any], positions: NDArray[np.int64]) -> None:
+    if (positions < 0).any():
+        raise KeyError(f"ids holds {_plain(wanted[np.argmin(positions)])!r}, which is no id of this index")
+
+
+def _plain(one: Any) -> Any:
+    return one.item() if isinstance(one, np.generic) else one
+
+
+def _holds_lists(queries: Any) -> bool:
+    """Tell whether something of one dimension is a column of rows."""
+    return getattr(queries, "dtype", None) == np.dtype(object)

@@ -1,0 +1,234 @@
+"""An index: the same answers as one table, whatever was added, removed and replaced before; errors that say what."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import slimvec as sv
+from slimvec.index.given_ids import as_ids
+from slimvec.index.id_slots import find_id, find_ids, make_id_slots
+from slimvec.index.ids import ids_of
+from slimvec.index.segments import Segment
+
+D = 24
+X = np.random.default_rng(0).standard_normal((600, D)).astype(np.float32) * np.linspace(2, 0.5, D, dtype=np.float32)
+QUERIES = np.random.default_rng(1).standard_normal((5, D)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return sv.Index.build(X, n_bits=32, refine_bits=3)
+
+
+def empty(fitted, kind="integers"):
+    """Return an index of the same encoder without rows."""
+    nothing = Segment(fitted._coder.empty(), ids_of(as_ids([], "ids", kind)))
+    return sv.Index(fitted._coder, [nothing], kind, 0 if kind == "integers" else None)
+
+
+def assert_same_hits(a, b):
+    assert a.ids == b.ids
+    assert len(a.scores) == len(b.scores)
+    for one, other in zip(a.scores, b.scores, strict=True):
+        assert np.allclose(one, other, atol=1e-6)
+
+
+def test_an_index_of_one_segment_is_its_table(isa, fitted):
+    table = sv.TransformCoding(32, refine_bits=3).compress(X)
+    for k in (1, 10, 600, 601):
+        hits, (scores, rows) = fitted.search(QUERIES, k), table.search(QUERIES, k)
+        assert hits.ids == rows.tolist()
+        assert np.array_equal(np.stack(hits.scores), scores)
+    mask = np.arange(600) % 7 == 3
+    assert fitted.search(QUERIES, 9, mask).ids == table.search(QUERIES, 9, mask=mask).indices.tolist()
+    assert fitted.search(QUERIES, 9, [5, 3]).ids == table.search(QUERIES, 9, mask=[5, 3]).indices.tolist()
+    assert np.array_equal(fitted.vectors([7, 3]), table.lookup([7, 3], original=True))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_whatever_was_done_before_answers_are_those_of_the_rows_that_are_left(fitted, data):
+    """Random changes beside a list of (id, vector), from which another index is made at once."""
+    kind = data.draw(st.sampled_from(["integers", "texts"]))
+    name = int if kind == "integers" else str
+    index, rows, fresh = empty(fitted, kind), {}, iter(range(10_000))
+    for _ in range(data.draw(st.integers(1, 8))):
+        action = data.draw(st.sampled_from(["add", "add", "add", "remove", "update", "compact"]))
+        if action == "add":
+            numbers = data.draw(st.lists(st.integers(0, 599), min_size=1, max_size=40))
+            ids = [name(next(fresh) * 37) for _ in numbers]
+            index.add(X[numbers], ids=ids)
+            rows |= dict(zip(ids, numbers, strict=True))
+        elif action == "compact":
+            index.compact()
+        elif rows:
+            ids = data.draw(st.lists(st.sampled_from(sorted(rows)), min_size=1, max_size=10, unique=True))
+            old = [rows.pop(one) for one in ids]
+            if action == "remove":
+                index.remove(ids)
+            else:
+                numbers = [(number + 1) % 600 for number in old]
+                index.update(X[numbers], ids=ids)
+                rows |= dict(zip(ids, numbers, strict=True))
+    assert index.ids.tolist() == list(rows)
+    assert len(index) == len(rows)
+    assert all(one in index for one in rows)
+    expected = empty(fitted, kind)
+    if rows:
+        expected.add(X[list(rows.values())], ids=list(rows))
+        assert np.allclose(index.vectors(list(rows)), expected.vectors(list(rows)), atol=1e-5)
+    k = data.draw(st.integers(1, 12))
+    assert_same_hits(index.search(QUERIES, k), expected.search(QUERIES, k))
+    some = [one for one in rows if rows[one] % 3 == 0]
+    bools = [rows[one] % 3 == 0 for one in rows]
+    hits = expected.search(QUERIES, k, some)
+    assert all(len(found) == min(k, len(some)) and set(found) <= set(some) for found in hits.ids)
+    for where in (some, set(some), np.array(bools, bool), lambda ids: np.isin(ids.tolist(), some)):
+        assert_same_hits(index.search(QUERIES, k, where), hits)
+
+
+def test_equal_rows_come_in_order_and_zeros_are_alike(fitted):
+    index = empty(fitted)
+    for first in range(0, 30, 3):
+        index.add(np.repeat(X[:1], 3, axis=0), ids=range(first, first + 3))
+    assert index.search(X[0], 30).ids == list(range(30))
+    index.add(np.zeros((2, D)), ids=[70, 71])
+    index.remove(0)
+    assert index.search(np.zeros(D), 3).ids == [1, 2, 3]
+    assert index.search(np.zeros(D), 3, where=[71, 8]).ids == [8, 71]
+    assert not index.search(np.zeros(D), 3).scores.any()
+
+
+def test_vectors_of_unit_length_beside_others(fitted):
+    """Segments with weights and without compare, and come together."""
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    index = sv.Index.build(unit[:300], refine_bits=4)
+    assert index._segments[0].parts.factors.n_factors == 2
+    index.add(3 * unit[300:], ids=range(300, 600))
+    before = index.search(unit[290:310], 3)
+    assert [found[0] for found in before.ids] == list(range(290, 310))
+    index.compact()
+    assert index._segments[0].parts.factors.n_factors == 3
+    after = index.search(unit[290:310], 3)
+    assert np.allclose(np.stack(before.scores), np.stack(after.scores), atol=2e-3)
+    assert [found[0] for found in after.ids] == list(range(290, 310))
+
+
+def test_numbers_go_on(fitted):
+    index = sv.Index.build(X[:100], n_bits=16)
+    index.remove(range(90, 100))
+    index.add(X[:5])
+    assert index.ids[-5:].tolist() == [100, 101, 102, 103, 104]
+    index.add(X[:1], ids=[500])
+    index.add(X[:1])
+    assert index.ids[-1] == 501
+    named = sv.Index.build(X[:50], ids=np.arange(50) * 2)
+    with pytest.raises(ValueError, match="rows of this index have ids of their own"):
+        named.add(X[:1])
+
+
+def test_nothing_is_left(fitted):
+    index = empty(fitted)
+    assert index.search(QUERIES, 3).ids == [[]] * 5
+    index.add(X[:3], ids=[1, 2, 3])
+    index.remove([1, 2, 3])
+    assert len(index) == 0
+    assert index.search(QUERIES[0], 3).ids == []
+    assert index.search(QUERIES, 3, where=[]).ids == [[]] * 5
+    index.compact()
+    assert index.ids.tolist() == []
+    index.add(X[:2], ids=[1, 9])
+    assert index.search(X[1], 1).ids == [9]
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "message"),
+    [
+        (lambda i: i.add(X[:2], ids=[7, 8]), ValueError, "ids holds 7, which is there already"),
+        (lambda i: i.add(X[:2], ids=[800, 800]), ValueError, "ids holds 800 twice"),
+        (lambda i: i.add(X[:2], ids=["a", "b"]), TypeError, "ids holds strings, such as 'a'; this index has integers"),
+        (lambda i: i.add(X[:2], ids=[1000]), ValueError, "ids has 1 ids; expected 2"),
+        (lambda i: i.add(X[:2, :5], ids=[1000, 1001]), ValueError, "source has 5 columns; expected 24"),
+        (lambda i: i.add(X[:2], ids=[1000, None]), TypeError, "ids holds nothing in row 1"),
+        (lambda i: i.add(X[:2], ids=[1000.0, 1001.0]), TypeError, "ids holds 1000.0 in row 0"),
+        (lambda i: i.add(X[:2], ids="id"), ValueError, "ids='id' names a column, and source, ndarray, has none"),
+        (lambda i: i.add([[np.nan] * D], ids=[1000]), ValueError, r"row 0 \(id 1000\) holds NaN"),
+        (lambda i: i.add(X[:2], ids=[2**63, 1]), ValueError, "expected integers of 64 bits"),
+        (lambda i: i.remove([5, 1000]), KeyError, "ids holds 1000, which is no id"),
+        (lambda i: i.remove(1000), KeyError, "ids holds 1000, which is no id"),
+        (lambda i: i.remove("a"), TypeError, "this index has integers as ids"),
+        (lambda i: i.update(X[:2], ids=[5, 1000]), KeyError, "ids holds 1000"),
+        (lambda i: i.vectors([1000]), KeyError, "ids holds 1000"),
+        (lambda i: i.search(QUERIES, 0), ValueError, "k=0"),
+        (lambda i: i.search(QUERIES[:, :3]), ValueError, "queries has 3 columns; expected 24"),
+        (lambda i: i.search(QUERIES * np.nan), ValueError, "queries holds NaN"),
+        (lambda i: i.search(QUERIES, where=[1000]), KeyError, "where holds 1000"),
+        (lambda i: i.search(QUERIES, where=[True, False]), ValueError, r"where has shape \(2,\); expected \(600,\)"),
+        (lambda i: i.search(QUERIES, where=lambda ids: ids), ValueError, "where returned int64"),
+        (lambda i: i.search(QUERIES, where=1.5), TypeError, "where is float"),
+    ],
+)
+def test_what_is_wrong_is_said_and_changes_nothing(fitted, act, error, message):
+    before = fitted.info()
+    with pytest.raises(error, match=message):
+        act(fitted)
+    assert fitted.info() == before
+
+
+def test_hits():
+    index = sv.Index.build(X[:100], ids=[f"<{i}>" for i in range(100)])
+    one, many = index.search(X[3], 2), index.search(X[:3], 2)
+    assert one.ids[0] == "<3>"
+    assert one[0] == ("<3>", float(one.scores[0]))
+    assert len(many) == 3
+    assert [hits.ids[0] for hits in many] == ["<0>", "<1>", "<2>"]
+    assert "&lt;0&gt;" in many._repr_html_()
+    pytest.importorskip("pandas")
+    frame = many.to_pandas()
+    assert frame["query"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert frame["rank"].tolist() == [0, 1] * 3
+    assert frame["id"].tolist() == [one for found in many.ids for one in found]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 1000])
+def test_integers_are_found(n):
+    ids = np.random.default_rng(n).permutation(np.arange(-n, n, 2) * 10**15)
+    slots, repeated = make_id_slots(ids)
+    assert repeated == -1
+    assert find_ids(ids, slots, ids).tolist() == list(range(n))
+    assert [find_id(ids, slots, int(one)) for one in ids] == list(range(n))
+    others = ids + 1
+    assert (find_ids(ids, slots, others) == -1).all()
+    assert all(find_id(ids, slots, int(one)) == -1 for one in others)
+    if n > 2:
+        twice = np.concatenate([ids, ids[1:3]])
+        assert make_id_slots(twice)[1] == n
+
+
+def test_searches_beside_changes_see_one_state():
+    """A row that is replaced again and again is there once, in every search; its neighbours never go."""
+    index = sv.Index.build(X[:200], n_bits=32)
+    stop, seen = threading.Event(), []
+
+    def search():
+        while not stop.is_set():
+            seen.append(sorted(index.search(X[0], 500).ids))
+
+    threads = [threading.Thread(target=search) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for turn in range(60):
+        index.update(X[turn : turn + 5], ids=range(5))
+        index.remove(100 + turn)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert len(seen) > 3
+    for ids in seen:
+        assert ids[:100] == list(range(100))
+        assert ids[100:] == list(range(300 - len(ids), 200))

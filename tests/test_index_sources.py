@@ -1,0 +1,196 @@
+"""Whatever an index is built from gives the same index, and bad rows are named, or left out and counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import slimvec as sv
+
+X = np.random.default_rng(2).standard_normal((5000, 12)).astype(np.float32)
+IDS = [f"id {i}" for i in range(5000)]
+EXPECTED = sv.Index.build(X, ids=IDS, n_bits=12, refine_bits=2).search(X[:20], 5).ids
+
+
+def check(source, **options):
+    index = sv.Index.build(source, n_bits=12, refine_bits=2, **options)
+    assert index.search(X[:20], 5).ids == EXPECTED
+    return index
+
+
+def table_of(pa, type_of, rows=X, ids=IDS):
+    flat = pa.array(rows.ravel())
+    if type_of == "fixed":
+        column = pa.FixedSizeListArray.from_arrays(flat, 12)
+    else:
+        offsets = np.arange(0, rows.size + 1, 12)
+        kind, index = (pa.ListArray, pa.int32()) if type_of == "list" else (pa.LargeListArray, pa.int64())
+        column = kind.from_arrays(pa.array(offsets, index), flat)
+    return pa.table({"id": ids, "embedding": column, "year": np.arange(len(rows))})
+
+
+def test_arrays(tmp_path):
+    check(X.tolist(), ids=np.array(IDS))
+    check(sv.Vectors(IDS, X))
+    np.save(tmp_path / "a.npy", X[:1200])
+    np.save(tmp_path / "b.npy", X[1200:])
+    check([tmp_path / "a.npy", tmp_path / "b.npy"], ids=IDS)
+    check(str(tmp_path), ids=IDS)
+    check(str(tmp_path / "*.npy"), ids=IDS)
+    sv.write_vectors(tmp_path / "v.txt", [one.replace(" ", "_") for one in IDS], X)
+    assert sv.Index.build(tmp_path / "v.txt", n_bits=12).search(X[7], 1).ids == ["id_7"]
+
+
+def test_torch():
+    torch = pytest.importorskip("torch")
+    check(torch.nn.Parameter(torch.from_numpy(X)), ids=IDS)
+    assert sv.Index.build(torch.from_numpy(X).bfloat16(), n_bits=12).search(X[7], 1).ids == [7]
+
+
+def test_pandas():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"id": IDS, "embedding": list(X), "kind": ["a", "b"] * 2500}).sample(frac=1, random_state=0)
+    frame = frame.sort_index()
+    index = check(frame, vectors="embedding", ids="id")
+    check(frame, ids=frame.id)
+    hits = index.search(X[:3], 5, where=frame.kind == "b")
+    assert all(int(one[3:]) % 2 for found in hits.ids for one in found)
+    numbers = pd.DataFrame(X, columns=[f"x{i}" for i in range(12)])
+    check(numbers, ids=IDS)
+    check(numbers.assign(id=IDS, z=1), vectors=list(numbers.columns), ids="id")
+    with pytest.raises(ValueError, match="vectors='x' is no column of source; its columns are 'id'"):
+        check(frame, vectors="x")
+    with pytest.raises(ValueError, match="does not tell which columns are vectors"):
+        check(numbers.assign(z="a"))
+    with pytest.raises(ValueError, match="does not tell which columns are vectors"):
+        check(numbers.assign(z=np.array([None, 1j] * 2500, object)))
+
+
+@pytest.mark.parametrize("kind", ["List", "Array"])
+def test_polars(kind):
+    pl = pytest.importorskip("polars")
+    column = pl.Series("embedding", X) if kind == "Array" else pl.Series("embedding", X.tolist(), pl.List(pl.Float32))
+    frame = pl.DataFrame({"id": IDS}).with_columns(column)
+    check(frame, vectors="embedding", ids="id")
+    index = check(frame.lazy(), ids="id")
+    assert index.search(X[9], 3, where=frame["id"] == "id 9").ids == ["id 9"]
+
+
+@pytest.mark.parametrize("type_of", ["list", "large", "fixed"])
+def test_arrow(type_of):
+    pa = pytest.importorskip("pyarrow")
+    table = table_of(pa, type_of)
+    check(table, vectors="embedding", ids="id")
+    check(table.slice(0, 5000).combine_chunks(), ids="id")
+    check(table.to_reader(), ids="id")
+    head, tail = table_of(pa, type_of, np.vstack([X[:3], X]), [*"abc", *IDS]).slice(3), None
+    check(head, ids="id")
+    assert tail is None
+
+    class Stream:
+        def __arrow_c_stream__(self, requested=None):
+            return table.__arrow_c_stream__(requested)
+
+    check(Stream(), ids="id")
+
+
+def test_parquet(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    table = table_of(pa, "list")
+    pq.write_table(table.slice(0, 2100), tmp_path / "a.parquet", row_group_size=500)
+    pq.write_table(table.slice(2100), tmp_path / "b.parquet", row_group_size=700)
+    check(tmp_path, vectors="embedding", ids="id")
+    check(str(tmp_path / "*.parquet"), ids="id")
+    check([str(tmp_path / "a.parquet"), tmp_path / "b.parquet"], ids="id")
+    with pytest.raises(ValueError, match=r"a\.parquet has no column 'x'"):
+        check(tmp_path, vectors="x")
+    with pytest.raises(FileNotFoundError, match="none"):
+        check(tmp_path / "none.parquet")
+
+
+def test_datasets():
+    datasets = pytest.importorskip("datasets")
+    made = datasets.Dataset.from_dict({"id": IDS[::-1], "embedding": X[::-1]})
+    check(made.select(range(4999, -1, -1)), vectors="embedding", ids="id")
+
+
+def bad_rows():
+    rows = [row.tolist() for row in X[:100]]
+    rows[40] = None
+    rows[50] = rows[50][:5]
+    rows[60][3] = float("nan")
+    rows[70][3] = float("inf")
+    return rows
+
+
+def bad(how):
+    rows = bad_rows()
+    if how == "cells":
+        cells = np.empty(100, object)
+        cells[:] = rows
+        return cells, IDS[:100], None
+    module = pytest.importorskip({"pandas": "pandas", "polars": "polars"}.get(how, "pyarrow"))
+    if how == "pandas":
+        return module.DataFrame({"id": IDS[:100], "e": rows}), "id", "e"
+    if how == "polars":
+        return (
+            module.DataFrame({"id": IDS[:100], "e": rows}, schema_overrides={"e": module.List(module.Float32)}),
+            "id",
+            "e",
+        )
+    return module.table({"id": IDS[:100], "e": module.array(rows, module.list_(module.float32()))}), "id", "e"
+
+
+@pytest.mark.parametrize("how", ["cells", "pandas", "polars", "arrow"])
+def test_bad_rows(how):
+    source, ids, vectors = bad(how)
+    with pytest.raises(ValueError, match=r"source: row 40 \(id 'id 40'\) is null; expected 12 finite numbers"):
+        sv.Index.build(source, ids=ids, vectors=vectors)
+    index = sv.Index.build(source, ids=ids, vectors=vectors, on_bad="skip")
+    assert index.n_skipped == 4
+    good = [i for i in range(100) if i not in {40, 50, 60, 70}]
+    assert index.ids.tolist() == [IDS[i] for i in good]
+    assert [found[0] for found in index.search(X[good], 1).ids] == [IDS[i] for i in good]
+    numbered = sv.Index.build(X[:3], refine_bits=0, n_bits=4)
+    assert numbered.ids.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("row", "cell", "what"), [(50, [1.0] * 5, "has 5 numbers"), (60, [float("nan")] * 12, "NaN")])
+def test_each_fault_is_said(row, cell, what):
+    pa = pytest.importorskip("pyarrow")
+    rows = X[:100].tolist()
+    rows[row] = cell
+    table = pa.table({"id": range(100), "e": rows})
+    with pytest.raises(ValueError, match=rf"row {row} \(id {row}\).*{what}"):
+        sv.Index.build(table, ids="id")
+
+
+def test_rows_left_out_keep_their_numbers():
+    rows = X[:100].copy()
+    rows[[5, 99]] = np.nan
+    index = sv.Index.build(rows, on_bad="skip")
+    assert index.ids.tolist() == [i for i in range(99) if i != 5]
+    with pytest.raises(ValueError, match="row 5 holds NaN"):
+        sv.Index.build(rows)
+    with pytest.raises(ValueError, match="no good row: 100 were left out"):
+        sv.Index.build(rows * np.nan, on_bad="skip")
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "error", "message"),
+    [
+        (X[:0], {}, ValueError, "source is empty"),
+        (X[:5], {"ids": [1, 2]}, ValueError, "ids has 2 ids; expected 5"),
+        (X[:5], {"ids": [1, 2, 3, 4, 1]}, ValueError, "ids holds 1 twice"),
+        (X[:5], {"ids": list("abcda")}, ValueError, "ids holds 'a' twice"),
+        (X[:5], {"vectors": "x"}, ValueError, "vectors='x' names a column, and source, ndarray, has none"),
+        (X[:5], {"on_bad": "no"}, ValueError, "on_bad='no'"),
+        ("no such file", {}, FileNotFoundError, "no such file"),
+        (X[0], {}, ValueError, "two dimensions"),
+    ],
+)
+def test_what_is_no_source(source, options, error, message):
+    with pytest.raises(error, match=message):
+        sv.Index.build(source, **options)

@@ -34,7 +34,8 @@ N_ALONE, N_BATCHED = 150, 256
 BATCHES = (1, 64, 256)
 TURNS = 3
 PROBES = (16, 32, 64, 128, 256, 512)
-EF = (32, 64, 128, 256, 512, 1024)
+EF = (10, 16, 32, 64, 128, 256, 512)
+LEAST = 0.4  # of the true neighbours, at any setting: an index that is set up wrongly finds next to none
 LEVELS = (0.9, 0.95)
 
 
@@ -167,6 +168,7 @@ def judged(points, judge):
     for point in points:
         before = time.process_time(), time.thread_time()
         found.append(judge.recall(point.search(judge.queries)))
+        assert found[-1] > LEAST, f"{point.name}, {point.setting}: {found[-1]}"
         assert alone(time.process_time() - before[0], time.thread_time() - before[1]), f"{point.name}: more threads"
     times = np.full((len(points), len(BATCHES)), np.inf)
     for turn in range(TURNS):
@@ -181,11 +183,13 @@ def judged(points, judge):
 
 
 def time_at(level, points):
-    """Return the time at a recall, read between the points (recall, time) on a log scale; None outside them."""
+    """Return the time at a recall, read between the points (recall, time) on a log scale, or why there is none."""
     points = sorted(points)
     shares, times = zip(*points, strict=True)
-    if not shares[0] <= level <= shares[-1]:
-        return None
+    if level > shares[-1]:
+        return f"at most {shares[-1]:.3f} found"
+    if level < shares[0]:
+        return f"below {times[0]:.0f}"
     return float(np.exp(np.interp(level, shares, np.log(times))))
 
 
@@ -210,9 +214,9 @@ def _batch_titles():
 
 
 def _beside(own, first):
-    if own is None:
-        return "not reached"
-    return f"{own:.0f}" + ("" if first is None else f" ({own / first:.2f})")
+    if isinstance(own, str):
+        return own
+    return f"{own:.0f}" + ("" if isinstance(first, str) else f" ({own / first:.2f})")
 
 
 def draw(points, results):

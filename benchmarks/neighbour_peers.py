@@ -1,0 +1,57 @@
+"""Other libraries that find near rows without reading all: lists and graphs, over unit rows and inner products."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def faiss_lists(rows: np.ndarray, n_lists: int, n_bits: int):
+    """Return faiss's lists of RaBitQ codes of so many bits per column, under a random rotation."""
+    import faiss
+
+    d = rows.shape[1]
+    coarse = faiss.IndexFlatIP(d)
+    lists = faiss.IndexIVFRaBitQFastScan(coarse, d, n_lists, faiss.METRIC_INNER_PRODUCT, 32, True, n_bits)
+    coarse.this.disown()
+    lists.own_fields = True
+    lists.cp.spherical = True  # as faiss does for inner products where a factory makes the index
+    index = faiss.IndexPreTransform(faiss.RandomRotationMatrix(d, d), lists)
+    index.train(rows)
+    index.add(rows)
+    return index
+
+
+def rabitqlib_lists(rows: np.ndarray, n_lists: int, n_bits: int):
+    """Return rabitqlib's lists of RaBitQ codes, by its own k-means."""
+    import rabitqlib
+
+    d = rows.shape[1]
+    exact = rabitqlib.FinalAssignmentMode.Exact
+    clusters = rabitqlib.QGKMeans(d, n_lists, num_threads=2, final_assignment=exact)
+    clusters.train(rows)
+    index = rabitqlib.IvfIndex(dim=d, max_elements=len(rows), num_clusters=n_lists, nbits=n_bits, metric="ip")
+    index.build(rows, clusters.centroids, clusters.assignments, num_threads=2)
+    return index
+
+
+def graph(rows: np.ndarray, n_links: int, ef_construction: int):
+    """Return hnswlib's graph, which keeps the rows as float32."""
+    import hnswlib
+
+    index = hnswlib.Index(space="ip", dim=rows.shape[1])
+    index.init_index(max_elements=len(rows), ef_construction=ef_construction, M=n_links, random_seed=0)
+    index.add_items(rows, num_threads=2)
+    return index
+
+
+def bytes_of_file(save) -> int:
+    """Return the size of the file that ``save(path)`` writes: all that an index is, its centroids and links too."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "index"
+        save(str(path))
+        return path.stat().st_size

@@ -1,0 +1,48 @@
+"""Sentences of the IMDB reviews as weighted means of word vectors: a large set that lists find hard."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.common import load_vectors, unit
+from benchmarks.texts import read_imdb
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENDS = re.compile(r"(?<=[.!?])\s+|<br />")
+WORDS = re.compile(r"[a-z']+")
+LEAST_WORDS = 4
+RARE = 1e-3  # the share at which a word has half the weight: Arora, Liang, Ma 2017
+AT_ONCE = 10_000
+
+
+def imdb_sentences(data: Path, n_rows: int, seed: int = 0) -> np.ndarray:
+    """Return centred rows of length one, of sentences that differ in more than the order of their words."""
+    vectors = load_vectors(data, "numberbatch")
+    number = {word: i for i, word in enumerate(vectors.words)}
+    sentences = {}  # in order, each once
+    for part in ("train", "test"):
+        for _, text in read_imdb(data, part):
+            for sentence in ENDS.split(text.lower()):
+                known = sorted(number[word] for word in WORDS.findall(sentence) if word in number)
+                if len(known) >= LEAST_WORDS:
+                    sentences[tuple(known)] = None
+    chosen = list(sentences)
+    np.random.default_rng(seed).shuffle(chosen)
+    return _means([np.array(known) for known in chosen[:n_rows]], vectors.matrix.astype(np.float32))
+
+
+def _means(sentences: list[np.ndarray], matrix: np.ndarray) -> np.ndarray:
+    counts = np.bincount(np.concatenate(sentences), minlength=len(matrix))
+    weighted = matrix * (RARE / (RARE + counts / counts.sum())).astype(np.float32)[:, None]
+    sums = []
+    for first in range(0, len(sentences), AT_ONCE):
+        block = sentences[first : first + AT_ONCE]
+        starts = np.cumsum([0] + [len(known) for known in block[:-1]])
+        sums.append(np.add.reduceat(weighted[np.concatenate(block)], starts))
+    rows = np.concatenate(sums)
+    return unit(rows - rows.mean(axis=0))

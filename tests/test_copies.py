@@ -311,4 +311,15 @@ def test_other_processes(way, tmp_path):
 
 def test_every_public_class_is_in_here():
     public = {name for name in sv.__all__ if inspect.isclass(getattr(sv, name))}
-    assert public == {name.split(",")[0] for name in THINGS} | {"ANT", "IIQ", "ITQ", "TransformCoding"}
+    assert public == {name.split(",")[0] for name in THINGS} | {"ANT", "IIQ", "ITQ", "TransformCoding", "Index", "Hits"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_indexes_by_ids(way):
+    index = sv.Index.build(ROWS, ids=[f"row {i}" for i in range(len(ROWS))])
+    again, expected = WAYS[way](index), index.search(ROWS[:3], k=2)
+    again.remove(["row 1"])
+    assert "row 1" in index
+    assert "row 1" not in again
+    found = WAYS[way](index.search(ROWS[:3], k=2))
+    assert [list(ids) for ids in found.ids] == [list(ids) for ids in expected.ids]

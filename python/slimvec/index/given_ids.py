@@ -83,3 +83,13 @@ def _listed(values: list[Any], name: str) -> NDArray[Any]:
         if not -LARGEST - 1 <= value <= LARGEST:
             raise ValueError(f"{name} holds {value} in row {row}; expected integers of 64 bits")
     return np.array(values, np.int64)
+
+
+def require_known(wanted: NDArray[Any], positions: NDArray[np.int64]) -> None:
+    """Raise KeyError, with the first id that has no position."""
+    if (positions < 0).any():
+        raise KeyError(f"ids holds {_plain(wanted[np.argmin(positions)])!r}, which is no id of this index")
+
+
+def _plain(one: Any) -> Any:
+    return one.item() if isinstance(one, np.generic) else one

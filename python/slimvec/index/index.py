@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from slimvec.binary.lookup import reconstruct
 from slimvec.binary.methods.transform_coding import TransformCoding
 from slimvec.index.coder import Coder
-from slimvec.index.given_ids import as_ids
+from slimvec.index.given_ids import as_ids, require_known
 from slimvec.index.hits import Hits
 from slimvec.index.ids import Ids, ids_of, kind_of
 from slimvec.index.incoming import checked_rows
@@ -118,6 +119,13 @@ class Index:
         index.n_skipped = rows.n_skipped
         return index
 
+    def __getstate__(self) -> dict[str, Any]:
+        with self._lock:
+            return copy.deepcopy({name: own for name, own in vars(self).items() if name not in ("_lock", "_view")})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.RLock(), _view=None)
+
     # ---- what it holds
 
     def __len__(self) -> int:
@@ -161,7 +169,7 @@ class Index:
         view = self._seen()
         wanted = as_ids(ids, "ids", self._kind)
         positions = view.places(wanted)
-        _require_known(wanted, positions)
+        require_known(wanted, positions)
         made = np.empty((len(wanted), self.dim), np.float32)
         for start, end, piece in zip(view.starts[:-1], view.starts[1:], view.pieces, strict=True):
             here = np.flatnonzero((positions >= start) & (positions < end))
@@ -305,7 +313,7 @@ class Index:
         with self._lock:
             self._check(rows)
             own = rows.ids
-            _require_known(own.values, self._seen().places(own.values))
+            require_known(own.values, self._seen().places(own.values))
             self._append(rows, own, progress, replacing=True)
 
     def compact(self) -> None:
@@ -377,22 +385,13 @@ class Index:
         """Mark rows as removed, all or, where an id is not there, none."""
         view = self._seen()
         positions = view.places(wanted)
-        _require_known(wanted, positions)
+        require_known(wanted, positions)
         positions = np.unique(positions)
         bounds = np.searchsorted(positions, view.starts)
         for segment, a, b, start in zip(self._segments, bounds[:-1], bounds[1:], view.starts[:-1], strict=True):
             if b > a:
                 segment.remove_many(positions[a:b] - start)
         self._view = None
-
-
-def _require_known(wanted: NDArray[Any], positions: NDArray[np.int64]) -> None:
-    if (positions < 0).any():
-        raise KeyError(f"ids holds {_plain(wanted[np.argmin(positions)])!r}, which is no id of this index")
-
-
-def _plain(one: Any) -> Any:
-    return one.item() if isinstance(one, np.generic) else one
 
 
 def _holds_lists(queries: Any) -> bool:

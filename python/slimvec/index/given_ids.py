@@ -88,8 +88,9 @@ def _listed(values: list[Any], name: str) -> NDArray[Any]:
 def require_known(wanted: NDArray[Any], positions: NDArray[np.int64]) -> None:
     """Raise KeyError, with the first id that has no position."""
     if (positions < 0).any():
-        raise KeyError(f"ids holds {_plain(wanted[np.argmin(positions)])!r}, which is no id of this index")
+        raise KeyError(f"ids holds {plain(wanted[np.argmin(positions)])!r}, which is no id of this index")
 
 
-def _plain(one: Any) -> Any:
+def plain(one: Any) -> Any:
+    """Return an id as Python has it."""
     return one.item() if isinstance(one, np.generic) else one

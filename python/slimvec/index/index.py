@@ -11,7 +11,7 @@ import numpy as np
 from slimvec.binary.lookup import reconstruct
 from slimvec.binary.methods.transform_coding import TransformCoding
 from slimvec.index.coder import Coder
-from slimvec.index.given_ids import as_ids, require_known
+from slimvec.index.given_ids import as_ids, plain, require_known
 from slimvec.index.hits import Hits
 from slimvec.index.ids import Ids, ids_of, kind_of
 from slimvec.index.incoming import checked_rows
@@ -357,7 +357,7 @@ class Index:
         positions = self._seen().places(own.values)
         if (positions >= 0).any():
             there = own.values[np.argmax(positions >= 0)]
-            raise ValueError(f"ids holds {_plain(there)!r}, which is there already; index.update replaces rows")
+            raise ValueError(f"ids holds {plain(there)!r}, which is there already; index.update replaces rows")
         return own
 
     def _append(self, rows: CheckedRows, own: Ids, progress: Progress, replacing: bool = False) -> None:

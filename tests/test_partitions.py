@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import slimvec as sv
 from slimvec import _core
-from slimvec.binary.calibration import Calibration, NearestRows
+from slimvec.binary.calibrating import NearestRows
+from slimvec.binary.calibration import Calibration
 from slimvec.binary.training.lists import kmeans
 from slimvec.blas import nearest
 from slimvec.files.table_file import checksum_of

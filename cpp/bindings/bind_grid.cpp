@@ -104,7 +104,7 @@ std::pair<FloatArray, IdArray> search_refined(const Kernels& isa, const ByteArra
   float* scores_out = scores.mutable_data();
   std::int64_t* indices_out = indices.mutable_data();
   without_gil([&](Interrupt& interrupt) {
-    constexpr std::size_t kRowsPerThread = 512;  // some 100 microseconds of work
+    constexpr std::size_t kRowsPerThread = 512;  // some 250 microseconds of work
     n_threads = std::clamp<std::size_t>(n_queries * n_ids / kRowsPerThread, 1, n_threads);
     refined_search(isa, rows, refinement, value, unit, n_queries, shortlists, k, n_threads, interrupt, scores_out,
                    indices_out);

@@ -169,15 +169,7 @@ void partition_search(const Kernels& isa, const BlockedCodes& table, const Facto
           }
         },
         while_waiting);
-    for (std::size_t q = 0; q < n_queries; ++q) {
-      std::vector<Key> merged;
-      for (std::size_t part = 0; part < n_threads; ++part) {
-        const std::vector<Key>& keys = tops[part * n_queries + q].sorted();
-        merged.insert(merged.end(), keys.begin(), keys.end());
-      }
-      std::sort(merged.begin(), merged.end());
-      report(q, merged);
-    }
+    report_merged(tops, n_queries, n_threads, report);
   }
   interrupt.finish();
 }

@@ -126,6 +126,20 @@ void scan_tile(const BlockedCodes& table, Mask mask, Range blocks, Range queries
   });
 }
 
+// Reports what n_parts threads found for each query, tops[part * n_queries + query], in rising order.
+template <typename Top, typename Report>
+void report_merged(std::vector<Top>& tops, std::size_t n_queries, std::size_t n_parts, Report report) {
+  for (std::size_t q = 0; q < n_queries; ++q) {
+    std::vector<Key> merged;
+    for (std::size_t part = 0; part < n_parts; ++part) {
+      const std::vector<Key>& keys = tops[part * n_queries + q].sorted();
+      merged.insert(merged.end(), keys.begin(), keys.end());
+    }
+    std::sort(merged.begin(), merged.end());
+    report(q, merged);
+  }
+}
+
 // For each of n_queries the best allowed codes by (rank, index), gathered in copies of `empty`: report(query, keys) for
 // each query, by any thread, with at least as many of the lowest keys as `empty` keeps, in rising order.
 template <typename Top, typename Below, typename Report>
@@ -159,15 +173,7 @@ void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, c
           }
         },
         while_waiting);
-    for (std::size_t q = 0; q < n_queries; ++q) {
-      std::vector<Key> merged;
-      for (std::size_t part = 0; part < n_threads; ++part) {
-        const std::vector<Key>& keys = tops[part * n_queries + q].sorted();
-        merged.insert(merged.end(), keys.begin(), keys.end());
-      }
-      std::sort(merged.begin(), merged.end());
-      report(q, merged);
-    }
+    report_merged(tops, n_queries, n_threads, report);
   }
   interrupt.finish();
 }

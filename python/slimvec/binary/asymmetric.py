@@ -11,6 +11,7 @@ import numpy as np
 from slimvec import _core, isa
 from slimvec.binary.codes import pack_signs
 from slimvec.binary.list_encoder import ListEncoder
+from slimvec.binary.rounding import Rounded
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError
 from slimvec.norms import near_rows, scaled_rows
@@ -71,10 +72,8 @@ class FloatQueries:
             raise FormatError("the norms of its vectors are too far apart: the table is damaged")
         mean = encoder.in_units().mean.astype(np.float64)
         for block in encoder.blocks(queries):
-            peaks = np.abs(block.projected).max(axis=1, initial=0.0)
-            steps = np.divide(QUERY_PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
             codes[block.place] = pack_signs(block.projected)
-            values[block.place] = np.rint(block.projected * steps[:, None])
+            values[block.place], peaks = Rounded.of(block.projected, QUERY_PEAK)
             units[block.place] = peaks * (unit / QUERY_PEAK)
             offsets[block.place] = block.vectors @ mean * unit**2
             multiples[block.place] = block.multiples
@@ -114,7 +113,7 @@ def scan(
     n_threads: int,
 ) -> ScoreResult:
     """Return the k best of all allowed codes, with scores as kernels give them: see :meth:`FloatQueries.result`."""
-    return _all_found(
+    return all_found(
         *_core.asymmetric_search(
             isa.current(),
             codes.comparable,
@@ -141,7 +140,7 @@ def rescore(
     n_threads: int,
 ) -> ScoreResult:
     """Return the k best of ``shortlist (n_queries, m)``, where -1 stands for none; scores as :func:`scan` does."""
-    return _all_found(
+    return all_found(
         *_core.asymmetric_rescore(
             isa.current(),
             codes.comparable,
@@ -159,7 +158,7 @@ def rescore(
     )
 
 
-def _all_found(scores: NDArray[np.float32], rows: NDArray[np.int64]) -> ScoreResult:
+def all_found(scores: NDArray[np.float32], rows: NDArray[np.int64]) -> ScoreResult:
     """Return what kernels found, who keep no score that is no number: where rows are missing, the table is damaged."""
     if (rows < 0).any():
         raise FormatError("factors of some rows are no numbers: the table is damaged")

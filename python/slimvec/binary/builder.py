@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.calibration import N_ASKING, NearestRows, calibrate
+from slimvec.binary.calibrating import N_ASKING, NearestRows, calibrate
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.factors import FactorsBuilder
 from slimvec.binary.list_encoder import ListEncoder
@@ -15,7 +15,7 @@ from slimvec.binary.partition import Partition
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.refinement import RefinementBuilder
 from slimvec.blocks import even_blocks
-from slimvec.files.table_writer import table_writer
+from slimvec.files.table_writer import save_table, table_writer
 from slimvec.norms import WideRows
 
 if TYPE_CHECKING:
@@ -69,28 +69,23 @@ class TableBuilder:
     def _in_lists(self, encoder: ListEncoder) -> BinaryParts:
         """Go over the rows twice: to see which lists they are in, and to put their codes there."""
         n = len(self.rows)
-        lists, first = np.empty(n, np.int32), 0
+        lists = np.empty(n, np.int32)
         asking = np.unique(np.linspace(0, max(0, n - 1), min(n, N_ASKING)).astype(np.int64))
         vectors = []
-        for block in even_blocks(self.rows.blocks()):
+        for first, block in self._blocks("assigning"):
             lists[first : first + len(block)] = encoder.assign(block)
             own = asking - first
             vectors.append(block[own[(own >= 0) & (own < len(block))]])
-            first += len(block)
-            self.progress("assigning", first, n)
         partition = Partition.of(lists, len(encoder.centroids))
         nearest = NearestRows(asking, np.concatenate(vectors)) if n else None
         beside = self._beside()
         codes = BlockedCodes.empty(n, self._n_bits)
-        first = 0
-        for block in even_blocks(self.rows.blocks()):
+        for first, block in self._blocks("encoding"):
             here = slice(first, first + len(block))
             places = partition.positions[here]
             codes.scatter(places, beside.update(first, block, encoder, places, lists[here]))
             if nearest is not None:
                 nearest.update(first, block)
-            first += len(block)
-            self.progress("encoding", first, n)
         parts = self._parts(codes, beside, partition)
         if nearest is None:
             return parts
@@ -98,10 +93,13 @@ class TableBuilder:
         return replace(parts, partition=replace(partition, calibration=calibration))
 
     def to_file(self, path: str | os.PathLike[str]) -> None:
-        """Write the file of a table; codes go into it as they are made.
+        """Write the file of a table; codes go into it as they are made, unless they lie in lists.
 
         Whatever goes wrong, the file that was there before stays, and nothing else is left behind.
         """
+        if isinstance(self.encoder, ListEncoder):
+            save_table(path, *self._in_lists(self.encoder).to_content())
+            return
         beside = self._beside()
         with table_writer(path) as writer:
             blocks = (BlockedCodes.from_rows(packed, self._n_bits).blocks for _, packed in self._packed(beside))
@@ -118,11 +116,16 @@ class TableBuilder:
 
     def _packed(self, beside: _Beside) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (number of the first row, packed codes of a block)."""
-        first = 0
-        for block in even_blocks(self.rows.blocks()):  # whole blocks of codes, however the rows come
+        for first, block in self._blocks("encoding"):
             yield first, beside.update(first, block, self.encoder)
+
+    def _blocks(self, stage: str) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield (number of the first row, block of rows), of whole blocks of codes, however the rows come."""
+        first = 0
+        for block in even_blocks(self.rows.blocks()):
+            yield first, block
             first += len(block)
-            self.progress("encoding", first, len(self.rows))
+            self.progress(stage, first, len(self.rows))
 
     def _parts(self, codes: BlockedCodes, beside: _Beside, partition: Partition | None = None) -> BinaryParts:
         made = None if beside.factors is None else beside.factors.finish()

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from slimvec.vectors.rows import Rows
 
 
+def less(block: NDArray[Any], centres: NDArray[np.float32]) -> NDArray[Any]:
+    """Return rows less what they are coded without, row after row, in float32 or, of wider rows, in their own type."""
+    rest: NDArray[Any] = np.subtract(block, centres, dtype=np.result_type(block, np.float32), order="C")
+    return rest
+
+
 @dataclass(frozen=True, eq=False)
 class Encoder:
     """What turns vectors into codes; stored with a table, so that new vectors meet old codes.
@@ -63,15 +69,9 @@ class Encoder:
 
     def project(self, block: NDArray[Any]) -> NDArray[np.float32]:
         """Return (x - mean)ᵀ projection for each row x of a block, ``(m, n_bits)`` float32."""
-        centred = np.subtract(block, self.mean, dtype=np.result_type(block, np.float32), order="C")
+        centred = less(block, self.mean)
         projected: NDArray[np.float32] = product(centred.astype(np.float32, copy=False), self.projection)
         return projected
-
-    def reconstruct(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return mean + projection · z for rows z ``(m, n_bits)``: vectors in the original space, ``(m, d)``."""
-        rows: NDArray[np.float32] = values @ self.projection.T
-        rows += self.mean
-        return rows
 
     def encode(self, vectors: Rows | ArrayLike, name: str) -> NDArray[np.uint8]:
         """Return the packed codes of ``vectors (n, d)``, which errors call ``name``."""
@@ -95,8 +95,12 @@ class Encoder:
         mean = np.divide(self.mean, norm, dtype=np.float64).astype(np.float32)  # may be beyond float32's best
         return np.asarray((vectors - mean) @ mean, np.float32)
 
-    def centres(self, made: Quantized) -> NDArray[np.float32]:  # noqa: ARG002
-        """Return what was taken off rows before they were coded, ``(d,)`` or one for each."""
+    def assign(self, block: NDArray[Any]) -> NDArray[np.int32] | None:  # noqa: ARG002
+        """Return the list of each row of a block, where there are lists."""
+        return None
+
+    def centres(self, lists: NDArray[np.integer] | None) -> NDArray[np.float32]:  # noqa: ARG002
+        """Return what is taken off rows of these lists before they are coded, ``(d,)`` or one for each."""
         return self.mean
 
     def quantize(
@@ -188,14 +192,6 @@ class GridEncoder(Encoder):
         """Return the packed codes of one block of ``name``, whose first row has the number ``first_row``."""
         return self.quantize(block, name, first_row, 1.0).codes
 
-    def _centred(
-        self,
-        block: NDArray[Any],
-        lists: NDArray[np.int32] | None,  # noqa: ARG002
-    ) -> tuple[NDArray[Any], NDArray[np.int32] | None]:
-        """Return rows without what is taken off first, and their lists."""
-        return np.subtract(block, self.mean, dtype=np.result_type(block, np.float32), order="C"), None
-
     def quantize(
         self,
         block: NDArray[Any],
@@ -206,7 +202,8 @@ class GridEncoder(Encoder):
     ) -> Quantized:
         """Return :meth:`codes` and how each stands for its row; scales and products are measured in ``unit``."""
         with np.errstate(over="ignore", invalid="ignore"):  # reported just below
-            centred, lists = self._centred(block, lists)
+            lists = self.assign(block) if lists is None else lists
+            centred = less(block, self.centres(lists))
             centred = centred.astype(np.float32, copy=False) / np.float32(self.grid.unit)
             values = product(centred, self.directions)
         check_finite(values, name, first_row)

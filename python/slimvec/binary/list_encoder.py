@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
-from slimvec.binary.encoder import GridEncoder
+from slimvec.binary.encoder import GridEncoder, less
+from slimvec.binary.rounding import Rounded
 from slimvec.blas import nearest, product
 
 if TYPE_CHECKING:
@@ -17,30 +18,6 @@ if TYPE_CHECKING:
     from slimvec.binary.levels import Quantized
 
 PEAK = 2047  # kCentroidPeak of cpp/kernels/kernels.hpp
-
-
-class Rounded(NamedTuple):
-    """Rows in integers, ± 2047 at their largest entry: products of two are exact, and off by some 4e-5 of the lengths.
-
-    So which lists a query reads, and what these add to its scores, does not depend on the instruction set, on the
-    number of threads, or on the queries beside it.
-
-    Attributes
-    ----------
-    values : ndarray, shape (n, d), int16
-    units : ndarray, shape (n,), float64
-        What 1 stands for.
-    """
-
-    values: NDArray[np.int16]
-    units: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, rows: NDArray[np.floating]) -> Self:
-        """Return rows ``(n, d)`` rounded."""
-        peaks = np.abs(rows).max(axis=1, initial=0).astype(np.float64)
-        steps = np.divide(PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
-        return cls(np.rint(rows * steps[:, None]).astype(np.int16), peaks / PEAK)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +49,12 @@ class ListEncoder(GridEncoder):
 
     @cached_property
     def rounded(self) -> Rounded:
-        """The centroids as queries meet them."""
-        return Rounded.of(self.centroids)
+        """The centroids as queries meet them.
+
+        Both are integers, so that which lists a query reads, and what these add to its scores, does not depend on the
+        queries beside it.
+        """
+        return Rounded.of(self.centroids.astype(np.float64), PEAK)
 
     @cached_property
     def inverse_norms(self) -> NDArray[np.float32]:
@@ -91,21 +72,17 @@ class ListEncoder(GridEncoder):
         """Return the list whose centroid is nearest to each row of a block, ``(m,)``, ties to the first."""
         unit = np.float32(self.grid.unit)
         with np.errstate(over="ignore", invalid="ignore"):  # reported when the row is coded
-            rows = np.subtract(block, self.mean, dtype=np.result_type(block, np.float32)).astype(np.float32) / unit
+            rows = less(block, self.mean).astype(np.float32) / unit
             return nearest(rows, self.from_mean / unit)
 
-    def centres(self, made: Quantized) -> NDArray[np.float32]:
-        """Return the centroids that were taken off rows."""
-        centres: NDArray[np.float32] = self.centroids[cast("NDArray[np.int32]", made.lists)]
+    def centres(self, lists: NDArray[np.integer] | None) -> NDArray[np.float32]:
+        """Return the centroids of lists, which every row has."""
+        centres: NDArray[np.float32] = self.centroids[cast("NDArray[np.integer]", lists)]
         return centres
-
-    def _centred(self, block: NDArray[Any], lists: NDArray[np.int32] | None) -> tuple[NDArray[Any], Any]:
-        lists = self.assign(block) if lists is None else lists
-        return np.subtract(block, self.centroids[lists], dtype=np.result_type(block, np.float32), order="C"), lists
 
     def biases(self, vectors: NDArray[np.float32], norm: float, made: Quantized) -> NDArray[np.float32]:
         """Return the bracket above of vectors, which are measured in ``norm``, as scales are."""
-        centres = self.centres(made) / np.float32(norm)
+        centres = self.centres(made.lists) / np.float32(norm)
         coded = self.grid.values(made.codes, made.scales.astype(np.float16).astype(np.float32))
         shifts = self.shifts[cast("NDArray[np.int32]", made.lists)] / np.float32(norm)
         biases = np.einsum("ij,ij->i", vectors - centres, centres) - np.einsum("ij,ij->i", coded, shifts)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from slimvec.binary.codes import unpack
-from slimvec.binary.list_encoder import ListEncoder
 from slimvec.blocks import row_blocks
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from slimvec.binary.encoder import Encoder
     from slimvec.binary.factors import Factors
+    from slimvec.binary.list_encoder import ListEncoder
     from slimvec.binary.parts import BinaryParts
     from slimvec.binary.refinement import Refinement
 
@@ -33,21 +33,18 @@ def require_factors(parts: BinaryParts) -> tuple[Encoder, Factors]:
 def reconstruct(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return m + ρ s P b of rows: vectors like those that the table was made from, ``(len(rows), d)``.
 
-    Of refined codes it is m + P (s c + s' c').
+    Of refined codes it is m + P (s c + s' c'), and of rows in lists their centroid stands for m.
     """
     encoder, factors = require_factors(parts)
     vectors = np.empty((len(rows), len(encoder.mean)), np.float32)
     for first, block in row_blocks(rows):  # Ctrl-C is heard between them
         if parts.refinement is not None:
-            values = _coded(parts, parts.refinement, factors, block) @ parts.refinement.refiner.directions.T
-            vectors[first : first + len(block)] = values + _centres(parts, encoder, block)
-            continue
-        places = parts.positions(block)
-        scaled = unpack(parts.codes.read(places), parts.codes.n_bits, factors.scales(places))
-        if parts.partition is None:
-            vectors[first : first + len(block)] = encoder.reconstruct(scaled)
+            centred = _coded(parts, parts.refinement, factors, block) @ parts.refinement.refiner.directions.T
         else:
-            vectors[first : first + len(block)] = scaled @ encoder.projection.T + _centres(parts, encoder, block)
+            places = parts.positions(block)
+            scaled = unpack(parts.codes.read(places), parts.codes.n_bits, factors.scales(places))
+            centred = scaled @ encoder.projection.T
+        vectors[first : first + len(block)] = centred + encoder.centres(parts.lists(block))
     return vectors
 
 
@@ -60,9 +57,10 @@ def take_rows(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32
         values = parts.encoder.rows(parts.codes.read(places), parts.factors.scales(places))
     else:
         values = _coded(parts, parts.refinement, parts.factors, rows)
-    if parts.partition is not None and isinstance(parts.encoder, ListEncoder):
-        shifts = parts.encoder.shifts if parts.refinement is None else parts.refinement.refiner.shifts
-        values += shifts[parts.partition.lists(rows)]
+    lists = parts.lists(rows)
+    if lists is not None:
+        encoder = cast("ListEncoder", parts.encoder)
+        values += (encoder.shifts if parts.refinement is None else parts.refinement.refiner.shifts)[lists]
     return values
 
 
@@ -75,14 +73,6 @@ def _coded(
     first = refinement.refiner.encoder.rows(parts.codes.read(places), factors.scales(places, shrunk=False))
     values[:, : first.shape[1]] += first
     return values
-
-
-def _centres(parts: BinaryParts, encoder: Encoder, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return what was taken off rows before they were coded."""
-    if parts.partition is None or not isinstance(encoder, ListEncoder):
-        return encoder.mean
-    centres: NDArray[np.float32] = encoder.centroids[parts.partition.lists(rows)]
-    return centres
 
 
 def row_width(parts: BinaryParts) -> int:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from slimvec.binary.calibration import Calibration
 from slimvec.errors import FormatError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from slimvec.binary.calibration import Calibration
     from slimvec.files.table_file import Content
 
 
@@ -77,8 +77,6 @@ class Partition:
     @classmethod
     def from_content(cls, content: Content, n_rows: int, n_lists: int) -> Self:
         """Return the partition of a file's content, mapped."""
-        from slimvec.binary.calibration import Calibration
-
         facts = content.facts["partition"]
         if not isinstance(facts, dict):
             raise FormatError(f"partition is {facts!r}; expected an object")

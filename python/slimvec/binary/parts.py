@@ -68,6 +68,10 @@ class BinaryParts:
         """Return where the codes and factors of rows lie."""
         return rows if self.partition is None else self.partition.positions[rows]
 
+    def lists(self, rows: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Return which lists rows are in, if in any."""
+        return None if self.partition is None else self.partition.lists(rows)
+
     def require_distances(self) -> None:
         """Raise ValueError, with the remedy, where they do not."""
         if not self.has_distances:

@@ -8,8 +8,9 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.binary.asymmetric import FloatQueries
-from slimvec.binary.list_encoder import Rounded
+from slimvec.binary.list_encoder import PEAK
 from slimvec.binary.queries import QueryEncoder
+from slimvec.binary.rounding import Rounded
 from slimvec.errors import FormatError
 from slimvec.results import ScoreResult
 from slimvec.validation import as_integer
@@ -131,9 +132,9 @@ def _nearest_lists(
     by: a centroid is the shorter, the more the rows of a list differ.
     """
     vectors = cast("NDArray[np.float32]", queries.vectors)
-    asked, known = Rounded.of(vectors[which]), encoder.rounded
+    asked, known = Rounded.of(vectors[which].astype(np.float64), PEAK), encoder.rounded
     dots = _core.centroid_dots(isa.current(), known.values, asked.values)
-    products = dots * (known.units / factors.norm) * asked.units[:, None]
+    products = dots * (known.peaks / PEAK / factors.norm) * (asked.peaks / PEAK)[:, None]
     order = products * encoder.inverse_norms if queries.metric == "cosine" else products
     if n_read < products.shape[1]:
         best = np.argpartition(-order, n_read - 1, axis=1)[:, :n_read]

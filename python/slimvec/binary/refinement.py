@@ -16,9 +16,10 @@ import numpy as np
 from slimvec import _core, isa
 from slimvec.binary.asymmetric import QUERY_PEAK, FloatQueries
 from slimvec.binary.codes import BLOCK_CODES
-from slimvec.binary.encoder import Encoder
+from slimvec.binary.encoder import Encoder, less
 from slimvec.binary.factors import BIAS, SCALE, WEIGHT, Factors
 from slimvec.binary.queries import QueryEncoder
+from slimvec.binary.rounding import Rounded
 from slimvec.blas import product
 from slimvec.results import ScoreResult
 
@@ -158,9 +159,7 @@ class Refinement:
         scores = np.empty((len(vectors), k), np.float32)
         indices = np.empty((len(vectors), k), np.int64)
         for block in second.blocks(vectors):
-            peaks = np.abs(block.projected).max(axis=1, initial=0.0).astype(np.float64)
-            steps = np.divide(QUERY_PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
-            rounded = np.rint(block.projected * steps[:, None]).astype(np.int16)
+            rounded, peaks = Rounded.of(block.projected.astype(np.float64), QUERY_PEAK)
             units = peaks * (encoder.unit / factors.norm / QUERY_PEAK)
             rows, raw = shortlist.indices[block.place], shortlist.scores[block.place]
             ratios = weights = None
@@ -212,7 +211,7 @@ class RefinementBuilder:
         """Take in vectors, whose first has the number ``first_row``, with first codes and exact factors ``(3, m)``."""
         place = slice(first_row, first_row + len(block))
         encoder = self._refiner.encoder
-        centred = np.subtract(block, encoder.centres(made), dtype=np.result_type(block, np.float32))
+        centred = less(block, encoder.centres(made.lists))
         values = (np.divide(centred, norm, dtype=np.float64).astype(np.float32)) @ self._refiner.directions
         halves = factors.astype(np.float16)
         first = encoder.grid.values(made.codes, halves[SCALE].astype(np.float32))

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from slimvec.binary.asymmetric import FloatQueries, as_originals, rescore, rescore_exactly, scan
+from slimvec.binary.asymmetric import FloatQueries, all_found, as_originals, rescore, rescore_exactly, scan
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
 from slimvec.binary.probing import Reading, lists_to_read, search_lists
 from slimvec.binary.queries import Metric, QueryEncoder
 from slimvec.blocks import row_blocks
-from slimvec.errors import FormatError
 from slimvec.results import ScoreResult, SearchResult, no_scores
 from slimvec.validation import as_count, as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
@@ -151,9 +150,7 @@ class TableSearch:
             k = found.indices.shape[1]
             found.scores[zero] = 0
             found.indices[zero] = np.arange(k) if self.allowed is None else np.flatnonzero(self.allowed)[:k]
-        if (found.indices < 0).any():  # no score that is no number is kept
-            raise FormatError("what is kept of some rows is no number: the table is damaged")
-        return found
+        return all_found(*found)
 
     def _are_codes(self, rows: NDArray[Any]) -> bool:
         return rows.dtype == np.uint8 and rows.shape[1] == -(-self.table.n_bits // 8)

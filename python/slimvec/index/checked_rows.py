@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 import numpy as np
 
 from slimvec.index.collected_ids import CollectedIds
-from slimvec.index.given_ids import as_ids
+from slimvec.index.given_ids import as_ids, plain
 from slimvec.index.ids import Numbers
 from slimvec.progress import Progress, ignore
 
@@ -172,7 +172,7 @@ class CheckedRows:
             faults |= {place: "has no id" for place, one in enumerate(ids) if one is None}
         if faults and self._on_bad == "raise":
             place = min(faults)
-            whose = "" if ids is None or ids[place] is None else f" (id {_plain(ids[place])!r})"
+            whose = "" if ids is None or ids[place] is None else f" (id {plain(ids[place])!r})"
             raise ValueError(
                 f"{self._name}: row {first + place}{whose} {faults[place]}; expected {self.dim} finite numbers in each "
                 'row. on_bad="skip" leaves such rows out'
@@ -190,7 +190,3 @@ class CheckedRows:
     def _wrong_number(self, n: int) -> ValueError:
         held = 0 if self._given is None else len(self._given)
         return ValueError(f"ids has {held} ids; expected {n}, one for each row of {self._name}")
-
-
-def _plain(one: Any) -> Any:
-    return one.item() if isinstance(one, np.generic) else one

@@ -1,4 +1,4 @@
-"""The ids of rows: integers or texts, each found in a few steps, kept as files hold them."""
+"""The ids of rows: integers or texts, each found in a few steps."""
 
 from __future__ import annotations
 
@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from slimvec.errors import FormatError
-from slimvec.index.id_slots import find_id, find_ids, make_id_slots, slot_count_of
+from slimvec.index.id_slots import find_id, find_ids, make_id_slots
 from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from slimvec.files.table_file import Content
 
 Id = int | str
 IdKind = Literal["integers", "texts"]
@@ -45,10 +42,6 @@ class Ids(ABC):
         """Return the ids of rows."""
 
     @abstractmethod
-    def to_tensors(self) -> dict[str, NDArray[Any]]:
-        """Return the arrays of a file."""
-
-    @abstractmethod
     def first_repeated(self) -> Id | None:
         """Return an id that comes twice, or None."""
 
@@ -59,14 +52,10 @@ class Integers(Ids):
     Parameters
     ----------
     values : ndarray, shape (n,), int64
-    slots : ndarray, uint32, optional
-        As a file holds them.
     """
 
-    def __init__(self, values: NDArray[np.int64], slots: NDArray[np.uint32] | None = None) -> None:
+    def __init__(self, values: NDArray[np.int64]) -> None:
         self._values = values
-        if slots is not None:
-            self._slots = slots
 
     @cached_property
     def _slots(self) -> NDArray[np.uint32]:
@@ -88,9 +77,6 @@ class Integers(Ids):
     def at(self, rows: NDArray[np.int64]) -> list[Any]:
         found: list[Any] = self._values[rows].tolist()
         return found
-
-    def to_tensors(self) -> dict[str, NDArray[Any]]:
-        return {"ids": self._values, "ids.slots": self._slots}
 
     def first_repeated(self) -> Id | None:
         slots, row = make_id_slots(self._values)
@@ -128,9 +114,6 @@ class Numbers(Ids):
         found: list[Any] = (rows + self.first).tolist()
         return found
 
-    def to_tensors(self) -> dict[str, NDArray[Any]]:
-        return {"ids.first": np.array([self.first], np.int64)}
-
     def first_repeated(self) -> Id | None:
         return None
 
@@ -166,9 +149,6 @@ class Texts(Ids):
     def at(self, rows: NDArray[np.int64]) -> list[Any]:
         return [self._words[row] for row in rows.tolist()]
 
-    def to_tensors(self) -> dict[str, NDArray[Any]]:
-        return self._words.to_tensors("ids")
-
     def first_repeated(self) -> Id | None:
         return None  # a vocabulary has none
 
@@ -190,16 +170,3 @@ def ids_of(values: NDArray[Any]) -> Ids:
     if len(values) and values[-1] - values[0] == len(values) - 1 and (np.diff(values) == 1).all():
         return Numbers(int(values[0]), len(values))
     return Integers(values)
-
-
-def ids_from(content: Content, n_rows: int) -> Ids:
-    """Return the ids that the file of a segment holds."""
-    if "ids.first" in content.tensors:
-        return Numbers(int(content.tensor("ids.first", np.int64, (1,))[0]), n_rows)
-    if "ids" in content.tensors:
-        values = content.tensor("ids", np.int64, (n_rows,))
-        return Integers(values, content.tensor("ids.slots", np.uint32, (slot_count_of(n_rows),)))
-    words = content.words("ids", n_rows)
-    if words is None:
-        raise FormatError("it holds no ids")
-    return Texts(words)

@@ -368,7 +368,7 @@ class Index:
             self._remove_all(own.values)
         segments = [*self._segments, made]
         # Those that came one by one are put together, each row about as often as its number of rows was doubled.
-        while len(segments) > 2 and segments[-2].name is None and len(segments[-2]) <= 2 * len(segments[-1]):
+        while len(segments) > 2 and len(segments[-2]) <= 2 * len(segments[-1]):
             segments[-2:] = [self._joined(segments[-2:])]
         self._segments, self._view = segments, None
         if self._next_number is not None and len(own.values):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from slimvec.binary.parts import BinaryParts
     from slimvec.index.ids import Id, Ids
-
-CHUNK_ROWS = 1 << 14  # whose removal marks are saved together: 2 KB
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,19 +59,13 @@ class Segment:
     ----------
     parts : BinaryParts
     ids : Ids
-    name : str or None
-        Of its file, if it was saved.
     alive : ndarray of bool, or None
         The writer's own marks.
-    changed : set of int
-        Chunks of rows whose marks were not saved.
     """
 
     parts: BinaryParts
     ids: Ids
-    name: str | None = None
     alive: NDArray[np.bool_] | None = None
-    changed: set[int] = field(default_factory=set)
     _piece: Piece | None = None
 
     def __len__(self) -> int:
@@ -100,7 +92,6 @@ class Segment:
         if self.alive is None:
             self.alive = np.ones(len(self.parts), np.bool_)
         self.alive[row] = False
-        self.changed.add(row // CHUNK_ROWS)
         self._piece = None
 
     def remove_many(self, rows: NDArray[np.int64]) -> None:
@@ -108,7 +99,6 @@ class Segment:
         if self.alive is None:
             self.alive = np.ones(len(self.parts), np.bool_)
         self.alive[rows] = False
-        self.changed.update(np.unique(rows // CHUNK_ROWS).tolist())
         self._piece = None
 
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from slimvec.binary.builder import TableBuilder
 from slimvec.binary.encoder import Encoder
-from slimvec.binary.list_encoder import ListEncoder
 from slimvec.binary.table import BinaryTable
 from slimvec.blas import one_thread
 from slimvec.estimator import VectorEstimator
@@ -158,13 +157,9 @@ class BinaryEstimator(VectorEstimator):
             raise ValueError(f"factors=True: the projection of this {type(self).__name__} {NOT_ORTHOGONAL}")
         factor_norm = self._norm(rows) if factors or not encoder.of_signs else None
         builder = TableBuilder(rows, encoder, factor_norm, self._description(), progress, self._refiner)
-        if output is None or isinstance(encoder, ListEncoder):
-            made = BinaryTable.from_parts(builder.to_memory())
-            if output is None:
-                return made
-            made.save(output)
-        else:
-            builder.to_file(output)
+        if output is None:
+            return BinaryTable.from_parts(builder.to_memory())
+        builder.to_file(output)
         table: BinaryTable = open_table(output)
         return table
 

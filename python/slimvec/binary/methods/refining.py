@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,7 +73,7 @@ def learn_refiner(
     if centres is not None:
         scaled, estimates = scaled + centres / unit, [rows + centres / unit for rows in estimates]
     needed = _needed(scaled, estimates, mean)
-    return Refiner(encoder, rest, order, grid, (needed[0], needed[1]))
+    return replace(refiner, oversample=(needed[0], needed[1]))
 
 
 def _needed(values: NDArray[np.float32], estimates: list[NDArray[np.float32]], mean: NDArray[np.float32]) -> list[int]:

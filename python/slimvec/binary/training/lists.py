@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from slimvec.progress import Progress
 
-N_ITER = 10  # 20 gain less than .002 recall at equal numbers of codes read
-LISTS_PER_ROOT = 4  # times √n: with twice as many as usual, fewer codes are read for the same recall
+N_ITER = 10
+LISTS_PER_ROOT = 4  # times √n
 ROWS_PER_LIST = 32  # of the sample
 MOST_ROWS = 400_000  # of the sample: 600 MB at 384 columns
 MOST_LISTS = 1 << 20

@@ -10,7 +10,6 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.binary.codes import pack_signs
-from slimvec.binary.list_encoder import ListEncoder
 from slimvec.binary.rounding import Rounded
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError
@@ -64,7 +63,7 @@ class FloatQueries:
         n, n_bits = len(queries), encoder.encoder.projection.shape[1]
         codes, values = np.empty((n, -(-n_bits // 8)), np.uint8), np.empty((n, n_bits), np.int16)
         units, offsets, multiples = np.empty((3, n))
-        vectors = np.empty(queries.shape, np.float32) if isinstance(encoder.encoder, ListEncoder) else None
+        vectors = np.empty(queries.shape, np.float32) if encoder.encoder.in_lists else None
         unit = encoder.unit / factors.norm
         own = 1.0 if factors.has_weights else factors.norm  # what stands for the norms of the rows
         cosine = own * (factors.norm / (encoder.norm or factors.norm))

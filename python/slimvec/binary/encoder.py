@@ -41,6 +41,7 @@ class Encoder:
     projection: NDArray[np.float32]
 
     of_signs: ClassVar[bool] = True  # whether distances between codes mean something, and rows are -1 and +1
+    in_lists: ClassVar[bool] = False  # whether it codes what the centroids of lists leave
 
     @property
     def n_bits(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class ListEncoder(GridEncoder):
     """
 
     centroids: NDArray[np.float32]
+
+    in_lists: ClassVar[bool] = True
 
     @classmethod
     def over(cls, encoder: GridEncoder, centroids: NDArray[np.float32]) -> Self:

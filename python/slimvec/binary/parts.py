@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -13,14 +13,14 @@ from slimvec.binary.codes import BLOCK_CODES, BlockedCodes, check_padding
 from slimvec.binary.encoder import Encoder, GridEncoder
 from slimvec.binary.factors import Factors
 from slimvec.binary.levels import MOST_BITS, MOST_PASSES, Grid
-from slimvec.binary.list_encoder import ListEncoder
-from slimvec.binary.partition import Partition
-from slimvec.binary.refinement import Refinement, Refiner
 from slimvec.errors import FormatError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from slimvec.binary.list_encoder import ListEncoder
+    from slimvec.binary.partition import Partition
+    from slimvec.binary.refinement import Refinement
     from slimvec.files.table_file import Content
     from slimvec.vocabulary import Vocabulary
 
@@ -160,8 +160,10 @@ class BinaryParts:
             norm = _number(content.facts, "norm", sys.float_info.min, "the vectors")
         refinement = _refinement_from(content, encoder, factors, codes.n_codes)
         partition = None
-        if isinstance(encoder, ListEncoder):
-            partition = Partition.from_content(content, codes.n_codes, len(encoder.centroids))
+        if encoder is not None and encoder.in_lists:
+            from slimvec.binary.partition import Partition
+
+            partition = Partition.from_content(content, codes.n_codes, len(cast("ListEncoder", encoder).centroids))
         elif "partition.rows" in content.tensors:
             raise FormatError("it holds tensors of a partition that its header does not tell of")
         return cls(codes, words, encoder, factors, content.made_by(), norm, refinement, partition)
@@ -187,6 +189,8 @@ def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
     centroids = content.tensor("centroids", np.float32, (None, len(mean)))
     if not len(centroids) or not np.isfinite(centroids).all():
         raise FormatError("tensor 'centroids' holds what are no centroids")
+    from slimvec.binary.list_encoder import ListEncoder  # as what else few tables have: importing slimvec does without
+
     return ListEncoder.over(learnt, centroids)
 
 
@@ -218,6 +222,8 @@ def _refinement_from(
     times = facts.get("oversample") if isinstance(facts, dict) else None
     if not isinstance(times, list) or len(times) != 2 or not all(type(one) is int and one >= 1 for one in times):
         raise FormatError(f"refinement is {facts!r}; expected an object with two integers as oversample")
+    from slimvec.binary.refinement import Refinement, Refiner
+
     grid = _grid_from(content, "refinement.", 0.0, facts.get("passes"))
     rest = content.tensor("refinement.rest", np.float32, (len(encoder.mean), None))
     order = content.tensor("refinement.order", np.uint32, grid.bits.shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,30 +22,16 @@ if TYPE_CHECKING:
     from slimvec.binary.list_encoder import ListEncoder
     from slimvec.binary.partition import Partition
     from slimvec.binary.parts import BinaryParts
+    from slimvec.binary.search import Reading
 
 PRODUCTS = 1 << 22  # of queries and centroids, at a time: 16 MB, and twice that to order them
 FURTHER = 4  # times as many lists are read where those asked for hold too few rows
 
 
-class Reading(NamedTuple):
-    """How much of a table with lists is read for each query.
-
-    Attributes
-    ----------
-    n_lists : int or None
-        None for all.
-    n_rows : int
-        If these hold fewer allowed rows, further ones are read.
-    """
-
-    n_lists: int | None
-    n_rows: int
-
-
 def lists_to_read(
     parts: BinaryParts, probes: int | None, recall: float | None, k: int, exactly: bool, metric: str
-) -> int | None:
-    """Return how many lists a search reads, None for all, as users say it: by their number or by the recall.
+) -> int:
+    """Return how many lists a search reads, as users say it: by their number or by the recall.
 
     Raises
     ------
@@ -53,8 +39,6 @@ def lists_to_read(
         If both are said, or the table does not know.
     """
     partition = parts.partition
-    if probes is None and recall is None:
-        return None
     if probes is not None and recall is not None:
         raise ValueError("probes and recall both say how many lists are read; expected one of them")
     if partition is None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from slimvec.binary.asymmetric import FloatQueries, all_found, as_originals, rescore, rescore_exactly, scan
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
-from slimvec.binary.probing import Reading, lists_to_read, search_lists
 from slimvec.binary.queries import Metric, QueryEncoder
 from slimvec.blocks import row_blocks
 from slimvec.results import ScoreResult, SearchResult, no_scores
@@ -38,6 +37,21 @@ SCAN_CANDIDATES = 100  # rows that a full scan hands to the originals, beyond k
 
 
 Oversample = int | Literal["auto"] | None
+
+
+class Reading(NamedTuple):
+    """How much of a table with lists is read for each query.
+
+    Attributes
+    ----------
+    n_lists : int or None
+        None for all.
+    n_rows : int
+        If these hold fewer allowed rows, further ones are read.
+    """
+
+    n_lists: int | None
+    n_rows: int
 
 
 @dataclass(frozen=True)
@@ -125,8 +139,7 @@ class TableSearch:
         best: Callable[[int], ScoreResult]
         factors, refinement = self.parts.factors, self.parts.refinement
         hand_on = Shortlists(oversample, None if refinement is None else refinement.refiner.oversample)
-        n_lists = lists_to_read(self.parts, self.probes, self.recall, k, originals is not None, self.metric)
-        reading = Reading(n_lists, k)
+        reading = Reading(self._n_lists(k, originals is not None), k)
         if factors is None:
             if self.metric == "dot" and originals is None:
                 raise ValueError('metric="dot" needs the lengths of rows; expected a table with factors, or originals')
@@ -143,6 +156,14 @@ class TableSearch:
         matrix = as_originals(originals, self.table.n_codes, rows.shape[1])
         candidates = best(self._at_most_all(hand_on.to_originals(k)))
         return self._in_order(rescore_exactly(matrix, rows, candidates.indices, k, self.metric), zero)
+
+    def _n_lists(self, k: int, exactly: bool) -> int | None:
+        """Return how many lists are read, None for all there are."""
+        if self.probes is None and self.recall is None:
+            return None
+        from slimvec.binary.probing import lists_to_read
+
+        return lists_to_read(self.parts, self.probes, self.recall, k, exactly, self.metric)
 
     def _in_order(self, found: ScoreResult, zero: NDArray[np.bool_]) -> ScoreResult:
         """Answer queries of zeros, which are as similar to one row as to another: score 0, rows in order."""
@@ -182,6 +203,8 @@ class TableSearch:
         mask, n_threads = self.table.pack_mask(self.allowed), as_threads(self.threads)
         if self.parts.partition is None:
             return scan(self.table, factors, queries, k, mask, n_threads)
+        from slimvec.binary.probing import search_lists
+
         return search_lists(self.parts, factors, queries, reading, k, mask, n_threads)
 
     def _refined(

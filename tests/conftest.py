@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# The threads of SciPy's BLAS wait for each other by spinning, which takes the cores from the other half of the tests.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -9,8 +15,11 @@ from hypothesis import settings
 import slimvec as sv
 from slimvec import _core
 
+# A busy machine is no fault of what it tests: no example has a time limit.
+settings.register_profile("usual", deadline=None)
+settings.load_profile("usual")
 # For an hour of damaged files: pytest tests/test_damaged_*.py --hypothesis-profile=long
-settings.register_profile("long", max_examples=20_000)
+settings.register_profile("long", deadline=None, max_examples=20_000)
 
 ALL_ISAS = ["avx512", "avx2", "neon", "scalar"]
 

@@ -112,7 +112,7 @@ def test_ctrl_c_stops_a_long_search(which, threads):
     done = run_python(INTERRUPTED.replace("WHICH", repr(which)).replace("THREADS", str(threads)), timeout=120)
     assert done.returncode == 0, done.stderr
     # 50 ms between two looks at the signals; the rest is for busy machines. Without looks it would take minutes.
-    assert float(done.stdout) < 2
+    assert float(done.stdout) < 20
 
 
 def test_what_a_handler_raises_arrives():
@@ -128,6 +128,7 @@ def test_what_a_handler_raises_arrives():
     def handler(*_):
         calls.append(time.perf_counter())
         if len(calls) == 3:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             raise Stop
 
     before = signal.signal(signal.SIGALRM, handler)

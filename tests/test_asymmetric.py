@@ -72,7 +72,7 @@ def test_search_property(n_bits, n, seed, weigh, data):
 
 @given(st.sampled_from([1, 40, 1030]), st.integers(0, 1000), st.integers(-3, 3), st.booleans())
 def test_any_factors_and_queries(n_bits, seed, largest, weigh):
-    """Every instruction set finds the same, even where scores do not rise with dots: a damaged file may hold anything."""
+    """Every instruction set finds the same, also where scores do not rise with dots, as in a damaged file."""
     n, generator = 700, np.random.default_rng(seed)
     sample = Sample(n, n_bits, 3, seed)
     some = generator.random(sample.table[3].shape) < 10.0**largest

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -16,97 +15,57 @@ namespace slimvec {
 
 namespace {
 
-// Eight bits as eight bytes of 0 and 1, the lowest first.
-std::array<std::uint64_t, 256> spread_bits() {
-  std::array<std::uint64_t, 256> spread{};
-  for (unsigned byte = 0; byte < 256; ++byte) {
-    std::array<std::uint8_t, 8> bytes{};
-    for (unsigned bit = 0; bit < 8; ++bit) bytes[bit] = (byte >> bit) & 1;
-    std::memcpy(&spread[byte], bytes.data(), 8);
-  }
-  return spread;
-}
-
-// Directions that have a bit of this height: the first `size`, whose bits start at `first` of a code.
-struct Plane {
-  std::size_t first, size;
-};
-
-class Decoder {
+// Products of one query with codes, four bits at a time: what the sixteen values of each nibble of a code add. A bit of
+// a level counts as much as the level does, times a power of two.
+class NibbleSums {
  public:
-  explicit Decoder(const RowCodes& rows) : rows_(rows), levels_(ceil_divide(rows.n_directions, 8)) {
-    std::size_t first = 0;
-    for (unsigned plane = 0; plane < rows.bits[0]; ++plane) {
-      const std::size_t size = static_cast<std::size_t>(
-          std::find_if(rows.bits, rows.bits + rows.n_directions, [plane](std::uint8_t b) { return b <= plane; }) -
-          rows.bits);
-      planes_.push_back({first, size});
-      first += size;
-    }
-  }
+  explicit NibbleSums(const RowCodes& rows) : rows_(rows), weights_(8 * rows.row_bytes), sums_(2 * rows.row_bytes) {}
 
-  // The levels k of a row, a byte each, 0 ... 2^bits - 1; those past the last direction are 0.
-  const std::uint8_t* levels(std::size_t row) {
-    static const std::array<std::uint64_t, 256> kSpread = spread_bits();
-    const std::uint8_t* code = rows_.codes + row * rows_.row_bytes;
-    std::fill(levels_.begin(), levels_.end(), 0);
-    for (const Plane& plane : planes_) {
-      // k is built from its highest bit down: what is there already moves up. Directions without this bit keep theirs.
-      for (std::size_t eight = 0; eight * 8 < plane.size; ++eight) {
-        const std::size_t left = plane.size - eight * 8;
-        std::uint64_t moved = levels_[eight] << 1;  // below 128 each: no bit crosses into the next byte
-        std::uint64_t kept = 0;
-        unsigned byte = bits_at(code, plane.first + eight * 8);
-        if (left < 8) {
-          byte &= (1u << left) - 1;
-          const std::uint64_t mask = first_bytes(left);
-          kept = levels_[eight] & ~mask;
-          moved &= mask;
-        }
-        levels_[eight] = moved + kSpread[byte] + kept;
+  void prepare(const std::int16_t* query) {
+    std::size_t bit = 0;
+    for (unsigned plane = 0; plane < rows_.bits[0]; ++plane) {
+      for (std::size_t j = 0; j < rows_.n_directions && rows_.bits[j] > plane; ++j) {
+        weights_[bit++] = query[j] * (1 << (rows_.bits[j] - 1 - plane));
       }
     }
-    return reinterpret_cast<const std::uint8_t*>(levels_.data());
+    for (std::size_t nibble = 0; nibble < sums_.size(); ++nibble) {
+      const std::int32_t* weights = weights_.data() + 4 * nibble;
+      Sums& sums = sums_[nibble];
+      sums[0] = 0;
+      for (std::size_t high = 0; high < 4; ++high) {
+        const std::size_t n_below = std::size_t{1} << high;
+        for (std::size_t low = 0; low < n_below; ++low) sums[n_below + low] = sums[low] + weights[high];
+      }
+    }
+    twice_lowest_ = 0;
+    for (std::size_t j = 0; j < rows_.n_directions; ++j) {
+      twice_lowest_ -= std::int64_t{query[j]} * ((1 << rows_.bits[j]) - 1);
+    }
+  }
+
+  // Twice the sum over j of query[j] * u of a row.
+  std::int64_t twice_product(std::size_t row) const {
+    const std::uint8_t* code = rows_.codes + row * rows_.row_bytes;
+    std::int64_t low = 0, high = 0;  // two sums, so that one addition need not wait for the other
+    for (std::size_t byte = 0; byte < rows_.row_bytes; ++byte) {
+      low += sums_[2 * byte][code[byte] & 15u];
+      high += sums_[2 * byte + 1][code[byte] >> 4u];
+    }
+    return 2 * (low + high) + twice_lowest_;
   }
 
  private:
-  // Eight bits of a code from any bit on; zeros past its end.
-  unsigned bits_at(const std::uint8_t* code, std::size_t bit) const {
-    const std::size_t byte = bit / 8;
-    unsigned both = code[byte];
-    if (bit % 8 && byte + 1 < rows_.row_bytes) both |= static_cast<unsigned>(code[byte + 1]) << 8;
-    return (both >> (bit % 8)) & 0xff;
-  }
-
-  static std::uint64_t first_bytes(std::size_t n) {
-    std::array<std::uint8_t, 8> bytes{};
-    std::fill_n(bytes.begin(), n, std::uint8_t{0xff});
-    std::uint64_t mask = 0;
-    std::memcpy(&mask, bytes.data(), 8);
-    return mask;
-  }
-
+  using Sums = std::array<std::int32_t, 16>;  // of four: below 4 * 8191 * 2^7
   const RowCodes& rows_;
-  std::vector<Plane> planes_;
-  std::vector<std::uint64_t> levels_;
+  std::vector<std::int32_t> weights_;  // of the bits of a code; 0 past the last
+  std::vector<Sums> sums_;
+  std::int64_t twice_lowest_ = 0;  // the product with the lowest levels
 };
 
 void prefetch(const RowCodes& rows, const Refinement& refinement, std::size_t row) {
   const std::uint8_t* next = rows.codes + row * rows.row_bytes;
   for (std::size_t at = 0; at < rows.row_bytes; at += 64) __builtin_prefetch(next + at);
   __builtin_prefetch(refinement.numbers + row * refinement.n_numbers);
-}
-
-std::int64_t dot(const std::int16_t* values, const std::uint8_t* levels, std::size_t n) {
-  constexpr std::size_t kExact = 512;  // 8191 * 255 * 512 < 2^31
-  std::int64_t total = 0;
-  for (std::size_t first = 0; first < n; first += kExact) {
-    const std::size_t last = std::min(first + kExact, n);
-    std::int32_t sum = 0;
-    for (std::size_t j = first; j < last; ++j) sum += static_cast<std::int32_t>(values[j]) * levels[j];
-    total += sum;
-  }
-  return total;
 }
 
 }  // namespace
@@ -121,7 +80,6 @@ void refined_search(const Kernels& isa, const RowCodes& rows, const Refinement& 
       throw std::out_of_range("row " + std::to_string(id) + " is outside a table of " + std::to_string(rows.n_rows));
     }
   }
-  // u = k - (2^b - 1) / 2, so that a product is that of the levels less one number for each query.
   constexpr std::size_t kRows = 64;  // of a query, at a time
   const std::size_t slices_per_query = ceil_divide(n_ids, kRows);
   std::vector<float> found(n_queries * n_ids);
@@ -129,14 +87,13 @@ void refined_search(const Kernels& isa, const RowCodes& rows, const Refinement& 
   run_parallel(
       n_threads,
       [&](std::size_t) {
-        Decoder decoder(rows);
+        NibbleSums sums(rows);
+        std::size_t prepared = n_queries;
         for (Range one; slices.next(one);) {
           interrupt.check();
           const std::size_t q = one.begin / slices_per_query, first = one.begin % slices_per_query * kRows;
-          const std::int16_t* query = values + q * rows.n_directions;
-          std::int64_t twice = 0;
-          for (std::size_t j = 0; j < rows.n_directions; ++j)
-            twice += std::int64_t{query[j]} * ((1 << rows.bits[j]) - 1);
+          if (q != prepared) sums.prepare(values + q * rows.n_directions);
+          prepared = q;
           for (std::size_t i = first; i < std::min(first + kRows, n_ids); ++i) {
             const std::size_t at = q * n_ids + i;
             const std::int64_t* id = shortlists.ids + at;
@@ -145,8 +102,7 @@ void refined_search(const Kernels& isa, const RowCodes& rows, const Refinement& 
             found[at] = -std::numeric_limits<float>::infinity();
             if (*id < 0) continue;
             const std::size_t row = static_cast<std::size_t>(*id);
-            const std::uint8_t* levels = decoder.levels(row);
-            const double product = static_cast<double>(2 * dot(query, levels, rows.n_directions) - twice) / 2;
+            const double product = static_cast<double>(sums.twice_product(row)) / 2;
             float numbers[2];
             isa.widen_halves(refinement.numbers + row * refinement.n_numbers, 2, numbers);
             const double gained =

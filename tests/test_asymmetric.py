@@ -70,6 +70,15 @@ def test_search_property(n_bits, n, seed, weigh, data):
             sample.check_shortlist(np.tile(np.arange(n), (5, 1)), k, weigh)
 
 
+def test_the_most_bits_and_the_largest_sums(isa):
+    sample = Sample(17, 262_143, 2)
+    sample.codes.blocks[0, :, :2] = [0, 0xFFFFFFFF]
+    sample.codes.blocks[0, -1, 1] = 0x7FFFFFFF
+    sample.arguments[0][:2] = [[8191], [-8191]]
+    for k in (1, 17):
+        sample.check(k, weigh=False)
+
+
 @given(st.sampled_from([1, 40, 1030]), st.integers(0, 1000), st.integers(-3, 3), st.booleans())
 def test_any_factors_and_queries(n_bits, seed, largest, weigh):
     """Every instruction set finds the same, also where scores do not rise with dots, as in a damaged file."""

@@ -139,6 +139,7 @@ THINGS = {
     "Isotropy": (lambda _: sv.isotropy(ROWS), list),
     "SearchResult": (lambda _: grown_index().search(CODES[:2], k=2), list),
     "RangeResult": (lambda _: grown_index().range_search(CODES[:2], 9), list),
+    "ScoreRangeResult": (lambda _: binary().range_search(ROWS[:2], 0.1), list),
     "ScoreResult": (lambda _: binary().search(ROWS[:2], k=2), list),
     "FormatError": (lambda _: sv.FormatError("damaged"), str),
 }

@@ -1,9 +1,12 @@
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "bindings/search_arguments.hpp"
 #include "core/asymmetric_search.hpp"
 #include "core/hamming_search.hpp"
 #include "core/partition_search.hpp"
+#include "core/top_scores.hpp"
 
 namespace slimvec {
 
@@ -55,6 +58,31 @@ std::pair<FloatArray, IdArray> search(const Kernels& isa, const WordArray& block
   return {std::move(scores), std::move(indices)};
 }
 
+const float* check_limits(const FloatArray& limits, const AsymmetricQueries& queries) {
+  require(limits.ndim() == 1 && size_of(limits, 0) == queries.n_queries, "limits must have one entry per query");
+  return elements(limits);
+}
+
+std::tuple<IdArray, FloatArray, IdArray> range_search(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
+                                                      std::size_t n_bits, const HalfArray& factors, bool weigh,
+                                                      const QueryArray& queries, const FloatArray& units,
+                                                      const FloatArray& offsets, const FloatArray& limits,
+                                                      const OptionalMask& mask, std::size_t n_threads) {
+  check_isa(isa);
+  const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
+  const Factors per_code = check_factors(factors, weigh, table);
+  const AsymmetricQueries asked = check_queries(queries, units, offsets, n_bits);
+  const float* above = check_limits(limits, asked);
+  require(n_threads >= 1, "n_threads must be at least 1");
+  const Mask allowed = check_mask(mask, table);
+  std::vector<std::vector<Key>> found;
+  without_gil([&](Interrupt& interrupt) {
+    n_threads = worthwhile_threads(table, asked.n_queries, n_threads);
+    found = asymmetric_range_search(isa, table, per_code, allowed, asked, above, n_threads, interrupt);
+  });
+  return one_after_the_other<float>(found, key_score);
+}
+
 std::pair<FloatArray, IdArray> rescore(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
                                        std::size_t n_bits, const HalfArray& factors, bool weigh, const IdArray& ids,
                                        const QueryArray& queries, const FloatArray& units, const FloatArray& offsets,
@@ -83,6 +111,31 @@ std::pair<FloatArray, IdArray> rescore(const Kernels& isa, const WordArray& bloc
 using ListArray = py::array_t<std::int32_t, py::array::c_style>;
 using RowArray = py::array_t<std::uint32_t, py::array::c_style>;
 
+Lists check_lists(const IdArray& starts, const RowArray& rows, std::size_t n_codes) {
+  require(starts.ndim() == 1 && size_of(starts, 0) >= 2, "starts must have one entry per list, and one more");
+  const std::size_t n_lists = size_of(starts, 0) - 1;
+  const std::int64_t* first = elements(starts);
+  require(first[0] == 0 && std::is_sorted(first, first + n_lists + 1) &&
+              static_cast<std::uint64_t>(first[n_lists]) == n_codes,
+          "starts must rise from 0 to the number of codes");
+  require(rows.ndim() == 1 && size_of(rows, 0) == n_codes, "rows must have one entry per code");
+  return {first, elements(rows), n_lists};
+}
+
+Probes check_probes(const ListArray& lists, const FloatArray& offsets, std::size_t n_queries) {
+  require(lists.ndim() == 2 && offsets.ndim() == 2 && size_of(offsets, 0) == size_of(lists, 0) &&
+              size_of(offsets, 1) == size_of(lists, 1) && size_of(lists, 1) >= 1,
+          "lists and offsets must have shape (n_queries, n_probes)");
+  require(size_of(lists, 0) == n_queries, "lists must have one row per query");
+  return {elements(lists), elements(offsets), size_of(lists, 1)};
+}
+
+std::size_t threads_for(const BlockedCodes& table, const Lists& lists, const Probes& probes, std::size_t n_queries,
+                        std::size_t n_threads) {
+  const std::size_t about = table.n_codes / lists.n_lists * std::min(probes.n_probes, lists.n_lists);
+  return worthwhile_threads({nullptr, about, table.n_words}, n_queries, n_threads);  // codes that a query meets
+}
+
 std::pair<FloatArray, IdArray> search_lists(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
                                             std::size_t n_bits, const HalfArray& factors, bool weigh,
                                             const IdArray& starts, const RowArray& rows, const QueryArray& queries,
@@ -91,34 +144,46 @@ std::pair<FloatArray, IdArray> search_lists(const Kernels& isa, const WordArray&
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
   const Factors per_code = check_factors(factors, weigh, table);
-  require(lists.ndim() == 2 && offsets.ndim() == 2 && size_of(offsets, 0) == size_of(lists, 0) &&
-              size_of(offsets, 1) == size_of(lists, 1) && size_of(lists, 1) >= 1,
-          "lists and offsets must have shape (n_queries, n_probes)");
   const AsymmetricQueries asked = check_queries(queries, units, units, n_bits);  // offsets are those of the lists
-  require(size_of(lists, 0) == asked.n_queries, "lists must have one row per query");
-  require(starts.ndim() == 1 && size_of(starts, 0) >= 2, "starts must have one entry per list, and one more");
-  const std::size_t n_lists = size_of(starts, 0) - 1;
-  const std::int64_t* first = elements(starts);
-  require(first[0] == 0 && std::is_sorted(first, first + n_lists + 1) &&
-              static_cast<std::uint64_t>(first[n_lists]) == n_codes,
-          "starts must rise from 0 to the number of codes");
-  require(rows.ndim() == 1 && size_of(rows, 0) == n_codes, "rows must have one entry per code");
+  const Probes probes = check_probes(lists, offsets, asked.n_queries);
+  const Lists parts = check_lists(starts, rows, n_codes);
   require(k >= 1 && k <= n_codes, "k must lie between 1 and the number of codes");
   require(n_threads >= 1, "n_threads must be at least 1");
   const Mask allowed = check_mask(mask, table);
   FloatArray scores = new_array<FloatArray>(asked.n_queries, k);
   IdArray indices = new_array<IdArray>(asked.n_queries, k);
-  const Lists parts = {first, elements(rows), n_lists};
-  const Probes probes = {elements(lists), elements(offsets), size_of(lists, 1)};
   float* scores_out = scores.mutable_data();
   std::int64_t* indices_out = indices.mutable_data();
   without_gil([&](Interrupt& interrupt) {
-    const std::size_t about = n_codes / n_lists * std::min(probes.n_probes, n_lists);  // codes that a query meets
-    n_threads = worthwhile_threads({nullptr, about, table.n_words}, asked.n_queries, n_threads);
+    n_threads = threads_for(table, parts, probes, asked.n_queries, n_threads);
     partition_search(isa, table, per_code, parts, allowed, asked, probes, k, n_threads, interrupt, scores_out,
                      indices_out);
   });
   return {std::move(scores), std::move(indices)};
+}
+
+std::tuple<IdArray, FloatArray, IdArray> range_search_lists(const Kernels& isa, const WordArray& blocks,
+                                                            std::size_t n_codes, std::size_t n_bits,
+                                                            const HalfArray& factors, bool weigh, const IdArray& starts,
+                                                            const RowArray& rows, const QueryArray& queries,
+                                                            const FloatArray& units, const ListArray& lists,
+                                                            const FloatArray& offsets, const FloatArray& limits,
+                                                            const OptionalMask& mask, std::size_t n_threads) {
+  check_isa(isa);
+  const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
+  const Factors per_code = check_factors(factors, weigh, table);
+  const AsymmetricQueries asked = check_queries(queries, units, units, n_bits);
+  const Probes probes = check_probes(lists, offsets, asked.n_queries);
+  const Lists parts = check_lists(starts, rows, n_codes);
+  const float* above = check_limits(limits, asked);
+  require(n_threads >= 1, "n_threads must be at least 1");
+  const Mask allowed = check_mask(mask, table);
+  std::vector<std::vector<Key>> found;
+  without_gil([&](Interrupt& interrupt) {
+    n_threads = threads_for(table, parts, probes, asked.n_queries, n_threads);
+    found = partition_range_search(isa, table, per_code, parts, allowed, asked, probes, above, n_threads, interrupt);
+  });
+  return one_after_the_other<float>(found, key_score);
 }
 
 // One row of products per query.
@@ -157,11 +222,19 @@ void bind_asymmetric(py::module_& module) {
   module.def("asymmetric_rescore", &rescore, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("weigh"), arg("ids").noconvert(), arg("queries").noconvert(),
              arg("units").noconvert(), arg("offsets").noconvert(), arg("k"), arg("n_threads"));
+  module.def("asymmetric_range_search", &range_search, arg("isa"), arg("blocks").noconvert(), arg("n_codes"),
+             arg("n_bits"), arg("factors").noconvert(), arg("weigh"), arg("queries").noconvert(),
+             arg("units").noconvert(), arg("offsets").noconvert(), arg("limits").noconvert(), arg("mask").noconvert(),
+             arg("n_threads"));
   module.def("centroid_dots", &dots_of, arg("isa"), arg("centroids").noconvert(), arg("queries").noconvert());
   module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("weigh"), arg("starts").noconvert(), arg("rows").noconvert(),
              arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(), arg("offsets").noconvert(),
              arg("k"), arg("mask").noconvert(), arg("n_threads"));
+  module.def("partition_range_search", &range_search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"),
+             arg("n_bits"), arg("factors").noconvert(), arg("weigh"), arg("starts").noconvert(),
+             arg("rows").noconvert(), arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(),
+             arg("offsets").noconvert(), arg("limits").noconvert(), arg("mask").noconvert(), arg("n_threads"));
 }
 
 }  // namespace slimvec

@@ -48,23 +48,7 @@ std::tuple<IdArray, DistanceArray, IdArray> range_search(const Kernels& isa, con
     n_threads = worthwhile_threads(table, n_queries, n_threads);
     found = hamming_range_search(isa, table, n_bits, allowed, in, n_queries, radius, n_threads, interrupt);
   });
-  IdArray offsets({static_cast<py::ssize_t>(n_queries + 1)});
-  std::int64_t* bound = offsets.mutable_data();
-  *bound = 0;
-  for (const std::vector<Key>& keys : found) {
-    bound[1] = bound[0] + static_cast<std::int64_t>(keys.size());
-    ++bound;
-  }
-  DistanceArray distances({static_cast<py::ssize_t>(*bound)});
-  IdArray indices({static_cast<py::ssize_t>(*bound)});
-  std::int32_t* distance = distances.mutable_data();
-  std::int64_t* index = indices.mutable_data();
-  for (const std::vector<Key>& keys : found) {
-    distance = std::transform(keys.begin(), keys.end(), distance,
-                              [](Key key) { return static_cast<std::int32_t>(key_rank(key)); });
-    index = std::transform(keys.begin(), keys.end(), index, key_index);
-  }
-  return {std::move(offsets), std::move(distances), std::move(indices)};
+  return one_after_the_other<std::int32_t>(found, [](Key key) { return static_cast<std::int32_t>(key_rank(key)); });
 }
 
 DistanceArray pairwise(const Kernels& isa, const WordArray& blocks, std::size_t n_codes, std::size_t n_bits,

@@ -3,7 +3,11 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <optional>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "bindings/arrays.hpp"
 #include "core/scan.hpp"
@@ -36,6 +40,28 @@ void without_gil(Work work) {
   } catch (const Interrupted&) {
     throw py::error_already_set();
   }
+}
+
+// What was found for each query, one after the other: offsets, what value_of(key) is, and indices.
+template <typename Value, typename ValueOf>
+std::tuple<IdArray, py::array_t<Value, py::array::c_style>, IdArray> one_after_the_other(
+    const std::vector<std::vector<Key>>& found, ValueOf value_of) {
+  IdArray offsets({static_cast<py::ssize_t>(found.size() + 1)});
+  std::int64_t* bound = offsets.mutable_data();
+  *bound = 0;
+  for (const std::vector<Key>& keys : found) {
+    bound[1] = bound[0] + static_cast<std::int64_t>(keys.size());
+    ++bound;
+  }
+  py::array_t<Value, py::array::c_style> values({static_cast<py::ssize_t>(*bound)});
+  IdArray indices({static_cast<py::ssize_t>(*bound)});
+  Value* value = values.mutable_data();
+  std::int64_t* index = indices.mutable_data();
+  for (const std::vector<Key>& keys : found) {
+    value = std::transform(keys.begin(), keys.end(), value, value_of);
+    index = std::transform(keys.begin(), keys.end(), index, key_index);
+  }
+  return {std::move(offsets), std::move(values), std::move(indices)};
 }
 
 }  // namespace slimvec

@@ -14,8 +14,20 @@ void asymmetric_search(const Kernels& isa, const BlockedCodes& table, const Fact
   if (k < 1 || k > table.n_codes) throw std::invalid_argument("k must lie between 1 and the number of codes");
   const AsymmetricScan below(isa, table, factors, queries);
   scan_for_top(
-      table, mask, queries.n_queries, TopK(k), n_threads, interrupt, below,
+      table, mask, queries.n_queries, [k](std::size_t) { return TopK(k); }, n_threads, interrupt, below,
       [=](std::size_t q, const std::vector<Key>& keys) { write_result(keys, k, scores + q * k, indices + q * k); });
+}
+
+std::vector<std::vector<Key>> asymmetric_range_search(const Kernels& isa, const BlockedCodes& table,
+                                                      const Factors& factors, Mask mask,
+                                                      const AsymmetricQueries& queries, const float* limits,
+                                                      std::size_t n_threads, Interrupt& interrupt) {
+  const AsymmetricScan below(isa, table, factors, queries);
+  std::vector<std::vector<Key>> found(queries.n_queries);
+  scan_for_top(
+      table, mask, queries.n_queries, [=](std::size_t q) { return AllBelow(score_rank(limits[q])); }, n_threads,
+      interrupt, below, [&found](std::size_t q, const std::vector<Key>& keys) { found[q] = keys; });
+  return found;
 }
 
 void asymmetric_rescore(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const std::int64_t* ids,

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "core/scan.hpp"
 
@@ -33,7 +34,14 @@ void asymmetric_search(const Kernels& isa, const BlockedCodes& table, const Fact
                        const AsymmetricQueries& queries, std::size_t k, std::size_t n_threads, Interrupt& interrupt,
                        float* scores, std::int64_t* indices);
 
-// The same among ids[q * n_ids ... (q + 1) * n_ids) for query q: distinct rows of the table, or -1 for none.
+// For each query, all allowed codes that score above its limit, as keys (top_scores.hpp) in the same order.
+std::vector<std::vector<Key>> asymmetric_range_search(const Kernels& isa, const BlockedCodes& table,
+                                                      const Factors& factors, Mask mask,
+                                                      const AsymmetricQueries& queries, const float* limits,
+                                                      std::size_t n_threads, Interrupt& interrupt);
+
+// As asymmetric_search among ids[q * n_ids ... (q + 1) * n_ids) for query q: distinct rows of the table, or -1 for
+// none.
 void asymmetric_rescore(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const std::int64_t* ids,
                         std::size_t n_ids, const AsymmetricQueries& queries, std::size_t k, std::size_t n_threads,
                         Interrupt& interrupt, float* scores, std::int64_t* indices);

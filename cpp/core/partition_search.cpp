@@ -57,8 +57,9 @@ class ListScan {
   }
 
   // Makes `visits` of a tile whose first query is `first_query`; tops[v.query] takes what is found.
+  template <typename Top>
   void walk(const Visit* visits, std::size_t n_visits, std::size_t first_query, Interrupt& interrupt, Hits& hits,
-            TopK* tops) const {
+            Top* tops) const {
     const std::size_t step = chunk_blocks(table_);
     for (std::size_t begin = 0, end = 0; begin < n_visits; begin = end) {
       interrupt.check();
@@ -88,8 +89,9 @@ class ListScan {
     return {positions.begin / kBlockCodes, ceil_divide(positions.end, kBlockCodes)};
   }
 
+  template <typename Top>
   void scan(const Visit& visit, Range chunk, Range positions, std::size_t first_query, bool cold, Hits& hits,
-            TopK& top) const {
+            Top& top) const {
     // Rows do not rise along a list, so that one of the same score may yet win.
     const std::size_t count =
         scan_.with_offset(visit.offset, chunk, first_query + visit.query, rank_below(top.limit()), cold, hits);
@@ -127,19 +129,12 @@ class ListScan {
   const AsymmetricScan scan_;
 };
 
-}  // namespace
-
-void partition_search(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists,
-                      Mask mask, const AsymmetricQueries& queries, const Probes& probes, std::size_t k,
-                      std::size_t n_threads, Interrupt& interrupt, float* scores, std::int64_t* indices) {
-  if (k < 1 || k > table.n_codes) throw std::invalid_argument("k must lie between 1 and the number of codes");
-  const ListScan lists_of(isa, table, factors, lists, mask, queries, probes);
-  const std::size_t n_queries = queries.n_queries;
+// The best rows of each query, gathered in empty_of(query), as scan_for_top reports them.
+template <typename EmptyOf, typename Report>
+void search_lists(const BlockedCodes& table, const ListScan& lists_of, std::size_t n_queries, const EmptyOf& empty_of,
+                  std::size_t n_threads, Interrupt& interrupt, Report report) {
   const std::size_t hits_size = chunk_blocks(table) * kBlockCodes;
   const auto while_waiting = [&interrupt] { interrupt.ask(); };
-  const auto report = [=](std::size_t q, const std::vector<Key>& keys) {
-    write_result(keys, k, scores + q * k, indices + q * k);
-  };
   if (n_threads == 1 || n_queries >= 4 * n_threads) {  // each thread takes some queries
     const std::size_t tile = std::min(kTileQueries, ceil_divide(std::max<std::size_t>(n_queries, 1), n_threads));
     Slices tiles(n_queries, tile);
@@ -148,7 +143,7 @@ void partition_search(const Kernels& isa, const BlockedCodes& table, const Facto
         [&](std::size_t) {
           Hits hits(hits_size);
           for (Range some; tiles.next(some);) {
-            std::vector<TopK> tops(some.size(), TopK(k));
+            auto tops = empty_tops(some, empty_of);
             const std::vector<Visit> visits = lists_of.visits(some);
             lists_of.walk(visits.data(), visits.size(), some.begin, interrupt, hits, tops.data());
             for (std::size_t q = some.begin; q < some.end; ++q) report(q, tops[q - some.begin].sorted());
@@ -157,7 +152,7 @@ void partition_search(const Kernels& isa, const BlockedCodes& table, const Facto
         while_waiting);
   } else {  // few queries: each thread takes some of the lists, and their best are merged
     const std::vector<Visit> visits = lists_of.visits({0, n_queries});
-    std::vector<TopK> tops(n_threads * n_queries, TopK(k));
+    auto tops = empty_tops_of_parts(n_threads, n_queries, empty_of);
     constexpr std::size_t kVisits = 4;  // at a time: threads end together
     Slices slices(visits.size(), kVisits);
     run_parallel(
@@ -172,6 +167,30 @@ void partition_search(const Kernels& isa, const BlockedCodes& table, const Facto
     report_merged(tops, n_queries, n_threads, report);
   }
   interrupt.finish();
+}
+
+}  // namespace
+
+void partition_search(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists,
+                      Mask mask, const AsymmetricQueries& queries, const Probes& probes, std::size_t k,
+                      std::size_t n_threads, Interrupt& interrupt, float* scores, std::int64_t* indices) {
+  if (k < 1 || k > table.n_codes) throw std::invalid_argument("k must lie between 1 and the number of codes");
+  const ListScan lists_of(isa, table, factors, lists, mask, queries, probes);
+  search_lists(
+      table, lists_of, queries.n_queries, [k](std::size_t) { return TopK(k); }, n_threads, interrupt,
+      [=](std::size_t q, const std::vector<Key>& keys) { write_result(keys, k, scores + q * k, indices + q * k); });
+}
+
+std::vector<std::vector<Key>> partition_range_search(const Kernels& isa, const BlockedCodes& table,
+                                                     const Factors& factors, const Lists& lists, Mask mask,
+                                                     const AsymmetricQueries& queries, const Probes& probes,
+                                                     const float* limits, std::size_t n_threads, Interrupt& interrupt) {
+  const ListScan lists_of(isa, table, factors, lists, mask, queries, probes);
+  std::vector<std::vector<Key>> found(queries.n_queries);
+  search_lists(
+      table, lists_of, queries.n_queries, [=](std::size_t q) { return AllBelow(score_rank(limits[q])); }, n_threads,
+      interrupt, [&found](std::size_t q, const std::vector<Key>& keys) { found[q] = keys; });
+  return found;
 }
 
 }  // namespace slimvec

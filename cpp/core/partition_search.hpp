@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "core/asymmetric_search.hpp"
 
@@ -30,5 +31,11 @@ struct Probes {
 void partition_search(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists,
                       Mask mask, const AsymmetricQueries& queries, const Probes& probes, std::size_t k,
                       std::size_t n_threads, Interrupt& interrupt, float* scores, std::int64_t* indices);
+
+// For each query, all allowed rows in the lists that it asks that score above its limit, as asymmetric_range_search.
+std::vector<std::vector<Key>> partition_range_search(const Kernels& isa, const BlockedCodes& table,
+                                                     const Factors& factors, const Lists& lists, Mask mask,
+                                                     const AsymmetricQueries& queries, const Probes& probes,
+                                                     const float* limits, std::size_t n_threads, Interrupt& interrupt);
 
 }  // namespace slimvec

@@ -140,11 +140,26 @@ void report_merged(std::vector<Top>& tops, std::size_t n_queries, std::size_t n_
   }
 }
 
-// For each of n_queries the best allowed codes by (rank, index), gathered in copies of `empty`: report(query, keys) for
-// each query, by any thread, with at least as many of the lowest keys as `empty` keeps, in rising order.
-template <typename Top, typename Below, typename Report>
-void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, const Top& empty, std::size_t n_threads,
-                  Interrupt& interrupt, const Below& below, Report report) {
+// What gathers the keys of some queries: empty_of(query) for each.
+template <typename EmptyOf>
+auto empty_tops(Range queries, const EmptyOf& empty_of) {
+  std::vector<decltype(empty_of(0))> tops;
+  tops.reserve(queries.size());
+  for (std::size_t q = queries.begin; q < queries.end; ++q) tops.push_back(empty_of(q));
+  return tops;
+}
+
+// The same once for each of n_parts threads: those of query q in `part` at part * n_queries + q.
+template <typename EmptyOf>
+auto empty_tops_of_parts(std::size_t n_parts, std::size_t n_queries, const EmptyOf& empty_of) {
+  return empty_tops({0, n_parts * n_queries}, [=](std::size_t i) { return empty_of(i % n_queries); });
+}
+
+// For each of n_queries the best allowed codes by (rank, index), gathered in empty_of(query): report(query, keys) for
+// each query, by any thread, with at least as many of the lowest keys as are gathered, in rising order.
+template <typename EmptyOf, typename Below, typename Report>
+void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, const EmptyOf& empty_of,
+                  std::size_t n_threads, Interrupt& interrupt, const Below& below, Report report) {
   const std::size_t hits_size = chunk_blocks(table) * kBlockCodes;
   const auto while_waiting = [&interrupt] { interrupt.ask(); };
   if (n_queries >= 4 * n_threads) {  // enough queries for every thread: each takes some over the whole table
@@ -155,14 +170,14 @@ void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, c
         [&](std::size_t) {
           Hits hits(hits_size);
           for (Range queries; tiles.next(queries);) {
-            std::vector<Top> tops(queries.size(), empty);
+            auto tops = empty_tops(queries, empty_of);
             scan_tile(table, mask, {0, table.n_blocks()}, queries, interrupt, below, hits, tops.data());
             for (std::size_t q = queries.begin; q < queries.end; ++q) report(q, tops[q - queries.begin].sorted());
           }
         },
         while_waiting);
   } else {  // few queries: each thread takes some of the codes, and their best are merged
-    std::vector<Top> tops(n_threads * n_queries, empty);
+    auto tops = empty_tops_of_parts(n_threads, n_queries, empty_of);
     Slices slices(table.n_blocks(), slice_blocks(table, n_threads));
     run_parallel(
         n_threads,

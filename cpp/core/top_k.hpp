@@ -111,4 +111,25 @@ class CountingTopK {
   std::vector<Key> keys_;
 };
 
+// All keys whose rank is below a limit that does not fall.
+class AllBelow {
+ public:
+  explicit AllBelow(std::uint32_t limit) : limit_(limit) {}
+
+  std::uint32_t limit() const { return limit_; }
+  void push(Key key) {
+    if (key_rank(key) < limit_) keys_.push_back(key);
+  }
+  void tighten() {}
+
+  const std::vector<Key>& sorted() {
+    std::sort(keys_.begin(), keys_.end());
+    return keys_;
+  }
+
+ private:
+  std::uint32_t limit_;
+  std::vector<Key> keys_;
+};
+
 }  // namespace slimvec

@@ -11,7 +11,7 @@ from slimvec.binary.table import BinaryTable
 from slimvec.errors import FormatError
 from slimvec.files.table_file import open_table as open  # noqa: A004 - slimvec.open is meant to read like the built-in
 from slimvec.isa import active_isa, available_isas, use_isa
-from slimvec.results import RangeResult, ScoreResult, SearchResult
+from slimvec.results import RangeResult, ScoreRangeResult, ScoreResult, SearchResult
 from slimvec.sparse.table import SparseTable
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ __all__ = [
     "Index",
     "Isotropy",
     "RangeResult",
+    "ScoreRangeResult",
     "ScoreResult",
     "SearchResult",
     "SparseTable",

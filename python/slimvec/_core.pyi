@@ -86,6 +86,20 @@ def asymmetric_search(
     mask: NDArray[uint8] | None,
     n_threads: int,
 ) -> tuple[NDArray[float32], NDArray[int64]]: ...
+def asymmetric_range_search(
+    isa: Isa,
+    blocks: NDArray[uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[uint16],
+    weigh: bool,
+    queries: NDArray[int16],
+    units: NDArray[float32],
+    offsets: NDArray[float32],
+    limits: NDArray[float32],
+    mask: NDArray[uint8] | None,
+    n_threads: int,
+) -> tuple[NDArray[int64], NDArray[float32], NDArray[int64]]: ...
 def asymmetric_rescore(
     isa: Isa,
     blocks: NDArray[uint32],
@@ -118,6 +132,23 @@ def partition_search(
     mask: NDArray[uint8] | None,
     n_threads: int,
 ) -> tuple[NDArray[float32], NDArray[int64]]: ...
+def partition_range_search(
+    isa: Isa,
+    blocks: NDArray[uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[uint16],
+    weigh: bool,
+    starts: NDArray[int64],
+    rows: NDArray[uint32],
+    queries: NDArray[int16],
+    units: NDArray[float32],
+    lists: NDArray[int32],
+    offsets: NDArray[float32],
+    limits: NDArray[float32],
+    mask: NDArray[uint8] | None,
+    n_threads: int,
+) -> tuple[NDArray[int64], NDArray[float32], NDArray[int64]]: ...
 def sparse_lookup(
     isa: Isa,
     indptr: NDArray[integer],

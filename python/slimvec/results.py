@@ -70,6 +70,25 @@ class ScoreResult(NamedTuple):
         return distances
 
 
+class ScoreRangeResult(NamedTuple):
+    """All rows whose score reaches a bound, for each query, highest first, one query after the other.
+
+    Those of query q are ``scores[offsets[q]:offsets[q + 1]]`` and ``indices[offsets[q]:offsets[q + 1]]``.
+
+    Attributes
+    ----------
+    offsets : ndarray, shape (n_queries + 1,), int64
+    scores : ndarray, shape (offsets[-1],), float32
+        Estimates, as of :class:`ScoreResult`.
+    indices : ndarray, shape (offsets[-1],), int64
+        Row numbers. Equal scores are ordered by row number.
+    """
+
+    offsets: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    indices: NDArray[np.int64]
+
+
 def as_products(values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Return inner products of queries with their best rows, ``(n_queries, k)``, as the scores of a result.
 

@@ -130,6 +130,31 @@ def scan(
     )
 
 
+def scan_above(
+    codes: BlockedCodes,
+    factors: Factors,
+    queries: FloatQueries,
+    limits: NDArray[np.float32],
+    mask: NDArray[np.uint8] | None,
+    n_threads: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Return offsets, scores as :func:`scan` has them, and all rows that score above the limit of each query."""
+    return _core.asymmetric_range_search(
+        isa.current(),
+        codes.comparable,
+        codes.n_codes,
+        codes.n_bits,
+        factors.values.view(np.uint16),
+        queries.metric == "cosine",
+        queries.values,
+        queries.units,
+        queries.offsets,
+        limits,
+        mask,
+        n_threads,
+    )
+
+
 def rescore(
     codes: BlockedCodes,
     factors: Factors,

@@ -78,25 +78,9 @@ def search_lists(
         place = slice(first, min(first + step, n_queries))
         left, n_read = np.arange(place.start, place.stop), wanted
         while len(left):
-            lists, offsets = _nearest_lists(encoder, factors, queries, left, n_read)
+            listed = _arguments(parts, factors, queries, left, _nearest_lists(encoder, factors, queries, left, n_read))
             try:
-                found = _core.partition_search(
-                    isa.current(),
-                    parts.codes.comparable,
-                    parts.codes.n_codes,
-                    parts.codes.n_bits,
-                    factors.values.view(np.uint16),
-                    queries.metric == "cosine",
-                    partition.starts,
-                    partition.rows,
-                    queries.values[left],
-                    queries.units[left],
-                    lists,
-                    offsets,
-                    k,
-                    mask,
-                    n_threads,
-                )
+                found = _core.partition_search(*listed, k, mask, n_threads)
             except IndexError as error:
                 raise FormatError(f"tensor 'partition.rows': {error}") from error
             scores[left], indices[left] = found
@@ -105,6 +89,46 @@ def search_lists(
             left = left[found[1][:, last] < 0]
             n_read = min(FURTHER * n_read, n_lists)
     return ScoreResult(scores, indices)
+
+
+def search_all_lists_above(
+    parts: BinaryParts,
+    factors: Factors,
+    queries: FloatQueries,
+    limits: NDArray[np.float32],
+    mask: NDArray[np.uint8] | None,
+    n_threads: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Return offsets, scores as kernels give them, and all rows that score above the limit of each query."""
+    encoder, n_lists = cast("ListEncoder", parts.encoder), cast("Partition", parts.partition).n_lists
+    counts, scores, rows = [np.zeros(1, np.int64)], [np.empty(0, np.float32)], [np.empty(0, np.int64)]
+    for first in range(0, len(queries.values), max(1, PRODUCTS // n_lists)):
+        which = np.arange(first, min(first + max(1, PRODUCTS // n_lists), len(queries.values)))
+        read = _nearest_lists(encoder, factors, queries, which, n_lists)
+        try:
+            offsets, of_queries, indices = _core.partition_range_search(
+                *_arguments(parts, factors, queries, which, read), limits[which], mask, n_threads
+            )
+        except IndexError as error:
+            raise FormatError(f"tensor 'partition.rows': {error}") from error
+        counts.append(np.diff(offsets))
+        scores.append(of_queries)
+        rows.append(indices)
+    return np.cumsum(np.concatenate(counts)), np.concatenate(scores), np.concatenate(rows)
+
+
+def _arguments(
+    parts: BinaryParts,
+    factors: Factors,
+    queries: FloatQueries,
+    which: NDArray[np.intp],
+    read: tuple[NDArray[np.int32], NDArray[np.float32]],
+) -> Any:
+    """Return what the core is told of the table, some of the queries, and the lists that they read."""
+    partition = cast("Partition", parts.partition)
+    table = parts.codes.comparable, parts.codes.n_codes, parts.codes.n_bits, factors.values.view(np.uint16)
+    lists = queries.metric == "cosine", partition.starts, partition.rows
+    return isa.current(), *table, *lists, queries.values[which], queries.units[which], *read
 
 
 def _nearest_lists(

@@ -125,7 +125,7 @@ class TableSearch:
             warnings.warn(how, FutureWarning, stacklevel=3)
             index = HammingIndex.from_blocks(self.table)
             return index.search(rows, k, self.threads, self.allowed)  # type: ignore[return-value]
-        self._check_queries(rows)
+        self.check_queries(rows)
         k = as_count(k, self.table.n_codes, self.allowed)
         if k == 0:
             return no_scores(len(rows))
@@ -176,7 +176,8 @@ class TableSearch:
     def _are_codes(self, rows: NDArray[Any]) -> bool:
         return rows.dtype == np.uint8 and rows.shape[1] == -(-self.table.n_bits // 8)
 
-    def _check_queries(self, rows: NDArray[Any]) -> None:
+    def check_queries(self, rows: NDArray[Any]) -> None:
+        """Raise ValueError where queries are not as wide as vectors, or are packed codes."""
         width, d = rows.shape[1], len(self.encoder.mean)
         if self._are_codes(rows):
             also = "; vectors of integers are searched as queries.astype(np.float32)" if width == d else ""

@@ -9,16 +9,15 @@ import numpy as np
 
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.encoder import Encoder
-from slimvec.binary.hamming import HammingIndex, codes_shape
+from slimvec.binary.hamming import codes_shape
 from slimvec.binary.lookup import bag_mean, reconstruct, require_factors, row_width, take_rows
 from slimvec.binary.neighbours import nearest_to_code, nearest_to_sum
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.queries import QueryEncoder
-from slimvec.binary.search import TableSearch
+from slimvec.binary.searching import CodeSearches
 from slimvec.files.table_file import register
 from slimvec.norms import WideRows
 from slimvec.results import others_than
-from slimvec.table import Table
 from slimvec.validation import as_codes, as_integer, check_width
 from slimvec.vocabulary import optional_vocabulary
 
@@ -27,15 +26,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.binary.queries import Metric
-    from slimvec.binary.search import Oversample
     from slimvec.files.table_file import Content
     from slimvec.keys import Name
-    from slimvec.results import ScoreResult, SearchResult
     from slimvec.vectors.rows import Rows
 
 
-class BinaryTable(Table):
+class BinaryTable(CodeSearches):
     """Binary codes with, optionally, the words they stand for and the encoder that made them.
 
     Made by :meth:`slimvec.IIQ.compress`, opened by :func:`slimvec.open`, or built by hand from codes.
@@ -233,13 +229,6 @@ class BinaryTable(Table):
         """
         return self._require_encoder("vectors").encode(vectors, "vectors")
 
-    def _require_encoder(self, name: str) -> Encoder:
-        if self._parts.encoder is None:
-            raise ValueError(
-                f"{name}: this table has no encoder (mean and projection), so it takes packed codes only: search_codes"
-            )
-        return self._parts.encoder
-
     def _bag_mean(
         self, rows: NDArray[np.int64], offsets: NDArray[np.int64], weights: NDArray[np.float32] | None, original: bool
     ) -> NDArray[np.float32]:
@@ -249,127 +238,6 @@ class BinaryTable(Table):
         if weights is None and self._parts.has_distances:
             return self._parts.codes.bag_mean(rows, offsets)
         return bag_mean(self._take, row_width(self._parts), rows, offsets, weights)
-
-    # ---- search
-
-    def search(
-        self,
-        queries: Rows | ArrayLike,
-        k: int = 10,
-        *,
-        oversample: Oversample = "auto",
-        metric: Metric = "cosine",
-        originals: ArrayLike | None = None,
-        probes: int | None = None,
-        recall: float | None = None,
-        threads: int | None = None,
-        mask: ArrayLike | None = None,
-    ) -> ScoreResult:
-        """Find the ``k`` rows most similar to each float vector.
-
-        With factors (``compress(..., factors=True)``) a query keeps its precision: a shortlist by Hamming distance is
-        scored by estimated cosines, from the bits of each code and its factors. Without, it is encoded as the table's
-        rows were, and its score is the cosine of the codes as -1 / +1 vectors, 1 - 2 · Hamming distance / n_bits.
-
-        Parameters
-        ----------
-        queries : array_like, shape (n_queries, d)
-            Real numbers of any dtype, in the space of the original vectors and, for cosines, of any length; packed
-            codes are searched by :meth:`search_codes`.
-        k : int
-            Neighbours per query; of fewer rows that may be found, all.
-        oversample : int, None or "auto"
-            Each stage hands on this many times as many rows as the next one returns. ``None`` scores every row by all
-            that is kept of it: up to .01 more recall, in 1.5 to 5 times the time. ``"auto"``: 10, or what was measured.
-        metric : {"cosine", "dot"}
-            What scores estimate. Inner products need factors or originals.
-        originals : array_like, shape (n, d), optional
-            The vectors that the table was made from, in memory or mapped, float32, float16 or int8. The best
-            ``oversample * k`` rows (100 more than k if ``oversample`` is None) are scored exactly by them; only these
-            rows are read.
-        probes : int, optional
-            Read so many lists (``partitions=``), and more if they hold fewer than k rows. By default all.
-        recall : float, optional
-            Read as many lists as find this share of the neighbours by cosine, as was measured when they were made.
-        threads : int, optional
-            At most this many threads; by default as many as the process may use.
-        mask : array_like, optional
-            Which rows may be found: a bool per row, or words and row numbers; see :meth:`HammingIndex.search`.
-
-        Returns
-        -------
-        ScoreResult
-            ``scores`` (float32) and ``indices`` (int64 rows), both ``(n_queries, k)``, best first, ties by row: the
-            same for any number of threads and on any instruction set. If fewer rows may be found, as many columns.
-            Estimated cosines beyond 1 are given as 1, and keep their place. To a query of zeros rows are alike.
-
-        Raises
-        ------
-        ValueError
-            For a wrong width, NaN, ``k`` below 1, options that do not fit the table, rows of :meth:`lookup` in the
-            place of vectors, uint8 numbers that may be codes, and inner products beyond float32.
-
-        Notes
-        -----
-        A query finds most when it is as long as the vectors. For cosines it is brought to their root mean square norm,
-        ``info()["norm"]``: multiples of a query have the same scores; a row asked for by its own vector need not score
-        exactly 1. Tables built by hand, and files without factors that early versions wrote, do not know the norm: they
-        take queries as they are, as ``metric="dot"`` and :meth:`encode` always do.
-
-        The estimate of ⟨x, q⟩ is s ⟨b, Pᵀ(q - m)⟩ + ⟨x - m, m⟩ + ⟨m, q⟩ (:mod:`slimvec.binary.factors`), without
-        directions that were removed: make tables for retrieval with ``n_remove=0``.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import slimvec as sv
-        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
-        >>> table = sv.IIQ(n_remove=0).compress(X, factors=True)
-        >>> scores, rows = table.search(X[:2], k=3)
-        >>> rows[:, 0]
-        array([0, 1])
-        """
-        encoder = self._require_encoder("queries")
-        search = TableSearch(self._parts, encoder, metric, self._allowed(mask), threads, probes, recall)
-        return search.floats(queries, k, oversample, originals)
-
-    def search_codes(
-        self,
-        codes: ArrayLike,
-        k: int = 10,
-        *,
-        threads: int | None = None,
-        mask: ArrayLike | None = None,
-    ) -> SearchResult:
-        """Find the ``k`` rows nearest to each packed code by Hamming distance.
-
-        Parameters
-        ----------
-        codes : array_like, shape (n_queries, ceil(n_bits / 8)), uint8
-            Packed codes, such as :meth:`encode` returns.
-        k, threads, mask
-            See :meth:`search`.
-
-        Returns
-        -------
-        SearchResult
-            ``distances`` (int32 bit counts) and ``indices`` (int64 rows), both ``(n_queries, k)``, nearest first, ties
-            by row.
-
-        Raises
-        ------
-        TypeError, ValueError, IndexError
-            As :meth:`HammingIndex.search`.
-
-        Examples
-        --------
-        >>> import slimvec as sv
-        >>> table = sv.BinaryTable(sv.pack([[1, 1, -1], [1, -1, -1]]), 3)
-        >>> table.search_codes(table.codes([1]), k=1).distances
-        array([[0]], dtype=int32)
-        """
-        self._parts.require_distances()
-        return HammingIndex.from_blocks(self._parts.codes).search(codes, k, threads, self._allowed(mask))
 
     def _nearest_to_vector(self, vector: NDArray[Any], k: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
         if not self._parts.has_distances:

@@ -1,0 +1,219 @@
+"""The NumPy twins of searches by estimated scores: float queries against code bits and factors, lists, second codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from slimvec.reference.blocked import allowed_codes, lookup
+from slimvec.reference.row_levels import refined_products
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def asymmetric_scores(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[np.uint16],
+    weigh: bool,
+    queries: NDArray[np.int16],
+    units: NDArray[np.float32],
+    offsets: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Return ((unit · dot) · scale + bias + offset) · weight of every query and code, ``(n_queries, n_codes)``.
+
+    dot is the sum of +query[j] where bit j is set and -query[j] where it is not. ``factors`` holds the float16 scale,
+    bias and, if there are three, weight of each code, as bits, ``(n_blocks, 2 or 3, 16)``.
+    """
+    signs = lookup(blocks, n_codes, n_bits, np.arange(n_codes)).astype(np.int64)
+    dots = (queries.astype(np.int64) @ signs.T).astype(np.float32)
+    per_code = factors.view(np.float16).astype(np.float32).transpose(1, 0, 2).reshape(factors.shape[1], -1)[:, :n_codes]
+    scores: NDArray[np.float32] = units[:, None] * dots * per_code[0] + per_code[1] + offsets[:, None]
+    return scores * per_code[2] if weigh and len(per_code) == 3 else scores
+
+
+def _highest(
+    scores: NDArray[np.float32], ids: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the k highest scores and their ids, highest first, then by lower id; -inf and -1 where there are fewer."""
+    best = np.lexsort((ids, -scores))[:k]
+    missing = k - len(best)
+    return np.pad(scores[best], (0, missing), constant_values=-np.inf), np.pad(
+        ids[best], (0, missing), constant_values=-1
+    )
+
+
+def asymmetric_search(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[np.uint16],
+    weigh: bool,
+    queries: NDArray[np.int16],
+    units: NDArray[np.float32],
+    offsets: NDArray[np.float32],
+    k: int,
+    mask: NDArray[np.uint8] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return scores and indices of the k allowed codes of the highest score, ``(n_queries, k)``."""
+    scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, queries, units, offsets)
+    allowed = allowed_codes(n_codes, mask).astype(np.int64)
+    best = [_highest(row[allowed], allowed, k) for row in scores]
+    return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
+
+
+def _one_after_the_other(
+    found: list[tuple[NDArray[np.float32], NDArray[np.int64]]],
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Return offsets, scores and ids of what each query has found, highest first, ties by id."""
+    ordered = [(scores[order], ids[order]) for scores, ids in found for order in [np.lexsort((ids, -scores))]]
+    offsets = np.cumsum([0, *(len(ids) for _, ids in ordered)], dtype=np.int64)
+    scores = np.concatenate([np.empty(0, np.float32), *(scores for scores, _ in ordered)])
+    return offsets, scores, np.concatenate([np.empty(0, np.int64), *(ids for _, ids in ordered)])
+
+
+def asymmetric_range_search(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[np.uint16],
+    weigh: bool,
+    queries: NDArray[np.int16],
+    units: NDArray[np.float32],
+    offsets: NDArray[np.float32],
+    limits: NDArray[np.float32],
+    mask: NDArray[np.uint8] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Return offsets, scores and indices of all allowed codes that score above the limit of each query."""
+    scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, queries, units, offsets)
+    allowed = allowed_codes(n_codes, mask).astype(np.int64)
+    above = [row[allowed] > limit for row, limit in zip(scores, limits, strict=True)]
+    return _one_after_the_other([(row[allowed][own], allowed[own]) for row, own in zip(scores, above, strict=True)])
+
+
+def asymmetric_rescore(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[np.uint16],
+    weigh: bool,
+    ids: NDArray[np.int64],
+    queries: NDArray[np.int16],
+    units: NDArray[np.float32],
+    offsets: NDArray[np.float32],
+    k: int,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return :func:`asymmetric_search` among ``ids (n_queries, m)``, where -1 stands for none."""
+    scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, queries, units, offsets)
+    best = [_highest(row[mine[mine >= 0]], mine[mine >= 0], k) for row, mine in zip(scores, ids, strict=True)]
+    return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
+
+
+def centroid_dots(centroids: NDArray[np.int16], queries: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Return the product of every query with every centroid, ``(n_queries, n_centroids)``."""
+    return queries.astype(np.int64) @ centroids.astype(np.int64).T
+
+
+def partition_search(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[np.uint16],
+    weigh: bool,
+    starts: NDArray[np.int64],
+    rows: NDArray[np.uint32],
+    queries: NDArray[np.int16],
+    units: NDArray[np.float32],
+    lists: NDArray[np.int32],
+    offsets: NDArray[np.float32],
+    k: int,
+    mask: NDArray[np.uint8] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return scores and rows of the k allowed rows of the highest score in ``lists (n_queries, n_probes)``.
+
+    Positions ``starts[l]`` to ``starts[l + 1]`` make up list l and hold the codes of ``rows``; ``offsets`` are those of
+    each query in each of its lists.
+    """
+    found = _in_lists(blocks, n_codes, n_bits, factors, weigh, starts, rows, queries, units, lists, offsets, mask)
+    best = [_highest(scores, ids, k) for scores, ids in found]
+    return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
+
+
+def _in_lists(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[np.uint16],
+    weigh: bool,
+    starts: NDArray[np.int64],
+    rows: NDArray[np.uint32],
+    queries: NDArray[np.int16],
+    units: NDArray[np.float32],
+    lists: NDArray[np.int32],
+    offsets: NDArray[np.float32],
+    mask: NDArray[np.uint8] | None,
+) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """Return scores and rows of all that the lists of each query hold."""
+    allowed = np.isin(rows, allowed_codes(n_codes, mask))
+    of_queries = []
+    for q, asked in enumerate(lists):
+        found, at = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
+        for probe, own in enumerate(asked):
+            offset = offsets[q, probe : probe + 1]
+            one = queries[q : q + 1], units[q : q + 1], offset
+            scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, *one)[0]
+            here = np.arange(starts[own], starts[own + 1])
+            here = here[allowed[here]]
+            found.append(scores[here])
+            at.append(rows[here].astype(np.int64))
+        of_queries.append((np.concatenate(found), np.concatenate(at)))
+    return of_queries
+
+
+def partition_range_search(
+    blocks: NDArray[np.uint32],
+    n_codes: int,
+    n_bits: int,
+    factors: NDArray[np.uint16],
+    weigh: bool,
+    starts: NDArray[np.int64],
+    rows: NDArray[np.uint32],
+    queries: NDArray[np.int16],
+    units: NDArray[np.float32],
+    lists: NDArray[np.int32],
+    offsets: NDArray[np.float32],
+    limits: NDArray[np.float32],
+    mask: NDArray[np.uint8] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """Return offsets, scores and rows of all in ``lists (n_queries, n_probes)`` that score above each query's limit."""
+    table = blocks, n_codes, n_bits, factors, weigh
+    found = _in_lists(*table, starts, rows, queries, units, lists, offsets, mask)
+    return _one_after_the_other(
+        [(scores[scores > limits[q]], ids[scores > limits[q]]) for q, (scores, ids) in enumerate(found)]
+    )
+
+
+def refined_search(
+    codes: NDArray[np.uint8],
+    bits: NDArray[np.uint8],
+    numbers: NDArray[np.uint16],
+    values: NDArray[np.int16],
+    units: NDArray[np.float64],
+    ids: NDArray[np.int64],
+    first: NDArray[np.float32],
+    ratios: NDArray[np.float64] | None,
+    weights: NDArray[np.float64] | None,
+    k: int,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return scores and rows of the k highest of first · ratio + (unit · product · number + number') · weight."""
+    products = refined_products(codes, bits, values, ids)
+    own = numbers.view(np.float16)[ids].astype(np.float64)
+    gained = units[:, None] * products * own[:, :, 0] + own[:, :, 1]
+    one = np.ones(ids.shape)
+    before = first.astype(np.float64) * (one if ratios is None else ratios)
+    scores = (before + gained * (one if weights is None else weights)).astype(np.float32)
+    best = [_highest(row[mine >= 0], mine[mine >= 0], k) for row, mine in zip(scores, ids, strict=True)]
+    return np.array([row for row, _ in best]).reshape(-1, k), np.array([of for _, of in best]).reshape(-1, k)

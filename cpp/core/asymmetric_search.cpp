@@ -25,8 +25,8 @@ std::vector<std::vector<Key>> asymmetric_range_search(const Kernels& isa, const 
   const AsymmetricScan below(isa, table, factors, queries);
   std::vector<std::vector<Key>> found(queries.n_queries);
   scan_for_top(
-      table, mask, queries.n_queries, [=](std::size_t q) { return AllBelow(score_rank(limits[q])); }, n_threads,
-      interrupt, below, [&found](std::size_t q, const std::vector<Key>& keys) { found[q] = keys; });
+      table, mask, queries.n_queries, [=](std::size_t q) { return all_above(limits[q]); }, n_threads, interrupt, below,
+      [&found](std::size_t q, const std::vector<Key>& keys) { found[q] = keys; });
   return found;
 }
 

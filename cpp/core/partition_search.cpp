@@ -188,8 +188,8 @@ std::vector<std::vector<Key>> partition_range_search(const Kernels& isa, const B
   const ListScan lists_of(isa, table, factors, lists, mask, queries, probes);
   std::vector<std::vector<Key>> found(queries.n_queries);
   search_lists(
-      table, lists_of, queries.n_queries, [=](std::size_t q) { return AllBelow(score_rank(limits[q])); }, n_threads,
-      interrupt, [&found](std::size_t q, const std::vector<Key>& keys) { found[q] = keys; });
+      table, lists_of, queries.n_queries, [=](std::size_t q) { return all_above(limits[q]); }, n_threads, interrupt,
+      [&found](std::size_t q, const std::vector<Key>& keys) { found[q] = keys; });
   return found;
 }
 

@@ -41,6 +41,11 @@ inline std::uint32_t rank_below(std::uint32_t rank) {
 inline Key make_score_key(float score, std::size_t row) { return make_key(score_rank(score), row); }
 inline float key_score(Key key) { return rank_score(key_rank(key)); }
 
+// What gathers all scores above a limit; -infinity, which kernels do not keep, is above none.
+inline AllBelow all_above(float limit) {
+  return AllBelow(limit == -std::numeric_limits<float>::infinity() ? UINT32_MAX : score_rank(limit));
+}
+
 // TopK over scores, whose limit is a score.
 class TopScores {
  public:

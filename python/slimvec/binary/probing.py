@@ -78,9 +78,9 @@ def search_lists(
         place = slice(first, min(first + step, n_queries))
         left, n_read = np.arange(place.start, place.stop), wanted
         while len(left):
-            listed = _arguments(parts, factors, queries, left, _nearest_lists(encoder, factors, queries, left, n_read))
+            read = _nearest_lists(encoder, factors, queries, left, n_read)
             try:
-                found = _core.partition_search(*listed, k, mask, n_threads)
+                found = _core.partition_search(*_arguments(parts, factors, queries, left, read, k, mask, n_threads))
             except IndexError as error:
                 raise FormatError(f"tensor 'partition.rows': {error}") from error
             scores[left], indices[left] = found
@@ -107,7 +107,7 @@ def search_all_lists_above(
         read = _nearest_lists(encoder, factors, queries, which, n_lists)
         try:
             offsets, of_queries, indices = _core.partition_range_search(
-                *_arguments(parts, factors, queries, which, read), limits[which], mask, n_threads
+                *_arguments(parts, factors, queries, which, read, limits[which], mask, n_threads)
             )
         except IndexError as error:
             raise FormatError(f"tensor 'partition.rows': {error}") from error
@@ -123,12 +123,13 @@ def _arguments(
     queries: FloatQueries,
     which: NDArray[np.intp],
     read: tuple[NDArray[np.int32], NDArray[np.float32]],
+    *others: Any,
 ) -> Any:
-    """Return what the core is told of the table, some of the queries, and the lists that they read."""
+    """Return what the core is told of the table, some of the queries, the lists that they read, and others."""
     partition = cast("Partition", parts.partition)
     table = parts.codes.comparable, parts.codes.n_codes, parts.codes.n_bits, factors.values.view(np.uint16)
     lists = queries.metric == "cosine", partition.starts, partition.rows
-    return isa.current(), *table, *lists, queries.values[which], queries.units[which], *read
+    return isa.current(), *table, *lists, queries.values[which], queries.units[which], *read, *others
 
 
 def _nearest_lists(

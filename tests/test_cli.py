@@ -35,6 +35,19 @@ def folder(tmp_path, animals):
     return tmp_path
 
 
+@pytest.mark.parametrize("lists", ["3", "auto"])
+def test_second_codes_and_lists(folder, animals, lists):
+    out, method = ("-o", folder / "a.slim"), ("--method", "transform-coding")
+    done = run("compress", folder, *out, *method, "--bits", 32, "--refine-bits", 2, "--partitions", lists)
+    assert (done.returncode, done.stderr) == (0, "")
+    n_lists = int(lists) if lists.isdigit() else lists
+    expected = sv.TransformCoding(32, refine_bits=2, partitions=n_lists, random_state=0).compress(animals)
+    table = sv.open(folder / "a.slim")
+    assert table.info()["bytes"] == expected.info()["bytes"]
+    queries = animals.matrix[:5]
+    assert all(map(np.array_equal, table.search(queries, probes=1), expected.search(queries, probes=1)))
+
+
 def test_compress_info_neighbors(folder, animals):
     done = run("compress", folder, "-o", folder / "a.slim", "--bits", 75, "--remove", 0, "--seed", 3)
     assert (done.returncode, done.stderr) == (0, "")
@@ -234,6 +247,10 @@ class TestBadInput:
         ant = ["compress", folder, *out, "--method", "ant"]
         self.refused(*ant, "--anchors", 41, message="n_anchors=41; expected between 1 and 40")
         self.refused(*ant, "--bits", 8, message="--bits: --method ant has no such option; it has --anchors, --nonzeros")
+        coding = ["compress", folder, *out, "--method", "transform-coding"]
+        self.refused(*coding, "--partitions", 0, message='partitions=0; expected .*; or "auto", or None')
+        self.refused(*coding, "--bytes", 20, "--refine-bits", 2, message="with --refine-bits expected --bits")
+        self.refused("compress", folder, *out, "--partitions", 2, message="--partitions: --method iiq has no such opt")
         self.refused("compress", folder, *out, "--signed", message="--signed: --method iiq has no such option")
         self.refused("compress", folder, *out, "--dtype", "float16", message="--dtype: --method iiq makes codes")
         self.refused("compress", folder, "-o", folder / "no" / "x", message="no is not a folder to write x to")

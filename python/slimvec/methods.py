@@ -103,7 +103,10 @@ METHODS: dict[str, Method] = {
     "iiq": Method(IIQ, _CODES | {"remove": "n_remove"}, Rival("IIQ")),
     "itq": Method(ITQ, _CODES, Rival("ITQ")),
     "transform-coding": Method(
-        TransformCoding, _CODES | {"remove": "n_remove"}, Rival("transform coding", {"n_remove": 1}), has_factors=True
+        TransformCoding,
+        _CODES | {"remove": "n_remove", "refine-bits": "refine_bits", "partitions": "partitions"},
+        Rival("transform coding", {"n_remove": 1}),
+        has_factors=True,
     ),
     "nlb": Method(NLB, _CODES, Rival("NLB")),
     "random-rotation": Method(RandomRotation, _CODES, Rival("random rotation")),

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
     from slimvec.progress import Progress
 
-OPTIONS = ("bits", "bytes", "remove", "anchors", "nonzeros", "l1", "signed", "rank", "sparsity")
+OPTIONS = (
+    "bits",
+    "bytes",
+    "remove",
+    "refine-bits",
+    "partitions",
+    "anchors",
+    "nonzeros",
+    "l1",
+    "signed",
+    "rank",
+    "sparsity",
+)
 
 
 def add_command(commands: Any) -> None:
@@ -68,7 +80,16 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         "over them tells); not of words, nor of the encoder, which all rows share",
     )
     parser.add_argument(
-        "--remove", type=directions, metavar="D", help="directions removed, or auto (default: 1, ITQ: 0)"
+        "--remove", type=number_or_auto, metavar="D", help="directions removed, or auto (default: 1, ITQ: 0)"
+    )
+    parser.add_argument(
+        "--refine-bits", type=int, metavar="N", help="per direction, of a second code (transform-coding; default: 0)"
+    )
+    parser.add_argument(
+        "--partitions",
+        type=number_or_auto,
+        metavar="N",
+        help="lists of near rows, or auto (transform-coding; default: none)",
     )
     parser.add_argument(
         "--factors", action="store_true", help="keep 2 or 3 float16 per row, for float queries and reconstruction"
@@ -85,8 +106,8 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def directions(text: str) -> int | str:
-    """Return the number of directions that an option gives, or ``"auto"``; argparse reports a ValueError."""
+def number_or_auto(text: str) -> int | str:
+    """Return the number that an option gives, or ``"auto"``; argparse reports a ValueError."""
     return text if text == "auto" else int(text)
 
 
@@ -131,7 +152,8 @@ def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """
     name = options.method
     method = METHODS[name]
-    given = {option: getattr(options, option) for option in OPTIONS if getattr(options, option) is not None}
+    values = {option: getattr(options, option.replace("-", "_")) for option in OPTIONS}
+    given = {option: value for option, value in values.items() if value is not None}
     if name == "itq" and given.pop("remove", 0):  # told to remove nothing, it does
         raise ValueError(f"--remove {options.remove}: ITQ removes nothing; use --method iiq")
     names = [*method.options, *(["bytes"] if "bits" in method.options else [])]
@@ -139,6 +161,8 @@ def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         if option not in names:
             known = ", ".join(f"--{other}" for other in names)
             raise ValueError(f"--{option}: --method {name} has no such option; it has {known or 'none'}")
+    if "bytes" in given and (more := given.keys() & {"refine-bits", "partitions"}):
+        raise ValueError(f"--bytes counts codes and factors alone; with --{min(more)} expected --bits")
     if options.dtype is not None and not method.makes("dtype"):
         raise ValueError(f"--dtype: --method {name} makes codes, which hold no numbers")
     if options.factors and not method.makes("factors"):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slimvec.cli.compress import add_reading, directions
+from slimvec.cli.compress import add_reading, number_or_auto
 from slimvec.evaluate.grid import Config, configs
 from slimvec.methods import rivals
 
@@ -115,4 +115,4 @@ def _numbers(text: str) -> list[int]:
 
 
 def _directions(text: str) -> list[int | str]:
-    return [directions(word) for word in _words(text)]
+    return [number_or_auto(word) for word in _words(text)]

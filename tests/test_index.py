@@ -27,8 +27,8 @@ def fitted():
 
 def empty(fitted, kind="integers"):
     """Return an index of the same encoder without rows."""
-    nothing = Segment(fitted._coder.empty(), ids_of(as_ids([], "ids", kind)))
-    return sv.Index(fitted._coder, [nothing], kind, 0 if kind == "integers" else None)
+    nothing = Segment(fitted._state.coder.empty(), ids_of(as_ids([], "ids", kind)))
+    return sv.Index(fitted._state.coder, [nothing], kind, 0 if kind == "integers" else None)
 
 
 def assert_same_hits(a, b):
@@ -108,12 +108,12 @@ def test_vectors_of_unit_length_beside_others(fitted):
     """Segments with weights and without compare, and come together."""
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
     index = sv.Index.build(unit[:300], refine_bits=4)
-    assert index._segments[0].parts.factors.n_factors == 2
+    assert index._state.segments[0].parts.factors.n_factors == 2
     index.add(3 * unit[300:], ids=range(300, 600))
     before = index.search(unit[290:310], 3)
     assert [found[0] for found in before.ids] == list(range(290, 310))
     index.compact()
-    assert index._segments[0].parts.factors.n_factors == 3
+    assert index._state.segments[0].parts.factors.n_factors == 3
     after = index.search(unit[290:310], 3)
     assert np.allclose(np.stack(before.scores), np.stack(after.scores), atol=2e-3)
     assert [found[0] for found in after.ids] == list(range(290, 310))

@@ -19,6 +19,7 @@ from slimvec.index.segments import Segment
 from slimvec.index.state import State
 from slimvec.index.where import allowed_rows_of
 from slimvec.progress import Progress, ignore
+from slimvec.table import megabytes, method_of
 from slimvec.validation import as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
 
@@ -194,6 +195,32 @@ class Index(Kept):
             "bytes": sum(sum(piece.parts.sizes.values()) - piece.parts.sizes["encoder"] for piece in view.pieces),
             "made_by": dict(view.coder.made_by),
         }
+
+    def describe(self, file_bytes: int) -> list[tuple[str, str]]:
+        """Return what the command line prints.
+
+        Parameters
+        ----------
+        file_bytes : int
+            Size of all files of its folder.
+
+        Returns
+        -------
+        list of (label, text)
+        """
+        info = self.info()
+        segments = (
+            f"{info['segments']} with {info['rows'] + info['removed']:,} rows, {info['removed']:,} of them removed"
+        )
+        refined = "" if self._seen().coder.refiner is None else " and a refinement"
+        return [
+            ("kind", "index" + method_of(info)),
+            ("rows", f"{info['rows']:,}, by {'strings' if info['ids'] == 'texts' else 'integers'}"),
+            ("segments", segments),
+            ("a row", f"{info['bits']} bits{refined}, of {info['dimension']} numbers"),
+            ("on disk", megabytes(file_bytes)),
+            ("as float32", megabytes(4 * info["rows"] * info["dimension"])),
+        ]
 
     # ---- search
 

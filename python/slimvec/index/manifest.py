@@ -171,10 +171,11 @@ def read_manifest(database: sqlite3.Connection) -> Manifest:
             raise FormatError(f"removed rows of {file!r}, chunk {chunk!r}, do not match their checksum: damaged")
     said = facts.pop("checksum", None)
     try:
-        if said != _checksum(facts, segments, [(file, chunk, checksum) for file, chunk, _, checksum in removed]):
-            raise FormatError("it does not match its checksum: damaged")
+        expected = _checksum(facts, segments, [(file, chunk, checksum) for file, chunk, _, checksum in removed])
     except (TypeError, ValueError):  # what JSON cannot hold
         raise FormatError("it holds other things than texts and integers: damaged") from None
+    if said != expected:
+        raise FormatError("it does not match its checksum: damaged")
     return _checked(facts, segments, removed)
 
 

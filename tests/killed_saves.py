@@ -85,11 +85,12 @@ def main(place: Path, kills: int) -> None:
             finally:
                 os._exit(1)
         os.close(writing)
-        time.sleep(generator.uniform(0, 0.12))
-        os.kill(child, signal.SIGKILL)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, "the child failed"
         with os.fdopen(reading) as pipe:
-            told = [int(line) for line in pipe.read().split()]
+            told = [int(pipe.readline() or 0) for _ in range(generator.integers(0, 3))]
+            time.sleep(generator.uniform(0, 0.04))
+            os.kill(child, signal.SIGKILL)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, "the child failed"
+            told += [int(line) for line in pipe]
         complete = told[-1] if told else step
         if not folder.exists():
             assert complete == 0, f"kill {kill}: the folder of step {complete} is gone"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -96,7 +95,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         os.fsync(descriptor)
         aside.rename(target)
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove_folder(aside)
         raise
     finally:
         os.close(descriptor)
@@ -112,6 +111,12 @@ def _create_folder(beside: Path) -> tuple[Path, int]:
         if _lock(descriptor) and name.exists():
             return name, descriptor
         os.close(descriptor)  # another save took it for abandoned
+
+
+def _remove_folder(folder: Path) -> None:
+    import shutil  # and with it all that compresses
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _create(folder: Path, mode: int) -> tuple[int, Path | None]:
@@ -169,7 +174,7 @@ def _remove_abandoned(folder: Path) -> None:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if left.is_dir():
-                    shutil.rmtree(left)
+                    _remove_folder(left)
                 else:
                     left.unlink()
             finally:

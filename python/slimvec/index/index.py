@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.lookup import reconstruct
-from slimvec.binary.methods.transform_coding import TransformCoding
 from slimvec.index.coder import Coder
 from slimvec.index.given_ids import as_ids, require_known
 from slimvec.index.hits import Hits
@@ -106,6 +105,8 @@ class Index(Kept):
         OSError
             If a file does not exist.
         """
+        from slimvec.binary.methods.transform_coding import TransformCoding  # those that are opened learn nothing
+
         rows = checked_rows(source, vectors, ids, on_bad)
         if len(rows) == 0:
             raise ValueError(f"source has no good row: {rows.n_skipped} were left out")

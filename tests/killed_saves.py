@@ -105,6 +105,9 @@ def main(place: Path, kills: int) -> None:
         steps, step = steps + now - step, now
         assert sorted(ids) == sorted(rows), f"kill {kill}: rows are lost, or twice"
         assert np.allclose(index.vectors(ids), vectors[[rows[one] for one in ids]], atol=1e-4)
+    fitted.save(place / "last")
+    left = [path.name for path in place.iterdir() if path.name.startswith(".")]
+    assert not left, f"the next save has left {left}"
     print(f"{kills} kills, {steps} steps, {unfinished} between saves")  # noqa: T201 - a script
 
 

@@ -125,6 +125,7 @@ class TestDamage:
             ("UPDATE facts SET value = 'x' WHERE name = 'next_number'", "its facts are"),
             ("UPDATE facts SET value = '/etc/passwd' WHERE name = 'encoder'", "other names"),
             ("DELETE FROM facts WHERE name = 'token'", "its facts are"),
+            ("DELETE FROM segments", "of 0 files: damaged"),
         ],
     )
     def test_a_database_that_lies(self, place, statement, message):

@@ -170,6 +170,9 @@ def test_marks_by_chunks(n, data):
     again = Marks(n, {number: marks.chunk(number) for number in marks.chunks()})
     assert np.array_equal(np.ones(n, bool) if again.alive is None else again.alive, alive)
     assert again.changed == set()
+    unread = Marks(n, {number: marks.chunk(number) for number in marks.chunks()})
+    some = {0, n - 1, n // 2, *np.flatnonzero(~alive).tolist()}
+    assert [unread.is_alive(row) for row in some] == [again.is_alive(row) for row in some] == alive[list(some)].tolist()
     assert [again.chunk(number) for number in range(4)] == [marks.chunk(number) for number in range(4)]
 
 
@@ -464,7 +467,7 @@ class TestWhatStopsASave:
         try:
             assert len(sv.open(place, verify=True)) == 108
             index.remove(3)
-            with pytest.raises(PermissionError, match="cannot be opened, or written"):
+            with pytest.raises(PermissionError, match=manifests.DATABASE):
                 index.save()
         finally:
             place.chmod(0o700)
@@ -499,3 +502,29 @@ def test_memory_is_mapped_and_ids_are_not_unpacked(fitted, tmp_path):
         slots = ids._slots if kind == "integers" else ids._words._slots
         assert not slots.flags.owndata
         assert not slots.flags.writeable
+
+
+def test_threads_ask_for_ids_while_others_go(fitted, tmp_path):
+    """Of rows that are removed while others are looked for, none comes back."""
+    index = built(fitted, n=600)
+    index.remove(3)
+    index.save(tmp_path / "a")
+    for _ in range(5):
+        opened, start = sv.open(tmp_path / "a"), threading.Barrier(4)
+
+        def ask(opened=opened, start=start):
+            start.wait()
+            for one in range(0, 1800, 9):
+                assert one in opened or one < 900
+                len(opened)
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        start.wait()
+        for one in range(0, 900, 9):
+            opened.remove(one)
+        for thread in threads:
+            thread.join()
+        assert len(opened) == 499
+        assert not any(one in opened for one in (3, *range(0, 900, 9)))

@@ -6,6 +6,7 @@ a time. What stands in the database has a checksum of its own; files are told fr
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -137,9 +138,10 @@ def _telling(place: Path) -> Iterator[None]:
                 message = f"{name} has been in use for {WAITING:.0f} seconds: another process saves"
                 raise TimeoutError(message) from None
             case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
-                raise OSError(f"{name} cannot be written, or read: {error}") from None
+                full = code == sqlite3.SQLITE_FULL
+                raise OSError(errno.ENOSPC if full else errno.EIO, str(error), name) from None
             case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
-                raise PermissionError(f"{name} cannot be opened, or written: {error}") from None
+                raise PermissionError(errno.EACCES, str(error), name) from None
         raise FormatError(f"{name}: {error}: no database of an index, or damaged") from None
     except FormatError as error:
         raise FormatError(f"{place}: {error}") from None
@@ -184,8 +186,8 @@ def _checked(facts: dict[str, Any], segments: list[Any], removed: list[Any]) -> 
     typed = [type(facts.get(name)) is int and facts[name] >= 0 for name in INTEGERS]
     typed += [type(facts.get(name)) is str for name in TEXTS]
     typed += [type(facts.get("next_number")) in {int, type(None)}]
-    if not all(typed) or facts["ids"] not in {"integers", "texts"}:
-        raise FormatError(f"its facts are {facts!r:.200}: damaged")
+    if not all(typed) or facts["ids"] not in {"integers", "texts"} or not segments:
+        raise FormatError(f"its facts are {facts!r:.200}, of {len(segments)} files: damaged")
     chunks: dict[str, dict[int, bytes]] = {}
     for file, chunk, bits, _ in removed:
         chunks.setdefault(file, {})[chunk] = bits

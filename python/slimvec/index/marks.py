@@ -15,6 +15,8 @@ CHUNK_ROWS = 1 << 14  # whose bits, 2 KiB, are saved together: a removal changes
 class Marks:
     """Rows that are there, and those that are not.
 
+    Any thread may ask :meth:`is_alive`; everything else is for who holds the lock of the index.
+
     Parameters
     ----------
     n_rows : int
@@ -44,6 +46,13 @@ class Marks:
                 np.logical_not(bits, out=own)
             self._alive = alive
         return self._alive
+
+    def is_alive(self, row: int) -> bool:
+        """Tell whether a row is there; nothing is unpacked for it."""
+        if self._alive is not None:
+            return bool(self._alive[row])
+        packed = self._stored.get(row // CHUNK_ROWS)
+        return packed is None or not packed[row % CHUNK_ROWS // 8] >> row % 8 & 1
 
     def remove(self, row: int) -> None:
         """Mark one row."""

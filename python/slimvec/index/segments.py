@@ -93,10 +93,7 @@ class Segment:
     def find(self, wanted: Id) -> int:
         """Return the row of an id that is there, or -1."""
         row = self.ids.find(wanted)
-        if row < 0:
-            return row
-        alive = self.marks.alive
-        return row if alive is None or alive[row] else -1
+        return row if row < 0 or self.marks.is_alive(row) else -1
 
     def remove(self, row: int) -> None:
         """Mark one row as removed."""

@@ -95,7 +95,7 @@ class State:
         made = Segment(self.coder.encode(rows, progress), own)
         if replacing:
             self.remove_all(own.values)
-        segments = [*filter(len, self.segments), made]
+        segments = [*(segment for segment in self.segments if segment.piece.n_alive), made]
         # Those that came one by one are put together, each row about as often as its number of rows was doubled.
         while len(segments) > 2 and len(segments[-2]) <= 2 * len(segments[-1]):
             segments[-2:] = [self._joined(segments[-2:])]

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 class Index(Kept):
     """Vectors found by what is near them, by ids of your own; rows come and go.
 
-    Made by :meth:`build`. Vectors are kept as codes of :class:`TransformCoding`, refined; new rows are encoded as the
-    first ones were. Searches may run in any number of threads while one changes the index: each sees it as it was when
-    the search began.
+    Made by :meth:`build`, opened by :func:`slimvec.open`. Vectors are kept as codes of :class:`TransformCoding`,
+    refined; new rows are encoded as the first ones were. Searches may run in any number of threads while one changes
+    the index: each sees it as it was when the search began.
 
     Attributes
     ----------
@@ -44,6 +44,8 @@ class Index(Kept):
         All ids, in the order of rows: int64, or NumPy's strings.
     dim : int
         Width d of the vectors.
+    n_skipped : int
+        Bad rows that were left out.
 
     Examples
     --------

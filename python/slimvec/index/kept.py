@@ -79,7 +79,7 @@ class Kept:
         Returns
         -------
         bool
-            Whether there was anything new.
+            Whether the index is another than before.
 
         Raises
         ------

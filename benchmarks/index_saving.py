@@ -1,8 +1,9 @@
 """What it takes to keep an index that grows on disk: adding, removing, saving, opening; beside faiss, which writes all.
 
-Run: ``python -m benchmarks.index_saving [--rows N]``. A million vectors of 384 numbers are 20,000 random ones, codes of
-which are repeated: what they say does not matter here. faiss has as many vectors, of 4 bits per dimension, with ids
-(``IndexIDMap2``), and writes one file; it neither waits for the disk nor keeps the old file until the new one is whole.
+Run: ``python -m benchmarks.index_saving``, with ``--rows`` for fewer. A million vectors of 384 numbers are 20,000 random
+ones, codes of which are repeated: what they say does not matter here. faiss has as many vectors, of 4 bits per
+dimension, with ids (``IndexIDMap2``), and writes one file; it neither waits for the disk nor keeps the old file until
+the new one is whole.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import faiss
 import numpy as np
 
 import slimvec as sv
@@ -76,6 +76,8 @@ def ours(X: np.ndarray, ids: np.ndarray, folder: Path, turns: int) -> Timings:
 
 
 def theirs(X: np.ndarray, ids: np.ndarray, path: str, turns: int) -> Timings:
+    import faiss
+
     scalar, clock = faiss.IndexScalarQuantizer(DIM, faiss.ScalarQuantizer.QT_4bit), Timings()
     scalar.train(X)
     index = faiss.IndexIDMap2(scalar)
@@ -96,6 +98,8 @@ def theirs(X: np.ndarray, ids: np.ndarray, path: str, turns: int) -> Timings:
 
 
 def main():
+    import faiss
+
     options = parser(__doc__, data=False, repeats=10)
     options.add_argument("--rows", type=int, default=1_000_000)
     given = options.parse_args()

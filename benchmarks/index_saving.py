@@ -1,7 +1,7 @@
 """What it takes to keep an index that grows on disk: adding, removing, saving, opening; beside faiss, which writes all.
 
-Run: ``python -m benchmarks.index_saving``, with ``--rows`` for fewer. A million vectors of 384 numbers are 20,000 random
-ones, codes of which are repeated: what they say does not matter here. faiss has as many vectors, of 4 bits per
+Run: ``python -m benchmarks.index_saving``, with ``--rows`` for fewer. A million vectors of 384 numbers are 20,000
+random ones, codes of which are repeated: what they say does not matter here. faiss has as many vectors, of 4 bits per
 dimension, with ids (``IndexIDMap2``), and writes one file; it neither waits for the disk nor keeps the old file until
 the new one is whole.
 """

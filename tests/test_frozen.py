@@ -12,6 +12,7 @@ import slimvec as sv
 
 FROZEN = Path(__file__).parent / "data" / "v1"
 GRID = Path(__file__).parent / "data" / "v2" / "grid"
+INDEX = Path(__file__).parent / "data" / "index1"
 LISTS = Path(__file__).parent / "data" / "v3" / "lists"
 ANSWERS = json.loads((FROZEN / "later.json").read_text())
 WORDS = ("cat", "dog", "größe", "new york", "sea")
@@ -67,3 +68,17 @@ def test_refined_codes_in_lists(preload, isa):
         found = table.search(queries, k=4, **how)
         assert found.indices.tolist() == answers[name]["rows"]
         assert np.allclose(found.scores, answers[name]["scores"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("preload", [False, True])
+@pytest.mark.parametrize("kind", ["integers", "texts"])
+def test_folders_of_indexes(preload, kind, isa):
+    answers = json.loads((INDEX / f"{kind}.json").read_text())
+    index = sv.open(INDEX / kind, verify=True, preload=preload)
+    assert index.ids.tolist() == answers["ids"]
+    assert np.allclose(index.vectors(index.ids), answers["vectors"], atol=1e-5)
+    hits = index.search(np.float32(answers["queries"]), k=4)
+    assert hits.ids == answers["found"]
+    assert np.allclose(np.stack(hits.scores), answers["scores"], rtol=1e-4)
+    assert len(index) == 35
+    assert index.info()["segments"] == 2

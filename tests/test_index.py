@@ -27,8 +27,8 @@ def fitted():
 
 def empty(fitted, kind="integers"):
     """Return an index of the same encoder without rows."""
-    nothing = Segment(fitted._coder.empty(), ids_of(as_ids([], "ids", kind)))
-    return sv.Index(fitted._coder, [nothing], kind, 0 if kind == "integers" else None)
+    nothing = Segment(fitted._state.coder.empty(), ids_of(as_ids([], "ids", kind)))
+    return sv.Index(fitted._state.coder, [nothing], kind, 0 if kind == "integers" else None)
 
 
 def assert_same_hits(a, b):
@@ -50,6 +50,27 @@ def test_an_index_of_one_segment_is_its_table(isa, fitted):
     assert np.array_equal(fitted.vectors([7, 3]), table.lookup([7, 3], original=True))
 
 
+def change(index, rows, name, fresh, data):
+    """Do something to an index, and to a dict of ids to rows of X in its order."""
+    action = data.draw(st.sampled_from(["add", "add", "add", "remove", "update", "compact"]))
+    if action == "add":
+        numbers = data.draw(st.lists(st.integers(0, 599), min_size=1, max_size=40))
+        ids = [name(next(fresh) * 37) for _ in numbers]
+        index.add(X[numbers], ids=ids)
+        rows |= dict(zip(ids, numbers, strict=True))
+    elif action == "compact":
+        index.compact()
+    elif rows:
+        ids = data.draw(st.lists(st.sampled_from(sorted(rows)), min_size=1, max_size=10, unique=True))
+        old = [rows.pop(one) for one in ids]
+        if action == "remove":
+            index.remove(ids)
+        else:
+            numbers = [(number + 1) % 600 for number in old]
+            index.update(X[numbers], ids=ids)
+            rows |= dict(zip(ids, numbers, strict=True))
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_whatever_was_done_before_answers_are_those_of_the_rows_that_are_left(fitted, data):
@@ -58,23 +79,7 @@ def test_whatever_was_done_before_answers_are_those_of_the_rows_that_are_left(fi
     name = int if kind == "integers" else str
     index, rows, fresh = empty(fitted, kind), {}, iter(range(10_000))
     for _ in range(data.draw(st.integers(1, 8))):
-        action = data.draw(st.sampled_from(["add", "add", "add", "remove", "update", "compact"]))
-        if action == "add":
-            numbers = data.draw(st.lists(st.integers(0, 599), min_size=1, max_size=40))
-            ids = [name(next(fresh) * 37) for _ in numbers]
-            index.add(X[numbers], ids=ids)
-            rows |= dict(zip(ids, numbers, strict=True))
-        elif action == "compact":
-            index.compact()
-        elif rows:
-            ids = data.draw(st.lists(st.sampled_from(sorted(rows)), min_size=1, max_size=10, unique=True))
-            old = [rows.pop(one) for one in ids]
-            if action == "remove":
-                index.remove(ids)
-            else:
-                numbers = [(number + 1) % 600 for number in old]
-                index.update(X[numbers], ids=ids)
-                rows |= dict(zip(ids, numbers, strict=True))
+        change(index, rows, name, fresh, data)
     assert index.ids.tolist() == list(rows)
     assert len(index) == len(rows)
     assert all(one in index for one in rows)
@@ -108,12 +113,12 @@ def test_vectors_of_unit_length_beside_others(fitted):
     """Segments with weights and without compare, and come together."""
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
     index = sv.Index.build(unit[:300], refine_bits=4)
-    assert index._segments[0].parts.factors.n_factors == 2
+    assert index._state.segments[0].parts.factors.n_factors == 2
     index.add(3 * unit[300:], ids=range(300, 600))
     before = index.search(unit[290:310], 3)
     assert [found[0] for found in before.ids] == list(range(290, 310))
     index.compact()
-    assert index._segments[0].parts.factors.n_factors == 3
+    assert index._state.segments[0].parts.factors.n_factors == 3
     after = index.search(unit[290:310], 3)
     assert np.allclose(np.stack(before.scores), np.stack(after.scores), atol=2e-3)
     assert [found[0] for found in after.ids] == list(range(290, 310))

@@ -95,18 +95,13 @@ class Stored(ABC):
         list of (label, text)
         """
         info = self.info()
-        made_by = info.get("made_by")
-        method = ""
-        if made_by:
-            parameters = ", ".join(f"{name}={value}" for name, value in made_by.get("parameters", {}).items())
-            method = f", {made_by.get('method', 'unknown')}({parameters})"
-        sizes = ", ".join(f"{name} {_megabytes(size)}" for name, size in info["bytes"].items())
-        lines = [("kind", info["kind"] + method), ("rows", f"{info['rows']:,}"), self._shape(info)]
-        lines.append(("on disk", f"{_megabytes(file_bytes)}: {sizes}"))
+        sizes = ", ".join(f"{name} {megabytes(size)}" for name, size in info["bytes"].items())
+        lines = [("kind", info["kind"] + method_of(info)), ("rows", f"{info['rows']:,}"), self._shape(info)]
+        lines.append(("on disk", f"{megabytes(file_bytes)}: {sizes}"))
         if info["resident"] is not None:
-            lines.append(("in memory", f"{_megabytes(info['resident'])} of it now"))
+            lines.append(("in memory", f"{megabytes(info['resident'])} of it now"))
         if info.get("dimension") and info["stored_ratio"]:
-            lines.append(("as float32", _megabytes(4 * info["rows"] * info["dimension"])))
+            lines.append(("as float32", megabytes(4 * info["rows"] * info["dimension"])))
             counted = f"{info['compression_ratio']:.1f} times ({self._counted(info)})"
             lines.append(("smaller", f"{counted}, {info['stored_ratio']:.1f} times as stored"))
         return lines
@@ -376,5 +371,15 @@ class Table(Stored):
         return content
 
 
-def _megabytes(size: float) -> str:
+def method_of(info: dict[str, Any]) -> str:
+    """Return how something was made, as descriptions have it."""
+    made_by = info.get("made_by")
+    if not made_by:
+        return ""
+    parameters = ", ".join(f"{name}={value}" for name, value in made_by.get("parameters", {}).items())
+    return f", {made_by.get('method', 'unknown')}({parameters})"
+
+
+def megabytes(size: float) -> str:
+    """Return a number of bytes as descriptions have it."""
     return f"{size / 1e6:,.1f} MB"

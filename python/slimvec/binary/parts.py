@@ -152,7 +152,7 @@ class BinaryParts:
         codes = BlockedCodes.from_content(content)
         encoder = _encoder_from(content, codes.n_bits)
         words = content.words("words", codes.n_codes)
-        factors = _factors_from(content, codes) if "factors" in content.tensors else None
+        factors = factors_from(content, codes) if "factors" in content.tensors else None
         if encoder is not None and not encoder.of_signs and factors is None:
             raise FormatError("tensor 'factors' is missing, without which codes of several bits say nothing")
         norm = None if factors is None else factors.norm  # all that files of early versions tell
@@ -229,15 +229,22 @@ def _refinement_from(
     order = content.tensor("refinement.order", np.uint32, grid.bits.shape)
     if len(np.unique(order)) < len(order) or order.max() >= len(encoder.grid.bits) + rest.shape[1]:
         raise FormatError("tensor 'refinement.order' names no directions, or one of them twice")
-    n_bytes = -(-grid.n_bits // 8)
-    codes = content.tensor("refinement.codes", np.uint8, (n_rows, n_bytes))
+    refiner = Refiner(encoder, rest, order, grid, (times[0], times[1]))
+    return Refinement(*second_codes_from(content, grid, factors.n_factors, n_rows), refiner)
+
+
+def second_codes_from(
+    content: Content, grid: Grid, n_factors: int, n_rows: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+    """Return codes and numbers of a refinement."""
+    codes = content.tensor("refinement.codes", np.uint8, (n_rows, -(-grid.n_bits // 8)))
     if content.thorough and grid.n_bits % 8 and n_rows and (codes[:, -1] >> grid.n_bits % 8).any():
         raise FormatError("tensor 'refinement.codes' has bits set past the last one: damaged")
-    numbers = content.tensor("refinement.numbers", np.float16, (n_rows, factors.n_factors))
-    return Refinement(codes, numbers, Refiner(encoder, rest, order, grid, (times[0], times[1])))
+    return codes, content.tensor("refinement.numbers", np.float16, (n_rows, n_factors))
 
 
-def _factors_from(content: Content, codes: BlockedCodes) -> Factors:
+def factors_from(content: Content, codes: BlockedCodes) -> Factors:
+    """Return the factors of codes."""
     values = content.tensor("factors", np.float16, (len(codes.blocks), None, BLOCK_CODES))
     if values.shape[1] not in {2, 3}:
         raise FormatError(f"tensor 'factors' holds {values.shape[1]} numbers per code; expected 2 or 3")

@@ -23,9 +23,9 @@ DEFAULT_K = 10
 
 def add_commands(commands: Any) -> None:
     """Add the three commands and their options."""
-    info = commands.add_parser("info", help="describe a table")
+    info = commands.add_parser("info", help="describe a table, or the folder of an index")
     info.add_argument("table", metavar="TABLE")
-    info.add_argument("--verify", action="store_true", help="read the whole file and compare checksums")
+    info.add_argument("--verify", action="store_true", help="read all of it and compare checksums")
     info.set_defaults(run=_info)
 
     neighbors = commands.add_parser("neighbors", help="print the words most similar to each word")
@@ -56,7 +56,8 @@ def add_commands(commands: Any) -> None:
 
 def print_description(table: Any, path: Path) -> None:
     """Print what a table is, line by line."""
-    for label, text in table.describe(path.stat().st_size):
+    files = path.iterdir() if path.is_dir() else [path]
+    for label, text in table.describe(sum(one.stat().st_size for one in files)):
         print(f"{label:12}{visible(text)}")
 
 
@@ -70,7 +71,8 @@ def _open(path: str, command: str) -> Any:
     """Return a table with rows to look up, not an index of bare codes."""
     table = open_table(path)
     if not isinstance(table, Table):
-        raise ValueError(f"{path} is an index of bare codes; {command} needs a table")  # noqa: TRY004
+        what = "an index of vectors" if Path(path).is_dir() else "an index of bare codes"
+        raise ValueError(f"{path} is {what}; {command} needs a table")  # noqa: TRY004
     return table
 
 

@@ -81,6 +81,44 @@ def replacing(target: Path) -> Iterator[NamedFile]:
     _flush_directory(target.parent)
 
 
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Make a folder that gets the name ``target`` when the block ends well, and is gone when it does not.
+
+    There must be nothing of that name, or an empty folder. If the writer is killed, the next save beside removes what
+    it has left.
+    """
+    _remove_abandoned(target.parent)
+    aside, descriptor = _create_folder(target.parent)
+    try:
+        yield aside
+        os.fsync(descriptor)
+        aside.rename(target)
+    except BaseException:
+        _remove_folder(aside)
+        raise
+    finally:
+        os.close(descriptor)
+    _flush_directory(target.parent)
+
+
+def _create_folder(beside: Path) -> tuple[Path, int]:
+    """Return a new folder, and its descriptor, locked."""
+    while True:
+        name = _new_name(beside)
+        name.mkdir()
+        descriptor = os.open(name, os.O_RDONLY)
+        if _lock(descriptor) and name.exists():
+            return name, descriptor
+        os.close(descriptor)  # another save took it for abandoned
+
+
+def _remove_folder(folder: Path) -> None:
+    import shutil  # and with it all that compresses
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def _create(folder: Path, mode: int) -> tuple[int, Path | None]:
     """Return a new file in a folder, locked, and its name, or None if it has none yet."""
     if hasattr(os, "O_TMPFILE"):
@@ -127,7 +165,7 @@ def _lock(descriptor: int) -> bool:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove the files of saves that were killed: those that nobody holds a lock on."""
+    """Remove the files and folders of saves that were killed: those that nobody holds a lock on."""
     if fcntl is None:
         return
     for left in folder.glob(f"{PREFIX}*{SUFFIX}"):
@@ -135,7 +173,10 @@ def _remove_abandoned(folder: Path) -> None:
             descriptor = os.open(left, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                left.unlink()
+                if left.is_dir():
+                    _remove_folder(left)
+                else:
+                    left.unlink()
             finally:
                 os.close(descriptor)
 

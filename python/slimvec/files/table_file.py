@@ -51,7 +51,7 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
     Parameters
     ----------
     path : str or path
-        A file written by ``save`` of a table or an index.
+        A file written by ``save`` of a table or an index, or the folder of an :class:`Index`.
     verify : bool
         Read the whole file and compare checksums, of the tensors and of what the header says of them; what no checksum
         covers must be zero. Finds damage, not deceit: who makes a file makes its checksums. Without it, structure is
@@ -65,7 +65,7 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
 
     Returns
     -------
-    BinaryTable, SparseTable or HammingIndex
+    BinaryTable, SparseTable, HammingIndex or Index
         What was saved. Its arrays are read-only and come from the file as they are needed.
 
     Raises
@@ -89,6 +89,10 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
     >>> sv.open(path)
     <slimvec.BinaryTable: 2 codes of 2 bits, with words>
     """
+    if os.path.isdir(path):  # noqa: PTH112 - as cheap as it can be
+        from slimvec.index.index import Index  # tables need nothing of it
+
+        return Index._opened(path, verify, preload)
     try:
         content = read_content(path, preload, verify)
         kind = content.facts.get("kind")

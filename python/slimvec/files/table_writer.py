@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 STREAM_HEADER_BYTES = 1 << 12  # kept free where the header is known only at the end; codes take 1 KB of it
 
 
-def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Write a table file atomically: beside its place, flushed to disk, then renamed."""
+def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> int:
+    """Write a table file atomically: beside its place, flushed to disk, then renamed. Return its header's checksum."""
     entries = [Entry.of(name, tensor) for name, tensor in tensors.items()]
-    start = header(_metadata(facts, entries), entries)
+    said = _said(facts, entries)
+    start = header(_metadata(said), entries)
     with replacing(table_target(path)) as file:
         file.write(start)
         for tensor in tensors.values():
             file.write(np.ascontiguousarray(tensor).data)
             file.write(padding(tensor.nbytes))
+    checksum: int = said[CHECKSUM]
+    return checksum
 
 
 @contextmanager
@@ -83,18 +86,23 @@ class TableWriter:
 
     def close(self) -> None:
         """Write the header."""
-        start = header(_metadata(self.facts, self._entries), self._entries, STREAM_HEADER_BYTES)
+        start = header(_metadata(_said(self.facts, self._entries)), self._entries, STREAM_HEADER_BYTES)
         if len(start) > STREAM_HEADER_BYTES:
             raise ValueError(f"the header takes {len(start)} bytes; {STREAM_HEADER_BYTES} were kept for it")
         self._file.seek(0)
         self._file.write(start)
 
 
-def _metadata(facts: Mapping[str, Any], tensors: list[Entry]) -> dict[str, str]:
-    """Return what the header says of the table, checksums included."""
+def _said(facts: Mapping[str, Any], tensors: list[Entry]) -> dict[str, Any]:
+    """Return all facts of a header, checksums included."""
     written = json.dumps({**facts, CHECKSUMS: {tensor.name: tensor.checksum for tensor in tensors}})
-    said = json.loads(written, parse_constant=str)  # an infinite parameter of a method is a text there: JSON has none
+    said: dict[str, Any] = json.loads(written, parse_constant=str)  # infinity is a text there: JSON has none
     said[CHECKSUM] = checksum_of(said, {tensor.name: tensor for tensor in tensors})
+    return said
+
+
+def _metadata(said: dict[str, Any]) -> dict[str, str]:
+    """Return what the header says of the table."""
     # The oldest that will do: older programs read what they can.
-    version = 3 if facts.keys() & {"refinement", "partition"} else 2 if "grid" in facts else 1
+    version = 3 if said.keys() & {"refinement", "partition"} else 2 if "grid" in said else 1
     return {"format": TABLE_FORMAT, "format_version": str(version), "facts": json.dumps(said)}

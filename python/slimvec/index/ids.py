@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from slimvec.index.id_slots import find_id, find_ids, make_id_slots
+from slimvec.errors import FormatError
+from slimvec.index.id_slots import find_id, find_ids, make_id_slots, slot_count_of
 from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from slimvec.files.table_file import Content
+
 Id = int | str
 IdKind = Literal["integers", "texts"]
+INTEGERS = np.iinfo(np.int64)
 
 
 class Ids(ABC):
@@ -45,6 +49,10 @@ class Ids(ABC):
     def first_repeated(self) -> Id | None:
         """Return an id that comes twice, or None."""
 
+    @abstractmethod
+    def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the facts and tensors of a file; :func:`ids_from` reads them."""
+
 
 class Integers(Ids):
     """Integer ids and their hash table.
@@ -52,10 +60,14 @@ class Integers(Ids):
     Parameters
     ----------
     values : ndarray, shape (n,), int64
+    slots : ndarray, shape (slot_count_of(n),), uint32, optional
+        Of a file; made when they are first needed otherwise.
     """
 
-    def __init__(self, values: NDArray[np.int64]) -> None:
+    def __init__(self, values: NDArray[np.int64], slots: NDArray[np.uint32] | None = None) -> None:
         self._values = values
+        if slots is not None:
+            self._slots = slots
 
     @cached_property
     def _slots(self) -> NDArray[np.uint32]:
@@ -82,6 +94,9 @@ class Integers(Ids):
         slots, row = make_id_slots(self._values)
         self._slots = slots
         return None if row < 0 else int(self._values[row])
+
+    def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        return {}, {"ids": self._values, "ids.slots": self._slots}
 
 
 class Numbers(Ids):
@@ -116,6 +131,9 @@ class Numbers(Ids):
 
     def first_repeated(self) -> Id | None:
         return None
+
+    def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        return {"first_id": self.first}, {}
 
 
 class Texts(Ids):
@@ -152,6 +170,9 @@ class Texts(Ids):
     def first_repeated(self) -> Id | None:
         return None  # a vocabulary has none
 
+    def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        return {}, self._words.to_tensors("ids")
+
 
 def as_texts(texts: list[str]) -> NDArray[Any]:
     """Return texts as an array of NumPy's strings of any length."""
@@ -170,3 +191,19 @@ def ids_of(values: NDArray[Any]) -> Ids:
     if len(values) and values[-1] - values[0] == len(values) - 1 and (np.diff(values) == 1).all():
         return Numbers(int(values[0]), len(values))
     return Integers(values)
+
+
+def ids_from(content: Content, n: int, kind: IdKind) -> Ids:
+    """Return the ids of a file's content, mapped."""
+    if kind == "texts":
+        words = content.words("ids", n)
+        if words is None:
+            raise FormatError("tensor 'ids.text' is missing")
+        return Texts(words)
+    if "first_id" in content.facts:
+        first = content.integer("first_id", int(INTEGERS.min))
+        if first > INTEGERS.max - n:
+            raise FormatError(f"first_id is {first}; expected an integer of 64 bits, also {n} rows later")
+        return Numbers(first, n)
+    slots = content.tensor("ids.slots", np.uint32, (slot_count_of(n),))
+    return Integers(content.tensor("ids", np.int64, (n,)), slots)

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-import copy
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimvec.binary.lookup import reconstruct
-from slimvec.binary.methods.transform_coding import TransformCoding
 from slimvec.index.coder import Coder
-from slimvec.index.given_ids import as_ids, plain, require_known
+from slimvec.index.given_ids import as_ids, require_known
 from slimvec.index.hits import Hits
-from slimvec.index.ids import Ids, ids_of, kind_of
+from slimvec.index.ids import kind_of
 from slimvec.index.incoming import checked_rows
+from slimvec.index.kept import Kept
 from slimvec.index.ranking import Ranking
-from slimvec.index.segments import Segment, View
+from slimvec.index.segments import Segment
+from slimvec.index.state import State
 from slimvec.index.where import allowed_rows_of
 from slimvec.progress import Progress, ignore
+from slimvec.table import megabytes, method_of
 from slimvec.validation import as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from slimvec.index.checked_rows import CheckedRows, OnBad
-    from slimvec.index.ids import Id
+    from slimvec.index.checked_rows import OnBad
+    from slimvec.index.ids import IdKind
+    from slimvec.index.segments import View
     from slimvec.vectors.rows import Rows
 
 
-class Index:
+class Index(Kept):
     """Vectors found by what is near them, by ids of your own; rows come and go.
 
-    Made by :meth:`build`. Vectors are kept as codes of :class:`TransformCoding`, refined; new rows are encoded as the
-    first ones were. Searches may run in any number of threads while one changes the index: each sees it as it was when
-    the search began.
+    Made by :meth:`build`, opened by :func:`slimvec.open`. Vectors are kept as codes of :class:`TransformCoding`,
+    refined; new rows are encoded as the first ones were. Searches may run in any number of threads while one changes
+    the index: each sees it as it was when the search began.
 
     Attributes
     ----------
@@ -43,6 +44,8 @@ class Index:
         All ids, in the order of rows: int64, or NumPy's strings.
     dim : int
         Width d of the vectors.
+    n_skipped : int
+        Bad rows that were left out.
 
     Examples
     --------
@@ -58,12 +61,8 @@ class Index:
     ('again', 500, False)
     """
 
-    def __init__(self, coder: Coder, segments: list[Segment], kind: Any, next_number: int | None) -> None:
-        self._coder, self._segments, self._kind = coder, segments, kind
-        self._next_number = next_number  # of rows whose ids are numbers that the index gives
-        self._lock = threading.RLock()
-        self._view: View | None = None
-        self.n_skipped = 0
+    def __init__(self, coder: Coder, segments: list[Segment], kind: IdKind, next_number: int | None) -> None:
+        super().__init__(State(coder, kind, segments, next_number))
 
     @classmethod
     def build(
@@ -108,6 +107,8 @@ class Index:
         OSError
             If a file does not exist.
         """
+        from slimvec.binary.methods.transform_coding import TransformCoding  # those that are opened learn nothing
+
         rows = checked_rows(source, vectors, ids, on_bad)
         if len(rows) == 0:
             raise ValueError(f"source has no good row: {rows.n_skipped} were left out")
@@ -116,15 +117,8 @@ class Index:
         parts = coding.to_table(rows, progress=progress)._parts
         kind = kind_of(own.values)
         index = cls(Coder.of(parts), [Segment(parts, own)], kind, None if rows.has_ids else int(own.values.max()) + 1)
-        index.n_skipped = rows.n_skipped
+        index._state.n_skipped = rows.n_skipped
         return index
-
-    def __getstate__(self) -> dict[str, Any]:
-        with self._lock:
-            return copy.deepcopy({name: own for name, own in vars(self).items() if name not in ("_lock", "_view")})
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _lock=threading.RLock(), _view=None)
 
     # ---- what it holds
 
@@ -132,9 +126,9 @@ class Index:
         return self._seen().n_alive
 
     def __contains__(self, one: object) -> bool:
-        if isinstance(one, bool) or not isinstance(one, str if self._kind == "texts" else int | np.integer):
+        if isinstance(one, bool) or not isinstance(one, str if self._state.kind == "texts" else int | np.integer):
             return False
-        return self._place(one) is not None
+        return self._state.place(one) is not None
 
     def __repr__(self) -> str:
         return f"<slimvec.Index: {len(self)} rows of {self.dim} numbers>"
@@ -145,9 +139,14 @@ class Index:
         return self._seen().ids()
 
     @property
+    def n_skipped(self) -> int:
+        """How many bad rows were left out."""
+        return self._state.n_skipped
+
+    @property
     def dim(self) -> int:
         """Width d of the vectors."""
-        return self._coder.dim
+        return self._state.coder.dim
 
     def vectors(self, ids: Any) -> NDArray[np.float32]:
         """Return rows as vectors like those that they were made from.
@@ -167,10 +166,10 @@ class Index:
             For an id that is not there.
         """
         view = self._seen()
-        wanted = as_ids(ids, "ids", self._kind)
+        wanted = as_ids(ids, "ids", view.kind)
         positions = view.places(wanted)
         require_known(wanted, positions)
-        made = np.empty((len(wanted), self.dim), np.float32)
+        made = np.empty((len(wanted), view.coder.dim), np.float32)
         for start, end, piece in zip(view.starts[:-1], view.starts[1:], view.pieces, strict=True):
             here = np.flatnonzero((positions >= start) & (positions < end))
             if len(here):
@@ -192,13 +191,39 @@ class Index:
             "rows": view.n_alive,
             "removed": held - view.n_alive,
             "segments": len(view.pieces),
-            "dimension": self.dim,
-            "bits": self._coder.encoder.n_bits,
-            "ids": self._kind,
-            "skipped": self.n_skipped,
+            "dimension": view.coder.dim,
+            "bits": view.coder.encoder.n_bits,
+            "ids": view.kind,
+            "skipped": self._state.n_skipped,
             "bytes": sum(sum(piece.parts.sizes.values()) - piece.parts.sizes["encoder"] for piece in view.pieces),
-            "made_by": dict(self._coder.made_by),
+            "made_by": dict(view.coder.made_by),
         }
+
+    def describe(self, file_bytes: int) -> list[tuple[str, str]]:
+        """Return what the command line prints.
+
+        Parameters
+        ----------
+        file_bytes : int
+            Size of all files of its folder.
+
+        Returns
+        -------
+        list of (label, text)
+        """
+        info = self.info()
+        segments = (
+            f"{info['segments']} with {info['rows'] + info['removed']:,} rows, {info['removed']:,} of them removed"
+        )
+        refined = "" if self._seen().coder.refiner is None else " and a refinement"
+        return [
+            ("kind", "index" + method_of(info)),
+            ("rows", f"{info['rows']:,}, by {'strings' if info['ids'] == 'texts' else 'integers'}"),
+            ("segments", segments),
+            ("a row", f"{info['bits']} bits{refined}, of {info['dimension']} numbers"),
+            ("on disk", megabytes(file_bytes)),
+            ("as float32", megabytes(4 * info["rows"] * info["dimension"])),
+        ]
 
     # ---- search
 
@@ -233,10 +258,10 @@ class Index:
         single = getattr(queries, "ndim", None) == 1 or (isinstance(queries, list) and np.ndim(queries) == 1)
         single = single and not _holds_lists(queries)
         rows = whole(as_rows(np.asarray(queries)[None] if single else queries, "queries"))
-        check_width(rows.shape[1], "queries", self.dim)
+        check_width(rows.shape[1], "queries", view.coder.dim)
         k = as_integer(k, "k", 1)
-        allowed = allowed_rows_of(view, where, self._kind)
-        found = Ranking(view, self._coder, allowed, as_threads(threads)).best(rows, k)
+        allowed = allowed_rows_of(view, where)
+        found = Ranking(view, allowed, as_threads(threads)).best(rows, k)
         n_found = found.indices.shape[1]
         names = view.ids_at(found.indices.ravel()) if n_found else []
         listed = [names[first : first + n_found] for first in range(0, len(rows) * n_found, n_found or 1)]
@@ -263,7 +288,7 @@ class Index:
         """
         rows = checked_rows(source, vectors, ids, on_bad)
         with self._lock:
-            self._append(rows, self._new_ids(rows), progress)
+            self._state.append(rows, self._state.new_ids(rows), progress)
 
     def remove(self, ids: Any) -> None:
         """Remove rows.
@@ -281,14 +306,11 @@ class Index:
         with self._lock:
             if isinstance(ids, list) and len(ids) == 1:
                 ids = ids[0]
-            if type(ids) is (str if self._kind == "texts" else int):
-                place = self._place(ids)
-                if place is None:
-                    raise KeyError(f"ids holds {ids!r}, which is no id of this index")
-                place[0].remove(place[1])
+            state = self._state
+            if type(ids) is (str if state.kind == "texts" else int):
+                state.remove_one(ids)
             else:
-                self._remove_all(as_ids(ids, "ids", self._kind))
-            self._view = None
+                state.remove_all(as_ids(ids, "ids", state.kind))
 
     def update(
         self, source: Any, *, vectors: Any = None, ids: Any, on_bad: OnBad = "raise", progress: Progress = ignore
@@ -311,87 +333,26 @@ class Index:
         """
         rows = checked_rows(source, vectors, ids, on_bad)
         with self._lock:
-            self._check(rows)
+            state = self._state
+            state.require_fitting(rows)
             own = rows.ids
-            require_known(own.values, self._seen().places(own.values))
-            self._append(rows, own, progress, replacing=True)
+            require_known(own.values, state.view().places(own.values))
+            state.append(rows, own, progress, replacing=True)
 
     def compact(self) -> None:
         """Put all rows together, without those that were removed: searches are faster, and memory is given back."""
         with self._lock:
-            if self._segments:
-                self._segments = [self._joined(self._segments)]
-                self._view = None
+            self._state.compact()
 
     # ---- inside
 
     def _seen(self) -> View:
         """Return the index as it is now, for as long as it is needed."""
-        view = self._view
+        view = self._state.seen
         if view is None:
             with self._lock:
-                view = self._view = View(tuple(segment.piece for segment in self._segments))
+                view = self._state.view()
         return view
-
-    def _place(self, one: Id) -> tuple[Segment, int] | None:
-        for segment in self._segments:
-            row = segment.find(one)
-            if row >= 0:
-                return segment, row
-        return None
-
-    def _check(self, rows: CheckedRows) -> None:
-        check_width(rows.dim, "source", self.dim)
-        if rows.has_ids and len(rows) and kind_of(rows.ids.values) != self._kind:
-            as_ids(rows.ids.values, "ids", self._kind)
-
-    def _new_ids(self, rows: CheckedRows) -> Ids:
-        """Return the ids of new rows, none of which is there."""
-        self._check(rows)
-        n = len(rows)
-        if not rows.has_ids:
-            if self._next_number is None:
-                raise ValueError("ids is None, and the rows of this index have ids of their own; expected ids")
-            return ids_of(np.arange(self._next_number, self._next_number + n))
-        own = rows.ids
-        positions = self._seen().places(own.values)
-        if (positions >= 0).any():
-            there = own.values[np.argmax(positions >= 0)]
-            raise ValueError(f"ids holds {plain(there)!r}, which is there already; index.update replaces rows")
-        return own
-
-    def _append(self, rows: CheckedRows, own: Ids, progress: Progress, replacing: bool = False) -> None:
-        if not len(own):
-            return
-        made = Segment(self._coder.encode(rows, progress), own)
-        if replacing:
-            self._remove_all(own.values)
-        segments = [*self._segments, made]
-        # Those that came one by one are put together, each row about as often as its number of rows was doubled.
-        while len(segments) > 2 and len(segments[-2]) <= 2 * len(segments[-1]):
-            segments[-2:] = [self._joined(segments[-2:])]
-        self._segments, self._view = segments, None
-        if self._next_number is not None and len(own.values):
-            self._next_number = max(self._next_number, int(own.values.max()) + 1)
-        self.n_skipped += rows.n_skipped
-
-    def _joined(self, segments: list[Segment]) -> Segment:
-        """Return the rows of segments that are there as one segment."""
-        pieces = [segment.piece for segment in segments]
-        ids = View(tuple(pieces)).ids()
-        return Segment(self._coder.join([(piece.parts, piece.rows) for piece in pieces]), ids_of(ids))
-
-    def _remove_all(self, wanted: NDArray[Any]) -> None:
-        """Mark rows as removed, all or, where an id is not there, none."""
-        view = self._seen()
-        positions = view.places(wanted)
-        require_known(wanted, positions)
-        positions = np.unique(positions)
-        bounds = np.searchsorted(positions, view.starts)
-        for segment, a, b, start in zip(self._segments, bounds[:-1], bounds[1:], view.starts[:-1], strict=True):
-            if b > a:
-                segment.remove_many(positions[a:b] - start)
-        self._view = None
 
 
 def _holds_lists(queries: Any) -> bool:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.factors import Factors
-    from slimvec.index.coder import Coder
     from slimvec.index.segments import Piece, View
 
 FEW = 32  # a scan reads so many rows in the time that one is looked up
@@ -53,14 +52,12 @@ class Ranking:
     Attributes
     ----------
     view : View
-    coder : Coder
     allowed : list of ndarray or None
         For each piece, as :func:`slimvec.index.where.allowed_rows_of` gives it.
     n_threads : int
     """
 
     view: View
-    coder: Coder
     allowed: list[NDArray[Any] | None]
     n_threads: int
 
@@ -75,8 +72,8 @@ class Ranking:
         scores, positions = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         if k == 0:
             return ScoreResult(scores, positions)
-        encoder = QueryEncoder(self.coder.encoder, self.coder.norm, "cosine")
-        refiner = self.coder.refiner
+        encoder = QueryEncoder(self.view.coder.encoder, self.view.coder.norm, "cosine")
+        refiner = self.view.coder.refiner
         wide = k
         if refiner is not None:
             wide = min(total, Shortlists("auto", refiner.oversample).to_refinement(k) or total)
@@ -110,7 +107,7 @@ class Ranking:
             found.append(self._comparable(number, queries, result))
         together = found[0] if len(found) == 1 else _Found(*map(np.hstack, zip(*found, strict=True))).best(wide)
         zero = next(iter(prepared.values())).zero
-        if self.coder.refiner is None:
+        if self.view.coder.refiner is None:
             return together, zero
         refined = [
             self._refined(number, together, block, encoder, prepared[_factors(piece).has_weights])

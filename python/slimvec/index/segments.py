@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.index.marks import Marks
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.parts import BinaryParts
-    from slimvec.index.ids import Id, Ids
+    from slimvec.index.coder import Coder
+    from slimvec.index.ids import Id, IdKind, Ids
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +51,11 @@ class Piece:
 
     def find_many(self, wanted: NDArray[Any]) -> NDArray[np.int64]:
         """Return the row of each id that is there, or -1."""
-        return _alive_rows(self.ids, self.alive, wanted)
+        rows = self.ids.find_many(wanted)
+        if self.alive is not None:
+            known = np.flatnonzero(rows >= 0)
+            rows[known[~self.alive[rows[known]]]] = -1
+        return rows
 
 
 @dataclass(eq=False)
@@ -59,14 +66,18 @@ class Segment:
     ----------
     parts : BinaryParts
     ids : Ids
-    alive : ndarray of bool, or None
-        The writer's own marks.
+    marks : Marks
+        The writer's own; none to begin with.
     """
 
     parts: BinaryParts
     ids: Ids
-    alive: NDArray[np.bool_] | None = None
+    marks: Marks = None  # type: ignore[assignment]
     _piece: Piece | None = None
+
+    def __post_init__(self) -> None:
+        if self.marks is None:
+            self.marks = Marks(len(self.parts))
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -75,39 +86,28 @@ class Segment:
     def piece(self) -> Piece:
         """What a search sees from now on: a copy of the marks, made again only when they have changed."""
         if self._piece is None:
-            self._piece = Piece(self.parts, self.ids, None if self.alive is None else self.alive.copy())
+            alive = self.marks.alive
+            self._piece = Piece(self.parts, self.ids, None if alive is None else alive.copy())
         return self._piece
 
     def find(self, wanted: Id) -> int:
         """Return the row of an id that is there, or -1."""
         row = self.ids.find(wanted)
-        return row if row < 0 or self.alive is None or self.alive[row] else -1
-
-    def find_many(self, wanted: NDArray[Any]) -> NDArray[np.int64]:
-        """Return the row of each id that is there, or -1."""
-        return _alive_rows(self.ids, self.alive, wanted)
+        return row if row < 0 or self.marks.is_alive(row) else -1
 
     def remove(self, row: int) -> None:
         """Mark one row as removed."""
-        if self.alive is None:
-            self.alive = np.ones(len(self.parts), np.bool_)
-        self.alive[row] = False
+        self.marks.remove(row)
         self._piece = None
 
     def remove_many(self, rows: NDArray[np.int64]) -> None:
         """Mark rows as removed."""
-        if self.alive is None:
-            self.alive = np.ones(len(self.parts), np.bool_)
-        self.alive[rows] = False
+        self.marks.remove_many(rows)
         self._piece = None
 
-
-def _alive_rows(ids: Ids, alive: NDArray[np.bool_] | None, wanted: NDArray[Any]) -> NDArray[np.int64]:
-    rows = ids.find_many(wanted)
-    if alive is not None:
-        known = np.flatnonzero(rows >= 0)
-        rows[known[~alive[rows[known]]]] = -1
-    return rows
+    def copy(self) -> Segment:
+        """Return the same rows with marks of their own."""
+        return Segment(self.parts, self.ids, self.marks.copy())
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +117,14 @@ class View:
     Attributes
     ----------
     pieces : tuple of Piece
+    coder : Coder
+    kind : {"integers", "texts"}
+        Of the ids.
     """
 
     pieces: tuple[Piece, ...]
+    coder: Coder
+    kind: IdKind
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:

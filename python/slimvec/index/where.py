@@ -12,11 +12,10 @@ from slimvec.validation import as_array
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from slimvec.index.ids import IdKind
     from slimvec.index.segments import Piece, View
 
 
-def allowed_rows_of(view: View, where: Any, kind: IdKind) -> list[NDArray[Any] | None]:
+def allowed_rows_of(view: View, where: Any) -> list[NDArray[Any] | None]:
     """Return, for each piece, which rows may be found: bools, row numbers in order, or None for all that are there.
 
     Raises
@@ -39,7 +38,7 @@ def allowed_rows_of(view: View, where: Any, kind: IdKind) -> list[NDArray[Any] |
                 f"where has shape {given.shape}; expected ({view.n_alive},), a bool for each row of index.ids"
             )
         return _by_bools(view, given)
-    return _by_ids(view, as_ids(where, "where", kind))
+    return _by_ids(view, as_ids(where, "where", view.kind))
 
 
 def n_allowed(piece: Piece, allowed: NDArray[Any] | None) -> int:

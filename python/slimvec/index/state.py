@@ -1,0 +1,147 @@
+"""The rows of an index as its writer has them: segments that are added, marked, and put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from slimvec.index.given_ids import as_ids, plain, require_known
+from slimvec.index.ids import ids_of, kind_of
+from slimvec.index.segments import Segment, View
+from slimvec.validation import check_width
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from slimvec.index.checked_rows import CheckedRows
+    from slimvec.index.coder import Coder
+    from slimvec.index.ids import Id, IdKind, Ids
+    from slimvec.progress import Progress
+
+
+@dataclass(eq=False)
+class State:
+    """What an index holds. Whoever calls what changes it holds the index's lock.
+
+    Attributes
+    ----------
+    coder : Coder
+    kind : {"integers", "texts"}
+        Of the ids.
+    segments : list of Segment
+    next_number : int or None
+        Of the next row, where the index numbers its rows itself.
+    n_skipped : int
+        Bad rows that were left out.
+    changed : bool
+        Whether it is other than what was last saved or opened.
+    seen : View or None
+        What searches see, if it was asked for since the last change.
+    """
+
+    coder: Coder
+    kind: IdKind
+    segments: list[Segment]
+    next_number: int | None
+    n_skipped: int = 0
+    changed: bool = True
+    seen: View | None = None
+
+    def view(self) -> View:
+        """Return the rows as they are now, for as long as that is needed."""
+        if self.seen is None:
+            self.seen = View(tuple(segment.piece for segment in self.segments), self.coder, self.kind)
+        return self.seen
+
+    def copy(self) -> State:
+        """Return the same rows, of which others can be removed."""
+        return replace(self, segments=[segment.copy() for segment in self.segments], seen=None)
+
+    def place(self, one: Id) -> tuple[Segment, int] | None:
+        """Return where the row of an id is, if it is there."""
+        for segment in self.segments:
+            row = segment.find(one)
+            if row >= 0:
+                return segment, row
+        return None
+
+    def require_fitting(self, rows: CheckedRows) -> None:
+        """Raise an error for rows of another width, or with ids of another kind."""
+        check_width(rows.dim, "source", self.coder.dim)
+        if rows.has_ids and len(rows) and kind_of(rows.ids.values) != self.kind:
+            as_ids(rows.ids.values, "ids", self.kind)
+
+    def new_ids(self, rows: CheckedRows) -> Ids:
+        """Return the ids of new rows, none of which is there."""
+        self.require_fitting(rows)
+        n = len(rows)
+        if not rows.has_ids:
+            if self.next_number is None:
+                raise ValueError("ids is None, and the rows of this index have ids of their own; expected ids")
+            return ids_of(np.arange(self.next_number, self.next_number + n))
+        own = rows.ids
+        positions = self.view().places(own.values)
+        if (positions >= 0).any():
+            there = own.values[np.argmax(positions >= 0)]
+            raise ValueError(f"ids holds {plain(there)!r}, which is there already; index.update replaces rows")
+        return own
+
+    def append(self, rows: CheckedRows, own: Ids, progress: Progress, replacing: bool = False) -> None:
+        """Add rows with the given ids, which are there (``replacing``) or not."""
+        if not len(own):
+            return
+        made = Segment(self.coder.encode(rows, progress), own)
+        if replacing:
+            self.remove_all(own.values)
+        segments = [*(segment for segment in self.segments if segment.piece.n_alive), made]
+        # Those that came one by one are put together, each row about as often as its number of rows was doubled.
+        while len(segments) > 2 and len(segments[-2]) <= 2 * len(segments[-1]):
+            segments[-2:] = [self._joined(segments[-2:])]
+        self.segments = segments
+        self._now_changed()
+        if self.next_number is not None and len(own.values):
+            self.next_number = max(self.next_number, int(own.values.max()) + 1)
+        self.n_skipped += rows.n_skipped
+
+    def remove_one(self, one: Id) -> None:
+        """Mark a row as removed; KeyError if there is none."""
+        place = self.place(one)
+        if place is None:
+            raise KeyError(f"ids holds {one!r}, which is no id of this index")
+        place[0].remove(place[1])
+        self._now_changed()
+
+    def remove_all(self, wanted: NDArray[Any]) -> None:
+        """Mark rows as removed, all or, where an id is not there, none."""
+        view = self.view()
+        positions = view.places(wanted)
+        require_known(wanted, positions)
+        positions = np.unique(positions)
+        bounds = np.searchsorted(positions, view.starts)
+        for segment, a, b, start in zip(self.segments, bounds[:-1], bounds[1:], view.starts[:-1], strict=True):
+            if b > a:
+                segment.remove_many(positions[a:b] - start)
+        if len(positions):
+            self._now_changed()
+
+    def compact(self) -> None:
+        """Put all rows that are there together, unless they are."""
+        if len(self.segments) > 1 or any(segment.marks.alive is not None for segment in self.segments):
+            self.segments = [self._joined(self.segments)]
+            self._now_changed()
+
+    def saved(self) -> None:
+        """Note that it is what was saved."""
+        self.changed = False
+        for segment in self.segments:
+            segment.marks.changed.clear()
+
+    def _joined(self, segments: list[Segment]) -> Segment:
+        """Return the rows of segments that are there as one segment."""
+        view = View(tuple(segment.piece for segment in segments), self.coder, self.kind)
+        return Segment(self.coder.join([(piece.parts, piece.rows) for piece in view.pieces]), ids_of(view.ids()))
+
+    def _now_changed(self) -> None:
+        self.changed, self.seen = True, None

@@ -1,0 +1,66 @@
+"""The table files of a saved index: its encoder, as a table without rows, and rows without an encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from slimvec.binary.codes import BlockedCodes
+from slimvec.binary.parts import BinaryParts, factors_from, second_codes_from
+from slimvec.binary.refinement import Refinement
+from slimvec.errors import FormatError
+from slimvec.index.coder import Coder
+from slimvec.index.ids import ids_from
+from slimvec.index.segments import Segment
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from slimvec.files.table_file import Content
+    from slimvec.index.ids import IdKind
+    from slimvec.index.marks import Marks
+
+KIND = "index rows"
+
+
+def encoder_content(coder: Coder) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the facts and tensors of the file of an encoder."""
+    return coder.empty().to_content()
+
+
+def coder_from(content: Content) -> Coder:
+    """Return the encoder of such a file's content."""
+    parts = BinaryParts.from_content(content) if content.facts.get("kind") == BinaryParts.kind else None
+    if parts is None or len(parts) or parts.encoder is None or parts.factors is None or parts.norm is None:
+        raise FormatError("it is no encoder of an index: a table without rows, with factors")
+    if parts.partition is not None:
+        raise FormatError("its encoder has lists, which rows of an index are not in")
+    return Coder.of(parts)
+
+
+def rows_content(segment: Segment) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the facts and tensors of the file of some rows."""
+    parts = segment.parts
+    assert parts.factors is not None  # noqa: S101
+    facts: dict[str, Any] = {"kind": KIND, "rows": len(parts), "bits": parts.codes.n_bits}
+    facts["factors"] = {"norm": parts.factors.norm, "shrinkage": parts.factors.shrinkage}
+    tensors: dict[str, NDArray[Any]] = {"codes": parts.codes.blocks, "factors": parts.factors.values}
+    if parts.refinement is not None:
+        tensors |= {"refinement.codes": parts.refinement.codes, "refinement.numbers": parts.refinement.numbers}
+    of_ids, ids = segment.ids.to_content()
+    return facts | of_ids, tensors | ids
+
+
+def segment_from(content: Content, coder: Coder, kind: IdKind, marks: Marks) -> Segment:
+    """Return the rows of such a file's content, mapped, after checking that they fit the encoder."""
+    if content.facts.get("kind") != KIND:
+        raise FormatError(f"it holds a table of kind {content.facts.get('kind')!r}; expected {KIND!r}")
+    codes = BlockedCodes.from_content(content)
+    factors = factors_from(content, codes)
+    if (codes.n_bits, factors.norm, factors.shrinkage) != (coder.encoder.n_bits, coder.unit, coder.shrinkage):
+        raise FormatError("its rows are of another encoder than that of the index")
+    refinement = None
+    if coder.refiner is not None:
+        second = second_codes_from(content, coder.refiner.grid, factors.n_factors, codes.n_codes)
+        refinement = Refinement(*second, coder.refiner)
+    parts = BinaryParts(codes, None, coder.encoder, factors, coder.made_by, coder.norm, refinement)
+    return Segment(parts, ids_from(content, codes.n_codes, kind), marks)

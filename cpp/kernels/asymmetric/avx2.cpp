@@ -10,6 +10,9 @@ using slimvec::kBlockCodes;
 constexpr std::size_t kLookups = 11;  // per word
 constexpr std::size_t kTableBytes = 32;
 
+// Place of the lowest bit that is set: an intrinsic, as compilers differ in names for the instruction.
+inline unsigned lowest_bit(unsigned mask) { return static_cast<unsigned>(_mm_popcnt_u32((mask & (0u - mask)) - 1)); }
+
 inline __m256i load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
 
 // Sums of one lookup: entry i is the sum of +query[bit] or -query[bit] over its bits.
@@ -85,7 +88,7 @@ std::size_t slimvec::asymmetric_above_avx2(const std::uint32_t* blocks, const st
     float values[8];
     _mm256_storeu_ps(values, scores_f32x8);
     for (; above; above &= above - 1) {
-      const unsigned kept = static_cast<unsigned>(__builtin_ctz(above));
+      const unsigned kept = lowest_bit(above);
       scores[count] = values[kept];
       positions[count++] = static_cast<std::uint32_t>(8 * half + kept);
     }

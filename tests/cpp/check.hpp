@@ -7,6 +7,7 @@
 #define getpid _getpid
 #else
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
@@ -59,6 +60,8 @@ inline char* guarded_pages(std::size_t size, std::size_t page) {
 
 inline void free_pages(void* base, std::size_t) { VirtualFree(base, 0, MEM_RELEASE); }
 
+inline bool make_pipe(const char*) { return false; }  // pipes do not lie in folders
+
 #else
 
 inline std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
@@ -70,6 +73,11 @@ inline char* guarded_pages(std::size_t size, std::size_t page) {
 }
 
 inline void free_pages(void* base, std::size_t size) { munmap(base, size); }
+
+inline bool make_pipe(const char* path) {
+  CHECK(mkfifo(path, 0600) == 0);
+  return true;
+}
 
 #endif
 

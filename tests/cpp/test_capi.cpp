@@ -1,7 +1,4 @@
 // The C functions over frozen tables, with bad arguments, and over damaged files.
-#if !defined(_WIN32)
-#include <sys/stat.h>
-#endif
 
 #include <algorithm>
 #include <cmath>
@@ -298,16 +295,13 @@ void test_errors_are_plain_text() {
   std::remove(path.c_str());
 }
 
-#if !defined(_WIN32)
-#define SLIMVEC_TEST_PLACES
 void test_places() {
   const std::string path = "pipe-" + std::to_string(getpid());
-  CHECK(mkfifo(path.c_str(), 0600) == 0);
+  if (!make_pipe(path.c_str())) return;
   CHECK(slimvec_open(path.c_str()) == nullptr && error_holds(path.c_str()));  // at once
   std::remove(path.c_str());
   CHECK(slimvec_open("/dev/zero") == nullptr && slimvec_open("") == nullptr);
 }
-#endif
 
 void test_words_without_a_hash_table() {
   slimvec_table* table = slimvec_open((folder + "/v1/binary.slim").c_str());
@@ -397,9 +391,7 @@ int main(int, char** argv) {
   test_lying_headers();
   test_bits_past_the_last_one();
   test_errors_are_plain_text();
-#ifdef SLIMVEC_TEST_PLACES
   test_places();
-#endif
   test_words_without_a_hash_table();
   test_bad_arguments();
   test_damage();

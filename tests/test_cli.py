@@ -225,7 +225,15 @@ def test_help(arguments):
 
 
 def test_version():
-    assert run("--version").stdout == f"slimvec {sv.__version__}\n"
+    done = run("--version", env={**os.environ, "SLIMVEC_ISA": "scalar"})
+    first, *facts = done.stdout.splitlines()
+    assert (done.returncode, first) == (0, f"slimvec {sv.__version__}")
+    told = {line[:12].strip(): line[12:] for line in facts}
+    assert re.match(r"\w+ \d+\.", told["compiler"])
+    assert told["built for"] == ", ".join(isa.name for isa in sv._core.built_isas())
+    assert told["in use"] == "scalar"
+    assert "-O" in told["flags"] or "/O" in told["flags"]
+    assert "none: SLIMVEC_ISA='mmx'" in run("--version", env={**os.environ, "SLIMVEC_ISA": "mmx"}).stdout
 
 
 class TestBadInput:

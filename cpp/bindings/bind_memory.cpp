@@ -1,5 +1,5 @@
 #include "bindings/arrays.hpp"
-#include "core/resident.hpp"
+#include "core/platform.hpp"
 
 namespace slimvec {
 

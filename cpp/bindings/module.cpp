@@ -19,6 +19,8 @@ void bind_vocabulary(pybind11::module_& module);
 PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   module.doc() = "Compiled core of slimvec; python/slimvec is its public face.";
   module.attr("__version__") = SLIMVEC_VERSION;
+  module.attr("compiler") = SLIMVEC_COMPILER;
+  module.attr("flags") = SLIMVEC_FLAGS;
   slimvec::bind_isa(module);
   slimvec::bind_codes(module);
   slimvec::bind_lookup(module);

@@ -4,6 +4,27 @@
 
 #include "capi/slimvec.h"
 
+#ifdef _WIN32
+#include <windows.h>
+/* windows.h first */
+#include <shellapi.h>
+#include <stdlib.h>
+
+/* The arguments in UTF-8, as words are, for main gets them in a code page of the user's. Kept until the end. */
+static char** utf8_arguments(int* argc) {
+  wchar_t** wide = CommandLineToArgvW(GetCommandLineW(), argc);
+  char** arguments = wide ? calloc((size_t)*argc + 1, sizeof(char*)) : NULL;
+  if (arguments == NULL) abort();
+  for (int i = 0; i < *argc; ++i) {
+    const int length = WideCharToMultiByte(CP_UTF8, 0, wide[i], -1, NULL, 0, NULL, NULL);
+    arguments[i] = calloc((size_t)length + 1, 1);
+    if (arguments[i] == NULL) abort();
+    WideCharToMultiByte(CP_UTF8, 0, wide[i], -1, arguments[i], length, NULL, NULL);
+  }
+  return arguments;
+}
+#endif
+
 enum { kMost = 10 };
 
 /* A terminal obeys control characters, of one byte or, from C2 80 to C2 9F, of two: they are printed as \x1b. */
@@ -40,6 +61,9 @@ static int print_neighbors(const slimvec_table* table, const char* word) {
 }
 
 int main(int argc, char** argv) {
+#ifdef _WIN32
+  argv = utf8_arguments(&argc);
+#endif
   if (argc < 3) {
     fprintf(stderr, "usage: %s TABLE WORD...\n", argv[0]);
     return 2;

@@ -18,7 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GNUC__)
+#if defined(_WIN32) && defined(SLIMVEC_EXPORTS) /* while the library itself is built */
+#define SLIMVEC_API __declspec(dllexport)
+#elif defined(__GNUC__) && !defined(_WIN32)
 #define SLIMVEC_API __attribute__((visibility("default")))
 #else
 #define SLIMVEC_API

@@ -1,12 +1,6 @@
 #include "capi/table_file.hpp"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <stdexcept>
 
@@ -19,8 +13,6 @@ constexpr std::size_t kMaxHeaderBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxDimensions = 8, kMaxElements = std::size_t{1} << 59;
 
 [[noreturn]] void fail(const std::string& reason) { throw std::runtime_error(reason); }
-
-[[noreturn]] void fail_by_system() { fail(std::strerror(errno)); }  // NOLINT(concurrency-mt-unsafe)
 
 std::size_t item_size(const std::string& dtype) {
   if (dtype == "U8") return 1;
@@ -42,27 +34,6 @@ double real_of(const Json& object, const char* name, double minimum) {
 }
 
 }  // namespace
-
-MappedFile::MappedFile(const char* path) {
-  // A pipe would wait for somebody to write.
-  const int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (descriptor < 0) fail_by_system();
-  struct stat status = {};
-  void* mapped = MAP_FAILED;
-  if (fstat(descriptor, &status) == 0) {
-    size_ = static_cast<std::size_t>(status.st_size);
-    errno = S_ISDIR(status.st_mode) ? EISDIR : ENODEV;
-    if (S_ISREG(status.st_mode))
-      mapped = mmap(nullptr, std::max(size_, std::size_t{1}), PROT_READ, MAP_SHARED, descriptor, 0);
-  }
-  const int error = errno;
-  close(descriptor);
-  errno = error;
-  if (mapped == MAP_FAILED) fail_by_system();
-  data_ = static_cast<const char*>(mapped);
-}
-
-MappedFile::~MappedFile() { munmap(const_cast<char*>(data_), std::max(size_, std::size_t{1})); }
 
 TableFile::TableFile(const char* path) : file_(path) {
   std::uint64_t header_bytes = 0;
@@ -106,12 +77,14 @@ TableFile::Place TableFile::add_tensor(const std::string& name, const Json& entr
   for (const auto& [none, length] : shape.members) {
     tensor.shape.push_back(length.integer("a shape"));
     is_empty = is_empty || tensor.shape.back() == 0;
-    fits = fits && !__builtin_mul_overflow(size, std::max(tensor.shape.back(), std::uint64_t{1}), &size);
+    const std::uint64_t factor = std::max(tensor.shape.back(), std::uint64_t{1});
+    fits = fits && factor <= kMaxElements && size / item <= kMaxElements / factor;
+    if (fits) size *= static_cast<std::size_t>(factor);
   }
   const std::uint64_t begin = place.members[0].second.integer("a place"),
                       end = place.members[1].second.integer("a place");
-  fits = fits && size / item <= kMaxElements && begin <= end && end - begin == (is_empty ? 0 : size) &&
-         end <= file_.size() - start && (start + begin) % item == 0;
+  fits = fits && begin <= end && end - begin == (is_empty ? 0 : size) && end <= file_.size() - start &&
+         (start + begin) % item == 0;
   if (!fits) fail("tensor " + name + " does not lie in the file as it should: damaged or truncated");
   tensor.data = file_.data() + start + begin;
   tensors_.emplace(name, std::move(tensor));

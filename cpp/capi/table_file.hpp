@@ -10,24 +10,9 @@
 #include <vector>
 
 #include "capi/json.hpp"
+#include "core/platform.hpp"
 
 namespace slimvec {
-
-class MappedFile {
- public:
-  // Throws std::runtime_error, with the system's reason, for a file that cannot be mapped.
-  explicit MappedFile(const char* path);
-  ~MappedFile();
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-
-  const char* data() const { return data_; }
-  std::size_t size() const { return size_; }
-
- private:
-  const char* data_ = nullptr;
-  std::size_t size_ = 0;
-};
 
 struct Tensor {
   const void* data;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/platform.hpp"
 #include "kernels/kernels.hpp"
 
 namespace slimvec {
@@ -28,7 +29,7 @@ inline void prefetch_ahead(const BlockedCodes& table, const std::int64_t* ids, s
   constexpr std::size_t kAhead = 4;  // 40 cache lines at 300 bits
   if (left <= kAhead || ids[kAhead] < 0) return;
   const std::uint32_t* block = table.blocks + static_cast<std::size_t>(ids[kAhead]) / kBlockCodes * table.block_words();
-  for (std::size_t word = 0; word < table.n_words; ++word) __builtin_prefetch(block + word * kBlockCodes);
+  for (std::size_t word = 0; word < table.n_words; ++word) ask_cache(block + word * kBlockCodes);
 }
 
 // Rows of packed codes -> places first_row ... first_row + n_rows - 1 of `blocks`.

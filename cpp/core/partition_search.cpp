@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/asymmetric_scan.hpp"
+#include "core/platform.hpp"
 
 namespace slimvec {
 
@@ -113,7 +114,7 @@ class ListScan {
     const Range blocks = blocks_of(positions_of(list));
     const auto ask = [](const void* first, std::size_t n_bytes) {
       const char* line = static_cast<const char*>(first);
-      for (std::size_t at = 0; at < std::min(n_bytes, kAhead); at += kLine) __builtin_prefetch(line + at);
+      for (std::size_t at = 0; at < std::min(n_bytes, kAhead); at += kLine) ask_cache(line + at);
     };
     ask(table_.blocks + blocks.begin * table_.block_words(),
         blocks.size() * table_.block_words() * sizeof(std::uint32_t));

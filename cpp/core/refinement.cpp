@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/asymmetric_scan.hpp"
+#include "core/platform.hpp"
 #include "core/range.hpp"
 #include "core/threads.hpp"
 
@@ -64,8 +65,8 @@ class NibbleSums {
 
 void prefetch(const RowCodes& rows, const Refinement& refinement, std::size_t row) {
   const std::uint8_t* next = rows.codes + row * rows.row_bytes;
-  for (std::size_t at = 0; at < rows.row_bytes; at += 64) __builtin_prefetch(next + at);
-  __builtin_prefetch(refinement.numbers + row * refinement.n_numbers);
+  for (std::size_t at = 0; at < rows.row_bytes; at += 64) ask_cache(next + at);
+  ask_cache(refinement.numbers + row * refinement.n_numbers);
 }
 
 }  // namespace

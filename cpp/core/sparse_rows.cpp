@@ -4,6 +4,8 @@
 #include <cstring>
 #include <string>
 
+#include "core/platform.hpp"
+
 namespace slimvec {
 
 namespace {
@@ -71,7 +73,7 @@ void prefetch(const char* begin, const char* end) {
   constexpr std::ptrdiff_t kLine = 64;
   constexpr std::ptrdiff_t kMaxLines = 4;  // 64 entries of float32: longer rows are left to the hardware's prefetcher
   end = std::min(end, begin + kMaxLines * kLine);
-  for (; begin < end; begin += kLine) __builtin_prefetch(begin);
+  for (; begin < end; begin += kLine) ask_cache(begin);
 }
 
 }  // namespace
@@ -156,7 +158,7 @@ void unpack_entries(const Kernels& isa, const SparseRows& rows, Range bytes, std
 
 void prefetch_offsets(const SparseRows& rows, std::int64_t id) {
   if (static_cast<std::uint64_t>(id) < rows.n_rows) {
-    __builtin_prefetch(at(rows.indptr, static_cast<std::size_t>(id), rows.indptr_size));
+    ask_cache(at(rows.indptr, static_cast<std::size_t>(id), rows.indptr_size));
   }
 }
 

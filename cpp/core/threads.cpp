@@ -1,7 +1,5 @@
 #include "core/threads.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -12,6 +10,8 @@
 #include <system_error>
 #include <thread>
 #include <vector>
+
+#include "core/platform.hpp"
 
 namespace slimvec {
 
@@ -64,7 +64,7 @@ class Pool {
     }
   }
 
-  const pid_t process = getpid();
+  const std::uint64_t process = process_id();
 
  private:
   // The caller holds the mutex. Job leaves the queue with its last part.
@@ -107,7 +107,7 @@ class Pool {
 Pool& pool() {
   static std::atomic<Pool*> shared{nullptr};
   Pool* current = shared.load();
-  while (!current || current->process != getpid()) {
+  while (!current || current->process != process_id()) {
     Pool* fresh = new Pool;
     if (shared.compare_exchange_strong(current, fresh)) return *fresh;
     delete fresh;

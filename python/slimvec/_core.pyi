@@ -4,6 +4,8 @@ from numpy import float32, float64, floating, int16, int32, int64, integer, uint
 from numpy.typing import NDArray
 
 __version__: str
+compiler: str
+flags: str
 
 class Isa:
     @property

@@ -1,8 +1,15 @@
 // What the C++ tests need: a check that reports where it failed, random bytes, and buffers that end at a guard page.
 #pragma once
 
+#if defined(_WIN32)
+#include <process.h>
+#include <windows.h>
+#define getpid _getpid
+#else
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#endif
 
 #include <cstdint>
 #include <cstdio>
@@ -35,24 +42,61 @@
     }                                                                                          \
   } while (false)
 
+#if defined(_WIN32)
+
+inline std::size_t page_size() {
+  SYSTEM_INFO info;
+  GetSystemInfo(&info);
+  return info.dwPageSize;
+}
+
+// `size` bytes in whole pages, with a page after them that cannot be read.
+inline char* guarded_pages(std::size_t size, std::size_t page) {
+  void* base = VirtualAlloc(nullptr, size + page, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+  DWORD before = 0;
+  CHECK(base != nullptr && VirtualProtect(static_cast<char*>(base) + size, page, PAGE_NOACCESS, &before) != 0);
+  return static_cast<char*>(base);
+}
+
+inline void free_pages(void* base, std::size_t) { VirtualFree(base, 0, MEM_RELEASE); }
+
+inline bool make_pipe(const char*) { return false; }  // pipes do not lie in folders
+
+#else
+
+inline std::size_t page_size() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+
+inline char* guarded_pages(std::size_t size, std::size_t page) {
+  void* base = mmap(nullptr, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(base != MAP_FAILED && mprotect(static_cast<char*>(base) + size, page, PROT_NONE) == 0);
+  return static_cast<char*>(base);
+}
+
+inline void free_pages(void* base, std::size_t size) { munmap(base, size); }
+
+inline bool make_pipe(const char* path) {
+  CHECK(mkfifo(path, 0600) == 0);
+  return true;
+}
+
+#endif
+
 // `size` elements whose last byte is the last before an unreadable page: reading or writing one further is a crash.
 template <typename T>
 class Guarded {
  public:
   explicit Guarded(std::size_t size) : size_(size) {
-    const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    const std::size_t page = page_size();
     const std::size_t pages = (size * sizeof(T) + page - 1) / page;
     mapped_ = (pages + 1) * page;
-    base_ = static_cast<char*>(mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-    CHECK(base_ != MAP_FAILED);
-    CHECK(mprotect(base_ + pages * page, page, PROT_NONE) == 0);
+    base_ = guarded_pages(pages * page, page);
     data_ = reinterpret_cast<T*>(base_ + pages * page - size * sizeof(T));
     std::memset(base_, 0xA5, pages * page);  // what a kernel fails to write must not look right by chance
   }
   explicit Guarded(const std::vector<T>& values) : Guarded(values.size()) {
     if (size_) std::memcpy(data_, values.data(), size_ * sizeof(T));
   }
-  ~Guarded() { munmap(base_, mapped_); }
+  ~Guarded() { free_pages(base_, mapped_); }
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;
 

@@ -1,6 +1,8 @@
+#if !defined(_WIN32)
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
 #include <atomic>
 #include <chrono>
@@ -88,7 +90,8 @@ void test_waiting() {
       [&] { may_end = true; });
 }
 
-#if !defined(__SANITIZE_THREAD__) && !defined(SLIMVEC_EMULATED)  // neither follows threads across a fork
+// ThreadSanitizer and emulators do not follow threads across a fork.
+#if !defined(__SANITIZE_THREAD__) && !defined(SLIMVEC_EMULATED) && !defined(_WIN32)
 #define SLIMVEC_TEST_FORK
 // A child has none of its parent's threads; it must not wait for them.
 void test_fork() {

@@ -11,6 +11,9 @@ using slimvec::kBlockCodes;
 constexpr std::size_t kWordsPerFold = 31;
 constexpr std::size_t kPrefetchAhead = 8192;  // bytes; see avx512.cpp
 
+// Place of the lowest bit that is set: an intrinsic, as compilers differ in names for the instruction.
+inline unsigned lowest_bit(unsigned mask) { return static_cast<unsigned>(_mm_popcnt_u32((mask & (0u - mask)) - 1)); }
+
 inline __m256i popcount_bytes(__m256i x_u8x32) {
   const __m256i count_of_nibble = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4,  //
                                                    0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
@@ -64,7 +67,7 @@ std::size_t slimvec::hamming_below_avx2(const std::uint32_t* blocks, std::size_t
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), low_sums_i32x8);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + 8), high_sums_i32x8);
     for (; below; below &= below - 1) {
-      const unsigned lane = static_cast<unsigned>(__builtin_ctz(below));
+      const unsigned lane = lowest_bit(below);
       distances[count] = sums[lane];
       positions[count++] = static_cast<std::uint32_t>(block * kBlockCodes + lane);
     }

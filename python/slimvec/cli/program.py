@@ -1,4 +1,4 @@
-"""The command line: ``slimvec compress | info | neighbors | export | evaluate | demo``."""
+"""The command line: ``slimvec compress | info | neighbors | export | evaluate | demo | completion``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import slimvec as sv
-from slimvec.cli import compress, evaluate, tables
+from slimvec.cli import completion, compress, evaluate, tables
 from slimvec.cli.bars import Bars
+from slimvec.cli.build_facts import Version
 from slimvec.cli.evaluate import INTERRUPTED
 from slimvec.cli.terminal import visible_lines
 
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="slimvec", description="Embedding tables small enough to carry and fast enough to search."
     )
-    parser.add_argument("--version", action="version", version=f"slimvec {sv.__version__}")
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and how it was built, and exit")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     compress.add_command(commands)
     tables.add_commands(commands)
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", "--output", metavar="OUT", help="keep the table in this file")
     demo.add_argument("--method", choices=["iiq", "ant"], default="iiq", help="default: %(default)s")
     demo.set_defaults(run=_demo)
+    completion.add_command(commands, parser)
     return parser
 
 

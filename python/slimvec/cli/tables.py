@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ def add_commands(commands: Any) -> None:
     info = commands.add_parser("info", help="describe a table, or the folder of an index")
     info.add_argument("table", metavar="TABLE")
     info.add_argument("--verify", action="store_true", help="read all of it and compare checksums")
+    info.add_argument("--json", action="store_true", help="print one JSON object, for other programs")
     info.set_defaults(run=_info)
 
     neighbors = commands.add_parser("neighbors", help="print the words most similar to each word")
@@ -35,6 +37,7 @@ def add_commands(commands: Any) -> None:
         "--anchors", action="store_true", help="WORD is an anchor (number or name): print the words it weighs most in"
     )
     neighbors.add_argument("-k", type=int, default=DEFAULT_K, help="how many (default: %(default)s)")
+    neighbors.add_argument("--json", action="store_true", help="print JSON: similarities in full, one object per WORD")
     neighbors.set_defaults(run=_neighbors)
 
     export = commands.add_parser("export", help="write a table's vectors for other programs")
@@ -62,9 +65,22 @@ def print_description(table: Any, path: Path) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
-    print_description(open_table(options.table, verify=options.verify), Path(options.table))
+    table, path = open_table(options.table, verify=options.verify), Path(options.table)
+    if options.json:
+        _print_json(table.info() | {"file_bytes": path.stat().st_size, "verified": options.verify})
+        return
+    print_description(table, path)
     if options.verify:
         print("checksums   all match")
+
+
+def _print_json(value: Any) -> None:
+    """Print in ASCII, so that no word can move the cursor of a terminal."""
+    print(json.dumps(value, indent=2, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def _open(path: str, command: str) -> Any:
@@ -83,6 +99,12 @@ def _neighbors(options: argparse.Namespace) -> None:
     else:
         keys = options.words if table.vocabulary is not None else [_row(word) for word in options.words]
         lists = [(key, table.most_similar(key, options.k)) for key in keys]  # an unknown word stops all, first
+    if options.json:
+        score = "weight" if options.anchors else "similarity"
+        _print_json(
+            [{"of": key, "neighbors": [{"word": word, score: float(one)} for word, one in near]} for key, near in lists]
+        )
+        return
     for key, neighbours in lists:
         print(visible(key))
         for neighbour, similarity in neighbours:

@@ -1,0 +1,49 @@
+// What differs between operating systems and compilers: the only file of the core, with platform.cpp, that asks which.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#endif
+
+namespace slimvec {
+
+// Asks the cache for the line that holds this byte, which need not exist.
+inline void ask_cache(const void* address) {
+#if !defined(_MSC_VER) || defined(__clang__)
+  __builtin_prefetch(address);
+#elif defined(_M_X64)
+  _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0);
+#else
+  __prefetch(address);
+#endif
+}
+
+// Bytes of [data, data + size) whose pages are resident. Of a mapped file these are the pages that the system holds in
+// its cache, where others that map the file find them, too. Throws std::runtime_error where the system does not tell.
+std::size_t resident_bytes(const void* data, std::size_t size);
+
+// Another number in a forked child than in its parent; zero where processes do not fork.
+std::uint64_t process_id();
+
+// A file, mapped to be read. Others may replace it meanwhile, but not write to it or shorten it.
+class MappedFile {
+ public:
+  // `path` is UTF-8 on Windows. Throws std::runtime_error, with the system's reason, for what is no ordinary file or
+  // cannot be mapped.
+  explicit MappedFile(const char* path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  const char* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  const char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace slimvec

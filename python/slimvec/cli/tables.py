@@ -59,15 +59,18 @@ def add_commands(commands: Any) -> None:
 
 def print_description(table: Any, path: Path) -> None:
     """Print what a table is, line by line."""
-    files = path.iterdir() if path.is_dir() else [path]
-    for label, text in table.describe(sum(one.stat().st_size for one in files)):
+    for label, text in table.describe(_stored_bytes(path)):
         print(f"{label:12}{visible(text)}")
+
+
+def _stored_bytes(path: Path) -> int:
+    return sum(one.stat().st_size for one in (path.iterdir() if path.is_dir() else [path]))
 
 
 def _info(options: argparse.Namespace) -> None:
     table, path = open_table(options.table, verify=options.verify), Path(options.table)
     if options.json:
-        _print_json(table.info() | {"file_bytes": path.stat().st_size, "verified": options.verify})
+        _print_json(table.info() | {"file_bytes": _stored_bytes(path), "verified": options.verify})
         return
     print_description(table, path)
     if options.verify:

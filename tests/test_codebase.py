@@ -16,7 +16,7 @@ import slimvec as sv
 from slimvec import _core, reference
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ["scipy", "numba", "torch", "sklearn", "matplotlib", "tqdm"]
+HEAVY = ["scipy", "numba", "torch", "sklearn", "matplotlib", "tqdm", "dask"]
 
 
 def python(code):

@@ -105,29 +105,27 @@ class Sources:
         names = [f"{name}[{i}]" for i in range(len(listed))] if isinstance(X, list | tuple) else [name]
         if not listed:
             raise ValueError(f"{name} is an empty list; expected sources of rows: paths, arrays, Vectors")
-        given, opened = [], []
+        given: list[Any] = []
+        opened: list[Rows] = []
         for i, (one, called) in enumerate(zip(listed, names, strict=True)):
             if isinstance(one, str | os.PathLike):
-                path = os.path.abspath(os.fsdecode(one))  # noqa: PTH100 - workers may stand elsewhere
-                names[i], rows = path, VectorFile(path)
-                given.append(path)
+                names[i] = os.path.abspath(os.fsdecode(one))  # noqa: PTH100 - workers may stand elsewhere
+                opened.append(VectorFile(names[i]))
+                given.append(names[i])
             else:
                 if np.ndim(one) == 1 and not hasattr(one, "blocks"):
                     raise ValueError(
-                        f"{called} is a row; with executor=, {name} is a list of sources of rows: paths, arrays, Vectors"
+                        f"{called} is a row; with executor=, {name} is a list of sources: paths, arrays, Vectors"
                     )
-                rows = as_rows(one, called)  # type: ignore[assignment]
-                given.append(rows)
-            opened.append(rows)
+                opened.append(as_rows(one, called))
+                given.append(opened[-1])
         _check_alike(names, opened, n_columns)
-        counted = {
-            i: (len(rows), rows.vocabulary) for i, rows in enumerate(opened) if not rows.sequential
-        }
+        counted = {i: (len(rows), rows.vocabulary) for i, rows in enumerate(opened) if not rows.sequential}
         ordered = [i for i, rows in enumerate(opened) if rows.sequential]
         for number, found in in_order_by(executor, _counted, ((given[i],) for i in ordered)):
             counted[ordered[number]] = found
         lengths = [counted[i][0] for i in range(len(opened))]
-        return cls(names, given, list(opened), lengths, [counted[i][1] for i in range(len(opened))])
+        return cls(names, given, opened, lengths, [counted[i][1] for i in range(len(opened))])
 
     @property
     def dim(self) -> int:

@@ -10,7 +10,7 @@ from slimvec.binary.builder import TableBuilder
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.table import BinaryTable
 from slimvec.blas import one_thread
-from slimvec.estimator import VectorEstimator
+from slimvec.estimator import VectorEstimator, is_lazy, lazily
 from slimvec.files.atomic import table_target
 from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
@@ -43,6 +43,7 @@ class BinaryEstimator(VectorEstimator):
         Parameters
         ----------
         X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
+            Of a ``dask.array`` the codes are one, too, which Dask computes when it is asked to.
 
         Returns
         -------
@@ -54,6 +55,8 @@ class BinaryEstimator(VectorEstimator):
         ValueError
             If not fitted, of the wrong width, or not finite.
         """
+        if is_lazy(X):
+            return lazily().transform(self, X)  # type: ignore[no-any-return]
         return self._encoder().encode(X, "X")
 
     def fit_transform(self, X: Rows | ArrayLike, y: None = None) -> NDArray[np.uint8]:

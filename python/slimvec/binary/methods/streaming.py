@@ -40,9 +40,7 @@ class StreamingEstimator(BinaryEstimator):
     max_train_rows: int | None
     random_state: int | np.random.Generator | np.random.RandomState | None
 
-    def fit(
-        self, X: Any, y: None = None, *, executor: Executor | None = None, progress: Progress = ignore
-    ) -> Self:
+    def fit(self, X: Any, y: None = None, *, executor: Executor | None = None, progress: Progress = ignore) -> Self:
         """Learn from vectors, here or by workers.
 
         Parameters
@@ -189,9 +187,7 @@ class StreamingEstimator(BinaryEstimator):
         (64, 32)
         """
         self._check(n_columns)
-        return RowSums(
-            n_columns, self._sample_size(None), as_integer(self.random_state, "random_state", 0), first_row
-        )
+        return RowSums(n_columns, self._sample_size(None), as_integer(self.random_state, "random_state", 0), first_row)
 
     def fit_sums(self, sums: RowSums, *, progress: Progress = ignore) -> Self:
         """Learn from what :meth:`sums` gathered.

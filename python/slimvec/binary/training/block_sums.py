@@ -104,7 +104,11 @@ class BlockSums:
         """Add one node: to those before it, if it is not the first below a node, and they are here."""
         place = node.index % FAN
         last = self._runs[-1] if self._runs else None
-        if place == 0 or last is None or (last.level, last.index, last.count) != (node.level, node.index - place, place):
+        if (
+            place == 0
+            or last is None
+            or (last.level, last.index, last.count) != (node.level, node.index - place, place)
+        ):
             self._runs.append(node)
             return
         last.sums.merge(node.sums)

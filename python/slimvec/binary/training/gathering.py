@@ -1,4 +1,4 @@
-"""What workers gather of their rows for a fit, and how it is put together: plain functions of blocks, sums, a sample."""
+"""What workers gather of their rows for a fit, sums and a sample, and how it is put together: functions of blocks."""
 
 from __future__ import annotations
 

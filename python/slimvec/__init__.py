@@ -12,6 +12,7 @@ from slimvec.errors import FormatError
 from slimvec.files.table_file import open_table as open  # noqa: A004 - slimvec.open is meant to read like the built-in
 from slimvec.isa import active_isa, available_isas, use_isa
 from slimvec.results import RangeResult, ScoreResult, SearchResult
+from slimvec.shards import MANIFEST as _MANIFEST  # noqa: F401 - folders are opened, too
 from slimvec.sparse.table import SparseTable
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from slimvec.evaluate.isotropy import Isotropy, isotropy
     from slimvec.index.hits import Hits
     from slimvec.index.index import Index
+    from slimvec.shards.sharded_table import ShardedTable
     from slimvec.sparse.methods.ant import ANT
     from slimvec.sparse.text.classifier import TextClassifier
     from slimvec.vectors import FastText, VectorFile, Vectors, read_vectors, write_vectors
@@ -39,6 +41,7 @@ __all__ = [
     "RangeResult",
     "ScoreResult",
     "SearchResult",
+    "ShardedTable",
     "SparseTable",
     "TextClassifier",
     "TransformCoding",
@@ -66,6 +69,7 @@ _LATER = {
     "ITQ": "slimvec.binary.methods.iiq",
     "Index": "slimvec.index.index",
     "Isotropy": "slimvec.evaluate.isotropy",
+    "ShardedTable": "slimvec.shards.sharded_table",
     "TextClassifier": "slimvec.sparse.text.classifier",
     "TransformCoding": "slimvec.binary.methods.transform_coding",
     "VectorFile": "slimvec.vectors",

@@ -26,8 +26,17 @@ STREAM_HEADER_BYTES = 1 << 12  # kept free where the header is known only at the
 
 def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
     """Write a table file atomically: beside its place, flushed to disk, then renamed."""
+    write_table(path, table_header(facts, tensors), tensors)
+
+
+def table_header(facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return how the file of a table begins, with a checksum of each tensor: so, equal beginnings mean equal files."""
     entries = [Entry.of(name, tensor) for name, tensor in tensors.items()]
-    start = header(_metadata(facts, entries), entries)
+    return header(_metadata(facts, entries), entries)
+
+
+def write_table(path: str | os.PathLike[str], start: bytes, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Write :func:`table_header` and the tensors, atomically."""
     with replacing(table_target(path)) as file:
         file.write(start)
         for tensor in tensors.values():

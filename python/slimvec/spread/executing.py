@@ -24,12 +24,15 @@ def check_executor(executor: Any) -> None:
 
 
 def in_order_by(
-    executor: Executor, work: Callable[..., Made], tasks: Iterable[tuple[Any, ...]]
+    executor: Executor | None, work: Callable[..., Made], tasks: Iterable[tuple[Any, ...]]
 ) -> Iterator[tuple[int, Made]]:
     """Yield (number of the task, ``work(*task)``) of each task, in order.
 
-    What a task raises is raised here, and those that wait are cancelled.
+    Without an executor it is done here. What a task raises is raised here, and those that wait are cancelled.
     """
+    if executor is None:
+        yield from ((number, work(*task)) for number, task in enumerate(tasks))
+        return
     waiting: deque[Future[Made]] = deque()
     number = 0
     tasks = iter(tasks)

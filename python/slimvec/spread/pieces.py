@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from slimvec.blocks import row_blocks, rows_per_block
+from slimvec.progress import Progress, ignore
 from slimvec.spread.executing import check_executor, in_order_by
 from slimvec.vectors.rows import MatrixRows, as_rows
 from slimvec.vectors.vector_file import VectorFile
@@ -98,9 +99,10 @@ class Sources:
     vocabularies: list[Vocabulary | None]
 
     @classmethod
-    def of(cls, X: Any, name: str, executor: Executor, n_columns: int | None = None) -> Sources:
+    def of(cls, X: Any, name: str, executor: Executor | None, n_columns: int | None = None) -> Sources:
         """Return a list of sources, or a single one, opened; files that are read in order are counted by workers."""
-        check_executor(executor)
+        if executor is not None:
+            check_executor(executor)
         listed = X if isinstance(X, list | tuple) else [X]
         names = [f"{name}[{i}]" for i in range(len(listed))] if isinstance(X, list | tuple) else [name]
         if not listed:
@@ -114,9 +116,7 @@ class Sources:
                 given.append(names[i])
             else:
                 if np.ndim(one) == 1 and not hasattr(one, "blocks"):
-                    raise ValueError(
-                        f"{called} is a row; with executor=, {name} is a list of sources: paths, arrays, Vectors"
-                    )
+                    raise ValueError(f"{called} is a row; expected sources of rows in a list: paths, arrays, Vectors")
                 opened.append(as_rows(one, called))
                 given.append(opened[-1])
         _check_alike(names, opened, n_columns)
@@ -158,6 +158,10 @@ class Sources:
         if len(self.vocabularies) == 1:
             return self.vocabularies[0]
         return Vocabulary(word for vocabulary in self.vocabularies if vocabulary is not None for word in vocabulary)
+
+    def blocks(self, progress: Progress = ignore) -> Iterator[NDArray[Any]]:  # noqa: ARG002
+        """Walk over all rows here."""
+        return read_pieces(self.pieces(0, len(self)))
 
     def tasks(self) -> Iterator[tuple[int, list[Piece]]]:
         """Cut all rows into tasks of whole blocks: number of the first row, and the pieces of each.

@@ -18,10 +18,12 @@ from slimvec.vectors.rows import as_rows
 
 if TYPE_CHECKING:
     import os
+    from concurrent.futures import Executor
 
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.binary.refinement import Refiner
+    from slimvec.shards.sharded_table import ShardedTable
     from slimvec.vectors.rows import Rows
 
 
@@ -156,15 +158,85 @@ class BinaryEstimator(VectorEstimator):
         self._check_options(factors, output)
         encoder = self._encoder()
         rows = as_rows(source, "vectors", len(self.mean_))
-        if factors and not encoder.keeps_lengths:
-            raise ValueError(f"factors=True: the projection of this {type(self).__name__} {NOT_ORTHOGONAL}")
-        factor_norm = self._norm(rows) if factors or not encoder.of_signs else None
+        factor_norm = self._factor_norm(rows, factors)
         builder = TableBuilder(rows, encoder, factor_norm, self._description(), progress, self._refiner)
         if output is None:
             return BinaryTable.from_parts(builder.to_memory())
         builder.to_file(output)
         table: BinaryTable = open_table(output)
         return table
+
+    @one_thread()
+    def to_shards(
+        self,
+        source: Any,
+        folder: str | os.PathLike[str],
+        *,
+        factors: bool = False,
+        shard_rows: int = 1 << 20,
+        executor: Executor | None = None,
+        progress: Progress = ignore,
+    ) -> ShardedTable:
+        """Write vectors as a table in several files, which workers make side by side.
+
+        Parameters
+        ----------
+        source : list of paths, arrays, Vectors or other Rows, or one of these
+            Whose rows follow each other; also a ``dask.array``. Read block by block, by the workers.
+        folder : str or path
+            A new one, on a file system that all workers share. The table is there, for :func:`slimvec.open`, when its
+            manifest is, which is written last. What an unfinished run left there is no harm.
+        factors
+            See :meth:`to_table`.
+        shard_rows : int
+            Rows of a file, rounded up to whole blocks of 4096.
+        executor : concurrent.futures.Executor, optional
+            Whose workers encode and write; without, it is done here. The files are the same.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ShardedTable
+            Whose answers are those of :meth:`to_table` of the same rows, to the bit.
+
+        Raises
+        ------
+        ValueError
+            As from :meth:`to_table`; or rows would lie in lists (``partitions=``).
+        OSError
+            If the folder holds a table or something else already.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+        >>> folder = os.path.join(tempfile.mkdtemp(), "table")
+        >>> sv.IIQ(n_bits=32).fit(X).to_shards([X[:100], X[100:]], folder)
+        <slimvec.ShardedTable: 500 codes of 32 bits in 1 files>
+        """
+        from slimvec.shards.writing import Coding, refuse_lists, write_shards
+        from slimvec.spread.pieces import Sources
+
+        self._check_options(factors, None)
+        encoder = self._encoder()
+        refuse_lists(encoder.in_lists)
+        if is_lazy(source):
+            return lazily().to_shards(  # type: ignore[no-any-return]
+                self, source, folder, factors=factors, shard_rows=shard_rows, progress=progress
+            )
+        sources = Sources.of(source, "source", executor, len(self.mean_))
+        coding = Coding(encoder, self._refiner, self._factor_norm(sources, factors), self._description())
+        return write_shards(coding, sources, folder, shard_rows, executor, progress)
+
+    def _factor_norm(self, rows: Any, factors: bool) -> float | None:
+        """Return what factors are measured in, if there are to be any."""
+        encoder = self._encoder()
+        if factors and not encoder.keeps_lengths:
+            raise ValueError(f"factors=True: the projection of this {type(self).__name__} {NOT_ORTHOGONAL}")
+        return self._norm(rows) if factors or not encoder.of_signs else None
 
     def _check_options(self, factors: bool, output: str | os.PathLike[str] | None) -> None:
         if factors and not self._orthogonal:

@@ -1,0 +1,200 @@
+"""A table whose rows lie in several files, and which answers as one file would."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from slimvec.binary.codes import BlockedCodes
+from slimvec.binary.hamming import HammingIndex
+from slimvec.binary.parts import BinaryParts
+from slimvec.binary.table import BinaryTable
+from slimvec.errors import FormatError
+from slimvec.files.table_file import Content, read_content
+from slimvec.files.table_writer import table_writer
+from slimvec.shards.fingerprint import fingerprint
+from slimvec.shards.manifest import Manifest, ShardEntry, header_digest
+from slimvec.shards.sharded_parts import ShardedParts
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from slimvec.results import RangeResult
+
+
+class ShardedTable(BinaryTable):
+    """Binary codes in several files, with the calls of :class:`BinaryTable` and its answers, to the bit.
+
+    Written by :meth:`slimvec.IIQ.to_shards` and opened by :func:`slimvec.open`. Rows are numbered through all shards.
+
+    Attributes
+    ----------
+    folder : Path
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import slimvec as sv
+    >>> X = np.random.default_rng(0).standard_normal((9000, 16), dtype=np.float32)
+    >>> iiq = sv.IIQ(n_bits=32, n_remove=0).fit(X)
+    >>> folder = os.path.join(tempfile.mkdtemp(), "table")
+    >>> table = iiq.to_shards([X[:5000], X[5000:]], folder, shard_rows=4096)
+    >>> table
+    <slimvec.ShardedTable: 9000 codes of 32 bits in 3 files>
+    >>> one = iiq.to_table(X)
+    >>> bool((table.search(X[:5]).indices == one.search(X[:5]).indices).all())
+    True
+    """
+
+    folder: Path
+    _parts: ShardedParts
+
+    @classmethod
+    def open(cls, folder: Path, verify: bool = False, preload: bool = False) -> ShardedTable:
+        """Open a folder: see :func:`slimvec.open`.
+
+        Parameters
+        ----------
+        folder : Path
+        verify, preload : bool
+            Of every file.
+
+        Returns
+        -------
+        ShardedTable
+
+        Raises
+        ------
+        FormatError
+            If the manifest or a shard is damaged, or a file is not the shard that the manifest tells of.
+        OSError
+            If a shard is missing.
+        """
+        manifest = Manifest.read(folder)
+        shards = [_open_shard(folder, entry, manifest, verify, preload) for entry in manifest.shards]
+        _check_alike(folder, manifest, shards)
+        table = cls.from_parts(ShardedParts.of(shards, manifest.norm, manifest.shrinkage, manifest.made_by))
+        table.folder = folder
+        return table
+
+    def __repr__(self) -> str:
+        words = "" if self.vocabulary is None else ", with words"
+        n_files = len(self._parts.of_shards)
+        return f"<slimvec.ShardedTable: {len(self)} codes of {self.n_bits} bits in {n_files} files{words}>"
+
+    def info(self) -> dict[str, Any]:
+        """Describe the table: see :meth:`BinaryTable.info`.
+
+        Returns
+        -------
+        dict
+            Of all shards together, and ``shards``, how many there are.
+        """
+        return super().info() | {"shards": len(self._parts.of_shards)}
+
+    def range_search(
+        self, codes: ArrayLike, radius: int, *, threads: int | None = None, mask: ArrayLike | None = None
+    ) -> RangeResult:
+        """Find all rows within a Hamming distance of each packed code: see :meth:`HammingIndex.range_search`.
+
+        Parameters
+        ----------
+        codes : array_like, shape (n_queries, ceil(n_bits / 8)), uint8
+        radius : int
+        threads, mask
+            See :meth:`search`.
+
+        Returns
+        -------
+        RangeResult
+        """
+        self._parts.require_distances()
+        index = HammingIndex.from_blocks(self._parts.codes)
+        return index.range_search(codes, radius, threads, self._allowed(mask))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the table to one file, shard by shard: the same table as if it had never been in shards.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        OSError
+            If the place cannot be written.
+        """
+        parts = self._parts
+        shards, first = parts.of_shards, parts.of_shards[0]
+        factors = None
+        if first.factors is not None:
+            factors = replace(first.factors, shrinkage=cast("Any", parts.factors).shrinkage)
+        nothing = BlockedCodes.empty(0, self.n_bits)
+        whole = BinaryParts(nothing, parts.words, first.encoder, factors, parts.made_by, parts.norm, first.refinement)
+        facts, tensors = whole.to_content()
+        with table_writer(path) as writer:
+            writer.facts = facts | {"rows": len(self)}
+            for name, tensor in tensors.items():
+                if name in PER_ROW:
+                    n_rows = sum(len(PER_ROW[name](shard)) for shard in shards)
+                    shape = tensor.shape if name != "codes" else BlockedCodes.shape(len(self), self.n_bits)
+                    writer.write(name, (n_rows, *shape[1:]), _pieces(shards, name))
+                else:
+                    writer.write(name, tensor.shape, [tensor])
+
+
+PER_ROW: dict[str, Any] = {
+    "codes": lambda shard: shard.codes.blocks,
+    "factors": lambda shard: shard.factors.values,
+    "refinement.codes": lambda shard: shard.refinement.codes,
+    "refinement.numbers": lambda shard: shard.refinement.numbers,
+}
+
+
+def _pieces(shards: tuple[BinaryParts, ...], name: str) -> Iterator[NDArray[Any]]:
+    return (PER_ROW[name](shard) for shard in shards)
+
+
+def _open_shard(folder: Path, entry: ShardEntry, manifest: Manifest, verify: bool, preload: bool) -> BinaryParts:
+    """Open a shard after making sure that it is the one that the manifest tells of."""
+    path = folder / entry.file
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing, which the manifest of {folder} names as one of its shards")
+    digest = header_digest(path)
+    if digest != entry.sha256:
+        other = next((one.file for one in manifest.shards if one.sha256 == digest), None)
+        what = f"{other}: the files were swapped" if other else "none of its shards: it was changed, or is foreign"
+        raise FormatError(f"{path}: expected the shard that the manifest of {folder} tells of; it holds {what}")
+    if path.stat().st_size != entry.bytes:
+        raise FormatError(f"{path} has {path.stat().st_size} bytes; expected {entry.bytes}: truncated or damaged")
+    try:
+        content: Content = read_content(path, preload, verify)
+        parts = BinaryParts.from_content(content)
+        if fingerprint(content.facts) != manifest.encoder:
+            raise FormatError("its codes were made by another encoder than the manifest tells of")  # noqa: TRY301
+        if len(parts) != entry.rows:
+            raise FormatError(f"it holds {len(parts)} rows; expected {entry.rows}")  # noqa: TRY301
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
+    return parts
+
+
+def _check_alike(folder: Path, manifest: Manifest, shards: list[BinaryParts]) -> None:
+    """Raise FormatError unless shards have the same parts, and all but the last are of whole blocks."""
+    kinds = [
+        (parts.words is None, None if parts.factors is None else parts.factors.n_factors, parts.partition is None)
+        for parts in shards
+    ]
+    for entry, kind in zip(manifest.shards, kinds, strict=True):
+        if kind != kinds[0] or not kind[2]:
+            raise FormatError(
+                f"{folder / entry.file} does not hold the same parts of rows as {manifest.shards[0].file}"
+            )
+    for entry in manifest.shards[:-1]:
+        if entry.rows % 16:
+            raise FormatError(f"{folder / entry.file} holds {entry.rows} rows; expected whole blocks of 16")

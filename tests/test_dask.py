@@ -172,6 +172,74 @@ class TestTransform:
         assert np.array_equal(codes.compute(scheduler="threads"), expected.transform(matrix[matrix[:, 0] > 0]))
 
 
+def files_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name.startswith("shard")}
+
+
+@pytest.fixture(scope="module")
+def method(matrix):
+    return sv.TransformCoding(n_bits=8, refine_bits=1, n_iter=2).fit(matrix)
+
+
+@pytest.fixture(scope="module")
+def shards(method, matrix, tmp_path_factory):
+    return method.to_shards(matrix, tmp_path_factory.mktemp("here") / "t", shard_rows=2 * BLOCK_ROWS)
+
+
+class TestShards:
+    @pytest.mark.parametrize(
+        "chunks", [(1,) * 30 + (N - 30,), 1000, 2 * BLOCK_ROWS, (0, 9000, N - 9000)], ids=["rows", "1000", "fit", "few"]
+    )
+    def test_the_same_files_whatever_the_chunks(self, client, matrix, method, shards, tmp_path, chunks):
+        chunks = (chunks, (D,)) if isinstance(chunks, tuple) else (chunks, D)
+        table = method.to_shards(da.from_array(matrix, chunks=chunks), tmp_path / "t", shard_rows=2 * BLOCK_ROWS)
+        assert files_of(tmp_path / "t") == files_of(shards.folder)
+        for one, other in zip(table.search(matrix[:3]), method.to_table(matrix).search(matrix[:3]), strict=True):
+            assert np.array_equal(one, other)
+
+    def test_a_worker_killed_while_it_writes(self, client, matrix, method, shards, tmp_path):
+        folder = str(tmp_path)
+
+        def on_load(number):
+            if number == 4:
+                try:
+                    open(f"{folder}/killed", "x").close()
+                except FileExistsError:
+                    return
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        X = delayed_blocks(matrix, 5000, on_load)
+        method.to_shards(X, tmp_path / "t", shard_rows=2 * BLOCK_ROWS)
+        assert (tmp_path / "killed").exists()
+        assert files_of(tmp_path / "t") == files_of(shards.folder)
+
+    def test_rows_of_unit_length_beside_others(self, client, matrix, tmp_path):
+        rows = matrix.astype(np.float32)
+        rows[:9000] /= np.linalg.norm(rows[:9000], axis=1, keepdims=True)
+        method = sv.IIQ(n_bits=5, n_remove=0, n_iter=2).fit(rows)
+        lazy = da.from_array(rows, chunks=(9000, D))
+        table = method.to_shards(lazy, tmp_path / "t", factors=True, shard_rows=BLOCK_ROWS)
+        expected = method.to_table(rows, factors=True)
+        assert np.array_equal(table.lookup([3, 30_000], original=True), expected.lookup([3, 30_000], original=True))
+
+    def test_bad_input(self, matrix, method, tmp_path):
+        X = da.from_array(matrix, chunks=(9000, D))
+        with pytest.raises(ValueError, match="X has 5 columns; expected 6"):
+            method.to_shards(X[:, :5], tmp_path / "t")
+        with pytest.raises(TypeError, match="X is list; expected a dask.array"):
+            method.to_shards([dask.delayed(matrix)], tmp_path / "t")
+        with pytest.raises(TypeError, match="factors=True: SignBits does not know the norm of rows"):
+            sv.baselines.SignBits().fit(matrix).to_shards(X, tmp_path / "t", factors=True)
+        assert not (tmp_path / "t").exists()
+        bad = matrix.copy()
+        bad[20_123, 0] = np.inf
+        with (
+            dask.config.set(scheduler="threads"),
+            pytest.raises(ValueError, match="vectors holds NaN .* in row 20123 "),
+        ):
+            method.to_shards(da.from_array(bad, chunks=(9000, D)), tmp_path / "u")
+
+
 class TestBadInput:
     def test_shapes(self, matrix, expected):
         X = da.from_array(matrix, chunks=(9000, 3))
@@ -212,6 +280,14 @@ class TestBadInput:
         frame = dataframe.from_pandas(pd.DataFrame({"text": ["a", "b"]}), npartitions=1)
         with pytest.raises(TypeError, match="X is a column of text"):
             iiq().fit(frame["text"])
+
+    def test_tables_of_this_process(self, matrix, expected, tmp_path):
+        X = da.from_array(matrix, chunks=(9000, D))
+        for call in (expected.to_table, iiq().compress):
+            with pytest.raises(TypeError, match=r"Dask holds in pieces; write to_shards\(.*\), or pass X.compute\(\)"):
+                call(X)
+        with pytest.raises(TypeError, match="ANT learns from all rows at once"):
+            sv.ANT(n_anchors=4).fit(X)
 
     def test_what_was_learnt_before_stays(self, matrix):
         fitted = iiq().fit(matrix[:100])

@@ -1,4 +1,4 @@
-"""The command line: ``slimvec compress | info | neighbors | export | evaluate | demo``."""
+"""The command line: ``slimvec compress | info | neighbors | export | merge | split | evaluate | demo``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import slimvec as sv
-from slimvec.cli import compress, evaluate, tables
+from slimvec.cli import compress, evaluate, folders, tables
 from slimvec.cli.bars import Bars
 from slimvec.cli.evaluate import INTERRUPTED
 from slimvec.cli.terminal import visible_lines
@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     compress.add_command(commands)
     tables.add_commands(commands)
+    folders.add_commands(commands)
     evaluate.add_command(commands)
     demo = commands.add_parser("demo", help="make embeddings from Python's own library, compress and query them")
     demo.add_argument("-o", "--output", metavar="OUT", help="keep the table in this file")

@@ -56,7 +56,8 @@ def add_commands(commands: Any) -> None:
 
 def print_description(table: Any, path: Path) -> None:
     """Print what a table is, line by line."""
-    for label, text in table.describe(path.stat().st_size):
+    files = [path] if path.is_file() else path.iterdir()
+    for label, text in table.describe(sum(file.stat().st_size for file in files)):
         print(f"{label:12}{visible(text)}")
 
 

@@ -11,5 +11,6 @@ except ImportError as error:
     raise ImportError(f"what Dask holds needs the extra: pip install 'slimvec[dask]' ({error})") from None
 
 from slimvec.dask.lazy import fit, transform
+from slimvec.dask.to_folder import to_shards
 
-__all__ = ["fit", "transform"]
+__all__ = ["fit", "to_shards", "transform"]

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from slimvec.binary.codes import BlockedCodes
+from slimvec.binary.factors import Factors
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.refinement import Refinement
+from slimvec.files.table_writer import table_writer
 from slimvec.results import ScoreResult
 from slimvec.shards.sharded_codes import ShardedCodes, ShardedFactors, Spans, best_of
 from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import os
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from slimvec.binary.asymmetric import FloatQueries
-    from slimvec.binary.factors import Factors
     from slimvec.binary.queries import QueryEncoder
 
 
@@ -170,11 +173,47 @@ class ShardedParts(BinaryParts):
         """Return all arrays of all shards."""
         return [array for shard in self.of_shards for array in shard.arrays()]
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one file, shard by shard."""
+        first = self.of_shards[0]
+        factors = None
+        if first.factors is not None and self.factors is not None:
+            factors = replace(first.factors, shrinkage=self.factors.shrinkage)
+        nothing = BlockedCodes.empty(0, self.codes.n_bits)
+        whole = BinaryParts(nothing, self.words, first.encoder, factors, self.made_by, self.norm, first.refinement)
+        facts, tensors = whole.to_content()
+        with table_writer(path) as writer:
+            writer.facts = facts | {"rows": len(self)}
+            for name, tensor in tensors.items():
+                of_rows = PER_ROW.get(name)
+                if of_rows is None:
+                    writer.write(name, tensor.shape, [tensor])
+                else:
+                    n_rows = sum(len(of_rows(shard)) for shard in self.of_shards)
+                    writer.write(name, (n_rows, *tensor.shape[1:]), map(of_rows, self.of_shards))
+
+    def joined(self) -> BinaryParts:
+        """Return the parts of one table, copied together."""
+        refinement = None
+        if self.refinement is not None:
+            arrays = self.refinement.arrays()
+            second = arrays["refinement.codes"], arrays["refinement.numbers"]
+            refinement = Refinement(*second, self.refinement.refiner)
+        factors = None
+        if self.factors is not None:
+            values = np.concatenate([PER_ROW["factors"](shard) for shard in self.of_shards])
+            factors = Factors(values, self.factors.norm, self.factors.shrinkage)
+        codes = BlockedCodes(self.codes.blocks, len(self), self.codes.n_bits)
+        return BinaryParts(codes, self.words, self.encoder, factors, self.made_by, self.norm, refinement)
+
     def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the facts and tensors of one file, copied together."""
-        facts, tensors = super().to_content()
-        if self.factors is not None:
-            tensors["factors"] = np.concatenate(
-                [shard.factors.values for shard in self.of_shards if shard.factors is not None]
-            )
-        return facts, tensors
+        return self.joined().to_content()
+
+
+PER_ROW: dict[str, Callable[[Any], NDArray[Any]]] = {
+    "codes": lambda shard: shard.codes.blocks,
+    "factors": lambda shard: shard.factors.values,
+    "refinement.codes": lambda shard: shard.refinement.codes,
+    "refinement.numbers": lambda shard: shard.refinement.numbers,
+}

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.table import BinaryTable
 from slimvec.errors import FormatError
 from slimvec.files.table_file import Content, read_content
-from slimvec.files.table_writer import table_writer
 from slimvec.shards.fingerprint import fingerprint
 from slimvec.shards.manifest import Manifest, ShardEntry, header_digest
 from slimvec.shards.sharded_parts import ShardedParts
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from slimvec.results import RangeResult
 
@@ -129,35 +125,7 @@ class ShardedTable(BinaryTable):
         OSError
             If the place cannot be written.
         """
-        parts = self._parts
-        shards, first = parts.of_shards, parts.of_shards[0]
-        factors = None
-        if first.factors is not None:
-            factors = replace(first.factors, shrinkage=cast("Any", parts.factors).shrinkage)
-        nothing = BlockedCodes.empty(0, self.n_bits)
-        whole = BinaryParts(nothing, parts.words, first.encoder, factors, parts.made_by, parts.norm, first.refinement)
-        facts, tensors = whole.to_content()
-        with table_writer(path) as writer:
-            writer.facts = facts | {"rows": len(self)}
-            for name, tensor in tensors.items():
-                if name in PER_ROW:
-                    n_rows = sum(len(PER_ROW[name](shard)) for shard in shards)
-                    shape = tensor.shape if name != "codes" else BlockedCodes.shape(len(self), self.n_bits)
-                    writer.write(name, (n_rows, *shape[1:]), _pieces(shards, name))
-                else:
-                    writer.write(name, tensor.shape, [tensor])
-
-
-PER_ROW: dict[str, Any] = {
-    "codes": lambda shard: shard.codes.blocks,
-    "factors": lambda shard: shard.factors.values,
-    "refinement.codes": lambda shard: shard.refinement.codes,
-    "refinement.numbers": lambda shard: shard.refinement.numbers,
-}
-
-
-def _pieces(shards: tuple[BinaryParts, ...], name: str) -> Iterator[NDArray[Any]]:
-    return (PER_ROW[name](shard) for shard in shards)
+        self._parts.save(path)
 
 
 def _open_shard(folder: Path, entry: ShardEntry, manifest: Manifest, verify: bool, preload: bool) -> BinaryParts:

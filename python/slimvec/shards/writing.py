@@ -236,4 +236,6 @@ def split(
 def refuse_lists(in_lists: bool) -> None:
     """Raise ValueError for rows that lie list by list, all over a table."""
     if in_lists:
-        raise ValueError("partitions=: lists go through all rows of a table, and shards have none; expected None")
+        raise ValueError(
+            "partitions=: lists go through all rows of a table, of which no worker and no shard has all; expected None"
+        )

@@ -29,11 +29,15 @@ TASK_BLOCKS = 64  # of rows, in a task: some 100 MB that are read, a multiple of
 
 
 class Piece(NamedTuple):
-    """Consecutive rows of a source, as a worker gets them: what it opens, and which rows."""
+    """Consecutive rows of a source, as a worker gets them: what it opens, and which rows.
+
+    ``to_end`` says that the source has no further ones.
+    """
 
     source: Any
     first: int
     n_rows: int
+    to_end: bool
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """Read the rows, block by block."""
@@ -55,9 +59,9 @@ class Piece(NamedTuple):
             if stop > self.first:
                 yield block[max(0, self.first - start) : end - start]
             start = stop
-            if start >= end and self.first > 0:  # a whole file is read to its end, where it is checked
+            if start >= end and not self.to_end:  # else it is read to its end, where files are checked
                 return
-        if start < end:
+        if start != end:
             raise OSError(f"{self.source} changed while it was being read; run again when nothing writes to it")
 
 
@@ -163,16 +167,19 @@ class Sources:
         """Walk over all rows here."""
         return read_pieces(self.pieces(0, len(self)))
 
-    def tasks(self) -> Iterator[tuple[int, list[Piece]]]:
+    def tasks(self, aligned: bool = False) -> Iterator[tuple[int, list[Piece]]]:
         """Cut all rows into tasks of whole blocks: number of the first row, and the pieces of each.
 
-        Sources that are read in order are a task each, so that no part of them is read twice.
+        Sources that are read in order are a task each, so that no part of them is read twice; ``aligned``, but for what
+        completes the last block of the task before.
         """
-        step = TASK_BLOCKS * rows_per_block(self.dim)
+        size = rows_per_block(self.dim)
+        step = TASK_BLOCKS * size
         cuts = {0, len(self), *range(0, len(self), step)}
         for rows, first, end in zip(self.opened, self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True):
             if rows.sequential:
-                cuts = {cut for cut in cuts if not first < cut < end} | {first, end}
+                begin, stop = (min(-(-cut // size) * size, len(self)) if aligned else cut for cut in (first, end))
+                cuts = {cut for cut in cuts if not begin < cut < stop} | {begin, stop}
         for first, end in pairwise(sorted(cuts)):
             yield first, self.pieces(first, end)
 
@@ -187,9 +194,9 @@ class Sources:
                 continue
             matrix = getattr(rows, "matrix", None)
             if not isinstance(given, str) and matrix is not None:  # no worker gets rows of another
-                found.append(Piece(MatrixRows(matrix[begin - start : last - start]), 0, last - begin))
+                found.append(Piece(MatrixRows(matrix[begin - start : last - start]), 0, last - begin, True))
             else:
-                found.append(Piece(given, begin - start, last - begin))
+                found.append(Piece(given, begin - start, last - begin, last == stop))
         return found
 
 

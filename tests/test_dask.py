@@ -287,7 +287,7 @@ class TestBadInput:
             with pytest.raises(TypeError, match=r"Dask holds in pieces; write to_shards\(.*\), or pass X.compute\(\)"):
                 call(X)
         with pytest.raises(TypeError, match="ANT learns from all rows at once"):
-            sv.ANT(n_anchors=4).fit(X)
+            sv.ANT(n_anchors=4, nonzeros=2).fit(X)
 
     def test_what_was_learnt_before_stays(self, matrix):
         fitted = iiq().fit(matrix[:100])

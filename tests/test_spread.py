@@ -178,7 +178,7 @@ class TestBadInput:
     def test_sources(self, tmp_path, matrix, threads):
         for X, message in [
             ([], "X is an empty list"),
-            ([[1.0, 2.0], [3.0, 4.0]], r"X\[0\] is a row; with executor="),
+            ([[1.0, 2.0], [3.0, 4.0]], r"X\[0\] is a row; expected sources of rows in a list"),
             ([matrix[:5], matrix[:5, :4]], r"X\[1\] has 4 columns; expected 6, as X\[0\] has"),
             ([matrix[:0]], r"X is empty: shape \(0, 6\)"),
         ]:

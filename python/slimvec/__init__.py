@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from slimvec import baselines
     from slimvec.binary.methods.iiq import IIQ, ITQ
     from slimvec.binary.methods.transform_coding import TransformCoding
+    from slimvec.bulk.bulk_search import search_to_file
     from slimvec.evaluate.isotropy import Isotropy, isotropy
     from slimvec.index.hits import Hits
     from slimvec.index.index import Index
@@ -55,6 +56,7 @@ __all__ = [
     "open",
     "pack",
     "read_vectors",
+    "search_to_file",
     "unpack",
     "use_isa",
     "write_vectors",
@@ -76,6 +78,7 @@ _LATER = {
     "Vectors": "slimvec.vectors",
     "isotropy": "slimvec.evaluate.isotropy",
     "read_vectors": "slimvec.vectors",
+    "search_to_file": "slimvec.bulk.bulk_search",
     "write_vectors": "slimvec.vectors",
 }
 

@@ -1,4 +1,4 @@
-"""The command line: ``slimvec compress | info | neighbors | export | merge | split | evaluate | demo``."""
+"""The command line: ``slimvec compress | info | neighbors | export | search | merge | split | evaluate | demo``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import slimvec as sv
-from slimvec.cli import compress, evaluate, folders, tables
+from slimvec.cli import compress, evaluate, folders, searching, tables
 from slimvec.cli.bars import Bars
 from slimvec.cli.evaluate import INTERRUPTED
 from slimvec.cli.terminal import visible_lines
@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     compress.add_command(commands)
     tables.add_commands(commands)
+    searching.add_command(commands)
     folders.add_commands(commands)
     evaluate.add_command(commands)
     demo = commands.add_parser("demo", help="make embeddings from Python's own library, compress and query them")

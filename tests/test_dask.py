@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -286,8 +287,12 @@ class TestBadInput:
         for call in (expected.to_table, iiq().compress):
             with pytest.raises(TypeError, match=r"Dask holds in pieces; write to_shards\(.*\), or pass X.compute\(\)"):
                 call(X)
-        with pytest.raises(TypeError, match="ANT learns from all rows at once"):
-            sv.ANT(n_anchors=4, nonzeros=2).fit(X)
+        with ThreadPoolExecutor(1) as executor, pytest.raises(TypeError, match="X is held by Dask, whose own workers"):
+            iiq().fit(X, executor=executor)
+        ant = sv.ANT(n_anchors=4, nonzeros=2, n_rounds=1).fit(matrix[:100])
+        for call in (ant.fit, ant.transform, ant.to_table, ant.compress):
+            with pytest.raises(TypeError, match=r"is held by Dask in pieces, .* such as \w+\[:100_000\].compute\(\)"):
+                call(X)
 
     def test_what_was_learnt_before_stays(self, matrix):
         fitted = iiq().fit(matrix[:100])

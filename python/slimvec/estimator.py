@@ -151,6 +151,15 @@ def is_lazy(X: Any) -> bool:
     return type(one).__module__.partition(".")[0] == "dask"
 
 
+def require_local(X: Any, name: str) -> None:
+    """Raise TypeError for what Dask holds, where all rows are needed at once: they are not fetched unasked."""
+    if is_lazy(X):
+        raise TypeError(
+            f"{name} is held by Dask in pieces, and this method needs all rows at once; pass a part of them, such as "
+            f"{name}[:100_000].compute(), or take IIQ, ITQ or TransformCoding, which learn from sums"
+        )
+
+
 def lazily() -> Any:
     """Return the module that fits and encodes what Dask holds, which only this imports."""
     import slimvec.dask

@@ -210,6 +210,7 @@ def prepare_folder(folder: str | os.PathLike[str]) -> Path:
     path.mkdir(exist_ok=True)
     if (path / MANIFEST).exists():
         raise FileExistsError(f"{path} holds a table already; expected a new folder")
+    path = path.resolve()  # workers may stand elsewhere
     others = sorted(one.name for one in path.iterdir() if not (_NAME.fullmatch(one.name) or one.name.startswith(".")))
     if others:
         raise FileExistsError(f"{path} holds {others[0]!r}; expected a new folder, or one that holds shards alone")

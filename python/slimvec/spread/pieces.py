@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from slimvec.blocks import row_blocks, rows_per_block
+from slimvec.estimator import is_lazy
 from slimvec.progress import Progress, ignore
 from slimvec.spread.executing import check_executor, in_order_by
 from slimvec.vectors.rows import MatrixRows, as_rows
@@ -107,6 +108,8 @@ class Sources:
         """Return a list of sources, or a single one, opened; files that are read in order are counted by workers."""
         if executor is not None:
             check_executor(executor)
+        if is_lazy(X):
+            raise TypeError(f"{name} is held by Dask, whose own workers go over it; leave out executor=")
         listed = X if isinstance(X, list | tuple) else [X]
         names = [f"{name}[{i}]" for i in range(len(listed))] if isinstance(X, list | tuple) else [name]
         if not listed:

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 import slimvec as sv
 from conftest import assert_same_content
 from slimvec.binary.codes import BLOCK_CODES, BlockedCodes
+from slimvec.binary.parts import BinaryParts
+from slimvec.shards.asking import Here
 from slimvec.shards.manifest import MANIFEST, Manifest
 from slimvec.shards.sharded_codes import ShardedCodes, Spans, best_of
 from slimvec.shards.writing import split
@@ -55,6 +57,13 @@ def both(request, matrix, tmp_path_factory):
     return method.to_table(matrix, factors=factors), method.to_shards(
         [matrix[:5], matrix[5:]], folder, factors=factors, shard_rows=4096
     )
+
+
+@pytest.fixture(scope="module")
+def executors():
+    spawn = multiprocessing.get_context("spawn")
+    with ThreadPoolExecutor(3) as threads, ProcessPoolExecutor(2, spawn) as processes:
+        yield threads, processes
 
 
 @pytest.fixture
@@ -134,6 +143,31 @@ class TestAnswers:
     def test_any_instruction_set_and_number_of_threads(self, both, queries, isa):
         one, shards = both
         assert_equal(shards.search(queries, 20, threads=3), one.search(queries, 20, threads=1))
+
+    @pytest.mark.parametrize("mask", masks())
+    def test_by_workers(self, both, queries, mask, executors):
+        one, shards = both
+        mask = masks()[mask]
+        for executor in executors:
+            by = shards.by(executor)
+            assert_equal(by.search(queries, 20, mask=mask), one.search(queries, 20, mask=mask))
+            if one.has_distances:
+                asked = one.codes([0, 5000])
+                assert_equal(by.search_codes(asked, 30, mask=mask), one.search_codes(asked, 30, mask=mask))
+                assert_equal(by.range_search(asked, 9, mask=mask), shards.range_search(asked, 9, mask=mask))
+            assert by.most_similar(5) == one.most_similar(5)
+
+    def test_workers_tell_of_a_shard_that_was_changed(self, folder, matrix):
+        table = sv.open(folder)
+        second = shards_of(folder)[1]
+        other = table.search(matrix[:2])
+        second.write_bytes(shards_of(folder)[0].read_bytes())
+        with ThreadPoolExecutor(2) as executor:
+            with pytest.raises(sv.FormatError, match=f"{second.name} is not the shard that it was"):
+                table.by(executor).search(matrix[:2])
+            with pytest.raises(TypeError, match="expected a concurrent.futures.Executor"):
+                table.by(3)
+        assert other.indices.shape == (2, 10)
 
     def test_what_it_is(self, both):
         one, shards = both
@@ -388,7 +422,8 @@ class TestMany:
                 return np.full((len(queries), 1), D, np.int32), np.full((len(queries), 1), (1 << 31) + 5)
 
         starts = np.array([0, Huge.n_codes, Huge.n_codes + 40])
-        sharded = ShardedCodes([Huge(), codes], Spans(starts))
+        asks = Here([BinaryParts(one) for one in (Huge(), codes)])
+        sharded = ShardedCodes([Huge(), codes], Spans(starts), asks)
         distances, rows = sharded.search(sv.pack(matrix[:3]), 41, None, 1)
         assert rows[:, 0].tolist() == [Huge.n_codes + i for i in range(3)]
         assert (distances[:, 0] == 0).all()

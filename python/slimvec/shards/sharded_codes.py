@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.asymmetric import FloatQueries
+    from slimvec.shards.asking import Asks, Question
 
 
 class ShardedMask(NamedTuple):
@@ -117,10 +118,13 @@ class ShardedCodes:
     ----------
     shards : list of BlockedCodes
     spans : Spans
+    asks : Asks
+        Who searches them.
     """
 
     shards: list[BlockedCodes]
     spans: Spans
+    asks: Asks
 
     @property
     def n_codes(self) -> int:
@@ -148,36 +152,32 @@ class ShardedCodes:
         packed = [shard.pack_mask(own) for shard, own in zip(self.shards, allowed, strict=True)]
         return ShardedMask(packed, [int(np.count_nonzero(own)) for own in allowed])
 
-    def _each(self, mask: ShardedMask | None) -> Iterator[tuple[int, BlockedCodes, NDArray[np.uint8] | None, int]]:
-        """Yield number, codes, mask and number of rows that may be found of each shard that has any."""
+    def _each(self, mask: ShardedMask | None) -> Iterator[tuple[int, NDArray[np.uint8] | None, int]]:
+        """Yield number, mask and number of rows that may be found of each shard that has any."""
         for number, shard in enumerate(self.shards):
             count = shard.n_codes if mask is None else mask.counts[number]
             if count:
-                yield number, shard, None if mask is None else mask.packed[number], count
-
-    def _start(self, number: int) -> int:
-        return int(self.spans.starts[number])
+                yield number, None if mask is None else mask.packed[number], count
 
     def search(
         self, queries: NDArray[np.uint8], k: int, mask: ShardedMask | None, n_threads: int
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Return distances and rows of the k nearest allowed codes of each packed query."""
-        found = [
-            (*shard.search(queries, min(k, count), own, n_threads), self._start(number))
-            for number, shard, own, count in self._each(mask)
-        ]
-        return best_of(found, k, len(queries), np.int32, 1)
+        each = list(self._each(mask))
+        questions = ((number, "search", (queries, min(k, count), own, n_threads)) for number, own, count in each)
+        return best_of(self._found(questions, each), k, len(queries), np.int32, 1)
 
     def range_search(
         self, queries: NDArray[np.uint8], radius: int, mask: ShardedMask | None, n_threads: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
         """Return offsets, distances and rows of all allowed codes within ``radius`` of each packed query."""
         asked, distances, rows = [np.empty(0, np.int64)], [np.empty(0, np.int32)], [np.empty(0, np.int64)]
-        for number, shard, own, _ in self._each(mask):
-            offsets, near, found = shard.range_search(queries, radius, own, n_threads)
+        each = list(self._each(mask))
+        questions = ((number, "range_search", (queries, radius, own, n_threads)) for number, own, _ in each)
+        for (number, *_), (offsets, near, found) in zip(each, self.asks.answers(questions), strict=True):
             asked.append(np.repeat(np.arange(len(queries)), np.diff(offsets)))
             distances.append(near)
-            rows.append(found + self._start(number))
+            rows.append(found + self.spans.starts[number])
         query, near, row = np.concatenate(asked), np.concatenate(distances), np.concatenate(rows)
         order = np.lexsort((row, near, query))
         offsets = np.zeros(len(queries) + 1, np.int64)
@@ -185,27 +185,38 @@ class ShardedCodes:
         return offsets, near[order], row[order]
 
     def scan(
-        self, factors: ShardedFactors, queries: FloatQueries, k: int, mask: ShardedMask | None, n_threads: int
+        self,
+        factors: ShardedFactors,  # noqa: ARG002 - each shard has its own
+        queries: FloatQueries,
+        k: int,
+        mask: ShardedMask | None,
+        n_threads: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return scores and rows of the k allowed codes of the highest score."""
-        found = [
-            (*shard.scan(factors.of_shards[number], queries, min(k, count), own, n_threads), self._start(number))
-            for number, shard, own, count in self._each(mask)
-        ]
-        return best_of(found, k, len(queries.values), np.float32, -1)
+        each = list(self._each(mask))
+        questions = ((number, "scan", (queries, min(k, count), own, n_threads)) for number, own, count in each)
+        return best_of(self._found(questions, each), k, len(queries.values), np.float32, -1)
 
     def rescore(
-        self, factors: ShardedFactors, queries: FloatQueries, shortlist: NDArray[np.int64], k: int, n_threads: int
+        self,
+        factors: ShardedFactors,  # noqa: ARG002
+        queries: FloatQueries,
+        shortlist: NDArray[np.int64],
+        k: int,
+        n_threads: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return :meth:`scan` among ``shortlist (n_queries, m)``."""
-        found = []
-        for number, _, own in self.spans.shortlists(shortlist):
-            own_k = min(k, own.shape[1])
-            made = self.shards[number].rescore(
-                factors.of_shards[number], queries, np.ascontiguousarray(own), own_k, n_threads
-            )
-            found.append((*made, self._start(number)))
-        return best_of(found, k, len(queries.values), np.float32, -1)
+        each = list(self.spans.shortlists(shortlist))
+        questions = (
+            (number, "rescore", (queries, np.ascontiguousarray(own), min(k, own.shape[1]), n_threads))
+            for number, _, own in each
+        )
+        return best_of(self._found(questions, each), k, len(queries.values), np.float32, -1)
+
+    def _found(self, questions: Iterator[Question], each: list[Any]) -> list[tuple[Any, Any, int]]:
+        """Return answers of ``(values, rows)``, and the first row of each shard asked."""
+        answers = self.asks.answers(questions)
+        return [(*made, int(self.spans.starts[one[0]])) for one, made in zip(each, answers, strict=True)]
 
     def read(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return the packed codes of ``rows``."""

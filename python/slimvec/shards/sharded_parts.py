@@ -13,6 +13,7 @@ from slimvec.binary.parts import BinaryParts
 from slimvec.binary.refinement import Refinement
 from slimvec.files.table_writer import table_writer
 from slimvec.results import ScoreResult
+from slimvec.shards.asking import Here
 from slimvec.shards.sharded_codes import ShardedCodes, ShardedFactors, Spans, best_of
 from slimvec.vocabulary import Vocabulary
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from slimvec.binary.asymmetric import FloatQueries
     from slimvec.binary.queries import QueryEncoder
+    from slimvec.shards.asking import Asks, Question
 
 
 class ShardedVocabulary(Vocabulary):
@@ -80,10 +82,12 @@ class ShardedRefinement(Refinement):
     ----------
     of_shards : list of Refinement
     spans : Spans
+    asks : Asks
     """
 
     of_shards: list[Refinement]
     spans: Spans
+    asks: Asks
 
     @property
     def nbytes(self) -> int:
@@ -106,7 +110,7 @@ class ShardedRefinement(Refinement):
 
     def rescore(
         self,
-        factors: Factors,
+        factors: Factors,  # noqa: ARG002 - each shard has its own
         encoder: QueryEncoder,
         vectors: NDArray[Any],
         queries: FloatQueries,
@@ -116,15 +120,13 @@ class ShardedRefinement(Refinement):
         n_threads: int,
     ) -> ScoreResult:
         """Return the k best of a shortlist with the scores that the kernels gave it."""
-        found = []
-        of_shards = cast("ShardedFactors", factors).of_shards
+        questions: list[Question] = []
         for shard, columns, rows in self.spans.shortlists(shortlist.indices):
             own = ScoreResult(np.take_along_axis(shortlist.scores, columns, axis=1), np.ascontiguousarray(rows))
             own_k = min(k, rows.shape[1])
-            refined = self.of_shards[shard].rescore(
-                of_shards[shard], encoder, vectors, queries, own, own_k, positions, n_threads
-            )
-            found.append((*refined, int(self.spans.starts[shard])))
+            questions.append((shard, "refine", (encoder, vectors, queries, own, own_k, positions, n_threads)))
+        answers = zip(questions, self.asks.answers(questions), strict=True)
+        found = [(*refined, int(self.spans.starts[shard])) for (shard, *_), refined in answers]
         return ScoreResult(*best_of(found, k, len(vectors), np.float32, -1))
 
 
@@ -142,12 +144,18 @@ class ShardedParts(BinaryParts):
 
     @classmethod
     def of(
-        cls, shards: list[BinaryParts], norm: float | None, shrinkage: float | None, made_by: dict[str, Any]
+        cls,
+        shards: list[BinaryParts],
+        norm: float | None,
+        shrinkage: float | None,
+        made_by: dict[str, Any],
+        asks: Asks | None = None,
     ) -> ShardedParts:
         """Return parts of shards, whose encoders are the same, with what is true of all rows together."""
         first = shards[0]
+        asks = Here(shards) if asks is None else asks
         spans = Spans(np.cumsum([0, *map(len, shards)], dtype=np.int64))
-        codes = cast("Any", ShardedCodes([shard.codes for shard in shards], spans))  # the same calls
+        codes = cast("Any", ShardedCodes([shard.codes for shard in shards], spans, asks))  # the same calls
         words = [shard.words for shard in shards if shard.words is not None]
         factors = refinement = None
         if first.factors is not None:
@@ -156,7 +164,7 @@ class ShardedParts(BinaryParts):
         if first.refinement is not None:
             second = [shard.refinement for shard in shards if shard.refinement is not None]
             shared = first.refinement
-            refinement = ShardedRefinement(shared.codes, shared.numbers, shared.refiner, second, spans)
+            refinement = ShardedRefinement(shared.codes, shared.numbers, shared.refiner, second, spans, asks)
         vocabulary = ShardedVocabulary(words, spans) if words else None
         return cls(codes, vocabulary, first.encoder, factors, made_by, norm, refinement, None, tuple(shards))
 

@@ -9,12 +9,15 @@ from slimvec.binary.parts import BinaryParts
 from slimvec.binary.table import BinaryTable
 from slimvec.errors import FormatError
 from slimvec.files.table_file import Content, read_content
+from slimvec.shards.asking import ByWorkers
 from slimvec.shards.fingerprint import fingerprint
 from slimvec.shards.manifest import Manifest, ShardEntry, header_digest
 from slimvec.shards.sharded_parts import ShardedParts
+from slimvec.spread.executing import check_executor
 
 if TYPE_CHECKING:
     import os
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from numpy.typing import ArrayLike
@@ -49,6 +52,7 @@ class ShardedTable(BinaryTable):
 
     folder: Path
     _parts: ShardedParts
+    _manifest: Manifest
 
     @classmethod
     def open(cls, folder: Path, verify: bool = False, preload: bool = False) -> ShardedTable:
@@ -75,7 +79,43 @@ class ShardedTable(BinaryTable):
         shards = [_open_shard(folder, entry, manifest, verify, preload) for entry in manifest.shards]
         _check_alike(folder, manifest, shards)
         table = cls.from_parts(ShardedParts.of(shards, manifest.norm, manifest.shrinkage, manifest.made_by))
-        table.folder = folder
+        table.folder, table._manifest = folder, manifest
+        return table
+
+    def by(self, executor: Executor) -> ShardedTable:
+        """Return the same table, whose shards are searched by the workers of an executor.
+
+        Parameters
+        ----------
+        executor : concurrent.futures.Executor
+            Processes, or those of a Dask client, ``client.get_executor()``: each task opens a shard, which is mapped in
+            a millisecond, and searches it with one thread. Queries are sent to each; the best rows come back.
+
+        Returns
+        -------
+        ShardedTable
+            With the same answers; rows and words are looked up in this process.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> X = np.random.default_rng(0).standard_normal((9000, 16), dtype=np.float32)
+        >>> folder = os.path.join(tempfile.mkdtemp(), "table")
+        >>> table = sv.IIQ(n_bits=32).fit(X).to_shards(X, folder, shard_rows=4096)
+        >>> with ThreadPoolExecutor(2) as executor:
+        ...     found = table.by(executor).search(X[:5])
+        >>> bool((found.indices == table.search(X[:5]).indices).all())
+        True
+        """
+        check_executor(executor)
+        manifest, shards = self._manifest, list(self._parts.of_shards)
+        asks = ByWorkers(executor, [(str(self.folder / one.file), one.sha256) for one in manifest.shards])
+        parts = ShardedParts.of(shards, manifest.norm, manifest.shrinkage, manifest.made_by, asks)
+        table = self.from_parts(parts)
+        table.folder, table._manifest = self.folder, manifest
         return table
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ Run: ``python -m benchmarks.beyond``; ``--rows`` for fewer, as 10 million take 2
 
 from __future__ import annotations
 
+import os
 import resource
 import tempfile
 import time
@@ -59,6 +60,7 @@ def by_cluster(n_workers: int, paths: list[Path], folder: Path, *, keep: bool) -
     kept = {name: value for name, value in dask.config.get(environment).items() if not name.startswith("MALLOC")}
     if keep:
         dask.config.set({environment: kept})
+        os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)  # where an earlier cluster has put it, for its children
     options = {"n_workers": n_workers, "threads_per_worker": 1, "processes": True, "host": "127.0.0.1"}
     with LocalCluster(**options, dashboard_address=None) as cluster, Client(cluster) as client:
         executor = client.get_executor()
@@ -117,6 +119,7 @@ def main() -> None:
     options.add_argument("--rows", type=int, default=10_000_000)
     options.add_argument("--folder", type=Path, help="where the files go for a while")
     options = options.parse_args()
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         paths = make_files(folder, options.rows)
@@ -142,10 +145,11 @@ def main() -> None:
             [label, *(f"{value:.1f}" for value in seconds), f"{base / sum(seconds[:2]):.2f}", f"{mb:.0f}"]
             for label, (_, seconds, mb) in made.items()
         ]
-        kept = (
-            "Memory kept: `MALLOC_TRIM_THRESHOLD_` is left as the system has it, where Dask's own setting gives memory "
+        kept = "Memory kept: `MALLOC_TRIM_THRESHOLD_` is left as the system has it; Dask's own setting gives memory "
+        kept += (
+            "back, page by page, after every block. CPU seconds are those of all workers, in the last with learning. "
         )
-        kept += "back, page by page, after every block. CPU seconds are those of all workers, of the last row also of learning."
+        kept += f"Load of the machine before: {load:.1f}; where that is above its cores, trust CPU seconds alone."
         what = f"{options.rows:,} × {DIM} float16 in {FILES} files, {size / 1e6:,.0f} MB → {BITS} bits with factors"
         text = f"## {what}\n\nEstimators and files of all are the same to the bit. The process that asked, and "
         text += f"learnt from sums and the sample, had at most {client:.0f} MB.\n\n"

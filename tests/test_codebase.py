@@ -116,6 +116,16 @@ def test_names_for_torch_are_documented():
             assert ">>> " in inspect.getdoc(value), name
 
 
+def test_names_for_dask_are_documented():
+    pytest.importorskip("dask.array")
+    pytest.importorskip("distributed")
+    import slimvec.dask
+
+    for name, value in public(slimvec.dask):
+        check_docstring(name, value)
+        assert ">>> " in inspect.getdoc(value), name
+
+
 def check_docstring(name, value):
     text = inspect.getdoc(value)
     assert text, name

@@ -498,3 +498,40 @@ class TestCommandLine:
         code, _, error = self.run(capsys, "merge", folder, "-o", tmp_path / "b")
         assert (code, "is missing, which the manifest" in error) == (2, True)
         assert not (tmp_path / "b").exists()
+
+    @pytest.mark.parametrize("workers", [[], ["--workers", 2]])
+    def test_compress_into_shards(self, matrix, tmp_path, capsys, workers):
+        for i, (first, end) in enumerate([(0, 6000), (6000, N)]):
+            np.save(tmp_path / f"part-{i}.npy", matrix[first:end])
+        options = ["--bits", 16, "--remove", 0, "--factors", *workers]
+        code, printed, error = self.run(
+            capsys, "compress", tmp_path / "part-*.npy", "-o", tmp_path / "t", "--shards", 4000, *options
+        )
+        assert (code, error) == (0, "")
+        assert "13,000" in printed
+        expected = sv.IIQ(n_bits=16, n_remove=0).compress(matrix, factors=True)
+        assert len(shards_of(tmp_path / "t")) == 4
+        assert_same_content(sv.open(tmp_path / "t"), expected)
+        if workers:
+            code, *_ = self.run(capsys, "compress", tmp_path / "part-*.npy", "-o", tmp_path / "one", *options)
+            assert code == 0
+            assert_same_content(sv.open(tmp_path / "one"), expected)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["a*.npy", "--shards", "auto"], "no such file, and no file of that pattern"),
+            (["v.npy", "--shards", "many"], "--shards many: expected a number of rows, or auto"),
+            (["v.npy", "--shards", "0"], "--shards=0; expected at least 1"),
+            (["v.npy", "--workers", "0"], "--workers=0; expected at least 1"),
+            (["v.npy", "--shards", "auto", "--limit", "5"], "--limit is not read by workers"),
+            (["v.npy", "--shards", "auto", "--method", "nlb"], "--method nlb learns from all rows at once"),
+        ],
+    )
+    def test_bad_input_of_compress(self, matrix, tmp_path, capsys, monkeypatch, arguments, message):
+        monkeypatch.chdir(tmp_path)
+        np.save("v.npy", matrix[:50])
+        code, _, error = self.run(capsys, "compress", *arguments, "-o", "t")
+        assert code == 2
+        assert message in error
+        assert not Path("t", MANIFEST).exists()

@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--shards",
         metavar="ROWS",
-        help="write a folder of table files of so many rows each (auto: about a million); IN may be a pattern, in quotes",
+        help="write a folder of files of so many rows each (auto: about a million); IN may be a pattern, in quotes",
     )
     workers = parser.add_mutually_exclusive_group()
     workers.add_argument("--workers", type=int, metavar="N", help="let N processes read, fit and encode")
@@ -35,7 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def are_asked_for(options: argparse.Namespace) -> bool:
     """Tell whether any of the options is given."""
-    return not options.shards is options.workers is options.scheduler is None
+    return any(one is not None for one in (options.shards, options.workers, options.scheduler))
 
 
 def compress(estimator: Any, arguments: dict[str, Any], options: argparse.Namespace, progress: Progress) -> Any:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -460,9 +461,10 @@ class TestSplit:
         lists = sv.TransformCoding(n_bits=16, partitions=5, n_iter=1).compress(matrix[:500])
         with pytest.raises(ValueError, match="partitions="):
             split(lists, tmp_path / "t")
-        sparse = sv.ANT(n_anchors=4, nonzeros=2, n_rounds=1).compress(matrix[:50])
-        with pytest.raises(TypeError, match="is no table of binary codes"):
-            split(sparse, tmp_path / "t")
+        sparse = sv.SparseTable(matrix[:2], scipy.sparse.csr_array(np.eye(2, dtype=np.float32)))
+        for other in (sparse, sv.HammingIndex(sv.pack(matrix[:5]))):
+            with pytest.raises(TypeError, match="is no table of binary codes"):
+                split(other, tmp_path / "t")
         assert not Path(tmp_path / "t").exists()
 
 

@@ -217,8 +217,8 @@ def split(
     -------
     ShardedTable
     """
-    parts: BinaryParts = table._parts
-    if getattr(parts, "kind", None) != "binary":
+    parts: BinaryParts | None = getattr(table, "_parts", None)
+    if parts is None or parts.kind != "binary":
         raise TypeError(f"{table!r} is no table of binary codes, which alone are split")
     refuse_lists(parts.partition is not None)
     starts = shard_starts(len(parts), shard_rows, table.dim)

@@ -16,7 +16,7 @@ import slimvec as sv
 from slimvec import _core, reference
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ["scipy", "numba", "torch", "sklearn", "matplotlib", "tqdm"]
+HEAVY = ["scipy", "numba", "torch", "sklearn", "matplotlib", "tqdm", "dask"]
 
 
 def python(code):
@@ -114,6 +114,16 @@ def test_names_for_torch_are_documented():
         check_docstring(name, value)
         if inspect.isclass(value):
             assert ">>> " in inspect.getdoc(value), name
+
+
+def test_names_for_dask_are_documented():
+    pytest.importorskip("dask.array")
+    pytest.importorskip("distributed")
+    import slimvec.dask
+
+    for name, value in public(slimvec.dask):
+        check_docstring(name, value)
+        assert ">>> " in inspect.getdoc(value), name
 
 
 def check_docstring(name, value):

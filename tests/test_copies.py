@@ -56,6 +56,10 @@ def binary():
     return sv.IIQ(n_bits=8, n_remove=0).compress(VECTORS, factors=True)
 
 
+def sharded(folder):
+    return sv.IIQ(n_bits=8, n_remove=0).fit(ROWS).to_shards(VECTORS, folder / "shards", factors=True)
+
+
 def sparse():
     return sv.ANT(n_anchors=4, nonzeros=2, n_rounds=1).compress(VECTORS)
 
@@ -120,6 +124,7 @@ THINGS = {
     "HammingIndex, mapped": (lambda folder: opened(grown_index, folder), index_answers),
     "BinaryTable": (lambda _: binary(), table_answers),
     "BinaryTable, mapped": (lambda folder: opened(binary, folder), table_answers),
+    "ShardedTable": (sharded, table_answers),
     "SparseTable": (lambda _: sparse(), table_answers),
     "SparseTable, mapped": (lambda folder: opened(sparse, folder), table_answers),
     **{

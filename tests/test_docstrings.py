@@ -13,7 +13,12 @@ import slimvec
 
 MODULES = [module.name for module in pkgutil.walk_packages(slimvec.__path__, "slimvec.")]
 MODULES = ["slimvec", *(name for name in MODULES if name not in {"slimvec.__main__", "slimvec._core"})]
-NEEDS = {"slimvec.nn": "torch", "slimvec.evaluate.categorization": "sklearn", "slimvec.evaluate.sentences": "sklearn"}
+NEEDS = {
+    "slimvec.nn": "torch",
+    "slimvec.dask": "dask",
+    "slimvec.evaluate.categorization": "sklearn",
+    "slimvec.evaluate.sentences": "sklearn",
+}
 MISSING = tuple(name for name, extra in NEEDS.items() if importlib.util.find_spec(extra) is None)
 MODULES = [name for name in MODULES if not name.startswith(MISSING)]
 

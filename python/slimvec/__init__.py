@@ -12,15 +12,18 @@ from slimvec.errors import FormatError
 from slimvec.files.table_file import open_table as open  # noqa: A004 - slimvec.open is meant to read like the built-in
 from slimvec.isa import active_isa, available_isas, use_isa
 from slimvec.results import RangeResult, ScoreRangeResult, ScoreResult, SearchResult
+from slimvec.shards import MANIFEST as _MANIFEST  # noqa: F401 - folders are opened, too
 from slimvec.sparse.table import SparseTable
 
 if TYPE_CHECKING:
     from slimvec import baselines
     from slimvec.binary.methods.iiq import IIQ, ITQ
     from slimvec.binary.methods.transform_coding import TransformCoding
+    from slimvec.bulk.bulk_search import search_to_file
     from slimvec.evaluate.isotropy import Isotropy, isotropy
     from slimvec.index.hits import Hits
     from slimvec.index.index import Index
+    from slimvec.shards.sharded_table import ShardedTable
     from slimvec.sparse.methods.ant import ANT
     from slimvec.sparse.text.classifier import TextClassifier
     from slimvec.vectors import FastText, VectorFile, Vectors, read_vectors, write_vectors
@@ -40,6 +43,7 @@ __all__ = [
     "ScoreRangeResult",
     "ScoreResult",
     "SearchResult",
+    "ShardedTable",
     "SparseTable",
     "TextClassifier",
     "TransformCoding",
@@ -53,6 +57,7 @@ __all__ = [
     "open",
     "pack",
     "read_vectors",
+    "search_to_file",
     "unpack",
     "use_isa",
     "write_vectors",
@@ -67,12 +72,14 @@ _LATER = {
     "ITQ": "slimvec.binary.methods.iiq",
     "Index": "slimvec.index.index",
     "Isotropy": "slimvec.evaluate.isotropy",
+    "ShardedTable": "slimvec.shards.sharded_table",
     "TextClassifier": "slimvec.sparse.text.classifier",
     "TransformCoding": "slimvec.binary.methods.transform_coding",
     "VectorFile": "slimvec.vectors",
     "Vectors": "slimvec.vectors",
     "isotropy": "slimvec.evaluate.isotropy",
     "read_vectors": "slimvec.vectors",
+    "search_to_file": "slimvec.bulk.bulk_search",
     "write_vectors": "slimvec.vectors",
 }
 

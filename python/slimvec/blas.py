@@ -12,7 +12,7 @@ import os
 import threading
 from collections import deque
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -66,6 +66,7 @@ class _Bound:
                 put(before)
 
 
+_alone: ContextVar[bool] = ContextVar("alone", default=False)  # whether a worker's task is being done
 _bound = _Bound()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_bound.renew)
@@ -83,6 +84,22 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         _bound.leave(calls[1])
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Do what follows by this thread alone: the task of one of several workers, who take a CPU each."""
+    token = _alone.set(True)
+    try:
+        with one_thread():
+            yield
+    finally:
+        _alone.reset(token)
+
+
+def cpus() -> int:
+    """Return by how many threads rows are gone over: the CPUs that this process may use, or one in :func:`alone`."""
+    return 1 if _alone.get() else as_threads(None)
 
 
 @cache
@@ -106,7 +123,7 @@ def in_order(work: Callable[[Part], Made], parts: Iterable[Part]) -> Iterator[Ma
 
     What ``numpy.errstate`` says holds for them, too.
     """
-    n_threads = as_threads(None)
+    n_threads = cpus()
     parts = iter(parts)
     first = list(islice(parts, 2))
     if n_threads == 1 or len(first) < 2:

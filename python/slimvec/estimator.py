@@ -122,6 +122,8 @@ class VectorEstimator(Estimator):
 
     def _learn_from(self, X: Rows | ArrayLike, progress: Progress, **extra: Any) -> Self:
         """Run ``_fit`` on a copy, and take over what it has learnt when it is done."""
+        if is_lazy(X):
+            return lazily().fit(self, X, progress=progress)  # type: ignore[no-any-return]
         rows = as_training_rows(X)
         draft = copy(self)
         with one_thread():
@@ -141,6 +143,28 @@ class VectorEstimator(Estimator):
     def compress(self, vectors: Rows | ArrayLike, *, output: Any = None, progress: Progress = ignore) -> Any:
         """Fit on vectors and return them as a table; methods of codes and of anchors have their own."""
         raise NotImplementedError
+
+
+def is_lazy(X: Any) -> bool:
+    """Tell whether Dask holds X: a collection of it, or a list of delayed blocks."""
+    one = X[0] if isinstance(X, list) and X else X
+    return type(one).__module__.partition(".")[0] == "dask"
+
+
+def require_local(X: Any, name: str) -> None:
+    """Raise TypeError for what Dask holds, where all rows are needed at once: they are not fetched unasked."""
+    if is_lazy(X):
+        raise TypeError(
+            f"{name} is held by Dask in pieces, and this method needs all rows at once; pass a part of them, such as "
+            f"{name}[:100_000].compute(), or take IIQ, ITQ or TransformCoding, which learn from sums"
+        )
+
+
+def lazily() -> Any:
+    """Return the module that fits and encodes what Dask holds, which only this imports."""
+    import slimvec.dask
+
+    return slimvec.dask
 
 
 _LEFT_OUT = object()

@@ -80,6 +80,12 @@ class Vocabulary:
             vocabulary._slots = slots
         return vocabulary
 
+    def part(self, first: int, end: int) -> Vocabulary:
+        """Return the words of rows ``first ... end - 1``."""
+        text, offsets = self._stored
+        own = offsets[first : end + 1]
+        return Vocabulary.from_text(text[own[0] : own[-1]], own - own[0])
+
     def to_tensors(self, name: str) -> dict[str, NDArray[Any]]:
         """Return the arrays of a file: UTF-8 text of all words, their ``len + 1`` offsets, the hash table of rows."""
         text, offsets = self._stored

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec import _core, isa
 from slimvec.binary.codes import pack_signs
 from slimvec.binary.rounding import Rounded
 from slimvec.blocks import row_blocks
@@ -112,47 +111,7 @@ def scan(
     n_threads: int,
 ) -> ScoreResult:
     """Return the k best of all allowed codes, with scores as kernels give them: see :meth:`FloatQueries.result`."""
-    return all_found(
-        *_core.asymmetric_search(
-            isa.current(),
-            codes.comparable,
-            codes.n_codes,
-            codes.n_bits,
-            factors.values.view(np.uint16),
-            queries.metric == "cosine",
-            queries.values,
-            queries.units,
-            queries.offsets,
-            k,
-            mask,
-            n_threads,
-        )
-    )
-
-
-def scan_above(
-    codes: BlockedCodes,
-    factors: Factors,
-    queries: FloatQueries,
-    limits: NDArray[np.float32],
-    mask: NDArray[np.uint8] | None,
-    n_threads: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-    """Return offsets, scores as :func:`scan` has them, and all rows that score above the limit of each query."""
-    return _core.asymmetric_range_search(
-        isa.current(),
-        codes.comparable,
-        codes.n_codes,
-        codes.n_bits,
-        factors.values.view(np.uint16),
-        queries.metric == "cosine",
-        queries.values,
-        queries.units,
-        queries.offsets,
-        limits,
-        mask,
-        n_threads,
-    )
+    return all_found(*codes.scan(factors, queries, k, mask, n_threads))
 
 
 def rescore(
@@ -164,22 +123,7 @@ def rescore(
     n_threads: int,
 ) -> ScoreResult:
     """Return the k best of ``shortlist (n_queries, m)``, where -1 stands for none; scores as :func:`scan` does."""
-    return all_found(
-        *_core.asymmetric_rescore(
-            isa.current(),
-            codes.comparable,
-            codes.n_codes,
-            codes.n_bits,
-            factors.values.view(np.uint16),
-            queries.metric == "cosine",
-            shortlist,
-            queries.values,
-            queries.units,
-            queries.offsets,
-            k,
-            n_threads,
-        )
-    )
+    return all_found(*codes.rescore(factors, queries, shortlist, k, n_threads))
 
 
 def all_found(scores: NDArray[np.float32], rows: NDArray[np.int64]) -> ScoreResult:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class TableBuilder:
     made_by : dict
     progress : callable
     refiner : Refiner, optional
+    first_row : int
+        What errors call the first row.
     """
 
     rows: Rows
@@ -51,6 +53,7 @@ class TableBuilder:
     made_by: dict[str, Any]
     progress: Progress
     refiner: Refiner | None = None
+    first_row: int = 0
 
     @property
     def _n_bits(self) -> int:
@@ -60,11 +63,18 @@ class TableBuilder:
         """Return the parts of a table."""
         if isinstance(self.encoder, ListEncoder):
             return self._in_lists(self.encoder)
+        return self.share()[0]
+
+    def share(self, weights: bool = False) -> tuple[BinaryParts, BlockNumbers]:
+        """Return the parts of a table, and what those of which it is a share need to know of all rows.
+
+        ``weights`` are kept even if all vectors of this share are of unit length.
+        """
         beside = self._beside()
         codes = BlockedCodes.empty(len(self.rows), self._n_bits)
         for first, packed in self._packed(beside):
             codes.write(first, packed)
-        return self._parts(codes, beside)
+        return self._parts(codes, beside, weights=weights), beside.numbers
 
     def _in_lists(self, encoder: ListEncoder) -> BinaryParts:
         """Go over the rows twice: to see which lists they are in, and to put their codes there."""
@@ -112,7 +122,8 @@ class TableBuilder:
     def _beside(self) -> _Beside:
         norm, n = self.factor_norm, len(self.rows)
         factors = None if norm is None else FactorsBuilder(n, self.encoder, norm)
-        return _Beside(factors, None if self.refiner is None else RefinementBuilder(n, self.refiner))
+        refinement = None if self.refiner is None else RefinementBuilder(n, self.refiner)
+        return _Beside(factors, refinement, self.first_row)
 
     def _packed(self, beside: _Beside) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (number of the first row, packed codes of a block)."""
@@ -127,11 +138,38 @@ class TableBuilder:
             first += len(block)
             self.progress(stage, first, len(self.rows))
 
-    def _parts(self, codes: BlockedCodes, beside: _Beside, partition: Partition | None = None) -> BinaryParts:
-        made = None if beside.factors is None else beside.factors.finish()
+    def _parts(
+        self, codes: BlockedCodes, beside: _Beside, partition: Partition | None = None, *, weights: bool = False
+    ) -> BinaryParts:
+        made = None if beside.factors is None else beside.factors.finish(weights)
         refined = None if beside.refinement is None or made is None else beside.refinement.finish(made.has_weights)
         words = self.rows.vocabulary
         return BinaryParts(codes, words, self.encoder, made, self.made_by, beside.norm, refined, partition)
+
+
+class BlockNumbers(NamedTuple):
+    """What a table tells of all its rows, block by block, so that shares of them can be put together.
+
+    Attributes
+    ----------
+    squares : list of float
+        Sum of the squared lengths of the vectors of each block.
+    energies : list of tuple of float
+        See :func:`slimvec.binary.factors.shrinkage_of`; empty without factors.
+    of_unit_length : bool
+        Whether all vectors are.
+    """
+
+    squares: list[float]
+    energies: list[tuple[float, float]]
+    of_unit_length: bool
+
+    def norm(self, n_rows: int) -> float:
+        """Root mean square norm of the rows; 1 if all are zero, when no query is nearer than another."""
+        total = 0.0
+        for own in self.squares:
+            total += own
+        return (total / max(1, n_rows)) ** 0.5 or 1.0
 
 
 @dataclass(eq=False)
@@ -140,7 +178,8 @@ class _Beside:
 
     factors: FactorsBuilder | None
     refinement: RefinementBuilder | None = None
-    _energy: float = 0.0
+    first_row: int = 0
+    _squares: list[float] = field(default_factory=list)
     _n_rows: int = 0
 
     def update(
@@ -152,24 +191,32 @@ class _Beside:
         lists: NDArray[np.int32] | None = None,
     ) -> NDArray[np.uint8]:
         """Return the codes of a block of rows, which come to lie at ``places`` if not at their own numbers."""
-        self._energy += _energy(block)
+        number = self.first_row + first
+        self._squares.append(_energy(block, number))
         self._n_rows += len(block)
         if self.factors is None:
-            return encoder.codes(block, "vectors", first)
-        quantized = encoder.quantize(block, "vectors", first, self.factors.norm, lists)
+            return encoder.codes(block, "vectors", number)
+        quantized = encoder.quantize(block, "vectors", number, self.factors.norm, lists)
         exact = self.factors.update(slice(first, first + len(block)) if places is None else places, block, quantized)
         if self.refinement is not None:
             self.refinement.update(first, block, quantized, exact, self.factors.norm)
         return quantized.codes
 
     @property
+    def numbers(self) -> BlockNumbers:
+        """What has been gathered of all rows."""
+        if self.factors is None:
+            return BlockNumbers(self._squares, [], False)
+        return BlockNumbers(self._squares, self.factors.energies, self.factors.of_unit_length)
+
+    @property
     def norm(self) -> float:
-        """Root mean square norm of the rows; 1 if all are zero, when no query is nearer than another."""
-        return (self._energy / max(1, self._n_rows)) ** 0.5 or 1.0
+        """Root mean square norm of the rows."""
+        return self.numbers.norm(self._n_rows)
 
 
-def _energy(block: NDArray[Any]) -> float:
-    """Return the sum of the squares of a block of rows."""
-    wide = WideRows.of(block, "vectors")
+def _energy(block: NDArray[Any], first_row: int) -> float:
+    """Return the sum of the squares of a block of rows, whose first has the number ``first_row``."""
+    wide = WideRows.of(block, "vectors", first_row)
     norms = wide.norms if wide.exponents is None else np.ldexp(wide.norms, wide.exponents)
     return float(norms @ norms)

@@ -25,6 +25,8 @@ from slimvec.validation import as_array, as_codes, as_integer, as_matrix
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from slimvec.binary.asymmetric import FloatQueries
+    from slimvec.binary.factors import Factors
     from slimvec.files.table_file import Content
 
 BLOCK_CODES = 16
@@ -235,6 +237,68 @@ class BlockedCodes:
         """Return offsets, distances and rows of all allowed codes within ``radius`` of each packed query."""
         return _core.hamming_range_search(
             isa.current(), self.comparable, self.n_codes, self.n_bits, queries, radius, mask, n_threads
+        )
+
+    def scan(
+        self, factors: Factors, queries: FloatQueries, k: int, mask: NDArray[np.uint8] | None, n_threads: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return scores and rows of the k allowed codes of the highest score, -1 for what is no number."""
+        return _core.asymmetric_search(
+            isa.current(),
+            self.comparable,
+            self.n_codes,
+            self.n_bits,
+            factors.values.view(np.uint16),
+            queries.metric == "cosine",
+            queries.values,
+            queries.units,
+            queries.offsets,
+            k,
+            mask,
+            n_threads,
+        )
+
+    def scan_above(
+        self,
+        factors: Factors,
+        queries: FloatQueries,
+        limits: NDArray[np.float32],
+        mask: NDArray[np.uint8] | None,
+        n_threads: int,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """Return offsets, scores and rows of all allowed codes that score above the limit of each query."""
+        return _core.asymmetric_range_search(
+            isa.current(),
+            self.comparable,
+            self.n_codes,
+            self.n_bits,
+            factors.values.view(np.uint16),
+            queries.metric == "cosine",
+            queries.values,
+            queries.units,
+            queries.offsets,
+            limits,
+            mask,
+            n_threads,
+        )
+
+    def rescore(
+        self, factors: Factors, queries: FloatQueries, shortlist: NDArray[np.int64], k: int, n_threads: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return :meth:`scan` among ``shortlist (n_queries, m)``, where -1 stands for none."""
+        return _core.asymmetric_rescore(
+            isa.current(),
+            self.comparable,
+            self.n_codes,
+            self.n_bits,
+            factors.values.view(np.uint16),
+            queries.metric == "cosine",
+            shortlist,
+            queries.values,
+            queries.units,
+            queries.offsets,
+            k,
+            n_threads,
         )
 
     def pack_mask(self, mask: ArrayLike | None) -> NDArray[np.uint8] | None:

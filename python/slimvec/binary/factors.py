@@ -18,6 +18,8 @@ import numpy as np
 from slimvec.binary.codes import BLOCK_CODES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from slimvec.binary.encoder import Encoder
@@ -87,9 +89,8 @@ class FactorsBuilder:
         self._rows = np.zeros((3, -(-n_codes // BLOCK_CODES) * BLOCK_CODES), np.float16)
         self._encoder = encoder
         self.norm = norm or 1.0
-        self._energy = 0.0  # Σ s ⟨z, c⟩, of signs Σ ‖z‖²
-        self._scale_energy = 0.0  # Σ s² ‖c‖², of signs Σ n_bits s²
-        self._of_unit_length = True
+        self.energies: list[tuple[float, float]] = []  # of each block: Σ s ⟨z, c⟩ and Σ s² ‖c‖²; of signs Σ ‖z‖², ...
+        self.of_unit_length = True
 
     def update(self, place: Place, block: NDArray[Any], quantized: Quantized) -> NDArray[np.float32]:
         """Take in vectors, whose places among the codes are given, and how codes stand for them in units of R.
@@ -104,19 +105,27 @@ class FactorsBuilder:
         made = np.stack([scales, biases, _weights(norms, np.sqrt(energies), self._encoder.n_bits)])
         with np.errstate(over="ignore"):  # reported by finish
             self._rows[:, place] = made
-        self._energy += float(energies.sum(dtype=np.float64))
-        self._scale_energy += float((scales**2 * quantized.energies).sum(dtype=np.float64))
-        self._of_unit_length &= bool((np.abs(norms * self.norm - 1) < UNIT_TOLERANCE).all())
+        scale_energy = float((scales**2 * quantized.energies).sum(dtype=np.float64))
+        self.energies.append((float(energies.sum(dtype=np.float64)), scale_energy))
+        self.of_unit_length &= bool((np.abs(norms * self.norm - 1) < UNIT_TOLERANCE).all())
         return made
 
-    def finish(self) -> Factors:
-        """Return the factors; weights only where vectors are not of unit length."""
-        rows = self._rows[: 2 if self._of_unit_length else 3]
+    def finish(self, weights: bool = False) -> Factors:
+        """Return the factors; weights only where vectors are not of unit length, or ``weights`` are asked for."""
+        rows = self._rows[: 3 if weights or not self.of_unit_length else 2]
         if not np.isfinite(rows).all():
             raise ValueError("vectors are too long beside those that were fitted for float16 factors; fit on them")
         values = np.ascontiguousarray(rows.reshape(len(rows), -1, BLOCK_CODES).transpose(1, 0, 2))
-        shrinkage = self._energy / self._scale_energy if self._scale_energy else 0.0
-        return Factors(values, self.norm, shrinkage)
+        return Factors(values, self.norm, shrinkage_of(self.energies))
+
+
+def shrinkage_of(energies: Iterable[tuple[float, float]]) -> float:
+    """Return ρ from what a builder keeps of each block, in order."""
+    energy = scale_energy = 0.0
+    for own, of_scales in energies:
+        energy += own
+        scale_energy += of_scales
+    return energy / scale_energy if scale_energy else 0.0
 
 
 def _weights(norms: NDArray[np.float32], centred: NDArray[np.float32], n_bits: int) -> NDArray[np.float32]:

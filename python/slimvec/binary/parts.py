@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -63,6 +63,22 @@ class BinaryParts:
     def has_distances(self) -> bool:
         """Whether Hamming distances between codes mean something: they do between signs."""
         return self.encoder is None or self.encoder.of_signs
+
+    def part(self, first: int, end: int) -> BinaryParts:
+        """Return rows ``first ... end - 1`` of a table without lists, from the beginning of a block on."""
+        if first % BLOCK_CODES or (end % BLOCK_CODES and end != len(self)):
+            raise ValueError(f"rows {first} to {end} are no whole blocks of {BLOCK_CODES} codes")
+        blocks = slice(first // BLOCK_CODES, -(-end // BLOCK_CODES))
+        factors, refinement = self.factors, self.refinement
+        return replace(
+            self,
+            codes=BlockedCodes(self.codes.comparable[blocks], end - first, self.codes.n_bits),
+            words=None if self.words is None else self.words.part(first, end),
+            factors=None if factors is None else replace(factors, values=factors.values[blocks]),
+            refinement=None
+            if refinement is None
+            else replace(refinement, codes=refinement.codes[first:end], numbers=refinement.numbers[first:end]),
+        )
 
     def positions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return where the codes and factors of rows lie."""

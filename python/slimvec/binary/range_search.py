@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.asymmetric import FloatQueries, scan_above
+from slimvec.binary.asymmetric import FloatQueries
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
 from slimvec.binary.queries import QueryEncoder
@@ -64,7 +64,7 @@ def _by_score(search: TableSearch, factors: Factors, queries: FloatQueries, boun
     mask, n_threads = search.table.pack_mask(search.allowed), as_threads(search.threads)
     limits = _limits(queries, bound)
     if search.parts.partition is None:
-        offsets, raw, rows = scan_above(search.table, factors, queries, limits, mask, n_threads)
+        offsets, raw, rows = search.table.scan_above(factors, queries, limits, mask, n_threads)
     else:
         from slimvec.binary.probing import search_all_lists_above
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from slimvec.binary.parts import BinaryParts
     from slimvec.binary.queries import Metric
     from slimvec.binary.search import Oversample
-    from slimvec.results import ScoreRangeResult, ScoreResult, SearchResult
+    from slimvec.results import RangeResult, ScoreRangeResult, ScoreResult, SearchResult
     from slimvec.vectors.rows import Rows
 
 
@@ -197,6 +197,39 @@ class CodeSearches(Table):
         """
         self._parts.require_distances()
         return HammingIndex.from_blocks(self._parts.codes).search(codes, k, threads, self._allowed(mask))
+
+    def range_search_codes(
+        self, codes: ArrayLike, radius: int, *, threads: int | None = None, mask: ArrayLike | None = None
+    ) -> RangeResult:
+        """Find all rows within a Hamming distance of each packed code.
+
+        Parameters
+        ----------
+        codes : array_like, shape (n_queries, ceil(n_bits / 8)), uint8
+            Packed codes, such as :meth:`encode` returns.
+        radius : int
+            Greatest distance, in bits.
+        threads, mask
+            See :meth:`search`.
+
+        Returns
+        -------
+        RangeResult
+
+        Raises
+        ------
+        TypeError, ValueError, IndexError
+            As :meth:`HammingIndex.range_search`.
+
+        Examples
+        --------
+        >>> import slimvec as sv
+        >>> table = sv.BinaryTable(sv.pack([[1, 1, -1], [1, -1, -1], [-1, -1, 1]]), 3)
+        >>> table.range_search_codes(table.codes([1]), radius=1).indices
+        array([1, 0])
+        """
+        self._parts.require_distances()
+        return HammingIndex.from_blocks(self._parts.codes).range_search(codes, radius, threads, self._allowed(mask))
 
     def _require_encoder(self, name: str) -> Encoder:
         if self._parts.encoder is None:

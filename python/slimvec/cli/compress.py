@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slimvec.cli import by_workers
 from slimvec.cli.bars import Bars
 from slimvec.cli.tables import print_description
 from slimvec.files.atomic import table_target
@@ -52,6 +53,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="read only the first N words")
     add_reading(parser)
     _add_method(parser)
+    by_workers.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -112,7 +114,14 @@ def number_or_auto(text: str) -> int | str:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Compress a file."""
+    """Compress a file, or files that workers go over."""
+    if by_workers.are_asked_for(options):
+        method, arguments = make_method(options)
+        with Bars() as progress:
+            table = by_workers.compress(method, arguments, options, progress)
+        print(f"{options.output}:")
+        print_description(table, Path(options.output))
+        return
     output = table_target(options.output)  # better said now than after an hour
     if output.exists() and Path(options.input).exists() and output.samefile(options.input):
         raise ValueError(f"-o {options.output} is the input itself; choose another name")

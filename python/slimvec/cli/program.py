@@ -1,4 +1,4 @@
-"""The command line: ``slimvec compress | info | neighbors | export | evaluate | demo | completion``."""
+"""The command line: ``slimvec compress``, ``info``, ``neighbors``, ``search``, and what else ``slimvec -h`` lists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from slimvec.cli import completion, compress, evaluate, tables
+from slimvec.cli import completion, compress, evaluate, folders, searching, tables
 from slimvec.cli.bars import Bars
 from slimvec.cli.build_facts import Version
 from slimvec.cli.evaluate import INTERRUPTED
@@ -62,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     compress.add_command(commands)
     tables.add_commands(commands)
+    searching.add_command(commands)
+    folders.add_commands(commands)
     evaluate.add_command(commands)
     demo = commands.add_parser("demo", help="make embeddings from Python's own library, compress and query them")
     demo.add_argument("-o", "--output", metavar="OUT", help="keep the table in this file")

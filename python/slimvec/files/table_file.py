@@ -12,6 +12,7 @@ import re
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ from slimvec.files.safetensors import is_table, parse_header, read_tensors
 from slimvec.vocabulary import Vocabulary, slot_count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -45,13 +46,22 @@ def register(table_class: _TableClass) -> None:
     _TABLES[table_class.kind] = table_class
 
 
+_FOLDERS: dict[str, Any] = {}
+
+
+def register_folder(name: str, opened: Callable[[Path, bool, bool], Any]) -> None:
+    """Let :func:`open_table` open folders that hold a file of this name: ``opened(folder, verify, preload)``."""
+    _FOLDERS[name] = opened
+
+
 def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: bool = False) -> Any:
     """Open a saved table by mapping its file: in milliseconds, whatever its size.
 
     Parameters
     ----------
     path : str or path
-        A file written by ``save`` of a table or an index, or the folder of an :class:`Index`.
+        A file written by ``save`` of a table or an index, the folder of an :class:`Index`, or a folder of shards
+        (:meth:`slimvec.IIQ.to_shards`).
     verify : bool
         Read the whole file and compare checksums, of the tensors and of what the header says of them; what no checksum
         covers must be zero. Finds damage, not deceit: who makes a file makes its checksums. Without it, structure is
@@ -90,6 +100,10 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
     <slimvec.BinaryTable: 2 codes of 2 bits, with words>
     """
     if os.path.isdir(path):  # noqa: PTH112 - as cheap as it can be
+        folder = Path(os.fsdecode(path))
+        opened = next((opened for name, opened in _FOLDERS.items() if (folder / name).is_file()), None)
+        if opened is not None:
+            return opened(folder, verify, preload)
         from slimvec.index.index import Index  # tables need nothing of it
 
         return Index._opened(path, verify, preload)

@@ -28,14 +28,24 @@ def save_table(path: str | os.PathLike[str], facts: Mapping[str, Any], tensors: 
     """Write a table file atomically: beside its place, flushed to disk, then renamed. Return its header's checksum."""
     entries = [Entry.of(name, tensor) for name, tensor in tensors.items()]
     said = _said(facts, entries)
-    start = header(_metadata(said), entries)
+    write_table(path, header(_metadata(said), entries), tensors)
+    checksum: int = said[CHECKSUM]
+    return checksum
+
+
+def table_header(facts: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return how the file of a table begins, with a checksum of each tensor: so, equal beginnings mean equal files."""
+    entries = [Entry.of(name, tensor) for name, tensor in tensors.items()]
+    return header(_metadata(_said(facts, entries)), entries)
+
+
+def write_table(path: str | os.PathLike[str], start: bytes, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Write :func:`table_header` and the tensors, atomically."""
     with replacing(table_target(path)) as file:
         file.write(start)
         for tensor in tensors.values():
             file.write(np.ascontiguousarray(tensor).data)
             file.write(padding(tensor.nbytes))
-    checksum: int = said[CHECKSUM]
-    return checksum
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from slimvec.binary.builder import TableBuilder
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.table import BinaryTable
 from slimvec.blas import one_thread
-from slimvec.estimator import VectorEstimator
+from slimvec.estimator import VectorEstimator, is_lazy, lazily
 from slimvec.files.atomic import table_target
 from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
@@ -18,10 +18,14 @@ from slimvec.vectors.rows import as_rows
 
 if TYPE_CHECKING:
     import os
+    from concurrent.futures import Executor
 
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.binary.refinement import Refiner
+    from slimvec.shards.sharded_table import ShardedTable
+    from slimvec.shards.writing import Coding
+    from slimvec.spread.pieces import Sources
     from slimvec.vectors.rows import Rows
 
 
@@ -43,6 +47,7 @@ class BinaryEstimator(VectorEstimator):
         Parameters
         ----------
         X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
+            Of a ``dask.array`` the codes are one, too, which Dask computes when it is asked to.
 
         Returns
         -------
@@ -54,6 +59,8 @@ class BinaryEstimator(VectorEstimator):
         ValueError
             If not fitted, of the wrong width, or not finite.
         """
+        if is_lazy(X):
+            return lazily().transform(self, X)  # type: ignore[no-any-return]
         return self._encoder().encode(X, "X")
 
     def fit_transform(self, X: Rows | ArrayLike, y: None = None) -> NDArray[np.uint8]:
@@ -101,7 +108,7 @@ class BinaryEstimator(VectorEstimator):
         OSError
             If the output cannot be written, or a file of vectors changes between the two times it is read.
         """
-        self._check_options(factors, output)  # better said now than after an hour
+        self._check_options(factors, output, vectors)  # better said now than after an hour
         rows = as_rows(vectors, "vectors")
         return self.fit(rows, progress=progress).to_table(rows, factors=factors, output=output, progress=progress)
 
@@ -112,6 +119,7 @@ class BinaryEstimator(VectorEstimator):
         *,
         factors: bool = False,
         output: str | os.PathLike[str] | None = None,
+        executor: Executor | None = None,
         progress: Progress = ignore,
     ) -> BinaryTable:
         """Return vectors as a table of codes, by what was learnt before, from these vectors or from others.
@@ -119,7 +127,8 @@ class BinaryEstimator(VectorEstimator):
         Parameters
         ----------
         source : array_like, shape (n, d), or Vectors, VectorFile or other Rows
-            Read block by block.
+            Read block by block. With ``executor``, also a path, or a list of paths, arrays and so on, whose rows
+            follow each other.
         factors : bool
             Keep, beside each code, two float16 numbers (three, if the vectors are not of unit length): float queries
             then find many more of the true neighbours (:meth:`BinaryTable.search`), and rows can be turned back into
@@ -127,6 +136,8 @@ class BinaryEstimator(VectorEstimator):
         output : str or path, optional
             Write codes straight into this file, and return it opened. The file appears when it is complete: after an
             error or an interrupt an older one is as it was.
+        executor : concurrent.futures.Executor, optional
+            Whose workers read and encode the rows, and send codes. The table is the same, to the bit.
         progress : callable, optional
             ``progress(stage, done, total)``.
 
@@ -150,12 +161,12 @@ class BinaryEstimator(VectorEstimator):
         >>> len(iiq.to_table(X))
         500
         """
-        self._check_options(factors, output)
+        self._check_options(factors, output, source)
         encoder = self._encoder()
+        if executor is not None:
+            return self._to_table_by(executor, source, factors, output, progress)
         rows = as_rows(source, "vectors", len(self.mean_))
-        if factors and not encoder.keeps_lengths:
-            raise ValueError(f"factors=True: the projection of this {type(self).__name__} {NOT_ORTHOGONAL}")
-        factor_norm = self._norm(rows) if factors or not encoder.of_signs else None
+        factor_norm = self._factor_norm(rows, factors)
         builder = TableBuilder(rows, encoder, factor_norm, self._description(), progress, self._refiner)
         if output is None:
             return BinaryTable.from_parts(builder.to_memory())
@@ -163,7 +174,108 @@ class BinaryEstimator(VectorEstimator):
         table: BinaryTable = open_table(output)
         return table
 
-    def _check_options(self, factors: bool, output: str | os.PathLike[str] | None) -> None:
+    def _to_table_by(
+        self,
+        executor: Executor,
+        source: Any,
+        factors: bool,
+        output: str | os.PathLike[str] | None,
+        progress: Progress,
+    ) -> BinaryTable:
+        from slimvec.shards.sharing import encode_by
+
+        coding, sources = self._coding(source, "source", factors, executor)
+        parts = encode_by(executor, coding, sources, progress)
+        if output is None:
+            return BinaryTable.from_parts(parts.joined())
+        parts.save(output)
+        table: BinaryTable = open_table(output)
+        return table
+
+    def _coding(self, source: Any, name: str, factors: bool, executor: Executor | None) -> tuple[Coding, Sources]:
+        """Return what workers need to encode rows, and the rows."""
+        from slimvec.shards.writing import Coding, refuse_lists
+        from slimvec.spread.pieces import Sources
+
+        encoder = self._encoder()
+        refuse_lists(encoder.in_lists)
+        sources = Sources.of(source, name, executor, len(self.mean_))
+        return Coding(encoder, self._refiner, self._factor_norm(sources, factors), self._description()), sources
+
+    @one_thread()
+    def to_shards(
+        self,
+        source: Any,
+        folder: str | os.PathLike[str],
+        *,
+        factors: bool = False,
+        shard_rows: int = 1 << 20,
+        executor: Executor | None = None,
+        progress: Progress = ignore,
+    ) -> ShardedTable:
+        """Write vectors as a table in several files, which workers make side by side.
+
+        Parameters
+        ----------
+        source : list of paths, arrays, Vectors or other Rows, or one of these
+            Whose rows follow each other; also a ``dask.array``. Read block by block, by the workers.
+        folder : str or path
+            A new one, on a file system that all workers share. The table is there, for :func:`slimvec.open`, when its
+            manifest is, which is written last. What an unfinished run left there is no harm.
+        factors
+            See :meth:`to_table`.
+        shard_rows : int
+            Rows of a file, rounded up to whole blocks of 4096.
+        executor : concurrent.futures.Executor, optional
+            Whose workers encode and write; without, it is done here. The files are the same.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        ShardedTable
+            Whose answers are those of :meth:`to_table` of the same rows, to the bit.
+
+        Raises
+        ------
+        ValueError
+            As from :meth:`to_table`; or rows would lie in lists (``partitions=``).
+        OSError
+            If the folder holds a table or something else already.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+        >>> folder = os.path.join(tempfile.mkdtemp(), "table")
+        >>> sv.IIQ(n_bits=32).fit(X).to_shards([X[:100], X[100:]], folder)
+        <slimvec.ShardedTable: 500 codes of 32 bits in 1 files>
+        """
+        from slimvec.shards.writing import write_shards
+
+        self._check_options(factors, None)
+        if is_lazy(source):
+            return lazily().to_shards(  # type: ignore[no-any-return]
+                self, source, folder, factors=factors, shard_rows=shard_rows, progress=progress
+            )
+        coding, sources = self._coding(source, "source", factors, executor)
+        return write_shards(coding, sources, folder, shard_rows, executor, progress)
+
+    def _factor_norm(self, rows: Any, factors: bool) -> float | None:
+        """Return what factors are measured in, if there are to be any."""
+        encoder = self._encoder()
+        if factors and not encoder.keeps_lengths:
+            raise ValueError(f"factors=True: the projection of this {type(self).__name__} {NOT_ORTHOGONAL}")
+        return self._norm(rows) if factors or not encoder.of_signs else None
+
+    def _check_options(self, factors: bool, output: str | os.PathLike[str] | None, rows: Any = None) -> None:
+        if is_lazy(rows):
+            raise TypeError(
+                "a table in this process has all codes, of rows that Dask holds in pieces; write to_shards(X, folder), "
+                "or pass X.compute()"
+            )
         if factors and not self._orthogonal:
             raise ValueError(f"factors=True: the projection of {type(self).__name__} {NOT_ORTHOGONAL}")
         if output is not None:

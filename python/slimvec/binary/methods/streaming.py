@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from slimvec.binary.methods.base import BinaryEstimator
-from slimvec.binary.training.accumulators import RowSums, sample_keys, sampled_rows
-from slimvec.binary.training.moments import Moments
+from slimvec.binary.training.accumulators import RowSample, RowSums, sample_keys, sampled_rows
+from slimvec.binary.training.block_sums import BlockSums
 from slimvec.blocks import even_blocks, row_blocks
 from slimvec.progress import Progress, ignore
 from slimvec.validation import as_generator, as_integer, as_matrix, check_finite
@@ -18,10 +19,13 @@ from slimvec.vectors.rows import MatrixRows, reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from concurrent.futures import Executor
 
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.binary.encoder import Encoder
+    from slimvec.binary.training.gathering import Gathered
+    from slimvec.binary.training.moments import Moments
     from slimvec.vectors.rows import Rows
 
 DEFAULT_TRAIN_ROWS = 10_000
@@ -36,6 +40,74 @@ class StreamingEstimator(BinaryEstimator):
     max_train_rows: int | None
     random_state: int | np.random.Generator | np.random.RandomState | None
 
+    def fit(self, X: Any, y: None = None, *, executor: Executor | None = None, progress: Progress = ignore) -> Self:
+        """Learn from vectors, here or by workers.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
+            Real numbers, in any memory order, possibly mapped from a file. Checked, never copied whole in memory.
+            With ``executor``, one of these or a path, or a list of them whose rows follow each other. A ``dask.array``
+            is fitted by Dask (:mod:`slimvec.dask`).
+        y : None
+            Ignored, for scikit-learn's pipelines.
+        executor : concurrent.futures.Executor, optional
+            Whose workers go over the rows: processes, threads, or those of a Dask client, ``client.get_executor()``.
+            They read the files that paths name; parts of arrays are sent to them. What comes back is sums and the
+            sample, whose sizes do not depend on n.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+            If learning fails or is interrupted, with what was learnt before.
+
+        Notes
+        -----
+        The same vectors and the same integer ``random_state`` give the same result, to the bit, for any number of
+        threads and of workers, and wherever the sources are cut: sums are added in an order that n alone decides.
+        Another kind of CPU, and another version of NumPy or its BLAS, may round otherwise. NumPy's BLAS, if it
+        is OpenBLAS or MKL, is held to one thread in the whole process meanwhile; other BLASes keep their own threads,
+        on whose number last bits may then depend.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+        >>> with ThreadPoolExecutor(2) as executor:
+        ...     iiq = sv.IIQ(n_bits=32).fit([X[:130], X[130:]], executor=executor)
+        >>> bool(np.array_equal(iiq.projection_, sv.IIQ(n_bits=32).fit(X).projection_))
+        True
+        """
+        if executor is None:
+            return super().fit(X, y, progress=progress)
+        from slimvec.binary.training.gathering import gather_by
+        from slimvec.spread.pieces import Sources
+
+        sources = Sources.of(X, "X", executor)
+        draft = copy(self)
+        draft._learn_apart(len(sources), sources.dim, partial(gather_by, executor, sources), progress)
+        vars(self).update(vars(draft))
+        return self
+
+    def _learn_apart(
+        self, n: int, d: int, gather: Callable[[NDArray[np.int64], Progress], Gathered], progress: Progress
+    ) -> None:
+        """Learn from n rows of d columns that are elsewhere; ``gather`` is told which of them are sampled."""
+        if n * d == 0:
+            raise ValueError(f"X is empty: shape ({n}, {d}); expected at least one row and one column")
+        self._check(d)
+        size = self._sample_size(n)
+        if size is None:
+            raise ValueError("max_train_rows=None learns on all rows, which would all travel here; expected a number")
+        generator = as_generator(self.random_state)
+        wanted = np.arange(n) if size >= n else sampled_rows(n, size, sample_keys(generator))
+        gathered = gather(wanted, progress)
+        self._learn_from_sample(gathered.sums.finalize(), gathered.sample, generator, progress)
+
     def _fit(self, rows: Rows, progress: Progress) -> None:
         if rows.sequential:
             self.fit_blocks(rows.blocks(progress), progress=progress)
@@ -44,11 +116,11 @@ class StreamingEstimator(BinaryEstimator):
         self._check(d)
         size = self._sample_size(n)
         generator = as_generator(self.random_state)
-        moments = Moments(d)
+        sums = BlockSums(d)
         for block in reported(rows, "finding directions", progress):
-            moments.update(block)
+            sums.update(block)
         sample = None if size is None or size >= n else sampled_rows(n, size, sample_keys(generator))
-        self._learn(moments, partial(_project, rows, sample), generator, progress)
+        self._learn(sums.finalize(), partial(_project, rows, sample), generator, progress)
 
     def fit_blocks(self, blocks: Iterable[ArrayLike], *, progress: Progress = ignore) -> Self:
         """Learn from rows that come block by block, and are seen once; the same, to the bit, as from all at once.
@@ -75,15 +147,18 @@ class StreamingEstimator(BinaryEstimator):
         >>> bool(np.array_equal(streamed.projection_, sv.IIQ(n_bits=32).fit(X).projection_))
         True
         """
-        sums: RowSums | None = None
+        seen: tuple[BlockSums, RowSample] | None = None
         generator = as_generator(self.random_state)
         for block in even_blocks(as_matrix(block, "blocks") for block in blocks):
-            if sums is None:
-                sums = self._sums(block.shape[1], generator)  # what is wrong is said before an hour of reading
-            sums.update(block)
-        if sums is None:
+            if seen is None:
+                self._check(block.shape[1])  # what is wrong is said before an hour of reading
+                keys = sample_keys(generator)
+                seen = BlockSums(block.shape[1]), RowSample(self._sample_size(None), keys)
+            seen[0].update(block)
+            seen[1].update(block)
+        if seen is None:
             raise ValueError("blocks holds no rows; expected at least one")
-        return self._fit_sums(sums, generator, progress)
+        return self._learn_from_sample(seen[0].finalize(), seen[1].finalize(), generator, progress)
 
     def sums(self, n_columns: int, first_row: int = 0) -> RowSums:
         """Return an empty accumulator for :meth:`fit_sums`: let every worker have one, and merge them.
@@ -111,7 +186,8 @@ class StreamingEstimator(BinaryEstimator):
         >>> iiq.fit_sums(first.merge(second)).projection_.shape
         (64, 32)
         """
-        return self._sums(n_columns, as_integer(self.random_state, "random_state", 0), first_row)
+        self._check(n_columns)
+        return RowSums(n_columns, self._sample_size(None), as_integer(self.random_state, "random_state", 0), first_row)
 
     def fit_sums(self, sums: RowSums, *, progress: Progress = ignore) -> Self:
         """Learn from what :meth:`sums` gathered.
@@ -126,15 +202,12 @@ class StreamingEstimator(BinaryEstimator):
         -------
         self
         """
-        return self._fit_sums(sums, as_generator(self.random_state), progress)
+        return self._learn_from_sample(sums.moments, sums.sample(), as_generator(self.random_state), progress)
 
-    def _sums(self, d: int, random_state: int | np.random.Generator, first_row: int = 0) -> RowSums:
-        self._check(d)
-        return RowSums(d, self._sample_size(None), random_state, first_row)
-
-    def _fit_sums(self, sums: RowSums, generator: np.random.Generator, progress: Progress) -> Self:
-        project = partial(_project, MatrixRows(sums.sample()), None)
-        return self._learn(sums.moments, project, generator, progress)
+    def _learn_from_sample(
+        self, moments: Moments, sample: NDArray[Any], generator: np.random.Generator, progress: Progress
+    ) -> Self:
+        return self._learn(moments, partial(_project, MatrixRows(sample), None), generator, progress)
 
     @abstractmethod
     def _check(self, d: int) -> Any:
@@ -160,7 +233,7 @@ class StreamingEstimator(BinaryEstimator):
         return float(np.sqrt(variance + self.mean_.astype(np.float64) @ self.mean_))
 
 
-def _project(rows: Rows, sample: NDArray[np.intp] | None, encoder: Encoder) -> NDArray[np.float32]:
+def _project(rows: Rows, sample: NDArray[np.int64] | None, encoder: Encoder) -> NDArray[np.float32]:
     """Return the sampled rows (None: all), centred, in the kept directions: Y, ``(n_train, r)`` float32."""
     n_picked = len(rows) if sample is None else len(sample)
     blocks = rows.blocks() if sample is None else (rows.take(part) for _, part in row_blocks(sample))

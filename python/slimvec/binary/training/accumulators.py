@@ -14,14 +14,22 @@ if TYPE_CHECKING:
 
     from slimvec.vectors import Vectors
 
+KEYS_AT_ONCE = 1 << 20  # drawn: of many rows, the sample alone is kept
 
-def sampled_rows(n_rows: int, size: int, keys: np.random.Generator) -> NDArray[np.intp]:
+
+def sampled_rows(n_rows: int, size: int, keys: np.random.Generator) -> NDArray[np.int64]:
     """Return ``size`` of the numbers 0 ... n_rows - 1, drawn at random, in order.
 
     Row i gets the i-th number of the generator as its key, and the rows of the smallest keys are taken. So a stream
     whose length is not known draws the same rows as an array: whatever comes, it keeps the smallest keys so far.
     """
-    return np.sort(_smallest(keys.random(n_rows), size))
+    kept, numbers = np.empty(0), np.empty(0, np.int64)
+    for first in range(0, n_rows, KEYS_AT_ONCE):
+        kept = np.concatenate([kept, keys.random(min(KEYS_AT_ONCE, n_rows - first))])
+        numbers = np.concatenate([numbers, np.arange(first, min(first + KEYS_AT_ONCE, n_rows))])
+        chosen = _smallest(kept, size)
+        kept, numbers = kept[chosen], numbers[chosen]
+    return np.sort(numbers)
 
 
 def _smallest(keys: NDArray[np.float64], size: int) -> NDArray[np.intp]:

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 SAFE_SQUARES = (1e-25, 1e30)  # largest sum of squares of a column that float32 is trusted with; others need float64
 
 
+def shift_of(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return what rows ``(m, d)`` are taken relative to: their mean, as float32 holds it."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is told where it is squared
+        shift: NDArray[np.float64] = rows.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
+    return shift
+
+
 class Moments:
     """Count, sum and second moments of the rows seen so far.
 
@@ -27,6 +34,10 @@ class Moments:
     ----------
     n_columns : int
         Width d of the rows.
+    shift : ndarray, shape (d,), float64, optional
+        What rows are taken relative to, in place of that mean: that of others, with whom sums then merge unrounded.
+    first_row : int
+        What errors call the first row that will come.
 
     Attributes
     ----------
@@ -35,10 +46,12 @@ class Moments:
         Rows seen.
     """
 
-    def __init__(self, n_columns: int) -> None:
+    def __init__(self, n_columns: int, shift: NDArray[np.float64] | None = None, first_row: int = 0) -> None:
         self.n_columns = n_columns
         self.count = 0
-        self._shift = np.zeros(n_columns)
+        self._first_row = first_row
+        self._is_shifted = shift is not None
+        self._shift = np.zeros(n_columns) if shift is None else shift
         self._sum = np.zeros(n_columns)
         self._products = np.zeros((n_columns, n_columns))
 
@@ -54,8 +67,8 @@ class Moments:
             return self
         rows = block.astype(np.result_type(block, np.float32), order="C")  # one order, one rounding
         with np.errstate(over="ignore", invalid="ignore"):  # told apart below
-            if self.count == 0:
-                self._shift = rows.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
+            if self.count == 0 and not self._is_shifted:
+                self._shift = shift_of(rows)
             rows -= self._shift.astype(rows.dtype)
             total = rows.sum(axis=0, dtype=np.float64)
             products = gram(rows)
@@ -63,7 +76,7 @@ class Moments:
                 rows = rows.astype(np.float64)
                 products = gram(rows)
         if not (np.isfinite(total).all() and np.isfinite(products).all()):
-            check_finite(block, "X", self.count)
+            check_finite(block, "X", self._first_row + self.count)
             largest = max(float(block.max()), -float(block.min()))
             raise ValueError(f"X holds values up to {largest:.1e}, too large to square; divide it by a constant first")
         self.count += len(block)
@@ -75,11 +88,13 @@ class Moments:
         """Add the rows that ``other`` has seen."""
         if self.count == 0:
             self._shift = other._shift.copy()
-        # Re-base the other's sums from its shift to ours: x - ours = (x - theirs) + offset.
         offset = other._shift - self._shift
-        cross = np.outer(other._sum, offset)
-        self._products += other._products + cross + cross.T + other.count * np.outer(offset, offset)
-        self._sum += other._sum + other.count * offset
+        self._products += other._products
+        self._sum += other._sum
+        if offset.any():  # re-base the other's sums from its shift to ours: x - ours = (x - theirs) + offset
+            cross = np.outer(other._sum, offset)
+            self._products += cross + cross.T + other.count * np.outer(offset, offset)
+            self._sum += other.count * offset
         self.count += other.count
         return self
 

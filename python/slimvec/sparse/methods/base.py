@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from slimvec.blocks import row_blocks
-from slimvec.estimator import VectorEstimator
+from slimvec.estimator import VectorEstimator, require_local
 from slimvec.files.atomic import table_target
 from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
@@ -88,6 +88,7 @@ class SparseEstimator(VectorEstimator):
         """
         if output is not None:
             table_target(output)  # better said now than after an hour
+        require_local(vectors, "vectors")
         rows = as_rows(vectors, "vectors")
         self.fit(rows, progress=progress, **fit_arguments)
         return self._table(self.transform_, rows.vocabulary, dtype, output)
@@ -128,12 +129,14 @@ class SparseEstimator(VectorEstimator):
         self._require_fitted("transform_")
         if output is not None:
             table_target(output)
+        require_local(source, "vectors")
         rows = as_rows(source, "vectors", self.n_features_in_)
         held = MatrixRows(whole(rows, progress))
         transform = self.transform_ if checksum(held) == self._seen else self._code(held.matrix, progress)
         return self._table(transform, rows.vocabulary, dtype, output)
 
     def _learn_from(self, X: Rows | ArrayLike, progress: Progress, **extra: Any) -> Self:
+        require_local(X, "X")
         rows = as_training_rows(X)
         matrix = whole(rows, progress)
         return super()._learn_from(MatrixRows(matrix, rows.vocabulary), progress, **extra)
@@ -202,6 +205,7 @@ class CodingEstimator(SparseEstimator):
             If not fitted, of the wrong width, or not finite.
         """
         self._require_fitted("anchors_")
+        require_local(X, "X")
         return self._code(whole(as_rows(X, "X", self.n_features_in_), progress), progress)
 
 

@@ -1,0 +1,104 @@
+"""``slimvec compress --shards | --workers | --scheduler``: files that workers go over, and tables in several files."""
+
+from __future__ import annotations
+
+import glob
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slimvec.files.atomic import table_target
+from slimvec.shards.manifest import prepare_folder
+from slimvec.shards.writing import SHARD_ROWS
+from slimvec.validation import as_integer
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from slimvec.progress import Progress
+
+OF_ONE_PROCESS = {"words": None, "tensor": None, "limit": None, "encoding": "utf-8", "on_error": "raise", "bytes": None}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--shards",
+        metavar="ROWS",
+        help="write a folder of files of so many rows each (auto: about a million); IN may be a pattern, in quotes",
+    )
+    workers = parser.add_mutually_exclusive_group()
+    workers.add_argument("--workers", type=int, metavar="N", help="let N processes read, fit and encode")
+    workers.add_argument("--scheduler", metavar="ADDRESS", help="let the workers of a Dask scheduler do it")
+
+
+def are_asked_for(options: argparse.Namespace) -> bool:
+    """Tell whether any of the options is given."""
+    return any(one is not None for one in (options.shards, options.workers, options.scheduler))
+
+
+def compress(estimator: Any, arguments: dict[str, Any], options: argparse.Namespace, progress: Progress) -> Any:
+    """Fit and encode by workers, and return the table."""
+    if not hasattr(estimator, "fit_sums"):
+        raise ValueError(
+            f"--method {options.method} learns from all rows at once; expected iiq, itq or transform-coding"
+        )
+    for name, default in OF_ONE_PROCESS.items():
+        if getattr(options, name) != default:
+            option = "--" + name.replace("_", "-")
+            raise ValueError(f"{option} is not read by workers; leave it out, or --shards, --workers and --scheduler")
+    sources = _sources(options.input)
+    shard_rows = _shard_rows(options.shards)
+    if shard_rows is None:
+        table_target(options.output)
+    else:
+        prepare_folder(options.output)  # better said now than after an hour
+    with _executor(options) as executor:
+        estimator.fit(sources, executor=executor, progress=progress)
+        if shard_rows is None:
+            return estimator.to_table(sources, output=options.output, executor=executor, progress=progress, **arguments)
+        return estimator.to_shards(
+            sources, options.output, shard_rows=shard_rows, executor=executor, progress=progress, **arguments
+        )
+
+
+def _sources(given: str) -> list[str]:
+    if Path(given).exists():
+        return [given]
+    found = sorted(glob.glob(given))  # noqa: PTH207 - of absolute patterns, too
+    if not found:
+        raise FileNotFoundError(f"{given}: no such file, and no file of that pattern")
+    return found
+
+
+def _shard_rows(given: str | None) -> int | None:
+    if given is None:
+        return None
+    if given != "auto" and not given.isdecimal():
+        raise ValueError(f"--shards {given}: expected a number of rows, or auto")
+    return SHARD_ROWS if given == "auto" else as_integer(int(given), "--shards", 1)
+
+
+@contextmanager
+def _executor(options: argparse.Namespace) -> Iterator[Any]:
+    """Give the workers that are asked for: a thread of this process, where none are."""
+    if options.scheduler is not None:
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise ImportError(f"--scheduler needs the extra: pip install 'slimvec[dask]' ({error})") from None
+        with Client(options.scheduler) as client:
+            yield client.get_executor()
+        return
+    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+    if options.workers is None:
+        with ThreadPoolExecutor(1) as executor:
+            yield executor
+        return
+    import multiprocessing
+
+    n_workers = as_integer(options.workers, "--workers", 1)
+    with ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn")) as processes:
+        yield processes

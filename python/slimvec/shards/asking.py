@@ -1,0 +1,77 @@
+"""Questions to shards: answered in this process, or by workers that open the shards themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from slimvec.binary.parts import BinaryParts
+from slimvec.errors import FormatError
+from slimvec.files.table_file import read_content
+from slimvec.shards.manifest import header_digest
+from slimvec.spread.executing import in_order_by
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from concurrent.futures import Executor
+
+Question = tuple[int, str, tuple[Any, ...]]
+"""Number of a shard, what it is asked, and with what; the number of threads comes last."""
+
+
+class Asks(Protocol):
+    """What puts questions to shards, and returns their answers in order."""
+
+    def answers(self, questions: Iterable[Question]) -> Iterator[Any]: ...
+
+
+def answer(parts: BinaryParts, call: str, args: tuple[Any, ...]) -> Any:
+    """Return the answer of one shard."""
+    if call == "refine":
+        assert parts.refinement is not None  # noqa: S101
+        return parts.refinement.rescore(parts.factors, *args)  # type: ignore[arg-type]
+    asked = getattr(parts.codes, call)
+    return asked(parts.factors, *args) if call in {"scan", "scan_above", "rescore"} else asked(*args)
+
+
+@dataclass(frozen=True, eq=False)
+class Here:
+    """Shards of this process, each of which is searched by all threads.
+
+    Attributes
+    ----------
+    shards : list of BinaryParts
+    """
+
+    shards: list[BinaryParts]
+
+    def answers(self, questions: Iterable[Question]) -> Iterator[Any]:
+        """Ask one shard after the other."""
+        return (answer(self.shards[number], call, args) for number, call, args in questions)
+
+
+@dataclass(frozen=True, eq=False)
+class ByWorkers:
+    """Shards that workers of an executor open, each with one thread.
+
+    Attributes
+    ----------
+    executor : Executor
+    places : list of (path, SHA-256 of the header)
+    """
+
+    executor: Executor
+    places: list[tuple[str, str]]
+
+    def answers(self, questions: Iterable[Question]) -> Iterator[Any]:
+        """Ask shards at once."""
+        tasks = ((*self.places[number], call, (*args[:-1], 1)) for number, call, args in questions)
+        return (made for _, made in in_order_by(self.executor, _answer_of, tasks))
+
+
+def _answer_of(path: str, digest: str, call: str, args: tuple[Any, ...]) -> Any:
+    """Open a shard, which takes a millisecond, as it is mapped, and ask it."""
+    if header_digest(Path(path)) != digest:
+        raise FormatError(f"{path} is not the shard that it was when the table was opened")
+    return answer(BinaryParts.from_content(read_content(path)), call, args)

@@ -21,7 +21,10 @@ distributed = pytest.importorskip("distributed")
 
 N, D = 9 * BLOCK_ROWS + 700, 6
 FITTED = ("mean_", "projection_", "singular_values_", "quantization_loss_")
-pytestmark = pytest.mark.filterwarnings("default")  # of Dask's own, which change with its versions
+pytestmark = [
+    pytest.mark.filterwarnings("default"),  # of Dask's own, which change with its versions
+    pytest.mark.xdist_group("dask"),  # one cluster for all
+]
 
 
 @pytest.fixture(scope="module")

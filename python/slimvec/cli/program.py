@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from slimvec.cli import completion, compress, evaluate, folders, searching, tables
+from slimvec.cli import completion, compress, evaluate, folders, many_queries, tables
 from slimvec.cli.bars import Bars
 from slimvec.cli.build_facts import Version
 from slimvec.cli.evaluate import INTERRUPTED
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     compress.add_command(commands)
     tables.add_commands(commands)
-    searching.add_command(commands)
+    many_queries.add_command(commands)
     folders.add_commands(commands)
     evaluate.add_command(commands)
     demo = commands.add_parser("demo", help="make embeddings from Python's own library, compress and query them")

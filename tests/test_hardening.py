@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import struct
 import sys
 from pathlib import Path
@@ -75,6 +76,8 @@ def test_nothing_can_be_written_and_executed(module):
 
 
 def test_stacks_are_watched(module):
+    if platform.machine() == "aarch64" and _core.compiler.startswith("Clang"):
+        pytest.skip("zig links the function that ends the process into the module, which does not name it then")
     assert any(name == "__stack_chk_fail" for name, _, is_here in module.symbols() if not is_here)
 
 

@@ -270,7 +270,7 @@ class TestWriting:
         child.join()
         assert child.exitcode == -signal.SIGKILL
         assert len(shards_of(tmp_path / "t")) >= 1
-        with pytest.raises(OSError, match="directory"):
+        with pytest.raises(IsADirectoryError, match="no whole table in shards"):
             sv.open(tmp_path / "t")
         method.to_shards(matrix, tmp_path / "t", shard_rows=4096)
         found = content_of(tmp_path / "t")
@@ -318,7 +318,7 @@ class TestWriting:
         bad[9123, 3] = np.nan
         with pytest.raises(ValueError, match="vectors holds NaN or infinity in row 9123 "):
             method.to_shards([bad[:50], bad[50:]], tmp_path / "t", shard_rows=4096, factors=factors)
-        with pytest.raises(OSError, match="directory"):
+        with pytest.raises(IsADirectoryError, match="no whole table in shards"):
             sv.open(tmp_path / "t")
 
 
@@ -410,7 +410,7 @@ class TestDamage:
 
     def test_a_folder_without_manifest_is_no_table(self, folder):
         (folder / MANIFEST).unlink()
-        self.refused(folder, "directory", OSError)
+        self.refused(folder, "no whole table in shards", IsADirectoryError)
 
 
 class TestMany:

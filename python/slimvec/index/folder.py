@@ -119,7 +119,9 @@ def _newest(folder: Path, verify: bool, preload: bool, known: tuple[State, Home]
 def _manifest(folder: Path) -> Manifest:
     if not (folder / DATABASE).is_file():
         if folder.is_dir():
-            raise IsADirectoryError(f"{folder} is a folder without {DATABASE}: no saved index")
+            raise IsADirectoryError(
+                f"{folder} is a folder without {DATABASE}: no saved index, and no whole table in shards"
+            )
         raise FileNotFoundError(f"{folder} does not exist: expected the folder of an index")
     with reading(folder) as database:
         return read_manifest(database)

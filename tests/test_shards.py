@@ -21,7 +21,7 @@ from conftest import assert_same_content
 from slimvec.binary.codes import BLOCK_CODES, BlockedCodes
 from slimvec.binary.parts import BinaryParts
 from slimvec.shards.asking import Here
-from slimvec.shards.manifest import MANIFEST, Manifest
+from slimvec.shards.shard_manifest import MANIFEST, Manifest
 from slimvec.shards.sharded_codes import ShardedCodes, Spans, best_of
 from slimvec.shards.writing import split
 

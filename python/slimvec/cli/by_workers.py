@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slimvec.files.atomic import table_target
-from slimvec.shards.manifest import prepare_folder
+from slimvec.shards.shard_manifest import prepare_folder
 from slimvec.shards.writing import SHARD_ROWS
 from slimvec.validation import as_integer
 

@@ -11,7 +11,7 @@ from dask.delayed import delayed
 from slimvec.binary.methods.base import BinaryEstimator
 from slimvec.dask.blocks_of import LazyBlocks, as_block, computed
 from slimvec.progress import Progress, ignore
-from slimvec.shards.manifest import prepare_folder
+from slimvec.shards.shard_manifest import prepare_folder
 from slimvec.shards.writing import (
     SHARD_ROWS,
     BlockRows,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from slimvec.binary.parts import BinaryParts
 from slimvec.errors import FormatError
 from slimvec.files.table_file import read_content
-from slimvec.shards.manifest import header_digest
+from slimvec.shards.shard_manifest import header_digest
 from slimvec.spread.executing import in_order_by
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from slimvec.errors import FormatError
 from slimvec.files.table_file import Content, read_content
 from slimvec.shards.asking import ByWorkers
 from slimvec.shards.fingerprint import fingerprint
-from slimvec.shards.manifest import Manifest, ShardEntry, header_digest
+from slimvec.shards.shard_manifest import Manifest, ShardEntry, header_digest
 from slimvec.shards.sharded_parts import ShardedParts
 from slimvec.spread.executing import check_executor
 

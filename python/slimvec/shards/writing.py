@@ -17,7 +17,7 @@ from slimvec.files.safetensors import LENGTH_BYTES, parse_header
 from slimvec.files.table_writer import table_header, write_table
 from slimvec.progress import Progress, ignore
 from slimvec.shards.fingerprint import fingerprint
-from slimvec.shards.manifest import Manifest, ShardEntry, prepare_folder, shard_name
+from slimvec.shards.shard_manifest import Manifest, ShardEntry, prepare_folder, shard_name
 from slimvec.shards.sharded_table import ShardedTable
 from slimvec.spread.executing import in_order_by
 from slimvec.spread.pieces import read_pieces

@@ -34,7 +34,7 @@ void test_resident_bytes() {
 void test_mapped_file(const std::string& folder) {
   const std::string path = folder + "/mapped-file";
   for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{100'001}}) {
-    std::vector<char> bytes(size);
+    std::string bytes(size, '\0');
     for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<char>(i % 251);  // line ends of every kind among them
     std::FILE* file = std::fopen(path.c_str(), "wb");
     CHECK(file != nullptr && std::fwrite(bytes.data(), 1, size, file) == size);

@@ -52,8 +52,9 @@ void hamming_search(const Kernels& isa, const BlockedCodes& table, std::size_t n
     }
   };
   if (n_bits <= kMaxCountedBits) {
-    const CountingTopK empty(k, n_bits + 1);
-    scan_for_top(table, mask, n_queries, [&](std::size_t) { return empty; }, n_threads, interrupt, below, report);
+    scan_for_top(
+        table, mask, n_queries, [=](std::size_t) { return CountingTopK(k, n_bits + 1); }, n_threads, interrupt, below,
+        report);
   } else {
     scan_for_top(table, mask, n_queries, [k](std::size_t) { return TopK(k); }, n_threads, interrupt, below, report);
   }

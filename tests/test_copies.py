@@ -294,10 +294,11 @@ def test_joblib(tmp_path):
 
 
 def test_what_tells_of_an_unknown_word_is_small():
+    vectors = sv.Vectors([f"w{i}" for i in range(3000)], np.zeros((3000, 2), np.float32))
     with pytest.raises(KeyError) as caught:
-        VECTORS["W3"]
+        vectors["W3"]
     raw = pickle.dumps(caught.value)
-    assert len(raw) < 300
+    assert len(raw) < 2000 < len(pickle.dumps(vectors)) / 10  # where Dask is loaded, a traceback comes along
     assert "near spellings: 'w3'" in str(pickle.loads(raw))  # noqa: S301
 
 

@@ -342,13 +342,13 @@ def _die_while_writing(method, matrix, folder):
 class TestDamage:
     def change(self, folder, **changes):
         """Write a manifest that says something else, with a checksum that is right."""
-        from slimvec.shards import manifest
+        from slimvec.shards import shard_manifest
 
         said = json.loads((folder / MANIFEST).read_bytes())
         del said["sha256"]
         for name, value in changes.items():
             (said["shards"][1] if name in said["shards"][1] and name != "rows" else said)[name] = value
-        said["sha256"] = manifest._digest(said)
+        said["sha256"] = shard_manifest._digest(said)
         (folder / MANIFEST).write_text(json.dumps(said))
 
     def refused(self, folder, message, error=sv.FormatError, **options):

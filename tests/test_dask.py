@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -36,6 +37,7 @@ def client():
         distributed.Client(cluster) as client,
     ):
         yield client
+    gc.collect()  # sockets that Dask leaves open are told of here, not in whatever test comes next
 
 
 @pytest.fixture(scope="module")

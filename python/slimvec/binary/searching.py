@@ -141,8 +141,8 @@ class CodeSearches(Table):
         Notes
         -----
         Scores are estimates: rows near the bound may be found or missed by their error, which is the smaller the more
-        is kept of a row. Of a table with ``refine_bits=`` every row is refined, which takes some 26 times as long as a
-        search. All lists of a table with ``partitions=`` are read.
+        is kept of a row. Of a table with ``refine_bits=`` every row is refined, which takes much longer than a search.
+        All lists of a table with ``partitions=`` are read.
 
         Examples
         --------

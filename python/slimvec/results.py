@@ -107,6 +107,11 @@ def as_products(values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     return values.astype(np.float32, copy=False)
 
 
+def offsets_of(counts: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return where what each query has found begins, one after the other, and the end of the last."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+
+
 def no_scores(n_queries: int) -> ScoreResult:
     """Return what a search of an empty table finds."""
     return ScoreResult(np.empty((n_queries, 0), np.float32), np.empty((n_queries, 0), np.int64))

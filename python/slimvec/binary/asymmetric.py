@@ -99,7 +99,7 @@ class FloatQueries:
 
     def result(self, found: ScoreResult) -> ScoreResult:
         """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place."""
-        return ScoreResult(_as_scores(found[0] * self.multipliers, self.metric), found[1])
+        return ScoreResult(as_scores(found[0] * self.multipliers, self.metric), found[1])
 
 
 def scan(
@@ -171,12 +171,12 @@ def _products(
     products = np.matmul(vectors, asked[:, :, None])[:, :, 0].astype(np.float64)
     if metric == "dot":
         with np.errstate(over="ignore"):  # refused by as_products
-            return _as_scores(np.ldexp(products, exponents), metric)
+            return as_scores(np.ldexp(products, exponents), metric)
     lengths = np.sqrt(squares, dtype=np.float64) * np.linalg.norm(asked.astype(np.float64), axis=1)[:, None]
-    return _as_scores(np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0), metric)
+    return as_scores(np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0), metric)
 
 
-def _as_scores(values: NDArray[np.float64], metric: Metric) -> NDArray[np.float32]:
+def as_scores(values: NDArray[np.float64], metric: Metric) -> NDArray[np.float32]:
     """Return cosines, none beyond 1, or inner products."""
     if metric == "dot":
         return as_products(values)

@@ -20,7 +20,7 @@ from slimvec.norms import WideRows
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -163,6 +163,14 @@ class BlockNumbers(NamedTuple):
     squares: list[float]
     energies: list[tuple[float, float]]
     of_unit_length: bool
+
+    @classmethod
+    def joined(cls, shares: Iterable[BlockNumbers]) -> BlockNumbers:
+        """Return the numbers of shares that follow each other."""
+        shares = list(shares)
+        squares = [own for share in shares for own in share.squares]
+        energies = [own for share in shares for own in share.energies]
+        return cls(squares, energies, all(share.of_unit_length for share in shares))
 
     def norm(self, n_rows: int) -> float:
         """Root mean square norm of the rows; 1 if all are zero, when no query is nearer than another."""

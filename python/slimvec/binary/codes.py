@@ -239,24 +239,17 @@ class BlockedCodes:
             isa.current(), self.comparable, self.n_codes, self.n_bits, queries, radius, mask, n_threads
         )
 
+    def scored_by(self, factors: Factors, queries: FloatQueries, *others: Any) -> Any:
+        """Return what searches by scores tell the core: the table, its factors, what these estimate, and others."""
+        weigh = queries.metric == "cosine"
+        return isa.current(), self.comparable, self.n_codes, self.n_bits, factors.values.view(np.uint16), weigh, *others
+
     def scan(
         self, factors: Factors, queries: FloatQueries, k: int, mask: NDArray[np.uint8] | None, n_threads: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return scores and rows of the k allowed codes of the highest score, -1 for what is no number."""
-        return _core.asymmetric_search(
-            isa.current(),
-            self.comparable,
-            self.n_codes,
-            self.n_bits,
-            factors.values.view(np.uint16),
-            queries.metric == "cosine",
-            queries.values,
-            queries.units,
-            queries.offsets,
-            k,
-            mask,
-            n_threads,
-        )
+        asked = queries.values, queries.units, queries.offsets
+        return _core.asymmetric_search(*self.scored_by(factors, queries, *asked, k, mask, n_threads))
 
     def scan_above(
         self,
@@ -267,39 +260,15 @@ class BlockedCodes:
         n_threads: int,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
         """Return offsets, scores and rows of all allowed codes that score above the limit of each query."""
-        return _core.asymmetric_range_search(
-            isa.current(),
-            self.comparable,
-            self.n_codes,
-            self.n_bits,
-            factors.values.view(np.uint16),
-            queries.metric == "cosine",
-            queries.values,
-            queries.units,
-            queries.offsets,
-            limits,
-            mask,
-            n_threads,
-        )
+        asked = queries.values, queries.units, queries.offsets
+        return _core.asymmetric_range_search(*self.scored_by(factors, queries, *asked, limits, mask, n_threads))
 
     def rescore(
         self, factors: Factors, queries: FloatQueries, shortlist: NDArray[np.int64], k: int, n_threads: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return :meth:`scan` among ``shortlist (n_queries, m)``, where -1 stands for none."""
-        return _core.asymmetric_rescore(
-            isa.current(),
-            self.comparable,
-            self.n_codes,
-            self.n_bits,
-            factors.values.view(np.uint16),
-            queries.metric == "cosine",
-            shortlist,
-            queries.values,
-            queries.units,
-            queries.offsets,
-            k,
-            n_threads,
-        )
+        asked = queries.values, queries.units, queries.offsets
+        return _core.asymmetric_rescore(*self.scored_by(factors, queries, shortlist, *asked, k, n_threads))
 
     def pack_mask(self, mask: ArrayLike | None) -> NDArray[np.uint8] | None:
         """Return a mask as the kernels take it: one bit per code, two bytes per block.

@@ -12,7 +12,7 @@ from slimvec.binary.list_encoder import PEAK
 from slimvec.binary.queries import QueryEncoder
 from slimvec.binary.rounding import Rounded
 from slimvec.errors import FormatError
-from slimvec.results import ScoreResult
+from slimvec.results import ScoreResult, offsets_of
 from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
@@ -101,9 +101,10 @@ def search_all_lists_above(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
     """Return offsets, scores as kernels give them, and all rows that score above the limit of each query."""
     encoder, n_lists = cast("ListEncoder", parts.encoder), cast("Partition", parts.partition).n_lists
-    counts, scores, rows = [np.zeros(1, np.int64)], [np.empty(0, np.float32)], [np.empty(0, np.int64)]
-    for first in range(0, len(queries.values), max(1, PRODUCTS // n_lists)):
-        which = np.arange(first, min(first + max(1, PRODUCTS // n_lists), len(queries.values)))
+    counts, scores, rows = [np.empty(0, np.int64)], [np.empty(0, np.float32)], [np.empty(0, np.int64)]
+    step = max(1, PRODUCTS // n_lists)
+    for first in range(0, len(queries.values), step):
+        which = np.arange(first, min(first + step, len(queries.values)))
         read = _nearest_lists(encoder, factors, queries, which, n_lists)
         try:
             offsets, of_queries, indices = _core.partition_range_search(
@@ -114,7 +115,7 @@ def search_all_lists_above(
         counts.append(np.diff(offsets))
         scores.append(of_queries)
         rows.append(indices)
-    return np.cumsum(np.concatenate(counts)), np.concatenate(scores), np.concatenate(rows)
+    return offsets_of(np.concatenate(counts)), np.concatenate(scores), np.concatenate(rows)
 
 
 def _arguments(
@@ -127,9 +128,9 @@ def _arguments(
 ) -> Any:
     """Return what the core is told of the table, some of the queries, the lists that they read, and others."""
     partition = cast("Partition", parts.partition)
-    table = parts.codes.comparable, parts.codes.n_codes, parts.codes.n_bits, factors.values.view(np.uint16)
-    lists = queries.metric == "cosine", partition.starts, partition.rows
-    return isa.current(), *table, *lists, queries.values[which], queries.units[which], *read, *others
+    lists = partition.starts, partition.rows
+    asked = queries.values[which], queries.units[which], *read
+    return parts.codes.scored_by(factors, queries, *lists, *asked, *others)
 
 
 def _nearest_lists(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.asymmetric import FloatQueries
+from slimvec.binary.asymmetric import FloatQueries, as_scores
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
 from slimvec.binary.queries import QueryEncoder
 from slimvec.binary.search import CANDIDATES
 from slimvec.blocks import row_blocks
-from slimvec.results import ScoreRangeResult, as_products
+from slimvec.results import ScoreRangeResult, offsets_of
 from slimvec.validation import as_threads
 from slimvec.vectors.rows import as_rows, whole
 
@@ -70,13 +70,9 @@ def _by_score(search: TableSearch, factors: Factors, queries: FloatQueries, boun
 
         offsets, raw, rows = search_all_lists_above(search.parts, factors, queries, limits, mask, n_threads)
     owners = np.repeat(np.arange(len(limits)), np.diff(offsets))
-    values = raw * queries.multipliers[owners, 0]
-    if queries.metric == "dot":
-        scores = as_products(values[None])[0]
-    else:
-        scores = np.clip(values, -1, 1, out=values).astype(np.float32)
+    scores = as_scores((raw * queries.multipliers[owners, 0])[None], queries.metric)[0]
     kept = scores >= bound
-    return _offsets(np.bincount(owners[kept], minlength=len(limits))), scores[kept], rows[kept]
+    return offsets_of(np.bincount(owners[kept], minlength=len(limits))), scores[kept], rows[kept]
 
 
 def _limits(queries: FloatQueries, bound: np.float32) -> NDArray[np.float32]:
@@ -119,11 +115,7 @@ def _of_all(search: TableSearch, queries: NDArray[Any], bound: np.float32) -> Sc
         counts.append(kept.sum(axis=1))
         scores.append(found.scores[kept])
         rows.append(found.indices[kept])
-    return ScoreRangeResult(_offsets(np.concatenate(counts)), np.concatenate(scores), np.concatenate(rows))
-
-
-def _offsets(counts: NDArray[np.integer]) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+    return ScoreRangeResult(offsets_of(np.concatenate(counts)), np.concatenate(scores), np.concatenate(rows))
 
 
 def _with_zero_queries(found: Found, zero: NDArray[np.bool_], every: NDArray[np.int64] | None) -> Found:
@@ -138,7 +130,7 @@ def _with_zero_queries(found: Found, zero: NDArray[np.bool_], every: NDArray[np.
     ]
     counts = np.array([len(piece[1]) for piece in pieces], np.int64)
     return (
-        _offsets(counts),
+        offsets_of(counts),
         np.concatenate([piece[0] for piece in pieces]),
         np.concatenate([piece[1] for piece in pieces]),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from slimvec.errors import needs
 from slimvec.files.atomic import replacing
 
 if TYPE_CHECKING:
@@ -124,11 +125,9 @@ def _write_parquet(file: NamedFile, results: Results) -> None:
 
 
 def _pyarrow() -> Any:
-    try:
+    with needs("pyarrow", "arrow"):
         import pyarrow as pa
         import pyarrow.parquet
-    except ImportError as error:
-        raise ImportError(f"writing .parquet needs pyarrow: pip install 'slimvec[arrow]' ({error})") from None
     return pa
 
 

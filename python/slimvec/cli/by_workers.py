@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slimvec.errors import needs
 from slimvec.files.atomic import table_target
+from slimvec.shards import SHARD_ROWS
 from slimvec.shards.shard_manifest import prepare_folder
-from slimvec.shards.writing import SHARD_ROWS
 from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
@@ -84,10 +85,8 @@ def _shard_rows(given: str | None) -> int | None:
 def _executor(options: argparse.Namespace) -> Iterator[Any]:
     """Give the workers that are asked for: a thread of this process, where none are."""
     if options.scheduler is not None:
-        try:
+        with needs("distributed", "dask"):
             from distributed import Client
-        except ImportError as error:
-            raise ImportError(f"--scheduler needs the extra: pip install 'slimvec[dask]' ({error})") from None
         with Client(options.scheduler) as client:
             yield client.get_executor()
         return

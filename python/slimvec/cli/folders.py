@@ -9,7 +9,8 @@ from slimvec.cli.bars import Bars
 from slimvec.cli.tables import print_description
 from slimvec.files.atomic import table_target
 from slimvec.files.table_file import open_table
-from slimvec.shards.writing import SHARD_ROWS, split
+from slimvec.shards import SHARD_ROWS
+from slimvec.shards.writing import split
 
 if TYPE_CHECKING:
     import argparse

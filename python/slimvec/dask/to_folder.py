@@ -11,9 +11,9 @@ from dask.delayed import delayed
 from slimvec.binary.methods.base import BinaryEstimator
 from slimvec.dask.blocks_of import LazyBlocks, as_block, computed
 from slimvec.progress import Progress, ignore
+from slimvec.shards import SHARD_ROWS
 from slimvec.shards.shard_manifest import prepare_folder
 from slimvec.shards.writing import (
-    SHARD_ROWS,
     BlockRows,
     Coding,
     Written,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from slimvec.shards.sharded_table import ShardedTable
 
 MANIFEST = "shards.json"
+SHARD_ROWS = 1 << 20  # of a file, if nothing else is said
 
 
 def _open(folder: Path, verify: bool, preload: bool) -> ShardedTable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from slimvec.binary.parts import BinaryParts
 from slimvec.errors import FormatError
@@ -15,6 +15,9 @@ from slimvec.spread.executing import in_order_by
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Executor
+
+    from slimvec.binary.factors import Factors
+    from slimvec.binary.refinement import Refinement
 
 Question = tuple[int, str, tuple[Any, ...]]
 """Number of a shard, what it is asked, and with what; the number of threads comes last."""
@@ -29,8 +32,7 @@ class Asks(Protocol):
 def answer(parts: BinaryParts, call: str, args: tuple[Any, ...]) -> Any:
     """Return the answer of one shard."""
     if call == "refine":
-        assert parts.refinement is not None  # noqa: S101
-        return parts.refinement.rescore(parts.factors, *args)  # type: ignore[arg-type]
+        return cast("Refinement", parts.refinement).rescore(cast("Factors", parts.factors), *args)
     asked = getattr(parts.codes, call)
     return asked(parts.factors, *args) if call in {"scan", "scan_above", "rescore"} else asked(*args)
 

@@ -21,4 +21,9 @@ def fingerprint(facts: dict[str, Any]) -> str:
         "refinement": facts.get("refinement"),
         "unit": factors.get("norm") if isinstance(factors, dict) else None,
     }
+    return digest(said)
+
+
+def digest(said: dict[str, Any]) -> str:
+    """Return the SHA-256 of what is said, in whatever order."""
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

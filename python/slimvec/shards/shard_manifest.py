@@ -18,6 +18,7 @@ from slimvec.errors import FormatError
 from slimvec.files.atomic import replacing
 from slimvec.files.safetensors import LENGTH_BYTES, MAX_TABLE_HEADER_BYTES, parse_header
 from slimvec.shards import MANIFEST
+from slimvec.shards.fingerprint import digest as _digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -161,10 +162,6 @@ def _check_format(said: dict[str, Any]) -> None:
         raise FormatError(f"its format version is {version!r}; this slimvec reads {VERSION}: update slimvec")
     if said.pop("sha256", None) != _digest(said):
         raise FormatError("what it says does not match its checksum; it was changed or is damaged")
-
-
-def _digest(said: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def _number(said: dict[str, Any], name: str) -> float | None:

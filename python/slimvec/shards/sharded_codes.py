@@ -11,6 +11,7 @@ import numpy as np
 from slimvec.binary.codes import BLOCK_CODES, BlockedCodes
 from slimvec.binary.factors import SCALE, Factors
 from slimvec.keys import allowed_rows
+from slimvec.results import offsets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -199,9 +200,7 @@ class ShardedCodes:
             rows.append(found + self.spans.starts[number])
         query, value, row = np.concatenate(asked), np.concatenate(values), np.concatenate(rows)
         order = np.lexsort((row, sign * value, query))
-        offsets = np.zeros(n_queries + 1, np.int64)
-        np.cumsum(np.bincount(query, minlength=n_queries), out=offsets[1:])
-        return offsets, value[order], row[order]
+        return offsets_of(np.bincount(query, minlength=n_queries)), value[order], row[order]
 
     def scan(
         self,

@@ -53,16 +53,12 @@ def encode_by(executor: Executor, coding: Coding, sources: Sources, progress: Pr
     for number, share in in_order_by(executor, _encode, ((coding, pieces, first) for first, pieces in tasks)):
         shares.append(share)
         progress("encoding", ends[number], n)
-    n_factors = WEIGHT if all(share.numbers.of_unit_length for share in shares) else WEIGHT + 1
+    numbers = BlockNumbers.joined(share.numbers for share in shares)
+    n_factors = WEIGHT if numbers.of_unit_length else WEIGHT + 1
     parts = [
         _as_parts(share, coding, end - first, n_factors)
         for share, (first, _), end in zip(shares, tasks, ends, strict=True)
     ]
-    numbers = BlockNumbers(
-        [own for share in shares for own in share.numbers.squares],
-        [own for share in shares for own in share.numbers.energies],
-        False,
-    )
     whole = ShardedParts.of(parts, numbers.norm(n), shrinkage_of(numbers.energies), coding.made_by)
     return replace(whole, words=words)
 

@@ -16,6 +16,7 @@ from slimvec.blocks import rows_per_block
 from slimvec.files.safetensors import LENGTH_BYTES, parse_header
 from slimvec.files.table_writer import table_header, write_table
 from slimvec.progress import Progress, ignore
+from slimvec.shards import SHARD_ROWS
 from slimvec.shards.fingerprint import fingerprint
 from slimvec.shards.shard_manifest import Manifest, ShardEntry, prepare_folder, shard_name
 from slimvec.shards.sharded_table import ShardedTable
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from slimvec.binary.refinement import Refiner
     from slimvec.spread.pieces import Piece, Sources
     from slimvec.vocabulary import Vocabulary
-
-SHARD_ROWS = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,11 +185,7 @@ def commit(
         (folder / written[number].entry.file).unlink(missing_ok=True)
         written[number] = one
     n_rows = sum(one.entry.rows for one in written)
-    numbers = BlockNumbers(
-        [own for one in written for own in one.numbers.squares],
-        [own for one in written for own in one.numbers.energies],
-        False,
-    )
+    numbers = BlockNumbers.joined(one.numbers for one in written)
     norm, shrinkage = numbers.norm(n_rows), shrinkage_of(numbers.energies) if most else None
     entries = [one.entry for one in written]
     Manifest(entries, written[0].encoder, norm, shrinkage, made_by).commit(folder)

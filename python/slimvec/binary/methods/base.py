@@ -14,6 +14,7 @@ from slimvec.estimator import VectorEstimator, is_lazy, lazily
 from slimvec.files.atomic import table_target
 from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
+from slimvec.shards import SHARD_ROWS
 from slimvec.vectors.rows import as_rows
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class BinaryEstimator(VectorEstimator):
         folder: str | os.PathLike[str],
         *,
         factors: bool = False,
-        shard_rows: int = 1 << 20,
+        shard_rows: int = SHARD_ROWS,
         executor: Executor | None = None,
         progress: Progress = ignore,
     ) -> ShardedTable:

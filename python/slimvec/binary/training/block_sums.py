@@ -95,8 +95,7 @@ class BlockSums:
         self._rest = []
         first = self.next_row - len(block)
         if self._shift is None:
-            check_finite(block, "X", first)
-            self._shift = shift_of(block.astype(np.result_type(block, np.float32), order="C"))
+            self._shift = _checked_shift(block, first)
         sums = Moments(self.n_columns, self._shift, first).update(block)
         self._push(_Run(0, first // self._size, 1, sums))
 
@@ -163,6 +162,10 @@ def first_shift(blocks: Iterable[NDArray[Any]]) -> NDArray[np.float64] | None:
             break
     if not n_rows:
         return None
-    rows = np.concatenate(pieces)
-    check_finite(rows, "X", 0)
+    return _checked_shift(np.concatenate(pieces), 0)
+
+
+def _checked_shift(rows: NDArray[Any], first_row: int) -> NDArray[np.float64]:
+    """Return the shift of the first block of all, unless it holds NaN or infinity."""
+    check_finite(rows, "X", first_row)
     return shift_of(rows.astype(np.result_type(rows, np.float32), order="C"))

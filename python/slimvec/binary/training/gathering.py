@@ -81,9 +81,9 @@ def gather_by(executor: Executor, sources: Sources, wanted: NDArray[np.int64], p
             begin, end = np.searchsorted(wanted, [first, first + sum(piece.n_rows for piece in pieces)])
             yield pieces, d, first, shift, wanted[begin:end]
 
-    found: list[Gathered] = []
-    sums = BlockSums(d, 0, shift)
+    sums, samples = BlockSums(d, 0, shift), []
     for _, part in in_order_by(executor, _gather_pieces, tasks()):
-        found.append(Gathered(sums.merge(part.sums), part.sample))
+        sums.merge(part.sums)
+        samples.append(part.sample)
         progress("finding directions", sums.next_row, n)
-    return Gathered(sums, np.concatenate([part.sample for part in found]))
+    return Gathered(sums, np.concatenate(samples))

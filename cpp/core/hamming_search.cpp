@@ -66,30 +66,11 @@ std::vector<std::vector<Key>> hamming_range_search(const Kernels& isa, const Blo
   const HammingScan below(isa, table, n_bits, queries, n_queries);
   const std::uint32_t limit =
       std::min(radius, static_cast<std::uint32_t>(n_bits)) + 1;  // the kernel keeps what is below
-  std::vector<std::vector<std::vector<Key>>> found(n_threads, std::vector<std::vector<Key>>(n_queries));
-  Slices slices(table.n_blocks(), slice_blocks(table, n_threads));
-  run_parallel(
-      n_threads,
-      [&](std::size_t part) {
-        Hits hits(hits_size(table));
-        for (Range blocks; slices.next(blocks);) {
-          for_each_chunk_and_tile(table, blocks, n_queries, interrupt, [&](Range chunk, std::size_t q) {
-            std::vector<Key>& keys = found[part][q];
-            scan_chunk(table, mask, chunk, q, limit, q % kTileQueries == 0, below, hits,
-                       [&keys](std::uint32_t rank, std::size_t index) { keys.push_back(make_key(rank, index)); });
-          });
-        }
-      },
-      [&interrupt] { interrupt.ask(); });
-  for (std::size_t q = 0; q < n_queries; ++q) {
-    std::vector<Key>& all = found[0][q];
-    for (std::size_t part = 1; part < n_threads; ++part) {
-      all.insert(all.end(), found[part][q].begin(), found[part][q].end());
-    }
-    std::sort(all.begin(), all.end());
-  }
-  interrupt.finish();
-  return std::move(found[0]);
+  std::vector<std::vector<Key>> found(n_queries);
+  scan_for_top(
+      table, mask, n_queries, [limit](std::size_t) { return AllBelow(limit); }, n_threads, interrupt, below,
+      [&found](std::size_t q, const std::vector<Key>& keys) { found[q] = keys; });
+  return found;
 }
 
 std::size_t worthwhile_threads(const BlockedCodes& table, std::size_t n_queries, std::size_t asked) {

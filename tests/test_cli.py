@@ -334,3 +334,26 @@ def test_ctrl_c_while_the_bar_moves(tmp_path):
     assert b"Traceback" not in shown
     assert sorted(tmp_path.iterdir()) == before
     assert (tmp_path / "old.slim").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("command", "call", "said"),
+    [
+        (["compress", "vectors.npy", "-o", "t", "--shards", "auto"], "to_shards", "no table was written; shards that"),
+        (["search", "a.slim", "vectors.npy", "-o", "f.npz"], "search", "what was found is kept, and the same command"),
+        (["compress", "vectors.npy", "-o", "t"], "compress", "nothing was written"),
+    ],
+)
+def test_what_is_left_after_ctrl_c_is_told(folder, animals, monkeypatch, capsys, command, call, said):
+    from slimvec.cli import main
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    table = sv.IIQ(8, n_remove=0).compress(animals.matrix)
+    table.save(folder / "a.slim")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(type(table) if call == "search" else sv.IIQ, call, interrupted)
+    assert main(command) == 130
+    assert capsys.readouterr().err.startswith(f"slimvec: interrupted; {said}")
+    assert not (folder / "t" / "shards.json").exists()

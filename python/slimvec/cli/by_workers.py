@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from slimvec.cli.interrupted import telling
 from slimvec.errors import needs
 from slimvec.files.atomic import table_target
 from slimvec.shards import SHARD_ROWS
@@ -59,9 +60,10 @@ def compress(estimator: Any, arguments: dict[str, Any], options: argparse.Namesp
         estimator.fit(sources, executor=executor, progress=progress)
         if shard_rows is None:
             return estimator.to_table(sources, output=options.output, executor=executor, progress=progress, **arguments)
-        return estimator.to_shards(
-            sources, options.output, shard_rows=shard_rows, executor=executor, progress=progress, **arguments
-        )
+        with telling("no table was written; shards that are there do no harm to the next run"):
+            return estimator.to_shards(
+                sources, options.output, shard_rows=shard_rows, executor=executor, progress=progress, **arguments
+            )
 
 
 def _sources(given: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from slimvec.bulk.bulk_search import search_to_file
 from slimvec.cli.bars import Bars
+from slimvec.cli.interrupted import telling
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +33,6 @@ def add_command(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     given = {name: getattr(options, name) for name in ("metric", "oversample", "recall", "threads")}
     given = {name: value for name, value in given.items() if value is not None}
-    with Bars() as progress:
+    with telling("what was found is kept, and the same command goes on from there"), Bars() as progress:
         n = search_to_file(options.table, options.queries, options.output, options.k, progress=progress, **given)
     print(f"{options.output}: {n:,} queries")

@@ -142,6 +142,8 @@ class TestBadInput:
             ((table, queries, tmp_path / "a.npz"), {"metric": "l2"}, ValueError, "metric='l2'"),
             ((folder / "none", queries, tmp_path / "a.npz"), {}, FileNotFoundError, "none"),
             ((sv.HammingIndex(sv.pack(queries)), queries, tmp_path / "a.npz"), {}, TypeError, "expected a table that"),
+            ((table, queries, tmp_path / "a.npz"), {"executor": 3}, TypeError, "expected one in shards"),
+            ((folder / "shards", queries, tmp_path / "a.npz"), {"executor": 3}, TypeError, "executor is 3; expected a"),
         ]:
             with pytest.raises(error, match=message):
                 sv.search_to_file(*arguments, **options)
@@ -160,6 +162,10 @@ def test_command_line(folder, queries, tmp_path, capsys):
     assert f"{N:,} queries" in capsys.readouterr().out
     expected = sv.open(folder / "shards").search(queries, k=3)
     assert np.array_equal(np.load(tmp_path / "a.npz")["indices"], expected.indices)
+    assert main([*map(str, arguments[:3]), "-o", str(tmp_path / "b.npz"), "-k", "3", "--workers", "2"]) == 0
+    assert np.array_equal(np.load(tmp_path / "b.npz")["indices"], expected.indices)
+    assert main(["search", str(folder / "words.slim"), *map(str, arguments[2:]), "--workers", "1"]) == 2
+    assert "expected one in shards" in capsys.readouterr().err
     arguments[4] = tmp_path / "a.txt"
     assert main([str(one) for one in arguments]) == 2
     assert "expected a name that ends in .npz" in capsys.readouterr().err

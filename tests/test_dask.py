@@ -128,6 +128,11 @@ class TestFit:
         mapped = np.load(tmp_path / "one.npy", mmap_mode="r")
         assert_same(iiq().fit(da.from_array(mapped, chunks=(9000, D))), expected)
 
+    def test_zarr(self, client, matrix, expected, tmp_path):
+        zarr = pytest.importorskip("zarr")
+        zarr.save(str(tmp_path / "one.zarr"), matrix)
+        assert_same(iiq().fit(da.from_zarr(str(tmp_path / "one.zarr")).rechunk({1: -1})), expected)
+
     def test_an_executor_of_a_client(self, client, matrix, expected):
         assert_same(iiq().fit([matrix[:20_000], matrix[20_000:]], executor=client.get_executor()), expected)
 
@@ -158,6 +163,90 @@ class TestFit:
 
         assert_same(iiq().fit(delayed_blocks(matrix, 5000, on_load)), expected)
         assert len(list(tmp_path.iterdir())) == 2
+
+
+class TestAnchors:
+    """Anchors are learnt here on sampled rows, the others are coded where they are."""
+
+    def ant(self, **options):
+        return sv.ANT(n_anchors=8, nonzeros=2, n_rounds=2, max_train_rows=400, **options)
+
+    @pytest.mark.parametrize(
+        "options", [{}, {"anchors": "frequency"}, {"anchors": [5, 20_000, 4]}, {"anchors": "random"}], ids=str
+    )
+    def test_the_anchors_of_a_local_fit(self, client, matrix, options):
+        options = {"n_anchors": None, "nonzeros": 2, "n_rounds": 2, "max_train_rows": 400, **options}
+        options["n_anchors"] = None if isinstance(options.get("anchors"), list) else 8
+        X = da.from_array(matrix, chunks=((9000, 0, N - 9000), D))
+        fitted, expected = sv.ANT(**options).fit(X), sv.ANT(**options).fit(matrix)
+        assert np.array_equal(fitted.anchors_, expected.anchors_)
+        assert np.array_equal(fitted.residuals_, expected.residuals_)
+        assert fitted.n_features_in_ == D
+        assert not hasattr(fitted, "transform_")
+        assert b"dask" not in pickle.dumps(fitted)
+
+    def test_blocks_are_coded(self, client, matrix):
+        X = da.from_array(matrix, chunks=((9000, 0, N - 9000), D))
+        fitted, local = self.ant().fit(X), self.ant().fit(matrix)
+        lazy = fitted.transform(X)
+        assert (lazy.shape, lazy.dtype, lazy.chunks[0]) == ((N, 8), np.float32, X.chunks[0])
+        made = lazy.compute()
+        assert (made != local.transform_).nnz == 0
+        table = fitted.to_table(X)
+        rows = [0, 8999, 9000, N - 1]
+        assert np.array_equal(table.lookup(rows), local.to_table(matrix).lookup(rows))
+        assert np.array_equal(self.ant().compress(X).lookup(rows), table.lookup(rows))
+        assert np.array_equal(fitted.to_table(matrix[:50]).lookup(rows[:1]), table.lookup(rows[:1]))
+
+    def test_what_was_learnt_of_other_rows_goes(self, matrix):
+        fitted = self.ant().fit(matrix[:1000])
+        with dask.config.set(scheduler="threads"):
+            fitted.fit(da.from_array(matrix, chunks=(9000, D)))
+        assert not hasattr(fitted, "transform_")
+        assert not hasattr(fitted, "relative_residual_")
+        with pytest.raises(ValueError, match="not fitted yet"):
+            _ = fitted.n_parameters_
+
+    def test_only_blocks_with_sampled_rows_are_read(self, matrix, tmp_path):
+        folder = str(tmp_path)
+
+        def on_load(number):
+            with open(f"{folder}/{number}", "a") as file:
+                file.write("x")
+
+        with dask.config.set(scheduler="synchronous"):
+            sv.ANT(n_anchors=2, nonzeros=1, n_rounds=1, anchors="random", max_train_rows=3).fit(
+                delayed_blocks(matrix, 1000, on_load)
+            )
+        assert 1 <= len(list(tmp_path.iterdir())) <= 3
+        assert {path.read_text() for path in tmp_path.iterdir()} == {"x"}
+
+    def test_bad_input(self, matrix):
+        X = da.from_array(matrix, chunks=(9000, D))
+        with pytest.raises(ValueError, match='allocation="global" spends a budget over all rows, which are elsewhere'):
+            self.ant(allocation="global").fit(X)
+        with pytest.raises(ValueError, match="max_train_rows=None learns on all rows"):
+            sv.ANT(n_anchors=8, max_train_rows=None).fit(X)
+        with pytest.raises(ValueError, match="relations and negatives are about words"):
+            sv.ANT(n_anchors=8, l1=0.1, relations=[("a", "b")]).fit(X)
+        with pytest.raises(TypeError, match="counts is of all rows, and X is held by Dask in pieces"):
+            self.ant().fit(X, counts=np.ones(N))
+        with pytest.raises(ValueError, match="n_anchors=40000"), dask.config.set(scheduler="threads"):
+            sv.ANT(n_anchors=40_000).fit(X)
+        with pytest.raises(ValueError, match="X is empty"):
+            self.ant().fit(X[:0])
+        bad = matrix.copy()
+        bad[20_123] = np.nan
+        with dask.config.set(scheduler="threads"):
+            with pytest.raises(ValueError, match="X holds NaN or infinity in row 20123 "):
+                sv.ANT(n_anchors=8, nonzeros=2, n_rounds=1, anchors=[20_123] * 1 + list(range(7))).fit(
+                    da.from_array(bad, chunks=(9000, D))
+                )
+            fitted = self.ant().fit(X)
+            with pytest.raises(ValueError, match="X holds NaN or infinity in row 20123 "):
+                fitted.transform(da.from_array(bad, chunks=(9000, D))).compute()
+            with pytest.raises(ValueError, match="X has 5 columns; expected 6"):
+                fitted.transform(X[:, :5].rechunk({1: -1}))
 
 
 class TestTransform:
@@ -192,6 +281,18 @@ def shards(method, matrix, tmp_path_factory):
     return method.to_shards(matrix, tmp_path_factory.mktemp("here") / "t", shard_rows=2 * BLOCK_ROWS)
 
 
+def dask_open_shard(shards):
+    from slimvec.dask.searching_workers import OpenShard
+
+    entry = shards._manifest.shards[0]
+    return OpenShard(str(shards.folder / entry.file), entry.sha256)
+
+
+def assert_same_answers(table, expected, matrix):
+    for one, other in zip(table.search(matrix[:3]), expected.search(matrix[:3]), strict=True):
+        assert np.array_equal(one, other)
+
+
 class TestShards:
     @pytest.mark.parametrize(
         "chunks", [(1,) * 30 + (N - 30,), 1000, 2 * BLOCK_ROWS, (0, 9000, N - 9000)], ids=["rows", "1000", "fit", "few"]
@@ -218,6 +319,37 @@ class TestShards:
         method.to_shards(X, tmp_path / "t", shard_rows=2 * BLOCK_ROWS)
         assert (tmp_path / "killed").exists()
         assert files_of(tmp_path / "t") == files_of(shards.folder)
+
+    def test_searched_by_the_workers_of_a_client(self, client, matrix, shards, method):
+        table, expected = shards.by(client), method.to_table(matrix)
+        for _ in range(5):
+            assert_same_answers(table, expected, matrix)
+        held = client.who_has(table._parts.codes.asks.held)
+        assert len(held) == len(shards._parts.of_shards) == 5
+        assert all(held.values())  # opened once, and kept
+        assert b"OpenShard" in pickle.dumps(dask_open_shard(shards))
+        assert len(pickle.dumps(dask_open_shard(shards))) < 500
+
+    def test_a_worker_lost_between_searches(self, client, matrix, shards, method, tmp_path):
+        def end_once(path):
+            try:
+                open(path, "x").close()
+            except FileExistsError:
+                return
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        table, expected = shards.by(client), method.to_table(matrix)
+        assert_same_answers(table, expected, matrix)
+        client.submit(end_once, str(tmp_path / "ended"), pure=False).result()
+        assert_same_answers(table, expected, matrix)
+
+    def test_bulk_search_by_workers(self, client, matrix, shards, tmp_path):
+        np.save(tmp_path / "queries.npy", matrix[:300])
+        for name, options in {"here": {}, "there": {"executor": client}}.items():
+            sv.search_to_file(shards.folder, tmp_path / "queries.npy", tmp_path / f"{name}.npz", k=3, **options)
+        here, there = (np.load(tmp_path / f"{name}.npz") for name in ("here", "there"))
+        assert np.array_equal(here["indices"], there["indices"])
+        assert np.array_equal(here["scores"], there["scores"])
 
     def test_rows_of_unit_length_beside_others(self, client, matrix, tmp_path):
         rows = matrix.astype(np.float32)
@@ -294,10 +426,12 @@ class TestBadInput:
                 call(X)
         with ThreadPoolExecutor(1) as executor, pytest.raises(TypeError, match="X is held by Dask, whose own workers"):
             iiq().fit(X, executor=executor)
-        ant = sv.ANT(n_anchors=4, nonzeros=2, n_rounds=1).fit(matrix[:100])
-        for call in (ant.fit, ant.transform, ant.to_table, ant.compress):
-            with pytest.raises(TypeError, match=r"is held by Dask in pieces, .* such as \w+\[:100_000\].compute\(\)"):
+        low_rank = sv.baselines.LowRank(rank=2)
+        for call in (low_rank.fit, low_rank.compress):
+            with pytest.raises(TypeError, match=r"LowRank learns from all rows at once, .*X\[:100_000\].compute\(\)"):
                 call(X)
+        with pytest.raises(TypeError, match="for a LowRank; expected .* a method of codes, or of anchors that codes"):
+            low_rank.fit(matrix[:100]).to_table(X)
 
     def test_what_was_learnt_before_stays(self, matrix):
         fitted = iiq().fit(matrix[:100])

@@ -151,13 +151,9 @@ def is_lazy(X: Any) -> bool:
     return type(one).__module__.partition(".")[0] == "dask"
 
 
-def require_local(X: Any, name: str) -> None:
-    """Raise TypeError for what Dask holds, where all rows are needed at once: they are not fetched unasked."""
-    if is_lazy(X):
-        raise TypeError(
-            f"{name} is held by Dask in pieces, and this method needs all rows at once; pass a part of them, such as "
-            f"{name}[:100_000].compute(), or take IIQ, ITQ or TransformCoding, which learn from sums"
-        )
+def is_client(value: Any) -> bool:
+    """Tell whether a value is a client of a Dask cluster."""
+    return type(value).__module__.partition(".")[0] == "distributed" and hasattr(value, "get_executor")
 
 
 def lazily() -> Any:

@@ -14,6 +14,7 @@ from slimvec.bulk.result_files import Found, check_format, write_results
 from slimvec.files.atomic import checked_target, replacing
 from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
+from slimvec.shards.sharded_table import ShardedTable
 from slimvec.table import Table
 from slimvec.validation import as_integer
 from slimvec.vectors.rows import as_rows
@@ -35,6 +36,7 @@ def search_to_file(
     output: str | os.PathLike[str],
     k: int = 10,
     *,
+    executor: Any = None,
     progress: Progress = ignore,
     **options: Any,
 ) -> int:
@@ -52,6 +54,8 @@ def search_to_file(
         The file appears when it is complete.
     k : int
         Neighbours per query.
+    executor : concurrent.futures.Executor or distributed.Client, optional
+        Whose workers search the shards of a table in shards: see :meth:`slimvec.ShardedTable.by`.
     progress : callable, optional
         ``progress(stage, done, total)``.
     **options
@@ -94,6 +98,10 @@ def search_to_file(
     opened = open_table(table) if isinstance(table, str | os.PathLike) else table
     if not isinstance(opened, Table):
         raise TypeError(f"table is {opened!r}; expected a table that takes vectors")
+    if executor is not None:
+        if not isinstance(opened, ShardedTable):
+            raise TypeError(f"table is {opened!r}; expected one in shards, which workers search: see slimvec split")
+        opened = opened.by(executor)
     rows: Any = VectorFile(queries) if isinstance(queries, str | os.PathLike) else as_rows(queries, "queries")
     folder = target.with_name(f"{target.name}.partial")
     _prepare(folder, job)

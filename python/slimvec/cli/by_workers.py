@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import glob
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slimvec.cli.interrupted import telling
 from slimvec.errors import needs
+from slimvec.estimator import is_client
 from slimvec.files.atomic import table_target
 from slimvec.shards import SHARD_ROWS
 from slimvec.shards.shard_manifest import prepare_folder
@@ -30,8 +32,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ROWS",
         help="write a folder of files of so many rows each (auto: about a million); IN may be a pattern, in quotes",
     )
+    add_workers(parser, "read, fit and encode")
+
+
+def add_workers(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the options that say whose workers do what."""
     workers = parser.add_mutually_exclusive_group()
-    workers.add_argument("--workers", type=int, metavar="N", help="let N processes read, fit and encode")
+    workers.add_argument("--workers", type=int, metavar="N", help=f"let N processes {what}")
     workers.add_argument("--scheduler", metavar="ADDRESS", help="let the workers of a Dask scheduler do it")
 
 
@@ -56,7 +63,8 @@ def compress(estimator: Any, arguments: dict[str, Any], options: argparse.Namesp
         table_target(options.output)
     else:
         prepare_folder(options.output)  # better said now than after an hour
-    with _executor(options) as executor:
+    with workers_of(options) as workers, ThreadPoolExecutor(1) as here:
+        executor = workers.get_executor() if is_client(workers) else workers or here
         estimator.fit(sources, executor=executor, progress=progress)
         if shard_rows is None:
             return estimator.to_table(sources, output=options.output, executor=executor, progress=progress, **arguments)
@@ -84,22 +92,19 @@ def _shard_rows(given: str | None) -> int | None:
 
 
 @contextmanager
-def _executor(options: argparse.Namespace) -> Iterator[Any]:
-    """Give the workers that are asked for: a thread of this process, where none are."""
+def workers_of(options: argparse.Namespace) -> Iterator[Any]:
+    """Give the workers that are asked for, an executor or a client of Dask; None where none are."""
     if options.scheduler is not None:
         with needs("distributed", "dask"):
             from distributed import Client
         with Client(options.scheduler) as client:
-            yield client.get_executor()
-        return
-    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+            yield client
+    elif options.workers is not None:
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
 
-    if options.workers is None:
-        with ThreadPoolExecutor(1) as executor:
-            yield executor
-        return
-    import multiprocessing
-
-    n_workers = as_integer(options.workers, "--workers", 1)
-    with ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn")) as processes:
-        yield processes
+        n_workers = as_integer(options.workers, "--workers", 1)
+        with ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn")) as processes:
+            yield processes
+    else:
+        yield None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from slimvec.bulk.bulk_search import search_to_file
 from slimvec.cli.bars import Bars
+from slimvec.cli.by_workers import add_workers, workers_of
 from slimvec.cli.interrupted import telling
 
 if TYPE_CHECKING:
@@ -27,12 +28,18 @@ def add_command(commands: Any) -> None:
         "--recall", type=float, metavar="X", help="of a table in lists: read as many as find this share"
     )
     parser.add_argument("--threads", type=int, metavar="N")
+    add_workers(parser, "search the shards of a table in shards")
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    given = {name: getattr(options, name) for name in ("metric", "oversample", "recall", "threads")}
+    given: dict[str, Any] = {name: getattr(options, name) for name in ("metric", "oversample", "recall", "threads")}
     given = {name: value for name, value in given.items() if value is not None}
-    with telling("what was found is kept, and the same command goes on from there"), Bars() as progress:
-        n = search_to_file(options.table, options.queries, options.output, options.k, progress=progress, **given)
+    with (
+        telling("what was found is kept, and the same command goes on from there"),
+        workers_of(options) as workers,
+        Bars() as progress,
+    ):
+        given |= {"executor": workers, "progress": progress}
+        n = search_to_file(options.table, options.queries, options.output, options.k, **given)
     print(f"{options.output}: {n:,} queries")

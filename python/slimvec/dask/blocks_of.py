@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dask
@@ -80,6 +81,29 @@ def check_array(X: Any) -> None:
 def as_block(block: Any, number: int) -> NDArray[Any]:
     """Return a block as an array, on the worker that holds it."""
     return as_matrix(block, f"block {number} of X")
+
+
+def taken(blocks: LazyBlocks, client: Any, numbers: NDArray[np.int64]) -> NDArray[Any]:
+    """Return some rows, in the order of their numbers; blocks that have none of them are not read."""
+    order = np.argsort(numbers, kind="stable")
+    wanted = numbers[order]
+    parts = []
+    for number, (start, end) in enumerate(pairwise(blocks.starts)):
+        begin, last = np.searchsorted(wanted, [start, end])
+        if begin < last:
+            task = delayed(_some, pure=True)
+            parts.append(task(blocks.blocks[number], number, wanted[begin:last] - start, int(end - start)))
+    found = np.concatenate(computed(parts, client))
+    rows = np.empty_like(found)
+    rows[order] = found
+    return rows
+
+
+def _some(block: Any, number: int, rows: NDArray[np.int64], length: int) -> NDArray[Any]:
+    held = as_block(block, number)
+    if len(held) != length:
+        raise ValueError(f"block {number} of X has {len(held)} rows; expected {length}, as it was told")
+    return held[rows]
 
 
 def _shape(block: Any, number: int) -> tuple[int, int]:

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from dask.delayed import delayed
+from scipy.sparse import csr_array
 
 from slimvec.binary.methods.base import BinaryEstimator
 from slimvec.binary.methods.streaming import StreamingEstimator
 from slimvec.binary.training import gathering
 from slimvec.binary.training.block_sums import first_shift
-from slimvec.blas import alone
+from slimvec.blas import alone, one_thread
 from slimvec.blocks import row_blocks, rows_per_block
-from slimvec.dask.blocks_of import LazyBlocks, as_block, check_array, computed
+from slimvec.dask.blocks_of import LazyBlocks, as_block, check_array, computed, taken
 from slimvec.progress import Progress, ignore
+from slimvec.sparse.methods.ant import ANT
+from slimvec.sparse.methods.base import CodingEstimator
+from slimvec.validation import check_finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,8 +36,9 @@ def fit(estimator: Any, X: Any, *, client: Any = None, progress: Progress = igno
 
     Parameters
     ----------
-    estimator : IIQ, ITQ or TransformCoding
-        Fitted in place, and an ordinary one afterwards.
+    estimator : IIQ, ITQ, TransformCoding or ANT
+        Fitted in place, and an ordinary one afterwards. Of ``ANT`` the anchors are learnt, on the rows that it samples;
+        it then has no ``transform_``, which would be of all rows: ``transform`` and ``to_table`` code them in blocks.
     X : dask.array.Array, shape (n, d), list of Delayed, or dask.dataframe column
         Real numbers, of one dtype, in chunks of whole rows; rows of these may be of any number, or none. Blocks whose
         lengths are not known, as of delayed ones and of data frames, are counted first, in a pass of its own.
@@ -63,15 +68,21 @@ def fit(estimator: Any, X: Any, *, client: Any = None, progress: Progress = igno
     >>> bool(np.array_equal(iiq.projection_, sv.IIQ(n_bits=32).fit(X).projection_))
     True
     """
-    if not isinstance(estimator, StreamingEstimator):
+    if not isinstance(estimator, StreamingEstimator | ANT):
         raise TypeError(
             f"{type(estimator).__name__} learns from all rows at once, which Dask holds in pieces; fit it on a part of "
-            "them, X[:100_000].compute(), or take IIQ, ITQ or TransformCoding, which learn from sums"
+            "them, X[:100_000].compute(), or take IIQ, ITQ or TransformCoding, which learn from sums, or ANT, which "
+            "learns from a sample"
         )
     blocks = LazyBlocks.of(X, client)
+    n, d = int(blocks.starts[-1]), blocks.n_columns
     draft = copy(estimator)
-    draft._learn_apart(int(blocks.starts[-1]), blocks.n_columns, partial(_gathered, blocks, client), progress)
-    vars(estimator).update(vars(draft))
+    if isinstance(draft, StreamingEstimator):
+        draft._learn_apart(n, d, partial(_gathered, blocks, client), progress)
+    else:
+        with one_thread():
+            draft._learn_from_some(n, d, partial(taken, blocks, client), progress)
+    estimator.__dict__ = vars(draft)
     return estimator
 
 
@@ -124,15 +135,15 @@ def transform(estimator: Any, X: Any) -> Any:
 
     Parameters
     ----------
-    estimator : IIQ or another method of codes
+    estimator : IIQ or another method of codes, ANT or another method of anchors that codes new rows
         Fitted.
     X : dask.array.Array, shape (n, d)
         In chunks of whole rows.
 
     Returns
     -------
-    dask.array.Array, shape (n, ceil(n_bits / 8)), uint8
-        In the same chunks of rows: ``estimator.transform`` of each.
+    dask.array.Array, shape (n, ceil(n_bits / 8)), uint8, or (n, k), float32
+        In the same chunks of rows: ``estimator.transform`` of each; of anchors they are ``scipy.sparse.csr_array``.
 
     Examples
     --------
@@ -145,28 +156,55 @@ def transform(estimator: Any, X: Any) -> Any:
     >>> codes
     dask.array<_codes, shape=(500, 4), dtype=uint8, chunksize=(200, 4), chunktype=numpy.ndarray>
     """
-    if not isinstance(estimator, BinaryEstimator) or not hasattr(X, "map_blocks") or not hasattr(X, "numblocks"):
-        raise TypeError(f"X is {type(X).__name__}; expected a dask.array, and a method of codes")
-    encoder = estimator._encoder()
+    is_array = hasattr(X, "map_blocks") and hasattr(X, "numblocks")
+    if not is_array or not isinstance(estimator, BinaryEstimator | CodingEstimator):
+        raise TypeError(
+            f"X is {type(X).__name__}, for a {type(estimator).__name__}; expected a dask.array, and a method of codes, "
+            "or of anchors that codes new rows"
+        )
     check_array(X)
-    if X.shape[1] != len(encoder.mean):
-        raise ValueError(f"X has {X.shape[1]} columns; expected {len(encoder.mean)}, as the vectors that were fitted")
-    width = -(-encoder.n_bits // 8)
-    return X.map_blocks(
-        _codes,
-        encoder=delayed(encoder),
-        dtype=np.uint8,
-        chunks=(X.chunks[0], (width,)),
-        meta=np.empty((0, width), np.uint8),
-    )
+    meta: Any
+    code: Any
+    by: Any
+    if isinstance(estimator, BinaryEstimator):
+        encoder = estimator._encoder()
+        d, meta = len(encoder.mean), np.empty((0, -(-encoder.n_bits // 8)), np.uint8)
+        code, by = _codes, delayed(encoder)
+    else:
+        estimator._require_fitted("anchors_")
+        d, meta = estimator.n_features_in_, csr_array((0, len(estimator.anchors_)), dtype=np.float32)
+        code, by = _entries, delayed(_without_rows(estimator))
+    if X.shape[1] != d:
+        raise ValueError(f"X has {X.shape[1]} columns; expected {d}, as the vectors that were fitted")
+    return X.map_blocks(code, by=by, dtype=meta.dtype, chunks=(X.chunks[0], (meta.shape[1],)), meta=meta)
 
 
-def _codes(block: Any, encoder: Encoder, block_info: Any = None) -> NDArray[np.uint8]:
+def _place(block_info: Any) -> tuple[int, int]:
+    """Return the number of a block, and of its first row."""
     place = block_info[0]
-    number, first = place["chunk-location"][0], place["array-location"][0][0]
-    first = 0 if math.isnan(first) else int(first)  # of chunks of unknown sizes
-    found = [np.empty((0, -(-encoder.n_bits // 8)), np.uint8)]
+    first = place["array-location"][0][0]
+    return place["chunk-location"][0], 0 if math.isnan(first) else int(first)  # of chunks of unknown sizes
+
+
+def _codes(block: Any, by: Encoder, block_info: Any = None) -> NDArray[np.uint8]:
+    number, first = _place(block_info)
+    found = [np.empty((0, -(-by.n_bits // 8)), np.uint8)]
     with alone():
-        for start, rows in row_blocks(as_block(block, number), rows_per_block(len(encoder.mean))):
-            found.append(encoder.codes(rows, "X", first + start))
+        for start, rows in row_blocks(as_block(block, number), rows_per_block(len(by.mean))):
+            found.append(by.codes(rows, "X", first + start))
     return np.concatenate(found)
+
+
+def _entries(block: Any, by: CodingEstimator, block_info: Any = None) -> Any:
+    number, first = _place(block_info)
+    rows = as_block(block, number)
+    check_finite(rows, "X", first)
+    with alone():
+        return by.transform(rows) if len(rows) else csr_array((0, len(by.anchors_)), dtype=np.float32)
+
+
+def _without_rows(estimator: CodingEstimator) -> CodingEstimator:
+    """Return what codes rows, without the transform of those that were fitted, which would travel with each task."""
+    made = copy(estimator)
+    vars(made).pop("transform_", None)
+    return made

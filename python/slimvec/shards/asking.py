@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 Question = tuple[int, str, tuple[Any, ...]]
 """Number of a shard, what it is asked, and with what; the number of threads comes last."""
+
+
+OPEN_SHARDS = 256  # that a process keeps mapped: pages of files, which the system may drop
 
 
 class Asks(Protocol):
@@ -55,7 +59,7 @@ class Here:
 
 @dataclass(frozen=True, eq=False)
 class ByWorkers:
-    """Shards that workers of an executor open, each with one thread.
+    """Shards that workers of an executor open, once, and search, each with one thread.
 
     Attributes
     ----------
@@ -73,7 +77,14 @@ class ByWorkers:
 
 
 def _answer_of(path: str, digest: str, call: str, args: tuple[Any, ...]) -> Any:
-    """Open a shard, which takes a millisecond, as it is mapped, and ask it."""
+    return answer(_held(path, digest), call, args)
+
+
+def open_shard(path: str, digest: str) -> BinaryParts:
+    """Map a shard, unless its file is not the one that was there when the table was opened."""
     if header_digest(Path(path)) != digest:
         raise FormatError(f"{path} is not the shard that it was when the table was opened")
-    return answer(BinaryParts.from_content(read_content(path)), call, args)
+    return BinaryParts.from_content(read_content(path))
+
+
+_held = lru_cache(maxsize=OPEN_SHARDS)(open_shard)

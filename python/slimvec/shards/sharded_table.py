@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.table import BinaryTable
 from slimvec.errors import FormatError
+from slimvec.estimator import is_client, lazily
 from slimvec.files.table_file import Content, read_content
 from slimvec.shards.asking import ByWorkers
 from slimvec.shards.fingerprint import fingerprint
@@ -16,7 +17,6 @@ from slimvec.spread.executing import check_executor
 
 if TYPE_CHECKING:
     import os
-    from concurrent.futures import Executor
     from pathlib import Path
 
 
@@ -77,14 +77,14 @@ class ShardedTable(BinaryTable):
         table.folder, table._manifest = folder, manifest
         return table
 
-    def by(self, executor: Executor) -> ShardedTable:
-        """Return the same table, whose shards are searched by the workers of an executor.
+    def by(self, executor: Any) -> ShardedTable:
+        """Return the same table, whose shards are searched by workers.
 
         Parameters
         ----------
-        executor : concurrent.futures.Executor
-            Processes, or those of a Dask client, ``client.get_executor()``: each task opens a shard, which is mapped in
-            a millisecond, and searches it with one thread. Queries are sent to each; the best rows come back.
+        executor : concurrent.futures.Executor or distributed.Client
+            Whose workers map the shards, once each, and search a shard with one thread. Queries are sent to each; the
+            best rows come back. With a Dask client workers hold the shards open, and are asked where these are.
 
         Returns
         -------
@@ -105,9 +105,13 @@ class ShardedTable(BinaryTable):
         >>> bool((found.indices == table.search(X[:5]).indices).all())
         True
         """
-        check_executor(executor)
         manifest, shards = self._manifest, list(self._parts.of_shards)
-        asks = ByWorkers(executor, [(str(self.folder / one.file), one.sha256) for one in manifest.shards])
+        places = [(str((self.folder / one.file).absolute()), one.sha256) for one in manifest.shards]
+        if is_client(executor):
+            asks = lazily().ByClient.of(executor, places)
+        else:
+            check_executor(executor)
+            asks = ByWorkers(executor, places)
         parts = ShardedParts.of(shards, manifest.norm, manifest.shrinkage, manifest.made_by, asks)
         table = self.from_parts(parts)
         table.folder, table._manifest = self.folder, manifest

@@ -9,7 +9,7 @@ import numpy as np
 
 from slimvec.keys import resolve_rows
 from slimvec.sparse.methods.base import CodingEstimator, CountingEstimator, relative_residual
-from slimvec.sparse.solvers.atoms import as_anchors, sample_rows
+from slimvec.sparse.solvers.atoms import as_anchors, as_sample, sample_numbers, sample_rows
 from slimvec.sparse.solvers.budget import as_weights, omp_within
 from slimvec.sparse.solvers.solver import Solver
 from slimvec.sparse.training import anchors as choosing
@@ -18,7 +18,7 @@ from slimvec.sparse.training.relations import Knowledge, as_row_pairs, with_rows
 from slimvec.validation import as_anchor_count, as_generator, as_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -31,6 +31,7 @@ DEFAULT_NONZEROS = 10
 DEFAULT_TRAIN_ROWS = 20_000
 ROOM = 4  # a row may get this many times the mean number of non-zeros when they come from one budget
 ALLOCATIONS = ("row", "global")
+OF_ALL_ROWS = ("transform_", "relative_residual_", "anchor_words_", "_seen")
 
 
 @dataclass(eq=False, repr=False)
@@ -151,21 +152,61 @@ class ANT(CountingEstimator, CodingEstimator):
         if isinstance(self.anchors, str):
             solver.check(k)  # before they are chosen
         sample, picked = sample_rows(rows, self.max_train_rows, k, generator)
-        start, anchor_rows = self._choose(rows, k, sample, picked, vocabulary, weights, generator, progress)
+        start, anchor_rows = self._choose(
+            rows.__getitem__, rows.shape, k, sample, picked, vocabulary, weights, generator, progress
+        )
         solver.check(len(start))
         knowledge = self._knowledge(solver, anchor_rows, vocabulary)
+        offsets = None if knowledge is None else knowledge.offsets()[picked]
+        self._learn(sample, start, solver, n_rounds, offsets, knowledge is None, progress)
+        self.transform_ = self._code_all(rows, self.anchors_, solver, knowledge, weights, progress)
+        self.anchor_rows_ = anchor_rows if n_rounds == 0 or knowledge is not None else None
+        self.relative_residual_ = relative_residual(rows, self.anchors_, self.transform_)
+
+    def _learn_from_some(
+        self, n: int, d: int, take: Callable[[NDArray[np.int64]], NDArray[Any]], progress: Progress
+    ) -> None:
+        """Learn anchors from rows that are elsewhere, n × d, of which ``take`` gives some; none is coded."""
+        if n * d == 0:
+            raise ValueError(f"X is empty: shape ({n}, {d}); expected at least one row and one column")
+        if self.max_train_rows is None:
+            raise ValueError("max_train_rows=None learns on all rows, which would all travel here; expected a number")
+        solver, n_rounds = self._solver(), as_steps(self.n_rounds, "n_rounds", 0)
+        if self.allocation == "global":
+            raise ValueError('allocation="global" spends a budget over all rows, which are elsewhere; expected "row"')
+        self._knowledge(solver, None, None)  # relations are of words
+        generator = as_generator(self.random_state)
+        k = self._n_anchors(n)
+        if isinstance(self.anchors, str):
+            solver.check(k)
+        picked = sample_numbers(n, self.max_train_rows, k, generator)
+        sample = as_sample(take(picked), picked)
+        start, anchor_rows = self._choose(take, (n, d), k, sample, picked, None, None, generator, progress)
+        solver.check(len(start))
+        self._learn(sample, start, solver, n_rounds, None, True, progress)
+        self.n_features_in_, self.anchor_rows_ = d, anchor_rows if n_rounds == 0 else None
+        for name in OF_ALL_ROWS:
+            vars(self).pop(name, None)
+
+    def _learn(
+        self,
+        sample: NDArray[np.float32],
+        start: NDArray[np.float32],
+        solver: Solver,
+        n_rounds: int,
+        offsets: Any,
+        replace_unused: bool,
+        progress: Progress,
+    ) -> None:
+        """Set the anchors that are learnt from a sample, and its residuals."""
         residuals = np.empty(0)
         if n_rounds:
-            offsets = None if knowledge is None else knowledge.offsets()[picked]
             start, residuals = learn_anchors(
                 sample, start, lambda part, anchors: solver.code(part, anchors, offsets=offsets), n_rounds,
-                update=self.update, orthogonality=float(self.orthogonality), replace_unused=knowledge is None,
+                update=self.update, orthogonality=float(self.orthogonality), replace_unused=replace_unused,
                 progress=progress,
             )  # fmt: skip
         self.anchors_, self.residuals_ = start, residuals
-        self.transform_ = self._code_all(rows, start, solver, knowledge, weights, progress)
-        self.anchor_rows_ = anchor_rows if n_rounds == 0 or knowledge is not None else None
-        self.relative_residual_ = relative_residual(rows, start, self.transform_)
 
     def _code(self, rows: NDArray[Any], progress: Progress) -> Any:
         return self._solver().code(rows, self.anchors_, progress=progress)
@@ -204,7 +245,8 @@ class ANT(CountingEstimator, CodingEstimator):
 
     def _choose(
         self,
-        rows: NDArray[Any],
+        take: Callable[[NDArray[np.int64]], NDArray[Any]],
+        shape: tuple[int, ...],
         k: int,
         sample: NDArray[np.float32],
         picked: NDArray[np.int64],
@@ -217,21 +259,21 @@ class ANT(CountingEstimator, CodingEstimator):
         if not isinstance(self.anchors, str):
             if np.ndim(self.anchors) == 2:
                 given = as_anchors(self.anchors)
-                if given.shape[1] != rows.shape[1]:
-                    raise ValueError(f"anchors has {given.shape[1]} columns; expected {rows.shape[1]}, as X has")
+                if given.shape[1] != shape[1]:
+                    raise ValueError(f"anchors has {given.shape[1]} columns; expected {shape[1]}, as X has")
                 return given, None
-            chosen = resolve_rows(list(self.anchors), "anchors", len(rows), vocabulary)
+            chosen = resolve_rows(list(self.anchors), "anchors", shape[0], vocabulary)
             if len(np.unique(chosen)) < len(chosen):
                 raise ValueError("anchors names a row twice; expected distinct words or rows")
         elif self.anchors == "random":
-            return choosing.random_basis(k, rows.shape[1], generator), None
+            return choosing.random_basis(k, shape[1], generator), None
         elif self.anchors == "frequency":
             chosen = np.arange(k) if counts is None else choosing.top_rows(counts, k)
         elif self.anchors == "coreset":
             chosen = picked[choosing.coreset(sample, k, generator)]
         else:
             chosen = picked[choosing.kmeans_plus_plus(sample, k, generator, progress=progress)]
-        return as_anchors(rows[chosen]), chosen
+        return as_anchors(take(chosen)), chosen
 
     def _knowledge(
         self, solver: Solver, anchor_rows: NDArray[np.int64] | None, vocabulary: Vocabulary | None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from slimvec.blocks import row_blocks
-from slimvec.estimator import VectorEstimator, require_local
+from slimvec.estimator import VectorEstimator, is_lazy, lazily
 from slimvec.files.atomic import table_target
 from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
@@ -36,7 +36,7 @@ class SparseEstimator(VectorEstimator):
     anchor_rows_: NDArray[np.int64] | None = None
     anchor_words_: tuple[str, ...] | None = None
 
-    _seen: tuple[int, int, int]  # checksum of the rows that were fitted
+    _seen: tuple[int, int, int] | None = None  # checksum of the rows that were fitted, if transform_ is of them
 
     def fit_transform(self, X: Rows | ArrayLike, y: None = None) -> Any:
         """Fit, and return the transform of the same vectors.
@@ -88,7 +88,8 @@ class SparseEstimator(VectorEstimator):
         """
         if output is not None:
             table_target(output)  # better said now than after an hour
-        require_local(vectors, "vectors")
+        if is_lazy(vectors):
+            return self.fit(vectors, progress=progress, **fit_arguments).to_table(vectors, dtype=dtype, output=output)
         rows = as_rows(vectors, "vectors")
         self.fit(rows, progress=progress, **fit_arguments)
         return self._table(self.transform_, rows.vocabulary, dtype, output)
@@ -126,20 +127,28 @@ class SparseEstimator(VectorEstimator):
         OSError
             If the output cannot be written.
         """
-        self._require_fitted("transform_")
+        self._require_fitted("anchors_")
         if output is not None:
             table_target(output)
-        require_local(source, "vectors")
+        if is_lazy(source):
+            return self._table(lazily().transform(self, source).compute(), None, dtype, output)
         rows = as_rows(source, "vectors", self.n_features_in_)
         held = MatrixRows(whole(rows, progress))
         transform = self.transform_ if checksum(held) == self._seen else self._code(held.matrix, progress)
         return self._table(transform, rows.vocabulary, dtype, output)
 
     def _learn_from(self, X: Rows | ArrayLike, progress: Progress, **extra: Any) -> Self:
-        require_local(X, "X")
+        if is_lazy(X):
+            self._require_no_extra(extra)
+            return super()._learn_from(X, progress)
         rows = as_training_rows(X)
         matrix = whole(rows, progress)
         return super()._learn_from(MatrixRows(matrix, rows.vocabulary), progress, **extra)
+
+    def _require_no_extra(self, extra: dict[str, Any]) -> None:
+        for name, value in extra.items():
+            if value is not None:
+                raise TypeError(f"{name} is of all rows, and X is held by Dask in pieces; fit on a part of them")
 
     def _finish(self, rows: Rows) -> None:
         super()._finish(rows)
@@ -192,6 +201,7 @@ class CodingEstimator(SparseEstimator):
         Parameters
         ----------
         X : array_like, shape (m, d), or Vectors, VectorFile or other Rows
+            Of a ``dask.array`` the transform is one, too, whose blocks are ``csr_array``.
         progress : callable, optional
             ``progress(stage, done, total)``.
 
@@ -205,7 +215,8 @@ class CodingEstimator(SparseEstimator):
             If not fitted, of the wrong width, or not finite.
         """
         self._require_fitted("anchors_")
-        require_local(X, "X")
+        if is_lazy(X):
+            return lazily().transform(self, X)
         return self._code(whole(as_rows(X, "X", self.n_features_in_), progress), progress)
 
 

@@ -126,16 +126,23 @@ def sample_rows(
 
     NaN is reported by its row in ``rows``.
     """
-    n = len(rows)
+    picked = sample_numbers(len(rows), most, fewest, generator)
+    return (as_float32(rows) if len(picked) == len(rows) else as_sample(rows[picked], picked)), picked
+
+
+def sample_numbers(n: int, most: int | None, fewest: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return the numbers of the rows to learn on, in order."""
     size = n if most is None else min(n, max(as_integer(most, "max_train_rows", 1), fewest))
-    if size == n:
-        return as_float32(rows), np.arange(n)
-    picked = np.sort(generator.choice(n, size, replace=False))
+    return np.arange(n) if size == n else np.sort(generator.choice(n, size, replace=False))
+
+
+def as_sample(rows: NDArray[Any], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return rows as float32; NaN is reported by its number."""
     with np.errstate(over="ignore"):  # reported just below
-        sample = rows[picked].astype(np.float32)
+        sample = np.ascontiguousarray(rows, np.float32)
     for bad in np.flatnonzero(~np.isfinite(sample).all(axis=1))[:1]:
-        check_finite(sample[bad : bad + 1], "X", int(picked[bad]))
-    return sample, picked
+        check_finite(sample[bad : bad + 1], "X", int(numbers[bad]))
+    return sample
 
 
 def as_anchors(anchors: ArrayLike, name: str = "anchors") -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from slimvec.bulk.result_files import Found, check_format, write_results
 from slimvec.files.atomic import checked_target, replacing
 from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
-from slimvec.shards.sharded_table import ShardedTable
 from slimvec.table import Table
 from slimvec.validation import as_integer
 from slimvec.vectors.rows import as_rows
@@ -99,9 +98,9 @@ def search_to_file(
     if not isinstance(opened, Table):
         raise TypeError(f"table is {opened!r}; expected a table that takes vectors")
     if executor is not None:
-        if not isinstance(opened, ShardedTable):
+        if not hasattr(opened, "by"):
             raise TypeError(f"table is {opened!r}; expected one in shards, which workers search: see slimvec split")
-        opened = opened.by(executor)
+        opened = cast("Any", opened).by(executor)
     rows: Any = VectorFile(queries) if isinstance(queries, str | os.PathLike) else as_rows(queries, "queries")
     folder = target.with_name(f"{target.name}.partial")
     _prepare(folder, job)

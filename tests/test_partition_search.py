@@ -78,17 +78,46 @@ def test_any_number_of_threads_finds_the_same(n_queries):
 
 
 @pytest.mark.parametrize("d", [1, 7, 16, 300, 511, 512, 513, 1100])
-@pytest.mark.parametrize("n", [0, 1, 33])
-def test_dots_of_centroids_equal_their_twin(isa, n, d):
+@pytest.mark.parametrize("n", [1, 2, 33])
+def test_nearest_lists_equal_their_twin(isa, n, d):
     rng = np.random.default_rng(d)
-    centroids, queries = (rng.integers(-2047, 2048, (m, d)).astype(np.int16) for m in (n, 5))
+    centroids, queries = (rng.integers(-2047, 2048, (m, d)).astype(np.int16) for m in (n, 19))
     queries[0] = 2047
     centroids[:1] = 2047
-    assert same(_core.centroid_dots(current(), centroids, queries), reference.centroid_dots(centroids, queries))
-    with pytest.raises(ValueError, match="between -2047 and 2047"):
-        _core.centroid_dots(current(), centroids, queries + np.int16(1))
-    with pytest.raises(ValueError, match="must have shape"):
-        _core.centroid_dots(current(), centroids, queries[:, 1:].copy())
+    centroids[n // 2 :] = centroids[: n - n // 2]  # ties
+    steps, units = rng.random(n) + 0.5, rng.random(19)
+    steps[n // 2 :] = steps[: n - n // 2]
+    inverse = (rng.random(n) + 0.1).astype(np.float32)
+    inverse[n // 2 :] = inverse[: n - n // 2]
+    for norms in (None, inverse):
+        for n_read in {1, (n + 1) // 2, n}:
+            asked = centroids, steps, norms, queries, units, n_read
+            made, expected = _core.nearest_lists(current(), *asked), reference.nearest_lists(*asked)
+            assert all(map(same, made, expected))
+
+
+def test_lists_that_are_no_numbers_come_last(isa):
+    centroids, queries = np.arange(12, dtype=np.int16).reshape(4, 3), np.ones((1, 3), np.int16)
+    steps = np.array([1, np.nan, 1, np.nan])
+    lists, products = _core.nearest_lists(current(), centroids, steps, None, queries, np.ones(1), 4)
+    assert lists.tolist() == [[2, 0, 1, 3]]
+    assert np.isnan(products[0, 2:]).all()
+
+
+def test_nearest_lists_refuse_what_does_not_fit():
+    centroids, queries = np.zeros((4, 3), np.int16), np.zeros((2, 3), np.int16)
+    fitting = {"steps": np.ones(4), "inverse_norms": None, "queries": queries, "units": np.ones(2), "n_read": 1}
+    for message, wrong in [
+        ("between -2047 and 2047", {"queries": queries + np.int16(2048)}),
+        ("must have shape", {"queries": queries[:, 1:].copy()}),
+        ("steps must have one entry", {"steps": np.ones(3)}),
+        ("inverse_norms must have one entry", {"inverse_norms": np.ones(3, np.float32)}),
+        ("units must have one entry", {"units": np.ones(3)}),
+        ("n_read must lie between", {"n_read": 0}),
+        ("n_read must lie between", {"n_read": 5}),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            _core.nearest_lists(current(), centroids, **{**fitting, **wrong})
 
 
 def test_what_does_not_fit_is_refused():

@@ -5,6 +5,7 @@
 #include "bindings/search_arguments.hpp"
 #include "core/asymmetric_search.hpp"
 #include "core/hamming_search.hpp"
+#include "core/nearest_lists.hpp"
 #include "core/partition_search.hpp"
 #include "core/top_scores.hpp"
 
@@ -186,30 +187,36 @@ std::tuple<IdArray, FloatArray, IdArray> range_search_lists(const Kernels& isa, 
   return one_after_the_other<float>(found, key_score);
 }
 
-// One row of products per query.
-IdArray dots_of(const Kernels& isa, const QueryArray& centroids, const QueryArray& queries) {
+using DoubleArray = py::array_t<double, py::array::c_style>;
+
+std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const QueryArray& centroids, const DoubleArray& steps,
+                                            const std::optional<FloatArray>& inverse_norms, const QueryArray& queries,
+                                            const DoubleArray& units, std::size_t n_read) {
   check_isa(isa);
   require(centroids.ndim() == 2 && queries.ndim() == 2 && size_of(centroids, 1) == size_of(queries, 1),
           "centroids and queries must have shape (n, d)");
   const std::size_t n = size_of(centroids, 0), n_queries = size_of(queries, 0), d = size_of(queries, 1);
-  const std::int16_t *centroid = elements(centroids), *query = elements(queries);
+  require(n <= INT32_MAX, "there must be fewer than 2^31 centroids");
+  require(steps.ndim() == 1 && size_of(steps, 0) == n, "steps must have one entry per centroid");
+  require(!inverse_norms || (inverse_norms->ndim() == 1 && size_of(*inverse_norms, 0) == n),
+          "inverse_norms must have one entry per centroid");
+  require(units.ndim() == 1 && size_of(units, 0) == n_queries, "units must have one entry per query");
+  require(n_read >= 1 && n_read <= n, "n_read must lie between 1 and the number of centroids");
+  const std::int16_t* query = elements(queries);
   const auto small = [](std::int16_t value) { return value >= -kCentroidPeak && value <= kCentroidPeak; };
   require(std::all_of(query, query + n_queries * d, small), "queries must lie between -2047 and 2047");
-  IdArray dots = new_array<IdArray>(n_queries, n);
-  std::int64_t* out = dots.mutable_data();
+  const Centroids known = {elements(centroids), elements(steps), inverse_norms ? elements(*inverse_norms) : nullptr, n,
+                           d};
+  const double* unit = elements(units);
+  ListArray lists = new_array<ListArray>(n_queries, n_read);
+  FloatArray products = new_array<FloatArray>(n_queries, n_read);
+  std::int32_t* lists_out = lists.mutable_data();
+  float* products_out = products.mutable_data();
   without_gil([&](Interrupt& interrupt) {
-    constexpr std::size_t kBytes = 16 << 10;  // of centroids, which all queries meet while a cache holds them
-    const std::size_t step = std::max<std::size_t>(1, kBytes / (2 * std::max<std::size_t>(1, d)));
-    for (std::size_t first = 0; first < n; first += step) {
-      interrupt.check();
-      const std::size_t n_here = std::min(step, n - first);
-      for (std::size_t q = 0; q < n_queries; ++q) {
-        isa.centroid_dots(centroid + first * d, n_here, d, query + q * d, out + q * n + first);
-      }
-    }
+    nearest_lists(isa, known, query, unit, n_queries, n_read, interrupt, lists_out, products_out);
     interrupt.finish();
   });
-  return dots;
+  return {std::move(lists), std::move(products)};
 }
 
 }  // namespace
@@ -226,7 +233,8 @@ void bind_asymmetric(py::module_& module) {
              arg("n_bits"), arg("factors").noconvert(), arg("weigh"), arg("queries").noconvert(),
              arg("units").noconvert(), arg("offsets").noconvert(), arg("limits").noconvert(), arg("mask").noconvert(),
              arg("n_threads"));
-  module.def("centroid_dots", &dots_of, arg("isa"), arg("centroids").noconvert(), arg("queries").noconvert());
+  module.def("nearest_lists", &lists_near, arg("isa"), arg("centroids").noconvert(), arg("steps").noconvert(),
+             arg("inverse_norms").noconvert(), arg("queries").noconvert(), arg("units").noconvert(), arg("n_read"));
   module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("weigh"), arg("starts").noconvert(), arg("rows").noconvert(),
              arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(), arg("offsets").noconvert(),

@@ -116,7 +116,15 @@ def asymmetric_rescore(
     k: int,
     n_threads: int,
 ) -> tuple[NDArray[float32], NDArray[int64]]: ...
-def centroid_dots(isa: Isa, centroids: NDArray[int16], queries: NDArray[int16]) -> NDArray[int64]: ...
+def nearest_lists(
+    isa: Isa,
+    centroids: NDArray[int16],
+    steps: NDArray[float64],
+    inverse_norms: NDArray[float32] | None,
+    queries: NDArray[int16],
+    units: NDArray[float64],
+    n_read: int,
+) -> tuple[NDArray[int32], NDArray[float32]]: ...
 def partition_search(
     isa: Isa,
     blocks: NDArray[uint32],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from slimvec.binary.codes import BlockedCodes
     from slimvec.binary.factors import Factors
     from slimvec.binary.queries import Metric, QueryEncoder
+    from slimvec.binary.refinement import Refiner
 
 QUERY_PEAK = 8191  # kQueryPeak of cpp/kernels/kernels.hpp
 GATHERED_VALUES = 1 << 23  # of the originals, at a time: 32 MB as float32
@@ -35,8 +36,6 @@ class FloatQueries:
 
     Attributes
     ----------
-    codes : ndarray, shape (n_queries, ceil(n_bits / 8)), uint8
-        The queries' own codes.
     values : ndarray, shape (n_queries, n_bits), int16
         Projections Pᵀ(q - m), rounded to 8191 steps either side of 0: of no weight beside the one bit of the codes,
         and sums of integers are the same on every instruction set.
@@ -44,46 +43,65 @@ class FloatQueries:
     multipliers : ndarray, shape (n_queries, 1), float64
         0 for a query of zeros.
     metric : {"cosine", "dot"}
+    signs : ndarray, shape (n_queries, ceil(n_bits / 8)), uint8, or None
+        The queries' own codes, where codes are signs.
     vectors : ndarray, shape (n_queries, d), float32, or None
         What stands for the queries, in units of the factors' norm, where the table has lists.
+    second : ndarray, shape (n_queries, r2), int16, or None
+        Projections along the grid of second codes, rounded as ``values`` are, where codes are refined.
+    second_units : ndarray, shape (n_queries,), float64
     """
 
-    codes: NDArray[np.uint8]
     values: NDArray[np.int16]
     units: NDArray[np.float32]
     offsets: NDArray[np.float32]
     multipliers: NDArray[np.float64]
     metric: Metric
-    vectors: NDArray[np.float32] | None = None
+    signs: NDArray[np.uint8] | None
+    vectors: NDArray[np.float32] | None
+    second: NDArray[np.int16] | None
+    second_units: NDArray[np.float64]
 
     @classmethod
-    def prepare(cls, queries: NDArray[Any], encoder: QueryEncoder, factors: Factors) -> FloatQueries:
-        """Return ``queries (n_queries, d)`` against a table of that encoder and those factors."""
+    def prepare(
+        cls, queries: NDArray[Any], encoder: QueryEncoder, factors: Factors, refiner: Refiner | None = None
+    ) -> FloatQueries:
+        """Return ``queries (n_queries, d)`` against a table of that encoder and those factors, refined or not."""
         n, n_bits = len(queries), encoder.encoder.projection.shape[1]
-        codes, values = np.empty((n, -(-n_bits // 8)), np.uint8), np.empty((n, n_bits), np.int16)
-        units, offsets, multiples = np.empty((3, n))
+        values = np.empty((n, n_bits), np.int16)
+        signs = np.empty((n, -(-n_bits // 8)), np.uint8) if encoder.encoder.of_signs else None
         vectors = np.empty(queries.shape, np.float32) if encoder.encoder.in_lists else None
+        second = None if refiner is None else np.empty((n, len(refiner.order)), np.int16)
+        units, offsets, multiples, second_units = np.empty((4, n))
         unit = encoder.unit / factors.norm
         own = 1.0 if factors.has_weights else factors.norm  # what stands for the norms of the rows
         cosine = own * (factors.norm / (encoder.norm or factors.norm))
         if not (math.isfinite(cosine) and 1 / FAR_UNIT < unit < FAR_UNIT):
             raise FormatError("the norms of its vectors are too far apart: the table is damaged")
         mean = encoder.in_units().mean.astype(np.float64)
-        for block in encoder.blocks(queries):
-            codes[block.place] = pack_signs(block.projected)
-            values[block.place], peaks = Rounded.of(block.projected, QUERY_PEAK)
+        # One product serves both codes.
+        asked = encoder if refiner is None else replace(encoder, encoder=refiner.both)
+        for block in asked.blocks(queries):
+            projected = block.projected[:, :n_bits]
+            if signs is not None:
+                signs[block.place] = pack_signs(projected)
+            values[block.place], peaks = Rounded.of(projected, QUERY_PEAK)
             units[block.place] = peaks * (unit / QUERY_PEAK)
             offsets[block.place] = block.vectors @ mean * unit**2
             multiples[block.place] = block.multiples
             if vectors is not None:
                 vectors[block.place] = block.vectors * unit
+            if second is not None:
+                exact = block.projected[:, n_bits:].astype(np.float64)
+                second[block.place], peaks = Rounded.of(exact, QUERY_PEAK)
+                second_units[block.place] = peaks * (unit / QUERY_PEAK)
         if encoder.metric == "cosine":
             multipliers = np.where(multiples > 0, cosine, 0.0)
         else:
             with np.errstate(over="ignore"):  # products beyond float64 are beyond float32, too, and refused
                 multipliers = multiples * np.square(factors.norm)
         numbers = units.astype(np.float32), offsets.astype(np.float32), multipliers[:, None]
-        return cls(codes, values, *numbers, encoder.metric, vectors)
+        return cls(values, *numbers, encoder.metric, signs, vectors, second, second_units)
 
     @property
     def zero(self) -> NDArray[np.bool_]:
@@ -93,9 +111,9 @@ class FloatQueries:
 
     def part(self, place: slice) -> FloatQueries:
         """Return some of the queries."""
-        numbers = self.units[place], self.offsets[place], self.multipliers[place]
-        vectors = None if self.vectors is None else self.vectors[place]
-        return FloatQueries(self.codes[place], self.values[place], *numbers, self.metric, vectors)
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "metric"}
+        parts: dict[str, Any] = {name: None if array is None else array[place] for name, array in arrays.items()}
+        return replace(self, **parts)
 
     def result(self, found: ScoreResult) -> ScoreResult:
         """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place."""

@@ -143,16 +143,9 @@ def _nearest_lists(
     """
     vectors = cast("NDArray[np.float32]", queries.vectors)
     asked, known = Rounded.of(vectors[which].astype(np.float64), PEAK), encoder.rounded
-    dots = _core.centroid_dots(isa.current(), known.values, asked.values)
-    products = dots * (known.peaks / PEAK / factors.norm) * (asked.peaks / PEAK)[:, None]
-    order = products * encoder.inverse_norms if queries.metric == "cosine" else products
-    if n_read < products.shape[1]:
-        best = np.argpartition(-order, n_read - 1, axis=1)[:, :n_read]
-        rank = np.lexsort((best, -np.take_along_axis(order, best, axis=1)), axis=1)
-        best = np.take_along_axis(best, rank, axis=1)
-    else:
-        best = np.argsort(-order, axis=1, kind="stable")
-    return best.astype(np.int32), np.take_along_axis(products, best, axis=1).astype(np.float32)
+    inverse_norms = encoder.inverse_norms if queries.metric == "cosine" else None
+    steps, units = known.peaks / PEAK / factors.norm, asked.peaks / PEAK
+    return _core.nearest_lists(isa.current(), known.values, steps, inverse_norms, asked.values, units, n_read)
 
 
 def probe_order(parts: BinaryParts, vectors: NDArray[Any]) -> NDArray[np.int32]:

@@ -14,18 +14,16 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from slimvec import _core, isa
-from slimvec.binary.asymmetric import QUERY_PEAK, FloatQueries
 from slimvec.binary.codes import BLOCK_CODES
 from slimvec.binary.encoder import Encoder, less
 from slimvec.binary.factors import BIAS, SCALE, WEIGHT, Factors
-from slimvec.binary.queries import QueryEncoder
-from slimvec.binary.rounding import Rounded
 from slimvec.blas import product
 from slimvec.results import ScoreResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from slimvec.binary.asymmetric import FloatQueries
     from slimvec.binary.encoder import GridEncoder
     from slimvec.binary.levels import Grid, Quantized
     from slimvec.binary.list_encoder import ListEncoder
@@ -61,10 +59,10 @@ class Refiner:
         return np.hstack([self.encoder.directions, self.rest])
 
     @cached_property
-    def for_queries(self) -> Encoder:
-        """What projects queries along the grid, each direction times its step in units of the grid."""
+    def both(self) -> Encoder:
+        """What projects queries for first codes and, behind these, along the grid, in units of the grid."""
         steps = self.grid.steps / np.float32(self.grid.unit)
-        return Encoder(self.encoder.mean, self.directions[:, self.order] * steps)
+        return Encoder(self.encoder.mean, np.hstack([self.encoder.projection, self.directions[:, self.order] * steps]))
 
     @cached_property
     def shifts(self) -> NDArray[np.float32]:
@@ -141,8 +139,6 @@ class Refinement:
     def rescore(
         self,
         factors: Factors,
-        encoder: QueryEncoder,
-        vectors: NDArray[Any],
         queries: FloatQueries,
         shortlist: ScoreResult,
         k: int,
@@ -155,30 +151,23 @@ class Refinement:
 
         Products of levels and rounded queries are sums of half integers: exact, in whatever order.
         """
-        second = QueryEncoder(self.refiner.for_queries, encoder.norm, encoder.metric)
-        scores = np.empty((len(vectors), k), np.float32)
-        indices = np.empty((len(vectors), k), np.int64)
-        for block in second.blocks(vectors):
-            rounded, peaks = Rounded.of(block.projected.astype(np.float64), QUERY_PEAK)
-            units = peaks * (encoder.unit / factors.norm / QUERY_PEAK)
-            rows, raw = shortlist.indices[block.place], shortlist.scores[block.place]
-            ratios = weights = None
-            if queries.metric == "cosine" and factors.has_weights:
-                ratios, weights = self._weights(rows, factors, positions)
-            scores[block.place], indices[block.place] = _core.refined_search(
-                isa.current(),
-                self.codes,
-                self.refiner.grid.bits,
-                self.numbers.view(np.uint16),
-                rounded,
-                units,
-                rows,
-                raw,
-                ratios,
-                weights,
-                k,
-                n_threads,
-            )
+        ratios = weights = None
+        if queries.metric == "cosine" and factors.has_weights:
+            ratios, weights = self._weights(shortlist.indices, factors, positions)
+        scores, indices = _core.refined_search(
+            isa.current(),
+            self.codes,
+            self.refiner.grid.bits,
+            self.numbers.view(np.uint16),
+            cast("NDArray[np.int16]", queries.second),
+            queries.second_units,
+            shortlist.indices,
+            shortlist.scores,
+            ratios,
+            weights,
+            k,
+            n_threads,
+        )
         return ScoreResult(scores, indices)
 
     def _weights(

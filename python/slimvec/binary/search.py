@@ -13,7 +13,6 @@ from slimvec.binary.asymmetric import FloatQueries, all_found, as_originals, res
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
 from slimvec.binary.queries import Metric, QueryEncoder
-from slimvec.blocks import row_blocks
 from slimvec.results import ScoreResult, SearchResult, no_scores
 from slimvec.validation import as_count, as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
@@ -146,11 +145,11 @@ class TableSearch:
             codes, zero = encoder.encode(rows)
             best = partial(self._code_cosines, codes)
         else:
-            prepared = FloatQueries.prepare(rows, encoder, factors)
+            prepared = FloatQueries.prepare(rows, encoder, factors, None if refinement is None else refinement.refiner)
             zero = prepared.zero
             best = partial(self._scores, prepared, factors, hand_on, reading)
             if refinement is not None:
-                best = partial(self._refined, prepared, factors, refinement, encoder, rows, hand_on, reading)
+                best = partial(self._refined, prepared, factors, refinement, hand_on, reading)
         if originals is None:
             return self._in_order(best(k), zero)
         matrix = as_originals(originals, self.table.n_codes, rows.shape[1])
@@ -193,11 +192,11 @@ class TableSearch:
         self, queries: FloatQueries, factors: Factors, hand_on: Shortlists, reading: Reading, k: int
     ) -> ScoreResult:
         n_threads = as_threads(self.threads)
-        wide = hand_on.to_scores(k)
-        if wide is None or not self.encoder.of_signs:
+        wide, signs = hand_on.to_scores(k), queries.signs
+        if wide is None or signs is None:
             # Distances between codes of several bits make no shortlist: every row is scored.
             return queries.result(self._scanned(queries, factors, reading, k))
-        shortlist = self.codes(queries.codes, self._at_most_all(wide)).indices
+        shortlist = self.codes(signs, self._at_most_all(wide)).indices
         return queries.result(rescore(self.table, factors, queries, shortlist, k, n_threads))
 
     def _scanned(self, queries: FloatQueries, factors: Factors, reading: Reading, k: int) -> ScoreResult:
@@ -213,8 +212,6 @@ class TableSearch:
         queries: FloatQueries,
         factors: Factors,
         refinement: Refinement,
-        encoder: QueryEncoder,
-        vectors: NDArray[Any],
         hand_on: Shortlists,
         reading: Reading,
         k: int,
@@ -223,14 +220,15 @@ class TableSearch:
         positions = None if partition is None or not factors.has_weights else partition.positions
         wide = hand_on.to_refinement(k)
         wide = self._at_most_all(self.table.n_codes if wide is None else wide)
-        scores, rows = np.empty((len(vectors), k), np.float32), np.empty((len(vectors), k), np.int64)
-        for first, block in row_blocks(vectors, max(1, CANDIDATES // wide)):
-            place = slice(first, first + len(block))
-            some = queries.part(place)
+        n_queries = len(queries.values)
+        scores, rows = np.empty((n_queries, k), np.float32), np.empty((n_queries, k), np.int64)
+        step = max(1, CANDIDATES // wide)
+        for first in range(0, n_queries, step):
+            place = slice(first, first + step)
+            some = queries if step >= n_queries else queries.part(place)
             found = self._scanned(some, factors, reading, wide)
-            again = refinement.rescore(factors, encoder, block, some, found, k, positions, n_threads)
-            refined = some.result(again)
-            scores[place], rows[place] = refined.scores, refined.indices
+            again = refinement.rescore(factors, some, found, k, positions, n_threads)
+            scores[place], rows[place] = some.result(again)
         return ScoreResult(scores, rows)
 
     def _at_most_all(self, n_rows: int) -> int:

@@ -101,7 +101,7 @@ class Ranking:
                 continue
             factors = _factors(piece)
             if factors.has_weights not in prepared:
-                prepared[factors.has_weights] = FloatQueries.prepare(block, encoder, factors)
+                prepared[factors.has_weights] = FloatQueries.prepare(block, encoder, factors, self.view.coder.refiner)
             queries = prepared[factors.has_weights]
             result = self._scanned(number, queries, factors, min(wide, self._counts[number]))
             found.append(self._comparable(number, queries, result))
@@ -110,7 +110,7 @@ class Ranking:
         if self.view.coder.refiner is None:
             return together, zero
         refined = [
-            self._refined(number, together, block, encoder, prepared[_factors(piece).has_weights])
+            self._refined(number, together, prepared[_factors(piece).has_weights])
             for number, piece in enumerate(self.view.pieces)
             if self._counts[number]
         ]
@@ -135,9 +135,7 @@ class Ranking:
         scores = found.scores * queries.multipliers
         return _Found(found.scores, scores, found.indices + self.view.starts[number])
 
-    def _refined(
-        self, number: int, found: _Found, block: NDArray[Any], encoder: QueryEncoder, queries: FloatQueries
-    ) -> _Found | None:
+    def _refined(self, number: int, found: _Found, queries: FloatQueries) -> _Found | None:
         """Return what second codes say of those rows that are of one piece; what fills up has score -inf."""
         start, end = self.view.starts[number : number + 2]
         parts = self.view.pieces[number].parts
@@ -151,7 +149,7 @@ class Ranking:
             return self._comparable(
                 number,
                 queries,
-                parts.refinement.rescore(parts.factors, encoder, block, queries, shortlist, most, None, self.n_threads),
+                parts.refinement.rescore(parts.factors, queries, shortlist, most, None, self.n_threads),
             )
         # Queries with fewer rows of this piece repeat their first one, or, with none, ask for any.
         order = np.argsort(~own, axis=1, kind="stable")[:, :most]
@@ -159,7 +157,7 @@ class Ranking:
         order = np.where(is_own, order, order[:, :1])
         rows = np.where(is_own[:, :1], np.take_along_axis(found.positions, order, axis=1) - start, 0)
         shortlist = ScoreResult(np.take_along_axis(found.raw, order, axis=1), rows)
-        result = parts.refinement.rescore(parts.factors, encoder, block, queries, shortlist, most, None, self.n_threads)
+        result = parts.refinement.rescore(parts.factors, queries, shortlist, most, None, self.n_threads)
         made = self._comparable(number, queries, result)
         surplus = np.repeat(~is_own[:, :1], most, axis=1)
         surplus[:, 1:] |= (

@@ -28,7 +28,7 @@ from slimvec.reference.estimates import (  # noqa: F401
     asymmetric_rescore,
     asymmetric_scores,
     asymmetric_search,
-    centroid_dots,
+    nearest_lists,
     partition_range_search,
     partition_search,
     refined_search,

@@ -112,9 +112,20 @@ def asymmetric_rescore(
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 
 
-def centroid_dots(centroids: NDArray[np.int16], queries: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Return the product of every query with every centroid, ``(n_queries, n_centroids)``."""
-    return queries.astype(np.int64) @ centroids.astype(np.int64).T
+def nearest_lists(
+    centroids: NDArray[np.int16],
+    steps: NDArray[np.float64],
+    inverse_norms: NDArray[np.float32] | None,
+    queries: NDArray[np.int16],
+    units: NDArray[np.float64],
+    n_read: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return for every query the ``n_read`` lists of the largest product (cosine), and the products."""
+    dots = queries.astype(np.int64) @ centroids.astype(np.int64).T
+    products = dots * steps * units[:, None]
+    worth = products if inverse_norms is None else products * inverse_norms
+    best = np.argsort(-worth, axis=1, kind="stable")[:, :n_read]
+    return best.astype(np.int32), np.take_along_axis(products, best, axis=1).astype(np.float32)
 
 
 def partition_search(

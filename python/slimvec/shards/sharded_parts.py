@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.asymmetric import FloatQueries
-    from slimvec.binary.queries import QueryEncoder
     from slimvec.shards.asking import Asks, Question
 
 
@@ -111,8 +110,6 @@ class ShardedRefinement(Refinement):
     def rescore(
         self,
         factors: Factors,  # noqa: ARG002 - each shard has its own
-        encoder: QueryEncoder,
-        vectors: NDArray[Any],
         queries: FloatQueries,
         shortlist: ScoreResult,
         k: int,
@@ -124,10 +121,10 @@ class ShardedRefinement(Refinement):
         for shard, columns, rows in self.spans.shortlists(shortlist.indices):
             own = ScoreResult(np.take_along_axis(shortlist.scores, columns, axis=1), np.ascontiguousarray(rows))
             own_k = min(k, rows.shape[1])
-            questions.append((shard, "refine", (encoder, vectors, queries, own, own_k, positions, n_threads)))
+            questions.append((shard, "refine", (queries, own, own_k, positions, n_threads)))
         answers = zip(questions, self.asks.answers(questions), strict=True)
         found = [(*refined, int(self.spans.starts[shard])) for (shard, *_), refined in answers]
-        return ScoreResult(*best_of(found, k, len(vectors), np.float32, -1))
+        return ScoreResult(*best_of(found, k, len(queries.values), np.float32, -1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -96,6 +96,33 @@ def test_nearest_lists_equal_their_twin(isa, n, d):
             assert all(map(same, made, expected))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (1, 1), (5, 17), (40, 300)])
+def test_rounded_rows_equal_their_twin(dtype, shape):
+    rows = np.random.default_rng(shape[0]).standard_normal(shape).astype(dtype)
+    rows[:1] *= 0
+    rows[1:2] *= dtype(1e-30)
+    rows[2:3, :2] = np.finfo(dtype).max
+    if rows.size > 100:
+        rows[3], rows[4, 1:4] = np.arange(shape[1]) / 2, np.nan  # halves; no number
+        rows[4, 0], rows[5, 7], rows[6, 7] = np.finfo(dtype).max, np.inf, -np.inf
+        rows[3, -1] = 2047  # halves stay halves
+    for largest in (1, 2047, 8191):
+        (values, peaks), (expected, largest_of) = _core.round_rows(rows, largest), reference.round_rows(rows, largest)
+        assert np.array_equal(values, expected)
+        assert np.array_equal(peaks, largest_of, equal_nan=True)
+        assert (values.dtype, peaks.dtype) == (np.int16, dtype)
+
+
+def test_rounding_refuses_what_does_not_fit():
+    with pytest.raises(ValueError, match="must have shape"):
+        _core.round_rows(np.zeros(3), 5)
+    with pytest.raises(ValueError, match="largest must be at least 1"):
+        _core.round_rows(np.zeros((3, 1)), 0)
+    with pytest.raises(TypeError):
+        _core.round_rows(np.zeros((3, 2), np.float16), 5)
+
+
 def test_lists_that_are_no_numbers_come_last(isa):
     centroids, queries = np.arange(12, dtype=np.int16).reshape(4, 3), np.ones((1, 3), np.int16)
     steps = np.array([1, np.nan, 1, np.nan])

@@ -7,6 +7,7 @@
 #include "core/hamming_search.hpp"
 #include "core/nearest_lists.hpp"
 #include "core/partition_search.hpp"
+#include "core/rounding.hpp"
 #include "core/top_scores.hpp"
 
 namespace slimvec {
@@ -219,6 +220,18 @@ std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const QueryArray
   return {std::move(lists), std::move(products)};
 }
 
+template <typename Float>
+std::pair<QueryArray, py::array_t<Float, py::array::c_style>> rounded(
+    const py::array_t<Float, py::array::c_style>& rows, std::int16_t largest) {
+  require(rows.ndim() == 2, "rows must have shape (n, d)");
+  require(largest >= 1, "largest must be at least 1");
+  const std::size_t n = size_of(rows, 0), d = size_of(rows, 1);
+  QueryArray values = new_array<QueryArray>(n, d);
+  py::array_t<Float, py::array::c_style> peaks(static_cast<py::ssize_t>(n));
+  round_rows(elements(rows), n, d, largest, values.mutable_data(), peaks.mutable_data());
+  return {std::move(values), std::move(peaks)};
+}
+
 }  // namespace
 
 void bind_asymmetric(py::module_& module) {
@@ -233,6 +246,8 @@ void bind_asymmetric(py::module_& module) {
              arg("n_bits"), arg("factors").noconvert(), arg("weigh"), arg("queries").noconvert(),
              arg("units").noconvert(), arg("offsets").noconvert(), arg("limits").noconvert(), arg("mask").noconvert(),
              arg("n_threads"));
+  module.def("round_rows", &rounded<float>, arg("rows").noconvert(), arg("largest"));
+  module.def("round_rows", &rounded<double>, arg("rows").noconvert(), arg("largest"));
   module.def("nearest_lists", &lists_near, arg("isa"), arg("centroids").noconvert(), arg("steps").noconvert(),
              arg("inverse_norms").noconvert(), arg("queries").noconvert(), arg("units").noconvert(), arg("n_read"));
   module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),

@@ -116,6 +116,7 @@ def asymmetric_rescore(
     k: int,
     n_threads: int,
 ) -> tuple[NDArray[float32], NDArray[int64]]: ...
+def round_rows(rows: NDArray[floating], largest: int) -> tuple[NDArray[int16], NDArray[Any]]: ...
 def nearest_lists(
     isa: Isa,
     centroids: NDArray[int16],

@@ -198,7 +198,8 @@ def as_scores(values: NDArray[np.float64], metric: Metric) -> NDArray[np.float32
     """Return cosines, none beyond 1, or inner products."""
     if metric == "dot":
         return as_products(values)
-    return np.clip(values, -1, 1, out=values).astype(np.float32)
+    np.minimum(values, 1, out=values)  # as np.clip does it, in half the time of a few values
+    return np.maximum(values, -1, out=values).astype(np.float32)
 
 
 def as_originals(originals: ArrayLike, n_rows: int, n_columns: int) -> NDArray[Any]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from slimvec import _core
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -25,7 +27,9 @@ class Rounded(NamedTuple):
 
     @classmethod
     def of(cls, rows: NDArray[np.floating], largest: int) -> Self:
-        """Return rows ``(n, d)``, whose largest entries become ± ``largest``; steps are of the type of the rows."""
-        peaks = np.abs(rows).max(axis=1, initial=0.0)
-        steps = np.divide(largest, peaks, out=np.zeros_like(peaks), where=peaks > 0)
-        return cls(np.rint(rows * steps[:, None]).astype(np.int16), peaks)
+        """Return rows ``(n, d)`` of float32 or float64, whose largest entries become ± ``largest``.
+
+        Steps are of the type of the rows, and halves go to even integers. NaN or infinity makes a row zeros, its peak
+        NaN.
+        """
+        return cls(*_core.round_rows(np.ascontiguousarray(rows), largest))

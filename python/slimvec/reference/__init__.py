@@ -32,6 +32,7 @@ from slimvec.reference.estimates import (  # noqa: F401
     partition_range_search,
     partition_search,
     refined_search,
+    round_rows,
 )
 from slimvec.reference.row_levels import grid_codes, refined_products  # noqa: F401
 from slimvec.reference.words import append_words, find_word, index_words, parse_lines, parse_records  # noqa: F401

@@ -112,6 +112,15 @@ def asymmetric_rescore(
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 
 
+def round_rows(rows: NDArray[np.floating], largest: int) -> tuple[NDArray[np.int16], NDArray[np.floating]]:
+    """Return rows in ``largest`` steps either side of 0, and their largest magnitudes; see ``Rounded``."""
+    finite = np.isfinite(rows).all(axis=1)
+    rows = np.where(finite[:, None], rows, rows.dtype.type(0))
+    peaks = np.abs(rows).max(axis=1, initial=0.0)
+    steps = np.divide(largest, peaks, out=np.zeros_like(peaks), where=peaks > 0)
+    return np.rint(rows * steps[:, None]).astype(np.int16), np.where(finite, peaks, peaks.dtype.type(np.nan))
+
+
 def nearest_lists(
     centroids: NDArray[np.int16],
     steps: NDArray[np.float64],

@@ -1,11 +1,15 @@
 // Searching some lists of codes, and refining a shortlist: against scores that are written out.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 
 #include "check.hpp"
+#include "core/nearest_lists.hpp"
 #include "core/partition_search.hpp"
 #include "core/refinement.hpp"
+#include "core/rounding.hpp"
 #include "core/top_scores.hpp"
 
 using namespace slimvec;
@@ -167,12 +171,65 @@ void test_refinement(const Kernels& isa) {
                std::out_of_range);
 }
 
+// Of every two lists that are alike the lower one comes first; in more than one block of queries and of centroids.
+void test_nearest_lists(const Kernels& isa) {
+  constexpr std::size_t n = 3000, d = 21, n_queries = 18, n_read = 40;
+  std::mt19937 random(3);
+  std::vector<std::int16_t> centroids(n * d), queries(n_queries * d);
+  for (std::int16_t& value : queries) value = static_cast<std::int16_t>(static_cast<int>(random() % 4095) - 2047);
+  for (std::size_t i = 0; i < centroids.size(); ++i) {
+    centroids[i] = i < centroids.size() / 2 ? static_cast<std::int16_t>(static_cast<int>(random() % 4095) - 2047)
+                                            : centroids[i - centroids.size() / 2];
+  }
+  const std::vector<double> steps(n, 0.5), units(n_queries, 2.0);
+  std::vector<float> norms(n);
+  for (std::size_t l = 0; l < n; ++l) norms[l] = l % (n / 2) % 2 ? 1.0f : 0.5f;
+  std::vector<std::int32_t> lists(n_queries * n_read);
+  std::vector<float> products(n_queries * n_read);
+  for (const float* inverse : {static_cast<const float*>(nullptr), static_cast<const float*>(norms.data())}) {
+    nearest_lists(isa, {centroids.data(), steps.data(), inverse, n, d}, queries.data(), units.data(), n_queries, n_read,
+                  never, lists.data(), products.data());
+    for (std::size_t q = 0; q < n_queries; ++q) {
+      std::vector<std::int64_t> dots(n);
+      for (std::size_t l = 0; l < n; ++l) {
+        for (std::size_t j = 0; j < d; ++j) dots[l] += centroids[l * d + j] * queries[q * d + j];
+      }
+      std::vector<std::int32_t> order(n);
+      std::iota(order.begin(), order.end(), 0);
+      std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+        const auto of = [&](std::int32_t l) {
+          const auto place = static_cast<std::size_t>(l);
+          return static_cast<double>(dots[place]) * (inverse ? norms[place] : 1.0f);
+        };
+        return of(a) > of(b);
+      });
+      for (std::size_t i = 0; i < n_read; ++i) {
+        CHECK(lists[q * n_read + i] == order[i]);
+        CHECK(products[q * n_read + i] == static_cast<float>(dots[static_cast<std::size_t>(order[i])]));
+      }
+    }
+  }
+}
+
+void test_rounding() {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const double rows[4][3] = {{1.0, -2.0, 0.5}, {0.0, 0.0, 0.0}, {1.0, nan, 2.0}, {2.0, 0.5, 1.5}};
+  std::int16_t values[12];
+  double peaks[4];
+  round_rows(&rows[0][0], 4, 3, 2, values, peaks);
+  const std::int16_t expected[12] = {1, -2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2};  // halves to even
+  CHECK(std::equal(values, values + 12, expected));
+  CHECK(peaks[0] == 2.0 && peaks[1] == 0.0 && std::isnan(peaks[2]) && peaks[3] == 2.0);
+}
+
 }  // namespace
 
 int main() {
+  test_rounding();
   const Sample sample;
   for (const Kernels* isa : available_isas()) {
     test_lists(*isa, sample);
+    test_nearest_lists(*isa);
     test_refinement(*isa);
     std::printf("%s: lists and shortlists agree with sorting all scores\n", isa->name);
   }

@@ -1,4 +1,4 @@
-"""Settings of Sphinx: ``sphinx-build -W -n -b dirhtml docs build/site``, with the extra ``docs``."""
+"""Settings of Sphinx: ``sphinx-build -W -j auto -b dirhtml docs build/site``, with the extra ``docs``."""
 
 import sys
 from importlib.util import find_spec

@@ -17,7 +17,7 @@ PACKAGES = {
     "slimvec.dask": "what Dask holds (extra `dask`)",
 }
 LEFT_OUT = {"__version__", "baselines"}
-MEMBERS = "   :members:\n   :inherited-members:\n   :exclude-members: from_content, to_content, set_fit_request\n"
+MEMBERS = "   :members:\n   :inherited-members:\n   :exclude-members: from_content, to_content, from_parts\n"
 
 
 def make_api_pages(folder: Path) -> dict[Path, str]:

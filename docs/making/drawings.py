@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 STYLE = (
-    "svg{background:#fff;font-family:system-ui,sans-serif}.head{font-size:14px;fill:#1b1f24;font-weight:600}"
-    ".text{font-size:13px;fill:#5d6670}.mono{font:14px ui-monospace,monospace;fill:#1b1f24}"
+    "svg{background:#fff;font-family:system-ui,sans-serif}.head{font-size:18px;fill:#1b1f24;font-weight:600}"
+    ".text{font-size:16px;fill:#5d6670}.mono{font:18px ui-monospace,monospace;fill:#1b1f24}"
     ".line{stroke:#b9c0c9;fill:none}.a{fill:#2f6fde}.b{fill:#d9622b}.c{fill:#2a9d6f}.d{fill:#a44ec2}.none{fill:#eef1f4}"
     ".grey{fill:#b9c0c9}"
 )
@@ -41,9 +41,9 @@ def iiq() -> str:
     turn = np.pi / 4
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     panels = [
-        ("vectors, off centre", points + np.array([24, 30])),
-        ("centred: signs cut groups", points),
-        ("rotated: signs keep them", points @ rotation),
+        ("off centre", points + np.array([24, 30])),
+        ("centred", points),
+        ("rotated", points @ rotation),
     ]
     parts = []
     for number, (title, places) in enumerate(panels):
@@ -83,8 +83,8 @@ def ant() -> str:
     for row in range(n):
         transform[row, generator.choice(k, 1 + row % 2, replace=False)] = generator.uniform(0.45, 1)
     parts = [
-        text(80, 22, "E: n × d, as asked for", "head"),
-        text(320, 22, "T: few non-zeros", "head"),
+        text(80, 22, "E: n rows", "head"),
+        text(320, 22, "T: sparse", "head"),
         text(520, 22, "A: k anchors", "head"),
         text(220, 170, "=", "head"),
         text(404, 170, "×", "head"),
@@ -119,7 +119,5 @@ def blocks() -> str:
             parts.append(cell(x, y, 30, "a" if code == 5 else "none"))
             parts.append(text(x + 15, y + 20, str(code), "text" if code != 5 else "mono"))
     parts.append(text(92, 22, "32 bits of each of 16 codes, one after the other", "text", "start"))
-    parts.append(
-        text(92, 188, "the columns are codes: one register holds a row, and sums up 16 distances", "text", "start")
-    )
+    parts.append(text(92, 188, "the columns are codes: a register holds one row", "text", "start"))
     return drawing(204, "a block of sixteen codes, word by word", parts)

@@ -10,7 +10,7 @@ from sphinx.ext.autodoc.mock import mock
 from sphinx.util.nodes import make_refnode
 
 from making.api_pages import PACKAGES, make_api_pages
-from making.places import DOCS, ROOT, ROOT_PAGES, with_links_of_the_site
+from making.places import DOCS, ROOT, ROOT_PAGES, lists_of_pages, with_links_of_the_site
 from making.result_pages import make_result_pages
 
 if TYPE_CHECKING:
@@ -58,11 +58,13 @@ def read_page(_app: Sphinx, name: str, source: list[str]) -> None:
         return
     text = with_links_of_the_site(source[0], page, page)
     if name == "index":
-        text = "---\nhide-toc: true\n---\n" + text + "\n\n" + "\n\n".join(_children(text))
+        lists = [_toctree(caption, pages) for caption, pages in lists_of_pages(text)]
+        text = "\n\n".join(["---\nhide-toc: true\n---", text, *lists])
     if name == "results":
         rows = re.findall(r"^\| \[.*?\]\((benchmarks/\w+)\.md\)", text, re.MULTILINE)
         text += "\n\n" + _toctree("", rows)
-    source[0] = text
+    # Doctest wants an empty line at the end of a block, readers do not.
+    source[0] = re.sub(r"\n\n```$", "\n```", text, flags=re.MULTILINE)
 
 
 def find_short_name(app: Sphinx, _env: Any, node: Any, content: Any) -> Any:
@@ -75,17 +77,6 @@ def find_short_name(app: Sphinx, _env: Any, node: Any, content: Any) -> Any:
         if name in domain.objects:
             return make_refnode(app.builder, node["refdoc"], domain.objects[name].docname, name, content, name)
     return None
-
-
-def _children(text: str) -> list[str]:
-    """Return a list of pages for each heading that has a table of them, by which the site is ordered."""
-    found = []
-    for section in text.split("\n## ")[1:]:
-        caption, _, rest = section.partition("\n")
-        rows = re.findall(r"^\| \[.*?\]\(([\w/-]+)\.\w+\)", rest, re.MULTILINE)
-        if rows:
-            found.append(_toctree(caption, rows))
-    return found
 
 
 def _toctree(caption: str, pages: list[str]) -> str:

@@ -55,3 +55,14 @@ def with_links_of_the_site(text: str, original: Path, page: Path) -> str:
 
     parts = _FENCE.split(text)
     return "".join(part if part.startswith("```") else _LINK.sub(replace, part) for part in parts)
+
+
+def lists_of_pages(text: str) -> list[tuple[str, list[str]]]:
+    """Return headings and the pages that a table under each lists: the order of the site is that of its first page."""
+    found = []
+    for section in text.split("\n## ")[1:]:
+        caption, _, rest = section.partition("\n")
+        rows = re.findall(r"^\| \[.*?\]\(([./\w-]+)\.\w+\)", rest, re.MULTILINE)
+        if rows:
+            found.append((caption, rows))
+    return found

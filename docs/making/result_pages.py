@@ -67,7 +67,7 @@ CHARTS: dict[str, list[Bars | Lines]] = {
         Bars(
             "imdb sentences",
             "in batches of 64",
-            "µs per query at recall .90, in batches of 64",
+            "µs per query at recall .90, batches of 64",
             where={"recall@10": "0.90"},
         ),
         Bars("Building", "bytes per row", "bytes per row"),
@@ -77,7 +77,7 @@ CHARTS: dict[str, list[Bars | Lines]] = {
             Bars(
                 heading,
                 FASTER,
-                f"{heading}: {FASTER}, 256 queries, one thread",
+                f"{heading}: {FASTER}",
                 where={"threads": "1", "queries": "256"},
             )
             for heading in (
@@ -87,9 +87,7 @@ CHARTS: dict[str, list[Bars | Lines]] = {
             )
         ),
         Bars("Float queries: 1,000,000", "recall@10", "Float queries, 1,000,000 × 300: recall@10"),
-        Bars(
-            "Float queries: 1,000,000", "times faster", "The same: times faster than faiss RaBitQFastScan, batch of 64"
-        ),
+        Bars("Float queries: 1,000,000", "times faster", "The same: times faster than faiss RaBitQFastScan"),
     ],
     "anchors": [
         Bars(name, "residual", f"{name}: residual at 40 bytes per row, less is better")
@@ -126,7 +124,9 @@ def make_result_pages(folder: Path) -> dict[Path, str | bytes]:
             name = f"{path.stem}-{order}.svg"
             table = table_under(path, spec.heading)
             made[folder / name] = spec.draw(table)
-            charts.append(f"![{getattr(spec, 'title', '') or table.heading}]({name})")
+            title = spec.title if isinstance(spec, Bars) else f"{spec.y}, {table.heading}"
+            above = "" if isinstance(spec, Bars) else f"*{title}*\n\n"  # bars say it themselves
+            charts.append(f"{above}![{title}]({name})")
         text = with_links_of_the_site(path.read_text(encoding="utf-8"), path, folder / path.name)
         head, mark, rest = re.split(r"(^Made by `[^\n]*\n)", text, maxsplit=1, flags=re.MULTILINE)
         made[folder / path.name] = head + mark + "".join(f"\n{chart}\n" for chart in charts) + rest

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 PACKAGES = {
     "slimvec": "what most programs need",
-    "slimvec.baselines": "methods to compare with",
+    "slimvec.baselines": "methods to compare with, with the calls of IIQ or ANT",
     "slimvec.evaluate": "what tables are good for",
     "slimvec.nn": "layers and optimizers for torch (extra `torch`)",
     "slimvec.dask": "what Dask holds (extra `dask`)",
@@ -43,6 +43,6 @@ def _page(full: str, value: object) -> str:
     head = f":orphan:\n\n{full}\n{'=' * len(full)}\n\n"
     if not inspect.isclass(value):
         return f"{head}.. autofunction:: {full}\n"
-    # What a named tuple inherits from tuple tells nothing of it.
-    inherited = MEMBERS if not issubclass(value, tuple | Exception) else "   :members:\n"
-    return f"{head}.. autoclass:: {full}\n{inherited}"
+    # What all methods share is told once, with those that most programs need; what a tuple gives tells nothing.
+    whole = full.count(".") == 1 and not issubclass(value, tuple | Exception)
+    return f"{head}.. autoclass:: {full}\n" + (MEMBERS if whole else "   :members:\n")

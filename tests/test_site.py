@@ -58,7 +58,7 @@ def test_figures_to_choose_by_stand_in_one_row_of_the_file(table, row):
             named = [other for other in lines if set(filter(str.strip, other[:2])) & set(line[:2])]
             if any(stands(told["bytes a row"], numbers(" ".join(other))) for other in named):
                 return
-    raise AssertionError((told, file.name))
+    raise AssertionError(f"docs/choose.md tells what {file.name} does not: {told}")
 
 
 def test_a_wrong_figure_would_be_seen():

@@ -18,7 +18,7 @@ for name in sys.argv[1:]:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "scipy"):  # optional
+        if error.name not in ("torch", "scipy", "ann_benchmarks"):  # optional
             raise
 """
 

@@ -61,7 +61,7 @@ def plain_examples():
 
 @pytest.mark.parametrize("code", plain_examples())
 def test_examples_without_prompts_run(code, tmp_path, monkeypatch):
-    for module in re.findall(r"^import (\w+)", code, re.MULTILINE):
+    for module in re.findall(r"^(?:import|from) ([\w.]+)", code, re.MULTILINE):
         pytest.importorskip(module)
     monkeypatch.chdir(tmp_path)
     exec(code, {})  # noqa: S102 - our own page

@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from slimvec.cli import completion, compress, evaluate, folders, many_queries, tables
+from slimvec.cli import bench, completion, compress, evaluate, folders, many_queries, tables
 from slimvec.cli.bars import Bars
 from slimvec.cli.build_facts import Version
 from slimvec.cli.evaluate import INTERRUPTED
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     many_queries.add_command(commands)
     folders.add_commands(commands)
     evaluate.add_command(commands)
+    bench.add_command(commands)
     demo = commands.add_parser("demo", help="make embeddings from Python's own library, compress and query them")
     demo.add_argument("-o", "--output", metavar="OUT", help="keep the table in this file")
     demo.add_argument("--method", choices=["iiq", "ant"], default="iiq", help="default: %(default)s")

@@ -39,7 +39,7 @@ class ByClient:
     ----------
     client : distributed.Client
     held : list of distributed.Future
-        An :class:`OpenShard` for each shard.
+        An ``OpenShard`` for each shard.
     """
 
     client: Any

@@ -96,9 +96,10 @@ def retrieval(
 
     Notes
     -----
-    recall@k is the mean over queries of |found ∩ true| / k, as in most of the literature on nearest neighbours. Times
-    are medians of three runs over all queries at once; on a busy machine trust their ratios. The encoder is spread over
-    the rows of the table, which makes small tables look large: of 20,000 rows of 384 dimensions it takes 30 bytes each.
+    recall@k is the mean over queries of ``|found ∩ true| / k``, as in most of the literature on nearest neighbours.
+    Times are medians of three runs over all queries at once; on a busy machine trust their ratios. The encoder is
+    spread over the rows of the table, which makes small tables look large: of 20,000 rows of 384 dimensions it takes 30
+    bytes each.
 
     Examples
     --------

@@ -23,7 +23,7 @@ class AnchorMixture(nn.Module):
     Parameters
     ----------
     num_embeddings, embedding_dim : int
-        |V| and d.
+        ``|V|`` and d.
     n_anchors : sequence of int
         Anchors of each component.
     **arguments
@@ -73,7 +73,7 @@ class AnchorMixture(nn.Module):
 
     @property
     def n_parameters(self) -> int:
-        """Σ_m |A_m| d + nnz(T_m), as the paper counts."""
+        """``Σ_m |A_m| d + nnz(T_m)``, as the paper counts."""
         return sum(component.n_parameters for component in self.components)
 
     def to_table(self, words: Iterable[str] | None = None) -> SparseTable:

@@ -36,7 +36,7 @@ class AnchorEmbedding(LossTerms):
     Parameters
     ----------
     num_embeddings : int
-        |V|, rows.
+        ``|V|``, rows.
     embedding_dim : int
         d, columns.
     n_anchors : int, optional
@@ -158,12 +158,12 @@ class AnchorEmbedding(LossTerms):
 
         Parameters
         ----------
-        vectors : array_like, shape (|V|, d), or Vectors
+        vectors : array_like, shape (``|V|``, d), or Vectors
             Such as GloVe vectors of the vocabulary.
         n_anchors : int
         strategy : {"kmeans++", "frequency"}
             Rows that span the space, or those with the highest ``scores``.
-        scores : array_like, shape (|V|,), optional
+        scores : array_like, shape (``|V|``,), optional
             For "frequency": counts, or :func:`slimvec.sparse.training.anchors.tf_idf`; by default the first rows.
         random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         **arguments
@@ -249,7 +249,7 @@ class AnchorEmbedding(LossTerms):
 
     @property
     def n_parameters(self) -> int:
-        """|A| d + nnz(T), as the paper counts."""
+        """``|A| d + nnz(T)``, as the paper counts."""
         return self.anchors.numel() + self.count_nonzero()
 
     def to_table(self, words: Iterable[str] | None = None) -> SparseTable:

@@ -36,7 +36,7 @@ class LossTerms(nn.Module):
 
         Returns
         -------
-        Tensor, shape (..., |V|)
+        Tensor, shape (..., ``|V|``)
         """
         flat = hidden.reshape(-1, hidden.shape[-1])
         if self.softmax or self.transform.prefers_whole(*flat.shape):  # a softmax of T has no other form

@@ -1,0 +1,1 @@
+"""What Sphinx needs beside the pages: links out of them, pages of results, pages of names, figures."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -30,7 +32,7 @@ QUERIES = RNG.standard_normal((300, D)).astype(np.float32) * np.linspace(2, 0.5,
 @pytest.fixture(autouse=True, scope="module")
 def few_queries():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sample, "ENCODED", 9_000)  # 150 queries
+        patch.setattr(sample, "ENCODED", 6_000)  # 150 queries
         patch.setattr(trial, "ALONE", 2)
         yield
 
@@ -81,12 +83,19 @@ def test_the_table_says_all(found):
         for part in (str(setting.n_bits), str(setting.bytes_per_row), f"{setting.recall:.3f} ± {setting.error:.3f}"):
             assert part in text
             assert part in page
+    assert "fewest bytes per row for recall 0.9" in text
     assert text.count("->") == 2  # the line, and how it is made
     assert f"Index.build(X, n_bits={found.best.n_bits}, refine_bits={found.best.refine_bits})" in text
     assert "1,500 rows" in text
     assert "Extrapolated" in text
     assert found.settings == sorted(found.settings, key=lambda one: one.bytes_per_row)
     assert "Recommendation" in repr(found)
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])  # noqa: S301
+def test_it_can_be_copied_and_sent(found, way):
+    assert str(way(found)) == str(found)
+    assert way(found).best == found.best
 
 
 def test_no_line_is_beaten_by_another(found):
@@ -129,7 +138,7 @@ def test_lists_are_recommended_of_many_rows_and_where_they_are_faster(found, mon
 
 
 def test_a_budget_without_a_recall_is_spent():
-    for budget in (12, 20, 33.5):
+    for budget in (12, 33.5):
         found = sv.recommend(X, None, budget=budget)
         assert found.best.bytes_per_row <= budget
         assert found.best.recall == max(one.recall for one in found.settings if one.bytes_per_row <= budget)
@@ -160,7 +169,7 @@ def test_the_sample(monkeypatch):
     assert len(np.unique(together, axis=0)) == len(together) == 750
     unit = X / np.linalg.norm(X, axis=1, keepdims=True)
     asked = drawn.queries / np.linalg.norm(drawn.queries, axis=1, keepdims=True)
-    exact = -np.sort(-(asked @ unit.T), axis=1)[:, 1:61]  # no row is its own neighbour
+    exact = -np.sort(-(asked @ unit.T), axis=1)[:, 1:41]  # no row is its own neighbour
     assert np.allclose(drawn.cosines, exact, atol=1e-5)
     near = drawn.near[drawn.places]
     near /= np.linalg.norm(near, axis=2, keepdims=True)
@@ -297,9 +306,7 @@ def test_choices_of_few_directions_are_made():
 
 def test_the_command(tmp_path, capsys):
     np.save(tmp_path / "x.npy", X)
-    assert main(["recommend", str(tmp_path / "x.npy"), "--recall", "0.9"]) == 0
-    assert "fewest bytes per row for recall 0.9" in capsys.readouterr().out
     assert main(["recommend", str(tmp_path / "x.npy"), "--budget", "16"]) == 0
-    assert "within 16 bytes" in capsys.readouterr().out
+    assert "highest recall within 16 bytes" in capsys.readouterr().out
     assert main(["recommend", str(tmp_path / "x.npy"), "--recall", "2"]) == 2
     assert "recall=2.0" in capsys.readouterr().err

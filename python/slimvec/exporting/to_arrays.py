@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def write_npz(file: NamedFile, payload: Payload, target: Path) -> None:  # noqa: ARG001
     """Write ``ids``, and ``codes`` with ``n_bits``, or ``vectors``; ``np.load`` needs no pickle for them."""
-    ids = payload.ids.astype(np.str_) if payload.has_texts else payload.ids
+    ids = _texts(payload.ids.tolist()) if payload.has_texts else payload.ids
     with zipfile.ZipFile(Stream(file), "w", zipfile.ZIP_STORED) as archive:
         _write(archive, "ids", ids)
         if payload.n_bits is not None:
@@ -31,6 +31,14 @@ def write_npz(file: NamedFile, payload: Payload, target: Path) -> None:  # noqa:
             np.lib.format.write_array_header_1_0(member, shape)
             for _, rows in payload.blocks():
                 member.write(rows.astype(dtype, copy=False).tobytes())
+
+
+def _texts(ids: list[str]) -> NDArray[np.str_]:
+    """Return texts of one width, as archives have them: zeros at an end are padding there."""
+    bad = next((one for one in ids if one.endswith("\0")), None)
+    if bad is not None:
+        raise ValueError(f"ids holds {bad!r}, and arrays of NumPy keep no zero byte at the end of a text")
+    return np.array(ids, np.str_)
 
 
 def _write(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:

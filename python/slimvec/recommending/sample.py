@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS = 20_000
 LOOKED_AT = 1_000_000  # rows, of more, among which neighbours are looked for: 15 seconds
-NEAR, LEAST_NEAR = 6, 32  # times as many rows as are asked for, and rows: what codes find lies among them
+NEAR, LEAST_NEAR = 4, 32  # times as many rows as are asked for, and rows: what codes find lies among them
 ENCODED = 40_000  # of all that are near to one that asks
 ROWS_PER_QUERY = 5  # of few rows, so many for each that asks
 GROUPS = 10  # of queries: what differs between them tells the error
-LEAST_ROWS = 200
+LEAST_ROWS, LEAST_PER_NEIGHBOUR = 200, 12
 MOST_NEIGHBOURS = 200
 SEED = 0
 
@@ -78,7 +78,7 @@ class Sample:
         n = len(rows)
         if k > MOST_NEIGHBOURS:
             raise ValueError(f"k={k}; expected at most {MOST_NEIGHBOURS}, of which recall can be measured")
-        least = max(LEAST_ROWS, 2 * NEAR * k)
+        least = max(LEAST_ROWS, LEAST_PER_NEIGHBOUR * k)
         if n < least:
             raise ValueError(
                 f"source has {n} rows; expected at least {least} to measure the recall of {k} neighbours. n_bits= and "

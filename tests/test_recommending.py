@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -30,10 +31,12 @@ QUERIES = RNG.standard_normal((300, D)).astype(np.float32) * np.linspace(2, 0.5,
 
 
 @pytest.fixture(autouse=True, scope="module")
-def few_queries():
+def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sample, "ENCODED", 6_000)  # 150 queries
         patch.setattr(trial, "ALONE", 2)
+        for module in (trial, other_ways):
+            patch.setattr(module, "TransformCoding", partial(sv.TransformCoding, n_iter=2))
         yield
 
 
@@ -128,7 +131,8 @@ def test_lists_are_recommended_of_many_rows_and_where_they_are_faster(found, mon
     one = other_ways.with_lists(drawn, [slow], 0.9)
     assert 1 <= one.probes <= one.partitions
     assert one.bytes_per_row == found.best.bytes_per_row + 4
-    table = sv.TransformCoding(one.n_bits, refine_bits=one.refine_bits, partitions="auto").compress(X)
+    coding = sv.TransformCoding(one.n_bits, refine_bits=one.refine_bits, partitions="auto", n_iter=2)
+    table = coding.compress(X)
     true = exact_neighbours(QUERIES, X, 10, "cosine")
     rows = table.search(QUERIES, 10, probes=one.probes).indices
     assert recall_with_ties(rows, true, QUERIES, X, "cosine") > 0.87
@@ -180,7 +184,8 @@ def test_misses_are_those_of_the_search_it_stands_for():
     """Codes order the near rows as a search that scores every row does, and the same share is missed."""
     drawn = Sample.of(checked_rows(X, None, None, "raise"), 10, ignore)
     for choice in (Choice(64, 0), Choice(32, 3)):
-        table = sv.TransformCoding(choice.n_bits, refine_bits=choice.refine_bits).fit(drawn.base).to_table(X)
+        coding = sv.TransformCoding(choice.n_bits, refine_bits=choice.refine_bits, n_iter=2)
+        table = coding.fit(drawn.base).to_table(X)
         own = [int(np.flatnonzero((query == X).all(axis=1))[0]) for query in drawn.queries]
         rows = table.search(drawn.queries, 11, oversample=None).indices
         rows = np.array([[row for row in found if row != mine][:10] for found, mine in zip(rows, own, strict=True)])

@@ -102,13 +102,17 @@ def timed(search: Callable[[NDArray[Any]], object], sample: Sample) -> tuple[flo
 def _order(parts: BinaryParts, sample: Sample) -> NDArray[np.int64]:
     """Return the order in which codes put the rows near to each query, ``(q, w)``."""
     assert parts.encoder is not None and parts.factors is not None  # noqa: S101, PT018
-    encoder, n_threads = QueryEncoder(parts.encoder, parts.norm, "cosine"), as_threads(None)
-    queries = FloatQueries.prepare(sample.queries, encoder, parts.factors)
+    encoder, n_threads, refinement = (
+        QueryEncoder(parts.encoder, parts.norm, "cosine"),
+        as_threads(None),
+        parts.refinement,
+    )
+    refiner = None if refinement is None else refinement.refiner
+    queries = FloatQueries.prepare(sample.queries, encoder, parts.factors, refiner)
     shortlist, width = np.ascontiguousarray(sample.places), sample.places.shape[1]
     found = rescore(parts.codes, parts.factors, queries, shortlist, width, n_threads)
-    if parts.refinement is not None:
-        factors = parts.factors
-        found = parts.refinement.rescore(factors, encoder, sample.queries, queries, found, width, None, n_threads)
+    if refinement is not None:
+        found = refinement.rescore(parts.factors, queries, found, width, None, n_threads)
     by_place, ordered = np.argsort(sample.places, axis=1), np.empty_like(sample.places)
     for query, (own, places) in enumerate(zip(by_place, sample.places, strict=True)):
         ordered[query] = own[np.searchsorted(places[own], found.indices[query])]

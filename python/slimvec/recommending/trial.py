@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from slimvec.recommending.choices import Choice
     from slimvec.recommending.sample import Sample
 
-ALONE, BATCH = 20, 200  # queries that are timed one by one, and together
-FEWER = 4  # times: rows of a smaller table, which tells what a search costs whatever it goes over
+ALONE, BATCH, TURNS = 20, 200, 3  # queries that are timed one by one, and together, so often
+FEWER = 8  # times: rows of a smaller table, which tells what a search costs whatever it goes over
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,8 @@ class Timing:
         few, many = self.rows
         made = []
         for short, long in (self.alone, self.batch):
-            per_row = max(0.0, (long - short) / (many - few)) if many > few else long / many
+            per_row = (long - short) / (many - few) if many > few else long / many
+            per_row = min(max(per_row, 0.0), long / many)  # the rest is noise
             made.append(long + per_row * (n - many))
         return made[0], made[1]
 
@@ -87,26 +88,27 @@ class Trial:
 
 
 def timed(search: Callable[[NDArray[Any]], object], sample: Sample) -> tuple[float, float]:
-    """Return the milliseconds that a search takes for one query, and for one of many."""
-    took = []
-    for query in sample.queries[:ALONE, None]:
+    """Return the milliseconds that a search takes for one query, and for one of many.
+
+    The least of several times: what is slower was waiting for others, which numbers of rows would multiply.
+    """
+
+    def seconds(queries: NDArray[Any]) -> float:
         start = time.perf_counter()
-        search(query)
-        took.append(time.perf_counter() - start)
+        search(queries)
+        return time.perf_counter() - start
+
     batch = sample.queries[:BATCH]
-    start = time.perf_counter()
-    search(batch)
-    return 1e3 * float(np.median(took)), 1e3 * (time.perf_counter() - start) / len(batch)
+    took = [seconds(query) for query in sample.queries[:ALONE, None]]
+    together = [seconds(batch) for _ in range(TURNS)]
+    return 1e3 * min(took), 1e3 * min(together) / len(batch)
 
 
 def _order(parts: BinaryParts, sample: Sample) -> NDArray[np.int64]:
     """Return the order in which codes put the rows near to each query, ``(q, w)``."""
     assert parts.encoder is not None and parts.factors is not None  # noqa: S101, PT018
-    encoder, n_threads, refinement = (
-        QueryEncoder(parts.encoder, parts.norm, "cosine"),
-        as_threads(None),
-        parts.refinement,
-    )
+    encoder, n_threads = QueryEncoder(parts.encoder, parts.norm, "cosine"), as_threads(None)
+    refinement = parts.refinement
     refiner = None if refinement is None else refinement.refiner
     queries = FloatQueries.prepare(sample.queries, encoder, parts.factors, refiner)
     shortlist, width = np.ascontiguousarray(sample.places), sample.places.shape[1]

@@ -29,7 +29,7 @@ def write_faiss(file: NamedFile, payload: Payload, target: Path) -> None:  # noq
     for own, rows in payload.blocks():
         made.add_with_ids(rows if payload.n_bits else _unit(rows), ids[first : first + len(own)])
         first += len(own)
-    written = faiss.serialize_index(made) if payload.n_bits is None else faiss.serialize_index_binary(made)
+    written: Any = faiss.serialize_index(made) if payload.n_bits is None else faiss.serialize_index_binary(made)
     file.write(memoryview(written))
 
 
@@ -37,6 +37,7 @@ def write_usearch(file: NamedFile, payload: Payload, target: Path) -> None:  # n
     """Write a graph over bits and Hamming distances, or of vectors over cosines."""
     with needs("usearch", "usearch"):
         from usearch.index import Index
+    made: Any
     ids = payload.integers("usearch", 0).astype(np.uint64)
     if payload.n_bits is None:
         made = Index(ndim=payload.width, metric="cos", dtype="f16")

@@ -102,9 +102,9 @@ class TestSentenceTransformers:
         found.add_texts([])
         assert found.index is None
         ordered = TEXTS[::3] + TEXTS[1::3] + TEXTS[2::3]
-        found.add_texts(ordered[:8], n_bits=30)
+        found.add_texts(ordered[:16], n_bits=30)
         assert found.index.info()["bits"] == 30
-        found.add_texts(iter(ordered[8:]))
+        found.add_texts(iter(ordered[16:]))
         assert [ids[0] for ids in found.search_texts(ordered, k=1).ids] == list(range(len(TEXTS)))
         assert found.search_texts(ordered[3], k=2, where=[5, 3]).ids == [3, 5]
         assert len(found.search_texts([], k=2)) == 0

@@ -318,7 +318,15 @@ def test_other_processes(way, tmp_path):
 
 def test_every_public_class_is_in_here():
     public = {name for name in sv.__all__ if inspect.isclass(getattr(sv, name))}
-    assert public == {name.split(",")[0] for name in THINGS} | {"ANT", "IIQ", "ITQ", "TransformCoding", "Index", "Hits"}
+    assert public == {name.split(",")[0] for name in THINGS} | {
+        "ANT",
+        "IIQ",
+        "ITQ",
+        "TransformCoding",
+        "Index",
+        "Hits",
+        "Recommendation",
+    }
 
 
 @pytest.mark.parametrize("way", WAYS)

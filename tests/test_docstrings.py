@@ -18,6 +18,8 @@ NEEDS = {
     "slimvec.dask": "dask",
     "slimvec.evaluate.categorization": "sklearn",
     "slimvec.evaluate.sentences": "sklearn",
+    "slimvec.integrations.neighbors": "sklearn",
+    "slimvec.integrations.vector_store": "langchain_core",
 }
 MISSING = tuple(name for name, extra in NEEDS.items() if importlib.util.find_spec(extra) is None)
 MODULES = [name for name in MODULES if not name.startswith(MISSING)]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from slimvec.evaluate.isotropy import Isotropy, isotropy
     from slimvec.index.hits import Hits
     from slimvec.index.index import Index
+    from slimvec.recommending.recommend import recommend
+    from slimvec.recommending.recommendation import Recommendation
     from slimvec.shards.sharded_table import ShardedTable
     from slimvec.sparse.methods.ant import ANT
     from slimvec.sparse.text.classifier import TextClassifier
@@ -40,6 +42,7 @@ __all__ = [
     "Index",
     "Isotropy",
     "RangeResult",
+    "Recommendation",
     "ScoreRangeResult",
     "ScoreResult",
     "SearchResult",
@@ -57,6 +60,7 @@ __all__ = [
     "open",
     "pack",
     "read_vectors",
+    "recommend",
     "search_to_file",
     "unpack",
     "use_isa",
@@ -72,6 +76,7 @@ _LATER = {
     "ITQ": "slimvec.binary.methods.iiq",
     "Index": "slimvec.index.index",
     "Isotropy": "slimvec.evaluate.isotropy",
+    "Recommendation": "slimvec.recommending.recommendation",
     "ShardedTable": "slimvec.shards.sharded_table",
     "TextClassifier": "slimvec.sparse.text.classifier",
     "TransformCoding": "slimvec.binary.methods.transform_coding",
@@ -79,6 +84,7 @@ _LATER = {
     "Vectors": "slimvec.vectors",
     "isotropy": "slimvec.evaluate.isotropy",
     "read_vectors": "slimvec.vectors",
+    "recommend": "slimvec.recommending.recommend",
     "search_to_file": "slimvec.bulk.bulk_search",
     "write_vectors": "slimvec.vectors",
 }

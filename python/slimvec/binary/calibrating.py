@@ -71,10 +71,12 @@ class NearestRows:
     numbers : ndarray, shape (q,), int64
         Of the rows that ask.
     vectors : ndarray, shape (q, d)
+    most : int
+        Neighbours of each that are kept.
     """
 
-    def __init__(self, numbers: NDArray[np.int64], vectors: NDArray[Any]) -> None:
-        self.numbers, self.vectors = numbers, vectors
+    def __init__(self, numbers: NDArray[np.int64], vectors: NDArray[Any], most: int = ASKED[-1] + SPARE) -> None:
+        self.numbers, self.vectors, self._most = numbers, vectors, most
         self._asking = _of_unit_length(vectors)
         self._scores = np.empty((len(numbers), 0), np.float32)
         self._rows = np.empty((len(numbers), 0), np.int64)
@@ -88,7 +90,7 @@ class NearestRows:
         scores = np.hstack([self._scores, scores])
         rows = np.arange(first_row, first_row + len(block))
         rows = np.hstack([self._rows, np.broadcast_to(rows, (len(self.numbers), len(block)))])
-        kept = min(scores.shape[1], ASKED[-1] + SPARE)
+        kept = min(scores.shape[1], self._most)
         best = np.argpartition(-scores, kept - 1, axis=1)[:, :kept]
         self._scores, self._rows = np.take_along_axis(scores, best, axis=1), np.take_along_axis(rows, best, axis=1)
 
@@ -96,6 +98,11 @@ class NearestRows:
         """Return the k nearest rows of each that asks, and those that are as near as the last of them."""
         kth = -np.partition(-self._scores, k - 1, axis=1)[:, k - 1]
         return [rows[scores >= least - SAME] for rows, scores, least in zip(self._rows, self._scores, kth, strict=True)]
+
+    def best(self, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the k nearest rows of each that asks, nearest first, ties by row, and their cosines."""
+        order = np.lexsort((self._rows, -self._scores), axis=1)[:, :k]
+        return np.take_along_axis(self._rows, order, axis=1), np.take_along_axis(self._scores, order, axis=1)
 
 
 def _of_unit_length(rows: NDArray[Any]) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from slimvec.validation import as_codes, as_integer, check_width
 from slimvec.vocabulary import optional_vocabulary
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
@@ -228,6 +229,45 @@ class BinaryTable(CodeSearches):
             If the table has no encoder, the width is wrong, or a value is not finite.
         """
         return self._require_encoder("vectors").encode(vectors, "vectors")
+
+    def export(self, path: str | os.PathLike[str], *, ids: Any = None, original: bool = False) -> None:
+        """Write codes, with ids, as a file of another program, where Hamming distances find the same rows.
+
+        Parameters
+        ----------
+        path : str or path
+            ``.faiss``: an ``IndexBinaryFlat`` in an ``IndexBinaryIDMap2``. ``.usearch``: a graph over ``b1``.
+            ``.parquet``: columns ``id`` and ``code``. ``.sql``: a table of PostgreSQL with pgvector, ``code bit(n)``.
+            ``.npz``: arrays ``ids``, ``codes`` and ``n_bits``. The first three need the package, or pyarrow.
+        ids : array_like, optional
+            Integers or strings, one for each row, each once. By default words, or row numbers.
+        original : bool
+            Write the vectors that codes with factors stand for, as ``lookup(..., original=True)`` gives them, in place
+            of codes.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a name that ends in nothing known, codes of several bits per direction, and ids that a format has no
+            room for: faiss and usearch have integers.
+        ImportError, OSError
+            If the package is missing, or the file cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> path = os.path.join(tempfile.mkdtemp(), "films.npz")
+        >>> sv.BinaryTable(sv.pack([[1, -1], [1, 1]]), 2).export(path, ids=["tt7", "tt9"])
+        >>> with np.load(path) as arrays:
+        ...     arrays["ids"].tolist(), arrays["codes"].tolist()
+        (['tt7', 'tt9'], [[1], [3]])
+        """
+        from slimvec.exporting.export import export
+        from slimvec.exporting.payload_sources import of_table
+
+        export(path, of_table(self._parts, ids, original))
 
     def _bag_mean(
         self, rows: NDArray[np.int64], offsets: NDArray[np.int64], weights: NDArray[np.float32] | None, original: bool

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import argparse
 
 DEFAULT_K = 10
+OF_OTHERS = (".faiss", ".usearch", ".parquet", ".sql", ".npz")  # what exporting.export writes
 
 
 def add_commands(commands: Any) -> None:
@@ -40,7 +41,7 @@ def add_commands(commands: Any) -> None:
     neighbors.add_argument("--json", action="store_true", help="print JSON: similarities in full, one object per WORD")
     neighbors.set_defaults(run=_neighbors)
 
-    export = commands.add_parser("export", help="write a table's vectors for other programs")
+    export = commands.add_parser("export", help="write a table, or an index, for other programs")
     export.add_argument("table", metavar="TABLE")
     export.add_argument(
         "-o",
@@ -48,7 +49,8 @@ def add_commands(commands: Any) -> None:
         metavar="FILE",
         required=True,
         help="word2vec text; word2vec binary if it ends in .bin (both also .gz, .zst); an array and words.txt beside "
-        "it if in .npy",
+        "it if in .npy. With ids, codes, or vectors with --original: .faiss, .usearch, .parquet, .sql (PostgreSQL with "
+        "pgvector), .npz",
     )
     export.add_argument("--blanks", metavar="X", help="write X, such as _, for blanks in words: others read no blanks")
     export.add_argument(
@@ -129,6 +131,9 @@ def _row(text: str) -> int:
 
 
 def _export(options: argparse.Namespace) -> None:
+    if Path(options.output).suffix in OF_OTHERS:
+        _export_with_ids(options)
+        return
     table = _open(options.table, "export")
     output = checked_target(options.output)
     if output.exists() and output.samefile(options.table):
@@ -138,3 +143,13 @@ def _export(options: argparse.Namespace) -> None:
     with Bars() as progress:
         write_blocks(output, table.vocabulary, blocks, (len(table), width), None, progress, options.blanks)
     print(f"{options.output}: {len(table):,} x {width}")
+
+
+def _export_with_ids(options: argparse.Namespace) -> None:
+    table = open_table(options.table)
+    if not hasattr(table, "export"):
+        raise ValueError(f"{options.table} holds neither a table of codes nor an index; {options.output} needs one")
+    if options.blanks is not None:
+        raise ValueError(f"--blanks: {options.output} holds words as they are; only files of words need it")
+    table.export(options.output, original=options.original)
+    print(f"{options.output}: {len(table):,} rows")

@@ -71,8 +71,9 @@ class Index(Kept):
         *,
         vectors: str | list[str] | None = None,
         ids: Any = None,
+        recall: float | None = None,
         n_bits: int | None = None,
-        refine_bits: int = 4,
+        refine_bits: int | None = None,
         on_bad: OnBad = "raise",
         progress: Progress = ignore,
     ) -> Index:
@@ -89,8 +90,11 @@ class Index(Kept):
         ids : str or array_like, optional
             The column of ids, or an id for each row: integers or strings, each once. By default words, where the source
             has them, or the numbers of the rows.
-        n_bits, refine_bits
-            See :class:`TransformCoding`.
+        recall : float, optional
+            Choose the codes of fewest bytes that find this share of ten neighbours, which :func:`slimvec.recommend`
+            measures on a sample.
+        n_bits, refine_bits : int, optional
+            See :class:`TransformCoding`; by default as many bits as the vectors have dimensions, and 4.
         on_bad : {"raise", "skip"}
             What to do with a row that is null, of another length, or not finite; ``n_skipped`` counts those left out.
         progress : callable, optional
@@ -104,15 +108,18 @@ class Index(Kept):
         ------
         TypeError, ValueError
             If there are no such vectors or ids, an id comes twice, or a row is bad: the message has its number and id.
+            For a recall that no codes reach.
         OSError
             If a file does not exist.
         """
         from slimvec.binary.methods.transform_coding import TransformCoding  # those that are opened learn nothing
+        from slimvec.recommending.recommend import codes_of
 
         rows = checked_rows(source, vectors, ids, on_bad)
         if len(rows) == 0:
             raise ValueError(f"source has no good row: {rows.n_skipped} were left out")
         own = rows.ids  # ids that come twice are refused before the work
+        n_bits, refine_bits = codes_of(rows, recall, n_bits, refine_bits, progress)
         coding = TransformCoding(n_bits, refine_bits=refine_bits).fit(rows, progress=progress)
         parts = coding.to_table(rows, progress=progress)._parts
         kind = kind_of(own.values)

@@ -1,4 +1,4 @@
-"""What an index does with folders: it is saved, refreshed, copied, and pickled as the name of one."""
+"""What an index does with files: it is saved, refreshed, exported, copied, and pickled as the name of a folder."""
 
 from __future__ import annotations
 
@@ -100,6 +100,31 @@ class Kept:
             if newest is not None:
                 self._state, self._home = newest
         return newest is not None
+
+    def export(self, path: str | os.PathLike[str], *, ids: Any = None, original: bool = False) -> None:
+        """Write rows, with their ids, as a file of another program.
+
+        Parameters
+        ----------
+        path : str or path
+            See :meth:`BinaryTable.export`.
+        ids : array_like, optional
+            Other ids: integers, where rows have strings and the format has none.
+        original : bool
+            Write the vectors that codes stand for, float32. Codes themselves can be written only if they are of signs,
+            and those that :meth:`build` makes have several bits.
+
+        Raises
+        ------
+        TypeError, ValueError, ImportError, OSError
+            As :meth:`BinaryTable.export`.
+        """
+        from slimvec.exporting.export import export
+        from slimvec.exporting.payload_sources import of_view
+
+        with self._lock:
+            view = self._state.view()
+        export(path, of_view(view, ids, original))
 
     # ---- opened, copied, pickled
 

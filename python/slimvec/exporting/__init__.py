@@ -1,0 +1,1 @@
+"""Tables and indexes in the files of other programs."""

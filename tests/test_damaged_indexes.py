@@ -91,7 +91,7 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("statement", "message"),
         [
-            ("PRAGMA user_version = 2", "its format version is 2; this slimvec reads 1: update slimvec"),
+            ("PRAGMA user_version = 3", "its format version is 3, made by a newer slimvec; this one reads 1 and 2"),
             ("PRAGMA application_id = 7", "no database of an index of slimvec"),
             ("DROP TABLE removed", "its tables are not those of an index"),
             ("CREATE VIEW x AS SELECT 1", "its tables are not those of an index"),

@@ -13,6 +13,7 @@ import slimvec as sv
 FROZEN = Path(__file__).parent / "data" / "v1"
 GRID = Path(__file__).parent / "data" / "v2" / "grid"
 INDEX = Path(__file__).parent / "data" / "index1"
+INDEX_2 = Path(__file__).parent / "data" / "index2"
 LISTS = Path(__file__).parent / "data" / "v3" / "lists"
 ANSWERS = json.loads((FROZEN / "later.json").read_text())
 WORDS = ("cat", "dog", "größe", "new york", "sea")
@@ -82,3 +83,12 @@ def test_folders_of_indexes(preload, kind, isa):
     assert np.allclose(np.stack(hits.scores), answers["scores"], rtol=1e-4)
     assert len(index) == 35
     assert index.info()["segments"] == 2
+
+
+@pytest.mark.parametrize("preload", [False, True])
+def test_folders_with_columns(preload):
+    answers = json.loads((INDEX_2 / "columns.json").read_text())
+    index = sv.open(INDEX_2 / "columns", verify=True, preload=preload)
+    assert index.columns(answers["ids"]) == answers["columns"]
+    where = 'year > 2000 AND "a ""kind""" = ? OR sold'
+    assert index.search(np.float32(answers["queries"]), 4, where, parameters=["ä"]).ids == answers["found"]

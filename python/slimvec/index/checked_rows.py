@@ -13,7 +13,7 @@ from slimvec.index.ids import Numbers
 from slimvec.progress import Progress, ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -63,6 +63,13 @@ class Incoming(Protocol):
         """Walk over all rows, in order, a few thousand at a time."""
 
 
+class Keep(Protocol):
+    """Where the values of kept columns come from, in the order of rows."""
+
+    def blocks(self, names: list[str]) -> Iterator[list[list[Any]]]:
+        """Yield the values of some rows, a list for each column of these names."""
+
+
 class CheckedRows:
     """The good rows of a source, as estimators read them, and their ids.
 
@@ -74,6 +81,9 @@ class CheckedRows:
     on_bad : {"raise", "skip"}
     name : str
         What errors call the source.
+    keep : Keep, optional
+    kept : list of str
+        Names of the columns to keep.
 
     Attributes
     ----------
@@ -84,10 +94,20 @@ class CheckedRows:
     sequential = True
     vocabulary = None
 
-    def __init__(self, incoming: Incoming, ids: Any, on_bad: OnBad, name: str) -> None:
+    def __init__(
+        self,
+        incoming: Incoming,
+        ids: Any,
+        on_bad: OnBad,
+        name: str,
+        keep: Keep | None = None,
+        kept: Sequence[str] = (),
+    ) -> None:
         if on_bad not in {"raise", "skip"}:
             raise ValueError(f'on_bad={on_bad!r}; expected "raise" or "skip"')
         self._incoming, self._on_bad, self._name = incoming, on_bad, name
+        self._keep, self.kept = keep, list(kept)
+        self._bad: list[NDArray[np.int64]] = []  # rows of the source
         self._given = None if ids is None else as_ids(ids, "ids")
         self._counts: tuple[int, int] | None = None  # rows of the source, and good ones among them
         self._collected: CollectedIds | None = None
@@ -126,6 +146,31 @@ class CheckedRows:
         n = len(self)
         return Numbers(0, n) if self._collected is None else self._collected.finish()
 
+    def kept_blocks(self) -> Iterator[list[list[Any]]]:
+        """Yield the values of kept columns of the good rows, a list for each column, some rows at a time."""
+        len(self)
+        assert self._counts is not None and self._keep is not None  # noqa: S101, PT018
+        bad = np.concatenate([np.empty(0, np.int64), *self._bad])
+        first = 0
+        for block in self._keep.blocks(self.kept):
+            n = len(block[0])
+            if first + n > self._counts[0]:
+                break
+            own = bad[(bad >= first) & (bad < first + n)] - first
+            first += n
+            if len(own):
+                good = np.ones(n, np.bool_)
+                good[own] = False
+                block = [[value for value, is_good in zip(one, good, strict=True) if is_good] for one in block]  # noqa: PLW2901
+            yield block
+        else:
+            n = 0
+        if first + n != self._counts[0] or n:
+            raise ValueError(
+                f"keep has {first + n} values of {self.kept[0]!r}; expected {self._counts[0]}, one for each row of "
+                f"{self._name}"
+            )
+
     def take(self, rows: NDArray[np.integer]) -> NDArray[Any]:  # noqa: ARG002
         """Refuse: rows are read in order."""
         raise TypeError(f"{self._name} is read in order")
@@ -143,6 +188,7 @@ class CheckedRows:
             skipped_any = skipped_any or not good.all()
             if collected is not None:
                 collected.add(self._ids_of(ids, good, first))
+                self._bad.append(first + np.flatnonzero(~good))
             first += n
             n_good += int(good.sum())
             progress("reading", first, max(first, total or 0))

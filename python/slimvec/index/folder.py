@@ -143,14 +143,15 @@ def _made_of(
         marks = Marks(stored.n_rows, stored.removed)
         if stored.file in opened:
             there = opened[stored.file]
-            segments.append(Segment(there.parts, there.ids, marks))
+            segments.append(Segment(there.parts, there.ids, marks, there.columns))
             continue
         with naming(folder / stored.file.name):
-            segment = segment_from(_content(folder, stored.file, preload, verify), coder, manifest.kind, marks)
+            content = _content(folder, stored.file, preload, verify)
+            segment = segment_from(content, coder, manifest.kind, manifest.columns, marks)
             if len(segment) != stored.n_rows:
                 raise FormatError(f"it has {len(segment)} rows; {DATABASE} tells of {stored.n_rows}")
         segments.append(segment)
-    state = State(coder, manifest.kind, segments, manifest.next_number, manifest.n_skipped, changed=False)
+    state = State(coder, manifest.kind, segments, manifest.next_number, manifest.n_skipped, False, manifest.columns)
     files = {segment: stored.file for segment, stored in zip(segments, manifest.segments, strict=True)}
     return state, Home(folder, manifest.generation, manifest.token, manifest.encoder, files, preload, is_opened=True)
 
@@ -233,6 +234,7 @@ def _write(state: State, folder: Path, home: Home | None, new: bool = False) -> 
                 state.next_number,
                 state.n_skipped,
                 tuple(rows),
+                state.columns,
             )
             write_manifest(database, manifest, {file.name for file in known.values()} & manifest.names)
         except BaseException:

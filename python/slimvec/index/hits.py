@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property, partial
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -23,6 +25,8 @@ class Hits:
         As many as were asked for, or as may be found, for each query; of a single query one list.
     scores : list of ndarray, float32
         Estimated cosines; of a single query one array.
+    columns : dict of str to list
+        Values of kept columns, as ``ids`` are: looked up when they are first asked for.
 
     Examples
     --------
@@ -34,8 +38,17 @@ class Hits:
     7
     """
 
-    def __init__(self, ids: list[list[Any]], scores: list[NDArray[np.float32]], single: bool) -> None:
-        self._ids, self._scores, self._single = ids, scores, single
+    def __init__(
+        self,
+        ids: list[list[Any]],
+        scores: list[NDArray[np.float32]],
+        single: bool,
+        beside: Callable[[], dict[str, list[Any]]] | None = None,
+    ) -> None:
+        self._ids, self._scores, self._single, self._beside = ids, scores, single, beside
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_beside": None, "_values": self._values}  # not what they are looked up in
 
     @property
     def ids(self) -> list[Any]:
@@ -47,6 +60,19 @@ class Hits:
         """Scores, highest first: an array for each query, or that of the single one."""
         return self._scores[0] if self._single else self._scores
 
+    @cached_property
+    def _values(self) -> dict[str, list[Any]]:
+        """Values of kept columns, of all queries one after the other."""
+        return self._beside() if self._beside is not None else {}
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """Values of kept columns, by name: a list for each query, or that of the single one."""
+        if self._single:
+            return dict(self._values)
+        bounds = [0, *accumulate(map(len, self._ids))]
+        return {name: [own[a:b] for a, b in pairwise(bounds)] for name, own in self._values.items()}
+
     def __len__(self) -> int:
         """Return the number of queries; of a single one, how many were found."""
         return len(self.ids)
@@ -55,7 +81,14 @@ class Hits:
         """Return the hits of one query; of a single one, a pair of id and score."""
         if self._single:
             return self._ids[0][number], float(self._scores[0][number])
-        return Hits([self._ids[number]], [self._scores[number]], single=True)
+        beside = (
+            None if self._beside is None and not self._values else partial(self._values_of, range(len(self))[number])
+        )
+        return Hits([self._ids[number]], [self._scores[number]], True, beside)
+
+    def _values_of(self, number: int) -> dict[str, list[Any]]:
+        first = sum(map(len, self._ids[:number]))
+        return {name: own[first : first + len(self._ids[number])] for name, own in self._values.items()}
 
     def __iter__(self) -> Iterator[Any]:
         return (self[number] for number in range(len(self)))
@@ -72,12 +105,16 @@ class Hits:
         Returns
         -------
         pandas.DataFrame
-            Columns ``query`` (its number), ``rank`` (from 0), ``id`` and ``score``.
+            Columns ``query`` (its number), ``rank`` (from 0), ``id`` and ``score``, then those that are kept; one of
+            these that is called as one of the former gets a ``_`` behind its name.
         """
         import pandas as pd
 
         query, rank, names, scores = self._columns()
-        return pd.DataFrame({"query": query, "rank": rank, "id": names, "score": scores})
+        made = {"query": query, "rank": rank, "id": names, "score": scores}
+        for name, values in self._values.items():
+            made[f"{name}_" if name in {"query", "rank", "score"} else name] = values
+        return pd.DataFrame(made)
 
     def _columns(self) -> tuple[list[int], list[int], list[Any], list[float]]:
         query = [number for number, found in enumerate(self._ids) for _ in found]

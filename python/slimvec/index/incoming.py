@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,13 +14,14 @@ from slimvec.index import incoming_arrow as arrow
 from slimvec.index.checked_rows import CheckedRows
 from slimvec.index.incoming_arrays import Cells, IncomingRows, Sliced, from_sparse, from_torch
 from slimvec.index.incoming_frames import from_pandas, from_polars
+from slimvec.index.kept_values import GivenColumns, check_names
 from slimvec.validation import as_matrix
 from slimvec.vectors.rows import as_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from slimvec.index.checked_rows import Incoming, OnBad
+    from slimvec.index.checked_rows import Incoming, Keep, OnBad
 
 NAME = "source"
 PARQUET, IPC = {".parquet", ".pq", ".parq"}, {".arrow", ".feather", ".ipc"}
@@ -90,8 +92,8 @@ KINDS = (
 )
 
 
-def checked_rows(source: Any, vectors: Any, ids: Any, on_bad: OnBad) -> CheckedRows:
-    """Return the rows of a source, with their ids, as :meth:`slimvec.Index.build` takes them.
+def checked_rows(source: Any, vectors: Any, ids: Any, on_bad: OnBad, keep: Any = None) -> CheckedRows:
+    """Return the rows of a source, with their ids and kept columns, as :meth:`slimvec.Index.build` takes them.
 
     Raises
     ------
@@ -110,7 +112,41 @@ def checked_rows(source: Any, vectors: Any, ids: Any, on_bad: OnBad) -> CheckedR
     incoming = kind.open(source, vectors, column)
     if incoming.dim == 0 or incoming.n_rows == 0:
         raise ValueError(f"{NAME} is empty: {incoming.n_rows} rows of {incoming.dim} numbers; expected vectors")
-    return CheckedRows(incoming, None if column is not None else ids, on_bad, NAME)
+    names = [] if keep is None else check_names(keep)
+    of_columns = None if keep is None else _kept(source, incoming, vectors, keep, names, has_columns)
+    return CheckedRows(incoming, None if column is not None else ids, on_bad, NAME, of_columns, names)
+
+
+def _kept(source: Any, incoming: Any, vectors: Any, keep: Any, names: list[str], has_columns: bool) -> Keep:
+    """Return where the values of kept columns come from."""
+    if isinstance(keep, Mapping):
+        return GivenColumns(keep)
+    both = [name for name in names if name in getattr(incoming, "vector_columns", [])]
+    if both and vectors is None:
+        raise ValueError(
+            f"keep holds {both[0]!r}, a column of numbers as those that are taken for the vectors; expected vectors= "
+            "to name these"
+        )
+    if hasattr(incoming, "blocks"):
+        _require(names, incoming.column_names)
+        of_arrow: Keep = incoming
+        return of_arrow
+    if not has_columns or not hasattr(source, "columns"):
+        what = type(source).__name__
+        raise ValueError(
+            f"keep={names!r} names columns, and source, {what}, has none; expected a dict, such as "
+            f"keep={{{names[0]!r}: values}}, with a value for each row"
+        )
+    frame = source.collect() if hasattr(source, "collect") else source
+    _require(names, list(map(str, frame.columns)))
+    return GivenColumns({name: frame[name] for name in names})
+
+
+def _require(names: list[str], there: list[str]) -> None:
+    for name in names:
+        if name not in there:
+            listed = ", ".join(map(repr, there))
+            raise ValueError(f"keep holds {name!r}, which is no column of {NAME}; its columns are {listed}")
 
 
 def _expanded(*paths: Any) -> list[Path]:

@@ -61,7 +61,8 @@ class IncomingArrow:
             elif pa.types.is_floating(stored) or pa.types.is_integer(stored):
                 numbers.append(field.name)
         self._columns: Columns = choose_columns(schema.names, lists, numbers, vectors, ids, name)
-        self._walk, self._name = walk, name
+        self._walk, self._name, self.column_names = walk, name, list(schema.names)
+        self.vector_columns = self._columns.vectors
         self.n_rows, self.has_ids = n_rows, ids is not None
         if self._columns.of_lists:
             _check_values(schema.field(self._columns.vectors[0]).type, self._columns.vectors[0], name)
@@ -81,6 +82,11 @@ class IncomingArrow:
                     continue
                 made = [_numbers_of(batch.column(one)) for one in self._columns.vectors]
                 yield Batch(np.stack(made, axis=1), {}, ids)
+
+    def blocks(self, names: list[str]) -> Iterator[list[list[Any]]]:
+        """Yield the values of columns, some rows at a time."""
+        for batch in self._walk(names):
+            yield [batch.column(name).to_pylist() for name in names]
 
     def _first_width(self, schema: Any) -> int:
         stored = _storage(schema.field(self._columns.vectors[0]).type)

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class _Numbers:
     """Columns of numbers, one for each dimension."""
 
-    def __init__(self, n_rows: int, dim: int, some: Callable[[int, int], Any], ids: Any, name: str) -> None:
-        self.n_rows, self.dim, self.has_ids = n_rows, dim, ids is not None
+    def __init__(self, n_rows: int, columns: list[str], some: Callable[[int, int], Any], ids: Any, name: str) -> None:
+        self.n_rows, self.dim, self.has_ids = n_rows, len(columns), ids is not None
+        self.vector_columns = columns
         self._some, self._ids, self._name = some, ids, name
 
     def batches(self) -> Iterator[Batch]:
@@ -50,7 +51,7 @@ def from_pandas(frame: Any, vectors: Any, ids: str | None, name: str) -> Incomin
     def some(first: int, last: int) -> Any:
         return chosen.iloc[first:last].to_numpy(np.float64, na_value=np.nan)
 
-    return _Numbers(len(frame), len(columns.vectors), some, own, name)
+    return _Numbers(len(frame), columns.vectors, some, own, name)
 
 
 def _holds_rows(series: Any) -> bool:
@@ -108,4 +109,4 @@ def from_polars(frame: Any, vectors: Any, ids: str | None, name: str) -> Incomin
     def some(first: int, last: int) -> Any:
         return chosen.slice(first, last - first).to_numpy()
 
-    return _Numbers(len(frame), len(columns.vectors), some, own, name)
+    return _Numbers(len(frame), columns.vectors, some, own, name)

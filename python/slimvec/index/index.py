@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.lookup import reconstruct
 from slimvec.index.coder import Coder
 from slimvec.index.given_ids import as_ids, require_known
 from slimvec.index.hits import Hits
+from slimvec.index.holding import Holding
 from slimvec.index.ids import kind_of
 from slimvec.index.incoming import checked_rows
-from slimvec.index.kept import Kept
 from slimvec.index.ranking import Ranking
 from slimvec.index.segments import Segment
-from slimvec.index.state import State
+from slimvec.index.state import State, made_columns
 from slimvec.index.where import allowed_rows_of
 from slimvec.progress import Progress, ignore
-from slimvec.table import megabytes, method_of
 from slimvec.validation import as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from slimvec.index.checked_rows import OnBad
     from slimvec.index.ids import IdKind
-    from slimvec.index.segments import View
     from slimvec.vectors.rows import Rows
 
 
-class Index(Kept):
+class Index(Holding):
     """Vectors found by what is near them, by ids of your own; rows come and go.
 
     Made by :meth:`build`, opened by :func:`slimvec.open`. Vectors are kept as codes of :class:`TransformCoding`,
@@ -72,6 +70,7 @@ class Index(Kept):
         vectors: str | list[str] | None = None,
         ids: Any = None,
         recall: float | None = None,
+        keep: Any = None,
         n_bits: int | None = None,
         refine_bits: int | None = None,
         on_bad: OnBad = "raise",
@@ -95,6 +94,10 @@ class Index(Kept):
             measures on a sample.
         n_bits, refine_bits : int, optional
             See :class:`TransformCoding`; by default as many bits as the vectors have dimensions, and 4.
+        keep : list of str or dict of str to array_like, optional
+            Columns that are kept beside the vectors, for conditions of :meth:`search` and for :meth:`columns`: names of
+            those of the source, or a value for each of its rows. Integers, floats, bools, strings; None and NaN for
+            what is missing.
         on_bad : {"raise", "skip"}
             What to do with a row that is null, of another length, or not finite; ``n_skipped`` counts those left out.
         progress : callable, optional
@@ -115,126 +118,35 @@ class Index(Kept):
         from slimvec.binary.methods.transform_coding import TransformCoding  # those that are opened learn nothing
         from slimvec.recommending.recommend import codes_of
 
-        rows = checked_rows(source, vectors, ids, on_bad)
+        rows = checked_rows(source, vectors, ids, on_bad, keep)
         if len(rows) == 0:
             raise ValueError(f"source has no good row: {rows.n_skipped} were left out")
-        own = rows.ids  # ids that come twice are refused before the work
+        own = rows.ids  # ids that come twice are refused before the work, and so are columns of several kinds
+        kept, columns = made_columns(rows, own, dict.fromkeys(rows.kept) or None)
         n_bits, refine_bits = codes_of(rows, recall, n_bits, refine_bits, progress)
         coding = TransformCoding(n_bits, refine_bits=refine_bits).fit(rows, progress=progress)
         parts = coding.to_table(rows, progress=progress)._parts
         kind = kind_of(own.values)
-        index = cls(Coder.of(parts), [Segment(parts, own)], kind, None if rows.has_ids else int(own.values.max()) + 1)
-        index._state.n_skipped = rows.n_skipped
-        return index
-
-    # ---- what it holds
-
-    def __len__(self) -> int:
-        return self._seen().n_alive
-
-    def __contains__(self, one: object) -> bool:
-        if isinstance(one, bool) or not isinstance(one, str if self._state.kind == "texts" else int | np.integer):
-            return False
-        return self._state.place(one) is not None
-
-    def __repr__(self) -> str:
-        return f"<slimvec.Index: {len(self)} rows of {self.dim} numbers>"
-
-    @property
-    def ids(self) -> NDArray[Any]:
-        """All ids, in the order of rows."""
-        return self._seen().ids()
-
-    @property
-    def n_skipped(self) -> int:
-        """How many bad rows were left out."""
-        return self._state.n_skipped
-
-    @property
-    def dim(self) -> int:
-        """Width d of the vectors."""
-        return self._state.coder.dim
-
-    def vectors(self, ids: Any) -> NDArray[np.float32]:
-        """Return rows as vectors like those that they were made from.
-
-        Parameters
-        ----------
-        ids : array_like
-            Or a single id.
-
-        Returns
-        -------
-        ndarray, shape (len(ids), d), float32
-
-        Raises
-        ------
-        KeyError
-            For an id that is not there.
-        """
-        view = self._seen()
-        wanted = as_ids(ids, "ids", view.kind)
-        positions = view.places(wanted)
-        require_known(wanted, positions)
-        made = np.empty((len(wanted), view.coder.dim), np.float32)
-        for start, end, piece in zip(view.starts[:-1], view.starts[1:], view.pieces, strict=True):
-            here = np.flatnonzero((positions >= start) & (positions < end))
-            if len(here):
-                made[here] = reconstruct(piece.parts, positions[here] - start)
-        return made
-
-    def info(self) -> dict[str, Any]:
-        """Describe the index.
-
-        Returns
-        -------
-        dict
-            ``rows``, ``removed`` (rows that are marked, but still take space), ``segments``, ``dimension``, ``bits``,
-            ``ids`` ("integers" or "texts"), ``skipped``, ``bytes`` (of all rows, without ids) and ``made_by``.
-        """
-        view = self._seen()
-        held = int(view.starts[-1])
-        return {
-            "rows": view.n_alive,
-            "removed": held - view.n_alive,
-            "segments": len(view.pieces),
-            "dimension": view.coder.dim,
-            "bits": view.coder.encoder.n_bits,
-            "ids": view.kind,
-            "skipped": self._state.n_skipped,
-            "bytes": sum(sum(piece.parts.sizes.values()) - piece.parts.sizes["encoder"] for piece in view.pieces),
-            "made_by": dict(view.coder.made_by),
-        }
-
-    def describe(self, file_bytes: int) -> list[tuple[str, str]]:
-        """Return what the command line prints.
-
-        Parameters
-        ----------
-        file_bytes : int
-            Size of all files of its folder.
-
-        Returns
-        -------
-        list of (label, text)
-        """
-        info = self.info()
-        segments = (
-            f"{info['segments']} with {info['rows'] + info['removed']:,} rows, {info['removed']:,} of them removed"
+        index = cls(
+            Coder.of(parts),
+            [Segment(parts, own, columns=kept)],
+            kind,
+            None if rows.has_ids else int(own.values.max()) + 1,
         )
-        refined = "" if self._seen().coder.refiner is None else " and a refinement"
-        return [
-            ("kind", "index" + method_of(info)),
-            ("rows", f"{info['rows']:,}, by {'strings' if info['ids'] == 'texts' else 'integers'}"),
-            ("segments", segments),
-            ("a row", f"{info['bits']} bits{refined}, of {info['dimension']} numbers"),
-            ("on disk", megabytes(file_bytes)),
-            ("as float32", megabytes(4 * info["rows"] * info["dimension"])),
-        ]
+        index._state.n_skipped, index._state.columns = rows.n_skipped, columns
+        return index
 
     # ---- search
 
-    def search(self, queries: Rows | ArrayLike, k: int = 10, where: Any = None, *, threads: int | None = None) -> Hits:
+    def search(
+        self,
+        queries: Rows | ArrayLike,
+        k: int = 10,
+        where: Any = None,
+        *,
+        parameters: Any = None,
+        threads: int | None = None,
+    ) -> Hits:
         """Find the rows most similar to each vector.
 
         Parameters
@@ -245,7 +157,10 @@ class Index(Kept):
             Hits per query; where fewer rows are there, or may be found, all of them.
         where : optional
             Which rows may be found: a bool for each row of ``ids``, in that order (an array, a list, a column of a
-            frame); or ids; or a function that is given the array of all ids and returns such bools.
+            frame); or ids; or a function that is given the array of all ids and returns such bools; or, where columns
+            are kept, a condition of SQL on these and on ``id``: ``"year > 1990 AND kind = ?"``.
+        parameters : list or dict, optional
+            A value for each ``?`` of a condition, or for each ``:name``.
         threads : int, optional
             At most this many; by default as many as the process may use.
 
@@ -267,17 +182,25 @@ class Index(Kept):
         rows = whole(as_rows(np.asarray(queries)[None] if single else queries, "queries"))
         check_width(rows.shape[1], "queries", view.coder.dim)
         k = as_integer(k, "k", 1)
-        allowed = allowed_rows_of(view, where)
+        allowed = allowed_rows_of(view, where, parameters)
         found = Ranking(view, allowed, as_threads(threads)).best(rows, k)
         n_found = found.indices.shape[1]
         names = view.ids_at(found.indices.ravel()) if n_found else []
         listed = [names[first : first + n_found] for first in range(0, len(rows) * n_found, n_found or 1)]
-        return Hits(listed or [[] for _ in rows], list(found.scores), single)
+        beside = None if view.columns is None else partial(view.columns_at, found.indices.ravel())
+        return Hits(listed or [[] for _ in rows], list(found.scores), single, beside)
 
     # ---- change
 
     def add(
-        self, source: Any, *, vectors: Any = None, ids: Any = None, on_bad: OnBad = "raise", progress: Progress = ignore
+        self,
+        source: Any,
+        *,
+        vectors: Any = None,
+        ids: Any = None,
+        keep: Any = None,
+        on_bad: OnBad = "raise",
+        progress: Progress = ignore,
     ) -> None:
         """Add rows, coded as the first ones were.
 
@@ -287,13 +210,15 @@ class Index(Kept):
             See :meth:`build`.
         ids : str or array_like, optional
             As for :meth:`build`. Where the index numbers its rows itself, it goes on.
+        keep : dict of str to array_like, optional
+            A value for each row, of all columns that are kept. By default those of the source that are called so.
 
         Raises
         ------
         TypeError, ValueError
             As :meth:`build`, and if an id is there already. The index is then as it was.
         """
-        rows = checked_rows(source, vectors, ids, on_bad)
+        rows = checked_rows(source, vectors, ids, on_bad, self._kept(keep))
         with self._lock:
             self._state.append(rows, self._state.new_ids(rows), progress)
 
@@ -320,9 +245,16 @@ class Index(Kept):
                 state.remove_all(as_ids(ids, "ids", state.kind))
 
     def update(
-        self, source: Any, *, vectors: Any = None, ids: Any, on_bad: OnBad = "raise", progress: Progress = ignore
+        self,
+        source: Any,
+        *,
+        vectors: Any = None,
+        ids: Any,
+        keep: Any = None,
+        on_bad: OnBad = "raise",
+        progress: Progress = ignore,
     ) -> None:
-        """Replace the vectors of rows that are there; they move behind all others.
+        """Replace the vectors of rows that are there, and what is kept beside them; they move behind all others.
 
         A search sees either all of the old vectors or all of the new ones.
 
@@ -332,13 +264,15 @@ class Index(Kept):
             See :meth:`build`.
         ids : str or array_like
             Of rows that are there.
+        keep
+            See :meth:`add`.
 
         Raises
         ------
         KeyError
             For an id that is not there. The index is then as it was.
         """
-        rows = checked_rows(source, vectors, ids, on_bad)
+        rows = checked_rows(source, vectors, ids, on_bad, self._kept(keep))
         with self._lock:
             state = self._state
             state.require_fitting(rows)
@@ -351,15 +285,9 @@ class Index(Kept):
         with self._lock:
             self._state.compact()
 
-    # ---- inside
-
-    def _seen(self) -> View:
-        """Return the index as it is now, for as long as it is needed."""
-        view = self._state.seen
-        if view is None:
-            with self._lock:
-                view = self._state.view()
-        return view
+    def _kept(self, keep: Any) -> Any:
+        """Return which columns are read: those that are given, or those that the index keeps."""
+        return keep if keep is not None or self._state.columns is None else list(self._state.columns)
 
 
 def _holds_lists(queries: Any) -> bool:

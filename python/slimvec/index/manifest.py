@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slimvec.errors import FormatError
+from slimvec.index.kept_values import KINDS, check_names
 from slimvec.index.marks import chunk_length
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from slimvec.index.ids import IdKind
+    from slimvec.index.kept_values import ColumnKinds
 
 DATABASE = "index.sqlite"
 APPLICATION = 0x736C696D  # "slim", where ``file`` and others look for it
-VERSION = 1
+VERSIONS = 1, 2  # that are read; 2 keeps columns
 WAITING = 30.0  # seconds, while another process saves
 FILE_NAME = re.compile(r"(?:encoder|rows)-[0-9a-f]{16}\.slim")
 TABLES = {
@@ -68,6 +70,8 @@ class Manifest(NamedTuple):
     n_skipped : int
     segments : tuple of StoredRows
         In order.
+    columns : dict of str to str or None, or None
+        Names of kept columns and kinds of their values.
     """
 
     generation: int
@@ -77,6 +81,7 @@ class Manifest(NamedTuple):
     next_number: int | None
     n_skipped: int
     segments: tuple[StoredRows, ...]
+    columns: ColumnKinds | None = None
 
     @property
     def names(self) -> set[str]:
@@ -105,7 +110,6 @@ def writing(folder: Path, new: bool = False) -> Iterator[sqlite3.Connection]:
             for made in TABLES.values():
                 database.execute(made)
             database.execute(f"PRAGMA application_id = {APPLICATION}")
-            database.execute(f"PRAGMA user_version = {VERSION}")
         yield database
         database.execute("COMMIT")
 
@@ -159,8 +163,9 @@ def read_manifest(database: sqlite3.Connection) -> Manifest:
     (version,) = database.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION:
         raise FormatError("it is no database of an index of slimvec")
-    if version != VERSION:
-        raise FormatError(f"its format version is {version}; this slimvec reads {VERSION}: update slimvec")
+    if version not in VERSIONS:
+        read = " and ".join(map(str, VERSIONS))
+        raise FormatError(f"its format version is {version}, made by a newer slimvec; this one reads {read}: update it")
     if {row[0] for row in database.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")} != {
         *TABLES.values()
     }:
@@ -178,6 +183,8 @@ def read_manifest(database: sqlite3.Connection) -> Manifest:
         raise FormatError("it holds other things than texts and integers: damaged") from None
     if said != expected:
         raise FormatError("it does not match its checksum: damaged")
+    if version == 1 and "columns" in facts:
+        raise FormatError("it keeps columns, which its format version does not: damaged")
     return _checked(facts, segments, removed)
 
 
@@ -210,6 +217,7 @@ def _checked(facts: dict[str, Any], segments: list[Any], removed: list[Any]) -> 
         facts["next_number"],
         facts["skipped"],
         tuple(rows),
+        _columns_of(facts["columns"]) if "columns" in facts else None,
     )
     names = [encoder.name, *(one.file.name for one in rows)]
     if (
@@ -219,6 +227,19 @@ def _checked(facts: dict[str, Any], segments: list[Any], removed: list[Any]) -> 
     ):
         raise FormatError("its files have other names than an index gives them: damaged")
     return found
+
+
+def _columns_of(text: Any) -> ColumnKinds:
+    """Return names and kinds of kept columns, as :func:`write_manifest` has written them."""
+    try:
+        pairs = json.loads(text)
+        names = check_names(name for name, _ in pairs)
+        known = dict(pairs)
+    except (TypeError, ValueError):
+        raise FormatError(f"its columns are {text!r:.200}: damaged") from None
+    if not all(kind is None or kind in KINDS for kind in known.values()):
+        raise FormatError(f"its columns are {text!r:.200}: damaged")
+    return {name: known[name] for name in names}
 
 
 def write_manifest(database: sqlite3.Connection, manifest: Manifest, kept: Iterable[str]) -> None:
@@ -235,6 +256,9 @@ def write_manifest(database: sqlite3.Connection, manifest: Manifest, kept: Itera
         "next_number": manifest.next_number,
         "skipped": manifest.n_skipped,
     }
+    if manifest.columns is not None:
+        facts["columns"] = json.dumps([*manifest.columns.items()])
+    database.execute(f"PRAGMA user_version = {1 if manifest.columns is None else 2}")
     segments = [(one.file.name, one.n_rows, one.file.checksum) for one in manifest.segments]
     stays = set(kept)
     for (file,) in database.execute("SELECT DISTINCT file FROM removed").fetchall():

@@ -11,11 +11,15 @@ import numpy as np
 from slimvec.index.marks import Marks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from slimvec.binary.parts import BinaryParts
     from slimvec.index.coder import Coder
     from slimvec.index.ids import Id, IdKind, Ids
+    from slimvec.index.kept_columns import KeptColumns
+    from slimvec.index.kept_values import ColumnKinds
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +32,13 @@ class Piece:
     ids : Ids
     alive : ndarray of bool, or None
         Which rows are there; None for all.
+    columns : KeptColumns, optional
     """
 
     parts: BinaryParts
     ids: Ids
     alive: NDArray[np.bool_] | None
+    columns: KeptColumns | None = None
 
     @cached_property
     def n_alive(self) -> int:
@@ -68,11 +74,13 @@ class Segment:
     ids : Ids
     marks : Marks
         The writer's own; none to begin with.
+    columns : KeptColumns, optional
     """
 
     parts: BinaryParts
     ids: Ids
     marks: Marks = None  # type: ignore[assignment]
+    columns: KeptColumns | None = None
     _piece: Piece | None = None
 
     def __post_init__(self) -> None:
@@ -87,7 +95,7 @@ class Segment:
         """What a search sees from now on: a copy of the marks, made again only when they have changed."""
         if self._piece is None:
             alive = self.marks.alive
-            self._piece = Piece(self.parts, self.ids, None if alive is None else alive.copy())
+            self._piece = Piece(self.parts, self.ids, None if alive is None else alive.copy(), self.columns)
         return self._piece
 
     def find(self, wanted: Id) -> int:
@@ -107,7 +115,7 @@ class Segment:
 
     def copy(self) -> Segment:
         """Return the same rows with marks of their own."""
-        return Segment(self.parts, self.ids, self.marks.copy())
+        return Segment(self.parts, self.ids, self.marks.copy(), self.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +128,14 @@ class View:
     coder : Coder
     kind : {"integers", "texts"}
         Of the ids.
+    columns : dict of str to str or None, or None
+        Names of kept columns and kinds of their values.
     """
 
     pieces: tuple[Piece, ...]
     coder: Coder
     kind: IdKind
+    columns: ColumnKinds | None = None
 
     @cached_property
     def starts(self) -> NDArray[np.int64]:
@@ -157,10 +168,25 @@ class View:
         if len(self.pieces) == 1:
             return self.pieces[0].ids.at(positions)
         found: list[Id] = [0] * len(positions)
+        for piece, places, rows in self._owners(positions):
+            for place, name in zip(places.tolist(), piece.ids.at(rows), strict=True):
+                found[place] = name
+        return found
+
+    def columns_at(self, positions: NDArray[np.int64]) -> dict[str, list[Any]]:
+        """Return the values of kept columns of rows by position."""
+        kinds = self.columns or {}
+        found: dict[str, list[Any]] = {name: [None] * len(positions) for name in kinds}
+        for piece, places, rows in self._owners(positions) if kinds else ():
+            assert piece.columns is not None  # noqa: S101
+            for name, values in piece.columns.at(rows, kinds).items():
+                for place, value in zip(places.tolist(), values, strict=True):
+                    found[name][place] = value
+        return found
+
+    def _owners(self, positions: NDArray[np.int64]) -> Iterator[tuple[Piece, NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield each piece that has some of the positions, their places among all, and their rows."""
         owners = np.searchsorted(self.starts, positions, "right") - 1
         for number in np.unique(owners).tolist():
             places = np.flatnonzero(owners == number)
-            names = self.pieces[number].ids.at(positions[places] - self.starts[number])
-            for place, name in zip(places.tolist(), names, strict=True):
-                found[place] = name
-        return found
+            yield self.pieces[number], places, positions[places] - self.starts[number]

@@ -9,6 +9,7 @@ import numpy as np
 
 from slimvec.index.given_ids import as_ids, plain, require_known
 from slimvec.index.ids import ids_of, kind_of
+from slimvec.index.kept_columns import KeptColumns
 from slimvec.index.segments import Segment, View
 from slimvec.validation import check_width
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from slimvec.index.checked_rows import CheckedRows
     from slimvec.index.coder import Coder
     from slimvec.index.ids import Id, IdKind, Ids
+    from slimvec.index.kept_values import ColumnKinds
     from slimvec.progress import Progress
 
 
@@ -37,6 +39,8 @@ class State:
         Bad rows that were left out.
     changed : bool
         Whether it is other than what was last saved or opened.
+    columns : dict of str to str or None, or None
+        Names of kept columns and kinds of their values.
     seen : View or None
         What searches see, if it was asked for since the last change.
     """
@@ -47,12 +51,13 @@ class State:
     next_number: int | None
     n_skipped: int = 0
     changed: bool = True
+    columns: ColumnKinds | None = None
     seen: View | None = None
 
     def view(self) -> View:
         """Return the rows as they are now, for as long as that is needed."""
         if self.seen is None:
-            self.seen = View(tuple(segment.piece for segment in self.segments), self.coder, self.kind)
+            self.seen = View(tuple(segment.piece for segment in self.segments), self.coder, self.kind, self.columns)
         return self.seen
 
     def copy(self) -> State:
@@ -70,6 +75,7 @@ class State:
     def require_fitting(self, rows: CheckedRows) -> None:
         """Raise an error for rows of another width, or with ids of another kind."""
         check_width(rows.dim, "source", self.coder.dim)
+        check_kept(rows.kept, self.columns)
         if rows.has_ids and len(rows) and kind_of(rows.ids.values) != self.kind:
             as_ids(rows.ids.values, "ids", self.kind)
 
@@ -92,9 +98,11 @@ class State:
         """Add rows with the given ids, which are there (``replacing``) or not."""
         if not len(own):
             return
-        made = Segment(self.coder.encode(rows, progress), own)
+        kept, columns = made_columns(rows, own, self.columns)
+        made = Segment(self.coder.encode(rows, progress), own, columns=kept)
         if replacing:
             self.remove_all(own.values)
+        self.columns = columns
         segments = [*(segment for segment in self.segments if segment.piece.n_alive), made]
         # Those that came one by one are put together, each row about as often as its number of rows was doubled.
         while len(segments) > 2 and len(segments[-2]) <= 2 * len(segments[-1]):
@@ -141,7 +149,26 @@ class State:
     def _joined(self, segments: list[Segment]) -> Segment:
         """Return the rows of segments that are there as one segment."""
         view = View(tuple(segment.piece for segment in segments), self.coder, self.kind)
-        return Segment(self.coder.join([(piece.parts, piece.rows) for piece in view.pieces]), ids_of(view.ids()))
+        values = view.ids()
+        kept = [(piece.columns, piece.rows) for piece in view.pieces if piece.columns is not None]
+        columns = None if self.columns is None else KeptColumns.joined(kept, self.columns, values)
+        parts = self.coder.join([(piece.parts, piece.rows) for piece in view.pieces])
+        return Segment(parts, ids_of(values), columns=columns)
 
     def _now_changed(self) -> None:
         self.changed, self.seen = True, None
+
+
+def made_columns(
+    rows: CheckedRows, own: Ids, columns: ColumnKinds | None
+) -> tuple[KeptColumns | None, ColumnKinds | None]:
+    """Return what is kept beside rows, and of which kinds it is, given what is known of these."""
+    return (None, None) if columns is None else KeptColumns.made(columns, own.values, rows.kept_blocks())
+
+
+def check_kept(names: list[str], columns: ColumnKinds | None) -> None:
+    """Raise ValueError unless rows bring the columns that an index keeps."""
+    if names and columns is None:
+        raise ValueError(f"keep has {', '.join(map(repr, names))}, and this index keeps no columns (Index.build)")
+    if set(names) != set(columns or ()):
+        raise ValueError(f"keep has {', '.join(map(repr, names))}; expected {', '.join(map(repr, columns or ()))}")

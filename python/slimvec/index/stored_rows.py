@@ -10,6 +10,7 @@ from slimvec.binary.refinement import Refinement
 from slimvec.errors import FormatError
 from slimvec.index.coder import Coder
 from slimvec.index.ids import ids_from
+from slimvec.index.kept_columns import columns_from
 from slimvec.index.segments import Segment
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from slimvec.files.table_file import Content
     from slimvec.index.ids import IdKind
+    from slimvec.index.kept_values import ColumnKinds
     from slimvec.index.marks import Marks
 
 KIND = "index rows"
@@ -46,11 +48,16 @@ def rows_content(segment: Segment) -> tuple[dict[str, Any], dict[str, NDArray[An
     tensors: dict[str, NDArray[Any]] = {"codes": parts.codes.blocks, "factors": parts.factors.values}
     if parts.refinement is not None:
         tensors |= {"refinement.codes": parts.refinement.codes, "refinement.numbers": parts.refinement.numbers}
-    of_ids, ids = segment.ids.to_content()
-    return facts | of_ids, tensors | ids
+    for own_facts, own_tensors in (
+        segment.ids.to_content(),
+        *([segment.columns.to_content()] if segment.columns else []),
+    ):
+        facts |= own_facts
+        tensors |= own_tensors
+    return facts, tensors
 
 
-def segment_from(content: Content, coder: Coder, kind: IdKind, marks: Marks) -> Segment:
+def segment_from(content: Content, coder: Coder, kind: IdKind, columns: ColumnKinds | None, marks: Marks) -> Segment:
     """Return the rows of such a file's content, mapped, after checking that they fit the encoder."""
     if content.facts.get("kind") != KIND:
         raise FormatError(f"it holds a table of kind {content.facts.get('kind')!r}; expected {KIND!r}")
@@ -63,4 +70,5 @@ def segment_from(content: Content, coder: Coder, kind: IdKind, marks: Marks) -> 
         second = second_codes_from(content, coder.refiner.grid, factors.n_factors, codes.n_codes)
         refinement = Refinement(*second, coder.refiner)
     parts = BinaryParts(codes, None, coder.encoder, factors, coder.made_by, coder.norm, refinement)
-    return Segment(parts, ids_from(content, codes.n_codes, kind), marks)
+    ids = ids_from(content, codes.n_codes, kind)
+    return Segment(parts, ids, marks, columns_from(content, codes.n_codes, columns, kind))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from slimvec.index.segments import Piece, View
 
 
-def allowed_rows_of(view: View, where: Any) -> list[NDArray[Any] | None]:
+def allowed_rows_of(view: View, where: Any, parameters: Any = None) -> list[NDArray[Any] | None]:
     """Return, for each piece, which rows may be found: bools, row numbers in order, or None for all that are there.
 
     Raises
@@ -23,8 +23,12 @@ def allowed_rows_of(view: View, where: Any) -> list[NDArray[Any] | None]:
     TypeError, ValueError, KeyError
         For anything else, a wrong number of bools, or an id that is not there.
     """
+    if parameters is not None and not isinstance(where, str):
+        raise ValueError(f"parameters={parameters!r:.60} are those of a condition, and where is none")
     if where is None:
         return [None] * len(view.pieces)
+    if isinstance(where, str) and (view.columns is not None or parameters is not None or view.kind == "integers"):
+        return _by_condition(view, where, parameters)
     if callable(where) and not hasattr(where, "__array__"):
         bools = as_array(where(view.ids()), "what where returned")
         if bools.dtype != bool or bools.shape != (view.n_alive,):
@@ -84,6 +88,18 @@ def _by_bools(view: View, bools: NDArray[np.bool_]) -> list[NDArray[Any] | None]
             mask[piece.rows[own]] = True
             own = mask
         allowed.append(own)
+    return allowed
+
+
+def _by_condition(view: View, where: str, parameters: Any) -> list[NDArray[Any] | None]:
+    from slimvec.index.conditions import condition_of  # most searches have none
+
+    condition = condition_of(where, parameters, view.columns)
+    allowed: list[NDArray[Any] | None] = []
+    for piece in view.pieces:
+        assert piece.columns is not None  # noqa: S101
+        rows = piece.columns.rows_where(condition)
+        allowed.append(rows if piece.alive is None else rows[piece.alive[rows]])
     return allowed
 
 

@@ -54,7 +54,14 @@ def section(name, rows):
     weighted = sv.TransformCoding(1, n_iter=0).compress(base[:16]).info()["bytes"]["factors"] // 16
     shape = Shape(int(np.count_nonzero(variances > VARIES * variances.max())), weighted // 2)
     for recall in RECALLS:
-        found, took = timed(lambda recall=recall: sv.recommend(base, recall, K))
+        try:
+            found, took = timed(lambda recall=recall: sv.recommend(base, recall, K))
+        except ValueError as error:  # no codes reach it
+            print(error, flush=True)
+            lines.append(
+                [recall, f"none: {str(error).partition('.')[2].partition('. ')[0].partition('; ')[2]}", *[""] * 7]
+            )
+            continue
         print(found, flush=True)
         best = found.best
         least = least or LEAST * best.bytes_per_row

@@ -25,6 +25,11 @@ def fitted():
     return sv.Index.build(X, n_bits=32, refine_bits=3)
 
 
+@pytest.fixture(scope="module")
+def unrefined():
+    return sv.Index.build(X, n_bits=40, refine_bits=0)
+
+
 def empty(fitted, kind="integers"):
     """Return an index of the same encoder without rows."""
     nothing = Segment(fitted._state.coder.empty(), ids_of(as_ids([], "ids", kind)))
@@ -95,6 +100,55 @@ def test_whatever_was_done_before_answers_are_those_of_the_rows_that_are_left(fi
     assert all(len(found) == min(k, len(some)) and set(found) <= set(some) for found in hits.ids)
     for where in (some, set(some), np.array(bools, bool), lambda ids: np.isin(ids.tolist(), some)):
         assert_same_hits(index.search(QUERIES, k, where), hits)
+
+
+def assert_it_is_cut(index, queries, bound, where, n):
+    """Assert that what reaches a bound is what a search of all rows finds, down to that bound."""
+    found, every = index.range_search(queries, bound, where), index.search(queries, n, where)
+    kept = [scores >= np.float32(bound) for scores in every.scores]
+    assert found.ids == [[a for a, b in zip(*pair, strict=True) if b] for pair in zip(every.ids, kept, strict=True)]
+    assert len(found.scores) == len(kept)
+    for one, other, some in zip(found.scores, every.scores, kept, strict=True):
+        assert one.dtype == np.float32
+        assert np.array_equal(one, other[some])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data(), st.floats(-1.2, 1.2))
+def test_what_reaches_a_bound_is_a_search_of_all_rows_down_to_it(fitted, unrefined, data, bound):
+    """Also where rows were marked, replaced and put together before; and at a score, which is reached."""
+    kind = data.draw(st.sampled_from(["integers", "texts"]))
+    name = int if kind == "integers" else str
+    index, rows = empty(data.draw(st.sampled_from([fitted, unrefined])), kind), {}
+    fresh = iter(range(10_000))
+    for _ in range(data.draw(st.integers(1, 8))):
+        change(index, rows, name, fresh, data)
+    some = [one for one in rows if rows[one] % 3 == 0]
+    queries = np.concatenate([QUERIES, np.zeros((1, D), np.float32)])
+    if rows and data.draw(st.booleans()):
+        bound = float(data.draw(st.sampled_from(index.search(QUERIES[1], 5).scores.tolist())))
+    for where in (None, some, np.array([rows[one] % 3 == 0 for one in rows], bool), lambda ids: np.isin(ids, some)):
+        if some or not callable(where):
+            assert_it_is_cut(index, queries, bound, where, max(1, len(rows)))
+
+
+def test_what_reaches_a_bound_is_near():
+    """Beside true cosines, by blocks of queries, of which some find nothing and one comes alone."""
+    index = sv.Index.build(X, n_bits=6 * D)
+    index.remove(range(0, 600, 5))
+    index.add(np.repeat(X[3:4], 3, axis=0), ids=[1000, 1001, 1002])
+    cosines = (X[:40] @ X.T) / np.linalg.norm(X[:40], axis=1)[:, None] / np.linalg.norm(X, axis=1)
+    cosines[:, ::5] = -1
+    found = index.range_search(X[:40], 0.6)
+    for query, ids in enumerate(found.ids):
+        assert set(np.flatnonzero(cosines[query] > 0.65).tolist()) <= set(ids)
+        assert all(cosines[query, one] > 0.55 for one in ids if one < 1000)
+    assert found.ids[3][:4] == [3, 1000, 1001, 1002]
+    assert len({len(ids) for ids in found.ids}) > 1
+    alone = index.range_search(X[3], 0.6)
+    assert alone.ids == found.ids[3]
+    assert index.range_search(X[3], 1.5).ids == []
+    assert sum(map(len, index.range_search(X[:2], -1).ids)) == 2 * len(index)
 
 
 def test_equal_rows_come_in_order_and_zeros_are_alike(fitted):
@@ -170,6 +224,10 @@ def test_nothing_is_left(fitted):
         (lambda i: i.update(X[:2], ids=[5, 1000]), KeyError, "ids holds 1000"),
         (lambda i: i.vectors([1000]), KeyError, "ids holds 1000"),
         (lambda i: i.search(QUERIES, 0), ValueError, "k=0"),
+        (lambda i: i.range_search(QUERIES, np.nan), ValueError, "min_score=nan; expected a finite number"),
+        (lambda i: i.range_search(QUERIES, "0.5"), TypeError, "min_score has type str; expected a number"),
+        (lambda i: i.range_search(QUERIES[:, :3], 0.5), ValueError, "queries has 3 columns; expected 24"),
+        (lambda i: i.range_search(QUERIES, 0.5, [1000]), KeyError, "where holds 1000"),
         (lambda i: i.search(QUERIES[:, :3]), ValueError, "queries has 3 columns; expected 24"),
         (lambda i: i.search(QUERIES * np.nan), ValueError, "queries holds NaN"),
         (lambda i: i.search(QUERIES, where=[1000]), KeyError, "where holds 1000"),

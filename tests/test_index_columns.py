@@ -203,3 +203,15 @@ def test_saves_write_what_is_new_and_older_readers_refuse(fitted, tmp_path):
     sv.Index.build(X[:N], n_bits=16).save(tmp_path / "a")
     with closing(sqlite3.connect(tmp_path / "a" / manifests.DATABASE)) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (1,)
+
+
+def test_what_reaches_a_bound_comes_with_its_columns(fitted):
+    where = "year > ? AND kind = 'a'"
+    found = fitted.range_search(QUERIES, 0.05, where, parameters=[1990])
+    every = fitted.search(QUERIES, len(fitted), where, parameters=[1990])
+    counts = [int((scores >= np.float32(0.05)).sum()) for scores in every.scores]
+    assert len(set(counts)) > 1
+    assert found.ids == [ids[:n] for ids, n in zip(every.ids, counts, strict=True)]
+    for query, ids in enumerate(found.ids):
+        assert found[query].columns == fitted.columns(ids)
+    assert fitted.range_search(QUERIES[0], 2).columns == fitted.columns([])

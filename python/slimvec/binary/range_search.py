@@ -31,7 +31,7 @@ def range_search(search: TableSearch, queries: Rows | ArrayLike, min_score: floa
     """Return all rows whose estimated score reaches ``min_score``, as the table's ``search`` over all rows has them."""
     rows = whole(as_rows(queries, "queries"))
     search.check_queries(rows)
-    bound = _as_bound(min_score)
+    bound = as_bound(min_score)
     encoder = QueryEncoder(search.encoder, search.parts.norm, search.metric)
     if search.encoder.of_signs:
         encoder.refuse_codes(rows, search.table)
@@ -46,7 +46,8 @@ def range_search(search: TableSearch, queries: Rows | ArrayLike, min_score: floa
     return ScoreRangeResult(*_with_zero_queries(found, zero, _all_rows(search) if bound <= 0 else None))
 
 
-def _as_bound(min_score: float) -> np.float32:
+def as_bound(min_score: float) -> np.float32:
+    """Return a bound on scores as these are given, in float32; TypeError or ValueError if it is no finite number."""
     if isinstance(min_score, (bool, np.bool_)) or not isinstance(min_score, (int, float, np.integer, np.floating)):
         raise TypeError(f"min_score has type {type(min_score).__name__}; expected a number")
     if not math.isfinite(min_score):

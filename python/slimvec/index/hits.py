@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Hits:
     """The nearest rows of each query, best first.
 
-    Made by :meth:`slimvec.Index.search`. Of n queries it is a sequence of n; ``hits[i]`` are those of query i. Of a
-    single query, which came as one vector, ``ids`` and ``scores`` are its own.
+    Made by :meth:`slimvec.Index.search` and :meth:`slimvec.Index.range_search`. Of n queries it is a sequence of n;
+    ``hits[i]`` are those of query i. Of a single query, which came as one vector, ``ids`` and ``scores`` are its own.
 
     Attributes
     ----------

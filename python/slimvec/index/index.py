@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from slimvec.index.answering import Answering
 from slimvec.index.coder import Coder
 from slimvec.index.given_ids import as_ids, require_known
-from slimvec.index.hits import Hits
-from slimvec.index.holding import Holding
 from slimvec.index.ids import kind_of
 from slimvec.index.incoming import checked_rows
-from slimvec.index.ranking import Ranking
 from slimvec.index.segments import Segment
 from slimvec.index.state import State, made_columns
-from slimvec.index.where import allowed_rows_of
 from slimvec.progress import Progress, ignore
-from slimvec.validation import as_integer, as_threads, check_width
-from slimvec.vectors.rows import as_rows, whole
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
     from slimvec.index.checked_rows import OnBad
     from slimvec.index.ids import IdKind
-    from slimvec.vectors.rows import Rows
 
 
-class Index(Holding):
+class Index(Answering):
     """Vectors found by what is near them, by ids of your own; rows come and go.
 
     Made by :meth:`build`, opened by :func:`slimvec.open`. Vectors are kept as codes of :class:`TransformCoding`,
@@ -136,60 +125,6 @@ class Index(Holding):
         index._state.n_skipped, index._state.columns = rows.n_skipped, columns
         return index
 
-    # ---- search
-
-    def search(
-        self,
-        queries: Rows | ArrayLike,
-        k: int = 10,
-        where: Any = None,
-        *,
-        parameters: Any = None,
-        threads: int | None = None,
-    ) -> Hits:
-        """Find the rows most similar to each vector.
-
-        Parameters
-        ----------
-        queries : array_like, shape (n, d) or (d,)
-            One vector, of one dimension, gives one list of hits.
-        k : int
-            Hits per query; where fewer rows are there, or may be found, all of them.
-        where : optional
-            Which rows may be found: a bool for each row of ``ids``, in that order (an array, a list, a column of a
-            frame); or ids; or a function that is given the array of all ids and returns such bools; or, where columns
-            are kept, a condition of SQL on these and on ``id``: ``"year > 1990 AND kind = ?"``.
-        parameters : list or dict, optional
-            A value for each ``?`` of a condition, or for each ``:name``.
-        threads : int, optional
-            At most this many; by default as many as the process may use.
-
-        Returns
-        -------
-        Hits
-            Ids and estimated cosines, best first, ties in the order of rows.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For a wrong width, NaN, ``k`` below 1, or a ``where`` that is no such thing.
-        KeyError
-            For an id in ``where`` that is not there.
-        """
-        view = self._seen()
-        single = getattr(queries, "ndim", None) == 1 or (isinstance(queries, list) and np.ndim(queries) == 1)
-        single = single and not _holds_lists(queries)
-        rows = whole(as_rows(np.asarray(queries)[None] if single else queries, "queries"))
-        check_width(rows.shape[1], "queries", view.coder.dim)
-        k = as_integer(k, "k", 1)
-        allowed = allowed_rows_of(view, where, parameters)
-        found = Ranking(view, allowed, as_threads(threads)).best(rows, k)
-        n_found = found.indices.shape[1]
-        names = view.ids_at(found.indices.ravel()) if n_found else []
-        listed = [names[first : first + n_found] for first in range(0, len(rows) * n_found, n_found or 1)]
-        beside = None if view.columns is None else partial(view.columns_at, found.indices.ravel())
-        return Hits(listed or [[] for _ in rows], list(found.scores), single, beside)
-
     # ---- change
 
     def add(
@@ -288,8 +223,3 @@ class Index(Holding):
     def _kept(self, keep: Any) -> Any:
         """Return which columns are read: those that are given, or those that the index keeps."""
         return keep if keep is not None or self._state.columns is None else list(self._state.columns)
-
-
-def _holds_lists(queries: Any) -> bool:
-    """Tell whether something of one dimension is a column of rows."""
-    return getattr(queries, "dtype", None) == np.dtype(object)

@@ -86,6 +86,20 @@ class Ranking:
             scores[place], positions[place] = np.clip(found.scores, -1, 1), found.positions
         return ScoreResult(scores, positions)
 
+    def reaching(self, queries: NDArray[Any], bound: np.float32) -> list[ScoreResult]:
+        """Return scores and positions of all rows whose score reaches a bound, best first, for each query.
+
+        Every row is ranked: no bound on scores of first codes is certain to let through what refinement raises.
+        """
+        total = sum(self._counts)
+        found = []
+        for _, block in row_blocks(queries, max(1, CANDIDATES // max(1, total))):  # as large as those of ``best``
+            scores, positions = self.best(block, total)
+            counts = (scores >= bound).sum(axis=1).tolist()
+            # Copies: what is found is little, and would keep everything that was ranked.
+            found += [ScoreResult(scores[i, :n].copy(), positions[i, :n].copy()) for i, n in enumerate(counts)]
+        return found
+
     def _first(self, k: int) -> NDArray[np.int64]:
         """Return the positions of the first k rows that may be found."""
         parts = zip(self.view.pieces, self.allowed, self.view.starts[:-1], strict=True)

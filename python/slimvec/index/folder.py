@@ -50,7 +50,8 @@ class Home:
     generation : int
     token : str
         Of this save alone.
-    encoder : StoredFile
+    encoder : StoredFile or None
+        None if the index has another one by now.
     files : dict of Segment to StoredFile
     preload : bool
         Whether files are read into memory.
@@ -61,10 +62,14 @@ class Home:
     folder: Path
     generation: int
     token: str
-    encoder: StoredFile
+    encoder: StoredFile | None
     files: dict[Segment, StoredFile]
     preload: bool = False
     is_opened: bool = False
+
+    def of_other_codes(self) -> Home:
+        """Return what it is of an index whose rows were all made anew."""
+        return replace(self, encoder=None, files={})
 
     def of_copy(self, original: State, twin: State) -> Home:
         """Return what a copy of the index comes from."""
@@ -216,7 +221,9 @@ def _write(state: State, folder: Path, home: Home | None, new: bool = False) -> 
             if home is not None and not state.changed:
                 return home
         try:
-            encoder = home.encoder if home else _saved(folder, "encoder", encoder_content(state.coder), made)
+            encoder = home.encoder if home else None
+            if encoder is None:
+                encoder = _saved(folder, "encoder", encoder_content(state.coder), made)
             known = home.files if home else {}
             files = {
                 segment: known.get(segment) or _saved(folder, "rows", rows_content(segment), made)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from slimvec.index.answering import Answering
 from slimvec.index.coder import Coder
-from slimvec.index.given_ids import as_ids, require_known
+from slimvec.index.given_ids import as_ids, plain, require_known
 from slimvec.index.ids import kind_of
 from slimvec.index.incoming import checked_rows
 from slimvec.index.segments import Segment
@@ -214,6 +216,58 @@ class Index(Answering):
             own = rows.ids
             require_known(own.values, state.view().places(own.values))
             state.append(rows, own, progress, replacing=True)
+
+    def refit(self, source: Any, *, vectors: Any = None, ids: Any = None, progress: Progress = ignore) -> None:
+        """Learn codes anew, from vectors of all rows, of as many bits as before; ids and kept columns stay.
+
+        For when what was added is unlike what the first codes were learnt from. Removed rows go, as in :meth:`compact`;
+        the next save writes everything.
+
+        Parameters
+        ----------
+        source, vectors, progress
+            See :meth:`build`: a vector for each row of ``ids`` of the index, in that order.
+        ids : str or array_like, optional
+            The ids of these, to be compared with those of the index.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :meth:`build`, and for another number of rows, another width, or other ids. The index is then as it was.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+        >>> index = sv.Index.build(X[:100])
+        >>> index.add(X[100:])
+        >>> index.refit(X)
+        >>> index.search(X[400], k=1).ids
+        [400]
+        """
+        from slimvec.binary.methods.transform_coding import TransformCoding
+
+        rows = checked_rows(source, vectors, ids, "raise", None)
+        with self._lock:
+            state = self._state
+            state.require_alike(rows)
+            there = state.view().ids()
+            if len(rows) != len(there):
+                raise ValueError(f"source has {len(rows)} rows; expected {len(there)}, one for each row of index.ids")
+            if rows.has_ids and (rows.ids.values != there).any():
+                row = int(np.argmax(rows.ids.values != there))
+                raise ValueError(
+                    f"ids holds {plain(rows.ids.values[row])!r} in row {row}; expected {plain(there[row])!r}: all of "
+                    "index.ids, in that order"
+                )
+            coder = state.coder
+            refine_bits = coder.made_by["parameters"]["refine_bits"]
+            coding = TransformCoding(coder.encoder.n_bits, refine_bits=refine_bits).fit(rows, progress=progress)
+            parts = coding.to_table(rows, progress=progress)._parts
+            state.recode(Coder.of(parts), parts)
+            if self._home is not None:
+                self._home = self._home.of_other_codes()
 
     def compact(self) -> None:
         """Put all rows together, without those that were removed: searches are faster, and memory is given back."""

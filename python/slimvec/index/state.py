@@ -16,6 +16,7 @@ from slimvec.validation import check_width
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from slimvec.binary.parts import BinaryParts
     from slimvec.index.checked_rows import CheckedRows
     from slimvec.index.coder import Coder
     from slimvec.index.ids import Id, IdKind, Ids
@@ -72,12 +73,16 @@ class State:
                 return segment, row
         return None
 
-    def require_fitting(self, rows: CheckedRows) -> None:
+    def require_alike(self, rows: CheckedRows) -> None:
         """Raise an error for rows of another width, or with ids of another kind."""
         check_width(rows.dim, "source", self.coder.dim)
-        check_kept(rows.kept, self.columns)
         if rows.has_ids and len(rows) and kind_of(rows.ids.values) != self.kind:
             as_ids(rows.ids.values, "ids", self.kind)
+
+    def require_fitting(self, rows: CheckedRows) -> None:
+        """Raise an error for rows that are not alike, or bring other columns than are kept."""
+        self.require_alike(rows)
+        check_kept(rows.kept, self.columns)
 
     def new_ids(self, rows: CheckedRows) -> Ids:
         """Return the ids of new rows, none of which is there."""
@@ -140,6 +145,12 @@ class State:
             self.segments = [self._joined(self.segments)]
             self._now_changed()
 
+    def recode(self, coder: Coder, parts: BinaryParts) -> None:
+        """Put other codes, made by another encoder, in the place of those of all rows that are there."""
+        values, columns = self._beside(self.segments)
+        self.coder, self.segments = coder, [Segment(parts, ids_of(values), columns=columns)]
+        self._now_changed()
+
     def saved(self) -> None:
         """Note that it is what was saved."""
         self.changed = False
@@ -148,12 +159,16 @@ class State:
 
     def _joined(self, segments: list[Segment]) -> Segment:
         """Return the rows of segments that are there as one segment."""
+        values, columns = self._beside(segments)
+        parts = self.coder.join([(segment.parts, segment.piece.rows) for segment in segments])
+        return Segment(parts, ids_of(values), columns=columns)
+
+    def _beside(self, segments: list[Segment]) -> tuple[NDArray[Any], KeptColumns | None]:
+        """Return the ids of all rows of segments that are there, and what is kept of these."""
         view = View(tuple(segment.piece for segment in segments), self.coder, self.kind)
         values = view.ids()
         kept = [(piece.columns, piece.rows) for piece in view.pieces if piece.columns is not None]
-        columns = None if self.columns is None else KeptColumns.joined(kept, self.columns, values)
-        parts = self.coder.join([(piece.parts, piece.rows) for piece in view.pieces])
-        return Segment(parts, ids_of(values), columns=columns)
+        return values, None if self.columns is None else KeptColumns.joined(kept, self.columns, values)
 
     def _now_changed(self) -> None:
         self.changed, self.seen = True, None

@@ -43,6 +43,17 @@ def assert_same_hits(a, b):
         assert np.allclose(one, other, atol=1e-6)
 
 
+def assert_nearly_same_hits(a, b):
+    """Rows that were encoded alone have other last bits than together with others: nearly equal scores may swap."""
+    assert len(a.scores) == len(b.scores)
+    for ids, scores, others, expected in zip(a.ids, a.scores, b.ids, b.scores, strict=True):
+        assert np.allclose(scores, expected, atol=1e-6)
+        there = dict(zip(others, expected.tolist(), strict=True))
+        last = expected[-1] if len(expected) else 0
+        for one, score in zip(ids, scores.tolist(), strict=True):
+            assert abs(score - there.get(one, last)) <= 2e-6
+
+
 def test_an_index_of_one_segment_is_its_table(isa, fitted):
     table = sv.TransformCoding(32, refine_bits=3).compress(X)
     for k in (1, 10, 600, 601):
@@ -93,13 +104,13 @@ def test_whatever_was_done_before_answers_are_those_of_the_rows_that_are_left(fi
         expected.add(X[list(rows.values())], ids=list(rows))
         assert np.allclose(index.vectors(list(rows)), expected.vectors(list(rows)), atol=1e-5)
     k = data.draw(st.integers(1, 12))
-    assert_same_hits(index.search(QUERIES, k), expected.search(QUERIES, k))
+    assert_nearly_same_hits(index.search(QUERIES, k), expected.search(QUERIES, k))
     some = [one for one in rows if rows[one] % 3 == 0]
     bools = [rows[one] % 3 == 0 for one in rows]
     hits = expected.search(QUERIES, k, some)
     assert all(len(found) == min(k, len(some)) and set(found) <= set(some) for found in hits.ids)
     for where in (some, set(some), np.array(bools, bool), lambda ids: np.isin(ids.tolist(), some)):
-        assert_same_hits(index.search(QUERIES, k, where), hits)
+        assert_nearly_same_hits(index.search(QUERIES, k, where), hits)
 
 
 def assert_it_is_cut(index, queries, bound, where, n):

@@ -10,8 +10,8 @@ try:
 except ImportError as error:
     raise ImportError(f"what Dask holds needs the extra: pip install 'slimvec[dask]' ({error})") from None
 
+from slimvec.dask import searching_workers  # noqa: F401 - for tables in shards
 from slimvec.dask.lazy import fit, transform
-from slimvec.dask.searching_workers import ByClient
 from slimvec.dask.to_folder import to_shards
 
-__all__ = ["ByClient", "fit", "to_shards", "transform"]
+__all__ = ["fit", "to_shards", "transform"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from slimvec.shards.asking import answer, open_shard
+from slimvec.shards.asking import answer_there, open_shard
 from slimvec.spread.executing import in_order_by
 
 if TYPE_CHECKING:
@@ -68,4 +68,4 @@ class ByClient:
 
 
 def _answer(held: OpenShard, call: str, args: tuple[Any, ...]) -> Any:
-    return answer(held.parts, call, args)
+    return answer_there(held.parts, call, args)

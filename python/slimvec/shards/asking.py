@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -77,7 +78,15 @@ class ByWorkers:
 
 
 def _answer_of(path: str, digest: str, call: str, args: tuple[Any, ...]) -> Any:
-    return answer(_held(path, digest), call, args)
+    return answer_there(_held(path, digest), call, args)
+
+
+def answer_there(parts: BinaryParts, call: str, args: tuple[Any, ...]) -> Any:
+    """Return the answer of one shard to a question that has travelled.
+
+    Arrays that Dask brings may begin at any byte, and the kernels take aligned ones: copies are.
+    """
+    return answer(parts, call, deepcopy(args))
 
 
 def open_shard(path: str, digest: str) -> BinaryParts:

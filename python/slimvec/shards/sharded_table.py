@@ -108,7 +108,7 @@ class ShardedTable(BinaryTable):
         manifest, shards = self._manifest, list(self._parts.of_shards)
         places = [(str((self.folder / one.file).absolute()), one.sha256) for one in manifest.shards]
         if is_client(executor):
-            asks = lazily().ByClient.of(executor, places)
+            asks = lazily().searching_workers.ByClient.of(executor, places)
         else:
             check_executor(executor)
             asks = ByWorkers(executor, places)

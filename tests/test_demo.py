@@ -76,6 +76,6 @@ def test_too_little_text():
 
 
 def test_without_scipy_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.sparse.linalg", None)
+    monkeypatch.setitem(sys.modules, "scipy.sparse", None)
     with pytest.raises(ImportError, match=r"needs SciPy, which is not installed; .*pip install 'slimvec\[train\]'"):
         demo.embed([["a"]])

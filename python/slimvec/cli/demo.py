@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import slimvec as sv
+from slimvec.blas import one_thread
 from slimvec.errors import needs
 from slimvec.progress import Progress, ignore
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 DIMENSIONS = 300
 MIN_COUNT = 12
 WINDOW = 5
+TURNS, OVERSAMPLED = 3, 50  # of the search for the strongest directions
 N_ANCHORS = 500
 ANCHORS_PER_ROW = 10
 SKIPPED_FOLDERS = {"site-packages", "dist-packages", "test", "tests", "idle_test", "encodings", "__pycache__"}
@@ -58,18 +60,16 @@ def embed(texts: list[list[str]], progress: Progress = ignore) -> sv.Vectors:
         If the texts hold too few words.
     """
     with needs("SciPy", "train"):
-        from scipy.sparse.linalg import svds
+        import scipy.sparse  # noqa: F401 - before counting, which takes a while
 
     counts = Counter(word for text in texts for word in text)
     words = [word for word, count in counts.most_common() if count >= MIN_COUNT and len(word) > 1]
     if len(words) <= DIMENSIONS:
         raise ValueError(f"only {len(words)} frequent words found; expected more than {DIMENSIONS} to embed")
     similarities = _ppmi(_count_pairs(texts, words, progress))
-    progress("factorising", 0, 1)
-    u, s, _ = svds(similarities, k=DIMENSIONS, random_state=0)
-    progress("factorising", 1, 1)
-    strongest_first = np.argsort(-s)
-    return sv.Vectors(words, (u * np.sqrt(s))[:, strongest_first].astype(np.float32))
+    with one_thread():  # for small products threads wait more than they work
+        u, s = _strongest(similarities, progress)
+    return sv.Vectors(words, u * np.sqrt(s))
 
 
 def _count_pairs(texts: list[list[str]], words: list[str], progress: Progress) -> Any:
@@ -102,6 +102,21 @@ def _ppmi(pairs: Any) -> Any:
     information = information.tocsr()
     information.eliminate_zeros()
     return information
+
+
+def _strongest(matrix: Any, progress: Progress) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the first left singular vectors and values, nearly: a random subspace, iterated (Halko et al., 2011).
+
+    ARPACK, which finds them to the last digit, takes longer; for a demonstration they are near enough.
+    """
+    transposed = matrix.T.tocsr()
+    basis = np.random.default_rng(0).standard_normal((matrix.shape[1], DIMENSIONS + OVERSAMPLED), dtype=np.float32)
+    for turn in range(TURNS):
+        progress("factorising", turn, TURNS)
+        basis = np.linalg.qr(transposed @ np.linalg.qr(matrix @ basis)[0])[0]
+    u, s, _ = np.linalg.svd(matrix @ basis, full_matrices=False)
+    progress("factorising", TURNS, TURNS)
+    return u[:, :DIMENSIONS], s[:DIMENSIONS]
 
 
 def float_neighbours(vectors: sv.Vectors, word: str, k: int) -> list[str]:

@@ -74,26 +74,20 @@ class ByWorkers:
     def answers(self, questions: Iterable[Question]) -> Iterator[Any]:
         """Ask shards at once."""
         tasks = ((*self.places[number], call, (*args[:-1], 1)) for number, call, args in questions)
-        return (made for _, made in in_order_by(self.executor, _answer_of, tasks))
+        return (made for _, made in in_order_by(self.executor, answer_of, tasks))
 
 
-def _answer_of(path: str, digest: str, call: str, args: tuple[Any, ...]) -> Any:
-    return answer_there(_held(path, digest), call, args)
-
-
-def answer_there(parts: BinaryParts, call: str, args: tuple[Any, ...]) -> Any:
-    """Return the answer of one shard to a question that has travelled.
+def answer_of(path: str, digest: str, call: str, args: tuple[Any, ...]) -> Any:
+    """Return the answer of a shard of a file to a question that has travelled.
 
     Arrays that Dask brings may begin at any byte, and the kernels take aligned ones: copies are.
     """
-    return answer(parts, call, deepcopy(args))
+    return answer(_opened(path, digest), call, deepcopy(args))
 
 
-def open_shard(path: str, digest: str) -> BinaryParts:
-    """Map a shard, unless its file is not the one that was there when the table was opened."""
+@lru_cache(maxsize=OPEN_SHARDS)
+def _opened(path: str, digest: str) -> BinaryParts:
+    """Map a shard, once in a process, unless its file is not the one that was there when the table was opened."""
     if header_digest(Path(path)) != digest:
         raise FormatError(f"{path} is not the shard that it was when the table was opened")
     return BinaryParts.from_content(read_content(path))
-
-
-_held = lru_cache(maxsize=OPEN_SHARDS)(open_shard)

@@ -84,7 +84,7 @@ class ShardedTable(BinaryTable):
         ----------
         executor : concurrent.futures.Executor or distributed.Client
             Whose workers map the shards, once each, and search a shard with one thread. Queries are sent to each; the
-            best rows come back. With a Dask client workers hold the shards open, and are asked where these are.
+            best rows come back. With a Dask client a shard is asked about at the same worker, as long as that is there.
 
         Returns
         -------
@@ -108,7 +108,7 @@ class ShardedTable(BinaryTable):
         manifest, shards = self._manifest, list(self._parts.of_shards)
         places = [(str((self.folder / one.file).absolute()), one.sha256) for one in manifest.shards]
         if is_client(executor):
-            asks = lazily().searching_workers.ByClient.of(executor, places)
+            asks = lazily().searching_workers.ByClient(executor, places)
         else:
             check_executor(executor)
             asks = ByWorkers(executor, places)

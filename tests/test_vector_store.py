@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-
 import numpy as np
 import pytest
 
@@ -26,22 +23,11 @@ except ImportError:
 else:
 
     @pytest.mark.filterwarnings("ignore")
+    @pytest.mark.asyncio  # of pytest-asyncio, which langchain-tests brings
     class TestStandard(VectorStoreIntegrationTests):
         @pytest.fixture
         def vectorstore(self):
             return SlimVectorStore(self.get_embeddings())
-
-    def in_a_loop(test):
-        """Return a test of coroutines as pytest runs it without a plugin."""
-
-        def run(self, vectorstore):
-            asyncio.run(test(self, vectorstore))
-
-        return run
-
-    for name, test in vars(VectorStoreIntegrationTests).items():
-        if inspect.iscoroutinefunction(test):
-            setattr(TestStandard, name, in_a_loop(test))
 
     class TestStandardOfCodes(TestStandard):
         """The same, of codes from the second document on."""

@@ -139,8 +139,10 @@ PackSigns pack_signs_scalar, pack_signs_avx2, pack_signs_avx512, pack_signs_neon
 Unpack unpack_scalar, unpack_avx2, unpack_avx512, unpack_neon;
 CountBits count_bits_scalar, count_bits_avx2, count_bits_avx512, count_bits_neon;
 HammingBelow hamming_below_scalar, hamming_below_avx2, hamming_below_avx512, hamming_below_neon;
-AsymmetricTables asymmetric_tables_scalar, asymmetric_tables_avx2, asymmetric_tables_avx512, asymmetric_tables_neon;
-AsymmetricAbove asymmetric_above_scalar, asymmetric_above_avx2, asymmetric_above_avx512, asymmetric_above_neon;
+AsymmetricTables asymmetric_tables_scalar, asymmetric_tables_avx2, asymmetric_tables_avx512,
+    asymmetric_tables_avx512vbmi, asymmetric_tables_neon;
+AsymmetricAbove asymmetric_above_scalar, asymmetric_above_avx2, asymmetric_above_avx512, asymmetric_above_avx512vbmi,
+    asymmetric_above_neon;
 CentroidDots centroid_dots_scalar, centroid_dots_avx2, centroid_dots_avx512, centroid_dots_neon;
 GridLevels grid_levels_scalar, grid_levels_avx2, grid_levels_avx512, grid_levels_neon;
 GatherF32 gather_f32_scalar, gather_f32_avx2, gather_f32_avx512, gather_f32_neon;

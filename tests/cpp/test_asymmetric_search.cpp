@@ -47,7 +47,11 @@ struct Sample {
       factors[i] =
           i % 11 == 0 ? static_cast<std::uint16_t>(random() % 1024) : half(bias && random() % 2, random() % 4, 0);
     }
-    for (std::size_t i = 0; i < queries * bits; ++i) values[i] = static_cast<std::int16_t>(random() % 16383 - 8191);
+    for (std::size_t i = 0; i < queries * bits; ++i) {
+      const int value = static_cast<int>(random() % 16383) - 8191;
+      const bool skewed = i / bits % 2 == 1;  // a query whose values are of very different sizes
+      values[i] = static_cast<std::int16_t>(skewed ? value / (1 << i % 13) : value);
+    }
     for (std::size_t q = 0; q < queries; ++q) units[q] = 1.0f / 8192, offsets[q] = static_cast<float>(q) - 1.0f;
   }
 

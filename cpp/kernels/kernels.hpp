@@ -63,12 +63,22 @@ struct AsymmetricScale {
   bool weigh;             // multiply by the third
 };
 
-// Scores of one query for whole blocks, keeping those above `limit`: appends (score, position) as HammingBelow does.
-// A NaN is never kept. `cold` as there.
+// One query of a scan, and what is found for it: `scores` and `positions` need room for 16 * n_blocks entries, of which
+// the first n_found count and the others are scratch.
+struct AsymmetricQuery {
+  const unsigned char* tables;
+  AsymmetricScale scale;
+  float limit;
+  float* scores;
+  std::uint32_t* positions;
+  std::size_t n_found;
+};
+
+// For each of a few queries the scores of whole blocks that lie above its limit: (score, position) as HammingBelow
+// gives them. A NaN is never kept. `cold` as there.
 //           numpy: s = ((unit * dots) * scale + bias + offset) * weight; nonzero(s > limit)
-using AsymmetricAbove = std::size_t(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
-                                    std::size_t n_words, const unsigned char* tables, const AsymmetricScale& scale,
-                                    float limit, bool cold, float* scores, std::uint32_t* positions);
+using AsymmetricAbove = void(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
+                             std::size_t n_words, bool cold, AsymmetricQuery* queries, std::size_t n_queries);
 
 // dots[i] = sum over j of centroids[i * d + j] * query[j], all of at most kCentroidPeak, so that they are exact.
 //                                                  numpy: centroids.astype(int64) @ query

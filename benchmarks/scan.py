@@ -3,7 +3,7 @@
 MiniLM embeddings with noise added, so that there are a million: the time of a scan depends on how uneven directions and
 scores are, and little else. faiss' `IndexRaBitQFastScan` and turbovec score all codes, too, and more roughly.
 
-Run: ``python -m benchmarks.scan --data DIR``; ``--rows 20000 --repeats 1`` for a quick look.
+Run: ``python -m benchmarks.scan``; ``--rows 20000 --repeats 1`` for a quick look.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class AsymmetricScan {
 
   AsymmetricQuery query_of(std::size_t query, float offset, float limit) const {
     const AsymmetricScale scale = {queries_.units[query], offset, factors_.n_factors,
-                                   factors_.weigh && factors_.n_factors == 3};
+                                   factors_.n_factors == 3 ? factors_.metric : Metric::kDot};
     return {tables(query), scale, limit, nullptr, nullptr, 0};
   }
 

@@ -54,13 +54,20 @@ constexpr std::size_t kTableBytesPerWord = 512;
 constexpr std::size_t kMaxAsymmetricBits = (std::size_t{1} << 18) - 1;
 using AsymmetricTables = void(const std::int16_t* query, std::size_t n_words, unsigned char* tables);
 
+// What scores estimate: cosines, inner products, or what orders rows by distance, <x, q> - |x|^2 / 2.
+enum class Metric : std::uint8_t { kCosine, kDot, kL2 };
+
 // What turns dots into scores, all float32, without fused operations:
-//   score = ((unit * dot) * scale[i] + bias[i] + offset) * weight[i]
-// `factors` holds, per block, 16 float16 scales, 16 biases and, if n_factors is 3, 16 weights (otherwise 1).
+//   product = (unit * dot) * scale[i] + bias[i] + offset
+//   score   = product * weight[i]                                       for cosines
+//           = product                                                   for inner products
+//           = product - 0.5 / (weight[i] * weight[i]), 0 for weight 0   for distances
+// `factors` holds, per block, 16 float16 scales, 16 biases and, if n_factors is 3, 16 weights: of rows of one length
+// there are none, and products order them.
 struct AsymmetricScale {
   float unit, offset;
   std::size_t n_factors;  // 2 or 3 per code are stored
-  bool weigh;             // multiply by the third
+  Metric metric;          // kDot where there are 2
 };
 
 // One query of a scan, and what is found for it: `scores` and `positions` need room for 16 * n_blocks entries, of which
@@ -76,7 +83,7 @@ struct AsymmetricQuery {
 
 // For each of a few queries the scores of whole blocks that lie above its limit: (score, position) as HammingBelow
 // gives them. A NaN is never kept. `cold` as there.
-//           numpy: s = ((unit * dots) * scale + bias + offset) * weight; nonzero(s > limit)
+//           numpy: s = reference.asymmetric_scores(...); nonzero(s > limit)
 using AsymmetricAbove = void(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
                              std::size_t n_words, bool cold, AsymmetricQuery* queries, std::size_t n_queries);
 

@@ -31,8 +31,12 @@ inline __m256 scores_of_half(__m256i dots_i32x8, const std::uint16_t* factors, c
   __m256 scores_f32x8 = _mm256_mul_ps(dots_f32x8, factors_of_half(factors));
   scores_f32x8 = _mm256_add_ps(scores_f32x8, factors_of_half(factors + kBlockCodes));
   scores_f32x8 = _mm256_add_ps(scores_f32x8, _mm256_set1_ps(scale.offset));
-  if (!scale.weigh) return scores_f32x8;
-  return _mm256_mul_ps(scores_f32x8, factors_of_half(factors + 2 * kBlockCodes));
+  if (scale.metric == slimvec::Metric::kDot) return scores_f32x8;
+  const __m256 weights_f32x8 = factors_of_half(factors + 2 * kBlockCodes);
+  if (scale.metric == slimvec::Metric::kCosine) return _mm256_mul_ps(scores_f32x8, weights_f32x8);
+  const __m256 none_f32x8 = _mm256_cmp_ps(weights_f32x8, _mm256_setzero_ps(), _CMP_EQ_OQ);
+  const __m256 halves_f32x8 = _mm256_div_ps(_mm256_set1_ps(0.5f), _mm256_mul_ps(weights_f32x8, weights_f32x8));
+  return _mm256_sub_ps(scores_f32x8, _mm256_andnot_ps(none_f32x8, halves_f32x8));
 }
 
 // Sums of entries of 32 codes, in 16 bits: of those at odd places, and even + 256 * odd.
@@ -115,7 +119,8 @@ inline unsigned may_be_above(__m256i bounds_i32x8, const std::uint16_t* factors,
   const __m256 most_f32x8 = scores_of_half(bounds_i32x8, factors, scale);
   __m256 may_f32x8 = _mm256_cmp_ps(most_f32x8, limit_f32x8, _CMP_NLE_UQ);
   may_f32x8 = _mm256_or_ps(may_f32x8, factors_of_half(factors));
-  if (scale.weigh) may_f32x8 = _mm256_or_ps(may_f32x8, factors_of_half(factors + 2 * kBlockCodes));
+  if (scale.metric == slimvec::Metric::kCosine)
+    may_f32x8 = _mm256_or_ps(may_f32x8, factors_of_half(factors + 2 * kBlockCodes));
   return static_cast<unsigned>(_mm256_movemask_ps(may_f32x8));
 }
 

@@ -60,8 +60,13 @@ inline __m512 scores_of_block(__m512i dots_i32x16, const std::uint16_t* factors,
   __m512 scores_f32x16 = _mm512_mul_ps(dots_f32x16, factors_of_block(factors));
   scores_f32x16 = _mm512_add_ps(scores_f32x16, factors_of_block(factors + kBlockCodes));
   scores_f32x16 = _mm512_add_ps(scores_f32x16, _mm512_set1_ps(scale.offset));
-  if (!scale.weigh) return scores_f32x16;
-  return _mm512_mul_ps(scores_f32x16, factors_of_block(factors + 2 * kBlockCodes));
+  if (scale.metric == slimvec::Metric::kDot) return scores_f32x16;
+  const __m512 weights_f32x16 = factors_of_block(factors + 2 * kBlockCodes);
+  if (scale.metric == slimvec::Metric::kCosine) return _mm512_mul_ps(scores_f32x16, weights_f32x16);
+  const __mmask16 some = _mm512_cmp_ps_mask(weights_f32x16, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+  const __m512 squares_f32x16 = _mm512_mul_ps(weights_f32x16, weights_f32x16);
+  const __m512 halves_f32x16 = _mm512_maskz_div_ps(some, _mm512_set1_ps(0.5f), squares_f32x16);
+  return _mm512_sub_ps(scores_f32x16, halves_f32x16);
 }
 
 // One query.

@@ -11,6 +11,7 @@ namespace {
 using slimvec::AsymmetricQuery;
 using slimvec::AsymmetricScale;
 using slimvec::kBlockCodes;
+using slimvec::Metric;
 
 constexpr std::size_t kNibbles = 8;  // per word
 constexpr std::size_t kEntries = 16;
@@ -125,25 +126,36 @@ inline void look_up(const Entries& entries, const WordTables& word, __m512i& sum
 
 // What turns the dots of 16 codes into scores. Scores rise with dots, except where a damaged file says otherwise.
 struct BlockFactors {
-  __m512 scales_f32x16, biases_f32x16, weights_f32x16;
+  __m512 scales_f32x16, biases_f32x16, weights_f32x16, halves_f32x16;  // halves: of squared lengths
   __mmask16 negative;
 
   BlockFactors(const std::uint16_t* factors, const AsymmetricScale& scale) {
     const auto load = [factors](std::size_t kind) {
       return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(factors + kind * kBlockCodes));
     };
-    const __m256i weights_f16x16 = scale.weigh ? load(2) : _mm256_set1_epi16(0x3C00);  // 1
     scales_f32x16 = _mm512_cvtph_ps(load(0));
     biases_f32x16 = _mm512_cvtph_ps(load(1));
-    weights_f32x16 = _mm512_cvtph_ps(weights_f16x16);
-    negative = _mm256_movepi16_mask(_mm256_or_si256(load(0), weights_f16x16));
+    weights_f32x16 = _mm512_set1_ps(1);
+    halves_f32x16 = _mm512_setzero_ps();
+    negative = _mm256_movepi16_mask(load(0));
+    if (scale.metric == Metric::kDot) return;
+    const __m512 third_f32x16 = _mm512_cvtph_ps(load(2));
+    if (scale.metric == Metric::kCosine) {
+      weights_f32x16 = third_f32x16;
+      negative = static_cast<__mmask16>(negative | _mm256_movepi16_mask(load(2)));
+    } else {
+      const __mmask16 some = _mm512_cmp_ps_mask(third_f32x16, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+      const __m512 squares_f32x16 = _mm512_mul_ps(third_f32x16, third_f32x16);
+      halves_f32x16 = _mm512_maskz_div_ps(some, _mm512_set1_ps(0.5f), squares_f32x16);
+    }
   }
 
   __m512 scores_f32x16(__m512i dots_i32x16, const AsymmetricScale& scale) const {
     const __m512 dots_f32x16 = _mm512_mul_ps(_mm512_set1_ps(scale.unit), _mm512_cvtepi32_ps(dots_i32x16));
     const __m512 scaled_f32x16 = _mm512_mul_ps(dots_f32x16, scales_f32x16);
     const __m512 biased_f32x16 = _mm512_add_ps(scaled_f32x16, biases_f32x16);
-    return _mm512_mul_ps(_mm512_add_ps(biased_f32x16, _mm512_set1_ps(scale.offset)), weights_f32x16);
+    const __m512 products_f32x16 = _mm512_add_ps(biased_f32x16, _mm512_set1_ps(scale.offset));
+    return _mm512_mul_ps(_mm512_sub_ps(products_f32x16, halves_f32x16), weights_f32x16);
   }
 };
 

@@ -47,8 +47,12 @@ inline float32x4_t scores_of_quarter(int32x4_t dots_i32x4, const std::uint16_t* 
   float32x4_t scores_f32x4 = vmulq_f32(dots_f32x4, factors_of_quarter(factors));
   scores_f32x4 = vaddq_f32(scores_f32x4, factors_of_quarter(factors + kBlockCodes));
   scores_f32x4 = vaddq_f32(scores_f32x4, vdupq_n_f32(scale.offset));
-  if (!scale.weigh) return scores_f32x4;
-  return vmulq_f32(scores_f32x4, factors_of_quarter(factors + 2 * kBlockCodes));
+  if (scale.metric == slimvec::Metric::kDot) return scores_f32x4;
+  const float32x4_t weights_f32x4 = factors_of_quarter(factors + 2 * kBlockCodes);
+  if (scale.metric == slimvec::Metric::kCosine) return vmulq_f32(scores_f32x4, weights_f32x4);
+  const uint32x4_t none_u32x4 = vceqzq_f32(weights_f32x4);
+  const float32x4_t halves_f32x4 = vdivq_f32(vdupq_n_f32(0.5f), vmulq_f32(weights_f32x4, weights_f32x4));
+  return vsubq_f32(scores_f32x4, vbslq_f32(none_u32x4, vdupq_n_f32(0), halves_f32x4));
 }
 
 // One query.

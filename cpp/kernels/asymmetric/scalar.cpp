@@ -47,7 +47,11 @@ std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std
     for (std::size_t lane = 0; lane < kBlockCodes; ++lane) {
       float score = scale.unit * static_cast<float>(dots[lane]) * to_float(factors[lane]);
       score = score + to_float(factors[kBlockCodes + lane]) + scale.offset;
-      if (scale.weigh) score = score * to_float(factors[2 * kBlockCodes + lane]);
+      if (scale.metric != slimvec::Metric::kDot) {
+        const float weight = to_float(factors[2 * kBlockCodes + lane]), square = weight * weight;
+        const bool cosine = scale.metric == slimvec::Metric::kCosine;
+        score = cosine ? score * weight : weight == 0 ? score : score - 0.5f / square;
+      }
       query.scores[count] = score;
       query.positions[count] = static_cast<std::uint32_t>(block * kBlockCodes + lane);
       count += score > query.limit;

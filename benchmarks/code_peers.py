@@ -100,7 +100,7 @@ def signs(base: np.ndarray, queries: np.ndarray) -> Found:
 
 
 def peers(base: np.ndarray, share: float, *, first: bool) -> Iterator[tuple[str, Callable[[np.ndarray], Found]]]:
-    """Yield what others have at so many bits per dimension; what trains for minutes only if it is the ``first`` draw."""
+    """Yield what others have at so many bits per dimension; what trains for minutes only for the ``first`` draw."""
     d = base.shape[1]
     if share <= 1 and first:
         yield "faiss OPQ + PQ (one draw)", lambda q: product(base, q, int(share * d) // 8)

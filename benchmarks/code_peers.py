@@ -99,10 +99,10 @@ def signs(base: np.ndarray, queries: np.ndarray) -> Found:
     return own.shape[1], rows, None
 
 
-def peers(base: np.ndarray, share: float, *, first: bool) -> Iterator[tuple[str, Callable[[np.ndarray], Found]]]:
-    """Yield what others have at so many bits per dimension; what trains for minutes only for the ``first`` draw."""
+def peers(base: np.ndarray, share: float, *, long: bool) -> Iterator[tuple[str, Callable[[np.ndarray], Found]]]:
+    """Yield what others have at so many bits per dimension; what trains for minutes only if it may take ``long``."""
     d = base.shape[1]
-    if share <= 1 and first:
+    if share <= 1 and long:
         yield "faiss OPQ + PQ (one draw)", lambda q: product(base, q, int(share * d) // 8)
     if share == 1:
         yield "signs, rescored (sentence-transformers' ubinary)", lambda q: signs(base, q)

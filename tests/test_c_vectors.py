@@ -151,7 +151,8 @@ def test_rows_of_grids_are_the_same_bits(opened, name):
 
 @pytest.mark.parametrize(
     ("name", "metric"),
-    [(name, metric) for name in ("factors", "grid", "anchors") for metric in METRICS] + [("codes", "cosine")],
+    [(name, metric) for name in ("factors", "grid") for metric in METRICS]
+    + [("codes", "cosine"), ("anchors", "cosine"), ("anchors", "dot")],
 )
 def test_many_vectors_at_once_are_found_as_one(opened, name, metric):
     c, _ = opened(name)
@@ -182,7 +183,7 @@ def test_bad_arguments(opened, name):
     assert "n_threads=0" in refused(c, asked, 2, threads=0)
     rows, scores = np.zeros(4, np.int64), np.zeros(4, np.float32)
     size = ctypes.c_size_t
-    for k, metric, message in ((0, 0, "k=0"), (2, 2, "metric=2; expected"), (2, -1, "metric=-1")):
+    for k, metric, message in ((0, 0, "k=0"), (2, 3, "metric=3; expected"), (2, -1, "metric=-1")):
         asked_so = asked.ctypes, size(2), size(k), metric, size(1)
         assert c._c.slimvec_search(c._table, *asked_so, rows.ctypes, scores.ctypes) == -1
         assert message in c.error()
@@ -202,9 +203,19 @@ def test_what_a_table_must_have(library, opened, tmp_path):
     codes, _ = opened("codes")
     assert codes.lookup_original([0]) is None
     assert "inner products need" in refused(codes, ASKED, 2, "dot")
+    assert "distances need the lengths of rows; expected" in refused(codes, ASKED, 2, "l2")
+    assert "of tables of codes only" in refused(opened("anchors")[0], ASKED, 2, "l2")
     grid, _ = opened("grid")
     far = np.full((1, 24), 1e38, np.float32)
     assert "beyond float32" in refused(grid, far, 2, "dot")
+    assert "vector 0 is so long" in refused(grid, far, 2, "l2")
+
+
+def test_distances_need_all_lengths(library, tmp_path):
+    path = tmp_path / "short.slim"
+    short = np.vstack([ROWS + 3, np.full((1, 24), 1e-4, np.float32)])
+    sv.TransformCoding(48).compress(short).save(path)
+    assert "of which this table is not sure" in refused(InC(library, path), ASKED, 2, "l2")
 
 
 @pytest.mark.parametrize(("options", "said"), [({"refine_bits": 2}, "refinement"), ({"partitions": 3}, "lists")])

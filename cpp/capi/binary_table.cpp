@@ -102,8 +102,12 @@ class BinaryTable : public Table {
     const QueryEncoder asked(encoder(), parts_.norm, metric);
     check_bits();
     if (of_signs()) asked.refuse_codes(isa_, codes_, queries);
-    if (!parts_.factors && metric == Metric::kDot) {
-      throw std::invalid_argument("inner products need the lengths of rows; expected a table with factors");
+    if (!parts_.factors && metric != Metric::kCosine) {
+      const std::string what = metric == Metric::kDot ? "inner products" : "distances";
+      throw std::invalid_argument(what + " need the lengths of rows; expected a table with factors");
+    }
+    if (metric == Metric::kL2 && !parts_.factors->tell_lengths) {
+      throw std::invalid_argument("distances need the lengths of rows, of which this table is not sure");
     }
     for (std::size_t first = 0; first < queries.n; first += kQueriesAtOnce) {
       const std::size_t n = std::min(kQueriesAtOnce, queries.n - first);
@@ -244,7 +248,8 @@ std::optional<RowFactors> read_factors(const TableFile& file, std::size_t n_bloc
   if (values.shape[1] != 2 && values.shape[1] != 3) throw std::runtime_error("its factors are neither 2 nor 3");
   return RowFactors{values.as<std::uint16_t>(), values.shape[1],
                     file.real_fact("factors", "norm", std::numeric_limits<double>::min()),
-                    file.real_fact("factors", "shrinkage", 0)};
+                    file.real_fact("factors", "shrinkage", 0),
+                    values.shape[1] == 2 || file.is_zero("factors", "short")};
 }
 
 }  // namespace

@@ -67,10 +67,15 @@ QueryEncoder::Query QueryEncoder::project(const float* query, std::size_t row) c
     made.multiple = 1;
   } else if (length > 0) {  // brought to where it is not too far from what it is compared with
     const int distance = exponent_of(length) - exponent_of(reference_);
-    const int beyond = distance - std::clamp(distance, -kFar, kFar);
+    const int beyond = metric_ == Metric::kL2 ? 0 : distance - std::clamp(distance, -kFar, kFar);
+    if (metric_ == Metric::kL2 && distance > kFar) {
+      throw std::invalid_argument("vector " + std::to_string(row) +
+                                  " is so long that distances cannot tell rows of the table apart");
+    }
     factor = std::ldexp(1.0, -beyond) / unit_;
     made.multiple = std::ldexp(1.0, beyond);
   }
+  if (metric_ == Metric::kL2) made.multiple = 1;
   std::vector<float> narrow(d);
   for (std::size_t i = 0; i < d; ++i) {
     made.vector[i] *= factor;
@@ -147,14 +152,19 @@ void FloatQueries::add(const QueryEncoder& encoder, const RowFactors& factors, c
     values_.push_back(static_cast<std::int16_t>(std::clamp(whole, -kPeak, kPeak)));
   }
   const double unit = encoder.unit() / factors.norm;
-  double offset = 0;
+  double offset = 0, square = 0;
   for (std::size_t i = 0; i < query.vector.size(); ++i) {
     offset += query.vector[i] * static_cast<double>(encoder.mean()[i]);
+    square += query.vector[i] * query.vector[i];
   }
+  squares_.push_back(square * (encoder.unit() * encoder.unit()) + (factors.n_factors == 2 ? 1 : 0));
   units_.push_back(peak * static_cast<float>(unit / kQueryPeak));
   offsets_.push_back(static_cast<float>(offset * (unit * unit)));
-  multipliers_.push_back(metric_ == Metric::kDot ? query.multiple * (factors.norm * factors.norm)
-                                                 : (query.multiple > 0 ? cosine_of(encoder, factors) : 0.0));
+  if (metric_ == Metric::kCosine) {
+    multipliers_.push_back(query.multiple > 0 ? cosine_of(encoder, factors) : 0.0);
+  } else {
+    multipliers_.push_back(query.multiple * (factors.norm * factors.norm));
+  }
 }
 
 AsymmetricQueries FloatQueries::view() const {
@@ -163,7 +173,8 @@ AsymmetricQueries FloatQueries::view() const {
 
 void FloatQueries::finish(std::size_t k, std::int64_t* rows, float* scores) const {
   std::vector<double> exact(k);
-  for (const double multiplier : multipliers_) {
+  for (std::size_t q = 0; q < multipliers_.size(); ++q) {
+    const double multiplier = multipliers_[q];
     if (std::find(rows, rows + k, -1) != rows + k) {
       throw std::runtime_error("factors of some rows are no numbers: the table is damaged");
     }
@@ -171,6 +182,14 @@ void FloatQueries::finish(std::size_t k, std::int64_t* rows, float* scores) cons
                    [multiplier](float score) { return static_cast<double>(score) * multiplier; });
     if (metric_ == Metric::kDot) {
       as_products(exact.data(), k, scores);
+    } else if (metric_ == Metric::kL2) {
+      for (std::size_t i = 0; i < k; ++i) {
+        const double distance = std::sqrt(std::max(squares_[q] - 2 * exact[i], 0.0));
+        if (!(distance <= static_cast<double>(FLT_MAX))) {
+          throw std::overflow_error("distances are beyond float32; divide all vectors by a constant");
+        }
+        scores[i] = static_cast<float>(-distance);
+      }
     } else {
       std::transform(exact.begin(), exact.end(), scores,
                      [](double score) { return static_cast<float>(std::clamp(score, -1.0, 1.0)); });

@@ -25,11 +25,12 @@ struct RowFactors {
   const std::uint16_t* values;
   std::size_t n_factors;
   double norm, shrinkage;
+  bool tell_lengths;  // of each vector: all are 1, or weights are their inverses
 };
 
 // An encoder for queries. A cosine does not depend on a query's length, but codes of centred vectors do: so queries are
-// brought to the norm of the table's vectors, if that is known; inner products take them as they are, and so it is in
-// python/slimvec/binary/queries.py, which tells more.
+// brought to the norm of the table's vectors, if that is known; inner products and distances take them as they are, and
+// so it is in python/slimvec/binary/queries.py, which tells more.
 class QueryEncoder {
  public:
   QueryEncoder(const Encoder& encoder, std::optional<double> norm, Metric metric);
@@ -37,10 +38,10 @@ class QueryEncoder {
   struct Query {
     std::vector<double> vector;    // what stands for the query, in units
     std::vector<float> projected;  // one value per bit
-    double multiple;               // how many of `vector` the query is; 0 for a query of zeros
+    double multiple;               // how many of `vector` the query is; 0 for a query of zeros but for distances
   };
 
-  // Throws std::invalid_argument, naming the row, for what is not finite.
+  // Throws std::invalid_argument, naming the row, for what is not finite, and for distances if it is too long for them.
   Query project(const float* query, std::size_t row) const;
 
   // Throws std::invalid_argument where queries are rows of -1 and +1 that are codes of the table instead of vectors.
@@ -63,7 +64,8 @@ class QueryEncoder {
   double reference_;  // a length that queries may be told to be far from
 };
 
-// Queries as the kernels take them: score = ((unit * dot) * scale + bias + offset) * weight * multiplier.
+// Queries as the kernels take them: score = ((unit * dot) * scale + bias + offset) * weight * multiplier. Of distances
+// kernels give <x, q> - |x|^2 / 2.
 class FloatQueries {
  public:
   // Those from row `first` of `queries` on, `n` of them.
@@ -74,9 +76,9 @@ class FloatQueries {
   Metric metric() const { return metric_; }
   const std::uint8_t* codes() const { return codes_.data(); }  // of the queries themselves
 
-  // Turns the k scores of each query into those of the metric: cosines, none beyond 1, or inner products. Throws
-  // std::overflow_error for products beyond float32, and std::runtime_error where rows are missing, whose scores are
-  // no numbers.
+  // Turns the k scores of each query into those of the metric: cosines, none beyond 1, inner products or negated
+  // distances. Throws std::overflow_error for what is beyond float32, and std::runtime_error where rows are missing,
+  // whose scores are no numbers.
   void finish(std::size_t k, std::int64_t* rows, float* scores) const;
 
  private:
@@ -87,7 +89,8 @@ class FloatQueries {
   std::vector<std::uint8_t> codes_;
   std::vector<std::int16_t> values_;
   std::vector<float> units_, offsets_;
-  std::vector<double> multipliers_;  // 0 for a query of zeros
+  std::vector<double> multipliers_;  // 0 for a query of zeros, but for distances
+  std::vector<double> squares_;      // for distances: of its length, and of that of rows which are all as long
 };
 
 // As alike to one row as to another: a query of zeros gets the first k rows, each of score 0.

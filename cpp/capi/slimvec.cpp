@@ -95,7 +95,8 @@ void check_rows(const std::vector<std::int64_t>& found) {
 slimvec::Metric metric_of(int metric) {
   if (metric == SLIMVEC_COSINE) return slimvec::Metric::kCosine;
   if (metric == SLIMVEC_DOT) return slimvec::Metric::kDot;
-  throw std::out_of_range("metric=" + std::to_string(metric) + "; expected SLIMVEC_COSINE or SLIMVEC_DOT");
+  if (metric == SLIMVEC_L2) return slimvec::Metric::kL2;
+  throw std::out_of_range("metric=" + std::to_string(metric) + "; expected SLIMVEC_COSINE, SLIMVEC_DOT or SLIMVEC_L2");
 }
 
 }  // namespace

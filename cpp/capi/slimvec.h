@@ -67,13 +67,14 @@ SLIMVEC_API int slimvec_lookup_original(const slimvec_table* table, const int64_
  * zeros if none is left. */
 SLIMVEC_API int slimvec_mean(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vector);
 
-/* What scores are: cosines, for which a vector may have any length, or inner products. */
-enum { SLIMVEC_COSINE = 0, SLIMVEC_DOT = 1 };
+/* What scores are: cosines, for which a vector may have any length, inner products, or negated Euclidean distances, so
+ * that 0 is the highest; these last of tables of codes whose file tells the lengths of all rows. */
+enum { SLIMVEC_COSINE = 0, SLIMVEC_DOT = 1, SLIMVEC_L2 = 2 };
 
 /* For each of n_queries vectors of original_dim floats the k rows of the highest score, or an estimate of it, highest
  * first, ties by the lower row: rows[i * k ...] and scores[i * k ...]. Returns how many each vector found: k or, of a
  * smaller table, all rows, after which places are left over, with row -1 and score 0. To a vector of zeros rows are
- * alike. At most n_threads threads search. */
+ * alike, but for distances. At most n_threads threads search. */
 SLIMVEC_API int64_t slimvec_search(const slimvec_table* table, const float* queries, size_t n_queries, size_t k,
                                    int metric, size_t n_threads, int64_t* rows, float* scores);
 

@@ -62,6 +62,7 @@ class SparseTable : public Table {
 
   void search(Vectors queries, std::size_t k, Metric metric, std::size_t n_threads, std::int64_t* rows,
               float* scores) const override {
+    if (metric == Metric::kL2) throw std::invalid_argument("distances are asked of tables of codes only");
     std::vector<double> products(k);
     for (std::size_t i = 0; i < queries.n; ++i, rows += k, scores += k) {
       const float* asked = queries.values + i * dim();

@@ -112,6 +112,12 @@ double TableFile::real_fact(const char* object, const char* name, double minimum
 
 double TableFile::real_fact(const char* name, double minimum) const { return real_of(facts_, name, minimum); }
 
+bool TableFile::is_zero(const char* object, const char* name) const {
+  const Json* whole = facts_.find(object);
+  const Json* found = whole ? whole->find(name) : nullptr;
+  return found && found->kind == Json::Kind::kNumber && found->text == "0";
+}
+
 std::string TableFile::kind() const { return member(facts_, "kind").string("kind"); }
 
 std::uint64_t TableFile::fact(const char* name) const { return member(facts_, name).integer(name); }

@@ -36,6 +36,7 @@ class TableFile {
   std::uint64_t fact(const char* object, const char* name) const;  // one inside another fact
   double real_fact(const char* name, double minimum) const;        // a number
   double real_fact(const char* object, const char* name, double minimum) const;
+  bool is_zero(const char* object, const char* name) const;  // whether a fact is there and the integer 0
   void check_object(const char* name, bool is_optional) const;
   void check_made_by() const;
   bool has(const char* name) const { return tensors_.count(name) != 0; }

@@ -75,7 +75,9 @@ class CodeSearches(Table):
         ScoreResult
             ``scores`` (float32) and ``indices`` (int64 rows), both ``(n_queries, k)``, best first, ties by row: the
             same for any number of threads and on any instruction set. If fewer rows may be found, as many columns.
-            Estimated cosines beyond 1 are given as 1, and keep their place. To a query of zeros rows are alike.
+            Estimated cosines beyond 1 are given as 1, squared distances below 0 as 0, and keep their place; distances
+            are in the order of their squares, which tell more of them apart. To a query of zeros rows are alike, but
+            for distances.
 
         Raises
         ------

@@ -106,7 +106,7 @@ class BinaryTable : public Table {
       const std::string what = metric == Metric::kDot ? "inner products" : "distances";
       throw std::invalid_argument(what + " need the lengths of rows; expected a table with factors");
     }
-    if (metric == Metric::kL2 && !parts_.factors->tell_lengths) {
+    if (metric == Metric::kL2 && parts_.factors && !parts_.factors->tell_lengths) {
       throw std::invalid_argument("distances need the lengths of rows, of which this table is not sure");
     }
     for (std::size_t first = 0; first < queries.n; first += kQueriesAtOnce) {

@@ -142,6 +142,7 @@ THINGS = {
         lambda model: [model.predict_proba(TEXTS), model.predict(TEXTS), table_free(model.to_table())],
     ),
     "Isotropy": (lambda _: sv.isotropy(ROWS), list),
+    "Drift": (lambda _: sv.Index.build(ROWS).drift(), lambda drift: [repr(drift)]),
     "SearchResult": (lambda _: grown_index().search(CODES[:2], k=2), list),
     "RangeResult": (lambda _: grown_index().range_search(CODES[:2], 9), list),
     "ScoreRangeResult": (lambda _: binary().range_search(ROWS[:2], 0.1), list),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from slimvec.binary.methods.transform_coding import TransformCoding
     from slimvec.bulk.bulk_search import search_to_file
     from slimvec.evaluate.isotropy import Isotropy, isotropy
+    from slimvec.index.drift import Drift
     from slimvec.index.hits import Hits
     from slimvec.index.index import Index
     from slimvec.recommending.recommend import recommend
@@ -35,6 +36,7 @@ __all__ = [
     "IIQ",
     "ITQ",
     "BinaryTable",
+    "Drift",
     "FastText",
     "FormatError",
     "HammingIndex",
@@ -70,6 +72,7 @@ __all__ = [
 # These load when they are first named: a program that only uses a table does not wait for them.
 _LATER = {
     "ANT": "slimvec.sparse.methods.ant",
+    "Drift": "slimvec.index.drift",
     "IIQ": "slimvec.binary.methods.iiq",
     "FastText": "slimvec.vectors",
     "Hits": "slimvec.index.hits",

@@ -14,6 +14,7 @@ from slimvec.isa import active_isa, available_isas, use_isa
 from slimvec.results import RangeResult, ScoreRangeResult, ScoreResult, SearchResult
 from slimvec.shards import MANIFEST as _MANIFEST  # noqa: F401 - folders are opened, too
 from slimvec.sparse.table import SparseTable
+from slimvec.static.text_encoder import TextEncoder
 
 if TYPE_CHECKING:
     from slimvec import baselines
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from slimvec.shards.sharded_table import ShardedTable
     from slimvec.sparse.methods.ant import ANT
     from slimvec.sparse.text.classifier import TextClassifier
+    from slimvec.static.compress_model import compress_model
     from slimvec.vectors import FastText, VectorFile, Vectors, read_vectors, write_vectors
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "ShardedTable",
     "SparseTable",
     "TextClassifier",
+    "TextEncoder",
     "TransformCoding",
     "VectorFile",
     "Vectors",
@@ -58,6 +61,7 @@ __all__ = [
     "active_isa",
     "available_isas",
     "baselines",
+    "compress_model",
     "isotropy",
     "open",
     "pack",
@@ -85,6 +89,7 @@ _LATER = {
     "TransformCoding": "slimvec.binary.methods.transform_coding",
     "VectorFile": "slimvec.vectors",
     "Vectors": "slimvec.vectors",
+    "compress_model": "slimvec.static.compress_model",
     "isotropy": "slimvec.evaluate.isotropy",
     "read_vectors": "slimvec.vectors",
     "recommend": "slimvec.recommending.recommend",

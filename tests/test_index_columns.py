@@ -246,3 +246,15 @@ def test_columns_that_are_put_together_are_looked_at():
     ):
         with pytest.raises(sv.FormatError, match=f"kept columns.*{message}"):
             joined(image, n, [0, 3, 9])
+
+
+def test_a_notebook_shows_the_first_hits_with_their_columns():
+    index = sv.Index.build(X[:60], ids=[f"<{i}>" for i in range(60)], keep={"a<b": [f"{i} & more" for i in range(60)]})
+    page = index.search(X[:2], 30)._repr_html_()
+    assert "<th>id</th><th>score</th><th>a&lt;b</th>" in page
+    assert "<td>&lt;0&gt;</td>" in page
+    assert "<td>0 &amp; more</td>" in page
+    assert page.count("<tr>") == 51
+    assert page.endswith("<p>10 more</p>")
+    assert "more</p>" not in index.search(X[0], 2)._repr_html_()
+    assert index.search(X[:0], 2)._repr_html_().endswith("<tbody></tbody></table>")

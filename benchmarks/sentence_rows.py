@@ -1,4 +1,4 @@
-"""Sentences of the IMDB reviews as weighted means of word vectors: a large set that lists find hard."""
+"""Sentences of reviews and of news as weighted means of word vectors: sets that lists find hard."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.common import load_vectors, unit
-from benchmarks.texts import read_imdb
+from benchmarks.texts import read_imdb, reads_csv
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from slimvec import Vectors
 
 ENDS = re.compile(r"(?<=[.!?])\s+|<br />")
 WORDS = re.compile(r"[a-z']+")
@@ -22,15 +25,24 @@ AT_ONCE = 10_000
 
 def imdb_sentences(data: Path, n_rows: int, seed: int = 0) -> np.ndarray:
     """Return centred rows of length one, of sentences that differ in more than the order of their words."""
-    vectors = load_vectors(data, "numberbatch")
+    texts = (text for part in ("train", "test") for _, text in read_imdb(data, part))
+    return _sentences(texts, load_vectors(data, "numberbatch"), n_rows, seed)
+
+
+def news_sentences(data: Path, seed: int = 0) -> np.ndarray:
+    """Return the same of all sentences of AG News' test set, by other word vectors."""
+    texts = (text for _, text in reads_csv("ag_news")(data, "test"))
+    return _sentences(texts, load_vectors(data, "glove-enwiki"), None, seed)
+
+
+def _sentences(texts: Iterable[str], vectors: Vectors, n_rows: int | None, seed: int) -> np.ndarray:
     number = {word: i for i, word in enumerate(vectors.words)}
     sentences = {}  # in order, each once
-    for part in ("train", "test"):
-        for _, text in read_imdb(data, part):
-            for sentence in ENDS.split(text.lower()):
-                known = sorted(number[word] for word in WORDS.findall(sentence) if word in number)
-                if len(known) >= LEAST_WORDS:
-                    sentences[tuple(known)] = None
+    for text in texts:
+        for sentence in ENDS.split(text.lower()):
+            known = sorted(number[word] for word in WORDS.findall(sentence) if word in number)
+            if len(known) >= LEAST_WORDS:
+                sentences[tuple(known)] = None
     chosen = list(sentences)
     np.random.default_rng(seed).shuffle(chosen)
     return _means([np.array(known) for known in chosen[:n_rows]], vectors.matrix.astype(np.float32))

@@ -21,7 +21,7 @@ settings.load_profile("usual")
 # For an hour of damaged files: pytest tests/test_damaged_*.py --hypothesis-profile=long
 settings.register_profile("long", deadline=None, max_examples=20_000)
 
-ALL_ISAS = ["avx512", "avx2", "neon", "scalar"]
+ALL_ISAS = ["avx512vbmi", "avx512", "avx2", "neon", "scalar"]
 
 
 @pytest.fixture(params=ALL_ISAS)

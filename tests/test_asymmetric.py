@@ -20,6 +20,9 @@ def same(ours, theirs):
     return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
+METRICS = st.sampled_from(["cosine", "dot", "l2"])
+
+
 class Sample:
     """Codes, factors and queries of which many scores are equal: a third of the codes and of the factors repeat."""
 
@@ -37,37 +40,37 @@ class Sample:
         self.arguments = (queries, units, offsets)
         self.table = (self.codes.blocks, n, n_bits, factors.view(np.uint16))
 
-    def check(self, k, weigh, mask=None, n_threads=2):
-        found = _core.asymmetric_search(current(), *self.table, weigh, *self.arguments, k, mask, n_threads)
-        assert same(found, reference.asymmetric_search(*self.table, weigh, *self.arguments, k, mask))
+    def check(self, k, metric, mask=None, n_threads=2):
+        found = _core.asymmetric_search(current(), *self.table, metric, *self.arguments, k, mask, n_threads)
+        assert same(found, reference.asymmetric_search(*self.table, metric, *self.arguments, k, mask))
 
-    def check_shortlist(self, ids, k, weigh, n_threads=2):
-        found = _core.asymmetric_rescore(current(), *self.table, weigh, ids, *self.arguments, k, n_threads)
-        assert same(found, reference.asymmetric_rescore(*self.table, weigh, ids, *self.arguments, k))
+    def check_shortlist(self, ids, k, metric, n_threads=2):
+        found = _core.asymmetric_rescore(current(), *self.table, metric, ids, *self.arguments, k, n_threads)
+        assert same(found, reference.asymmetric_rescore(*self.table, metric, ids, *self.arguments, k))
 
 
 @pytest.mark.parametrize("n_bits", [1, 31, 32, 33, 75, 300, 1024, 4096])
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 1025, 2500])
 def test_search_equals_its_twin(isa, n, n_bits):
-    for n_factors, weigh in ((2, False), (3, True), (3, False)):
+    for n_factors, metric in ((2, "cosine"), (3, "cosine"), (3, "dot"), (3, "l2")):
         sample = Sample(n, n_bits, n_factors)
         for k in {1, min(10, n), n}:
-            sample.check(k, weigh)
-        sample.check(min(3, n), weigh, sample.codes.pack_mask(np.arange(n) % 3 == 1))
+            sample.check(k, metric)
+        sample.check(min(3, n), metric, sample.codes.pack_mask(np.arange(n) % 3 == 1))
         ids = np.stack([np.random.default_rng(q).permutation(n)[: n // 2 + 1] for q in range(5)])
         ids[0, 0] = ids[1, -1] = -1
         for k in {1, n // 2 + 1}:
-            sample.check_shortlist(ids, k, weigh)
+            sample.check_shortlist(ids, k, metric)
 
 
-@given(st.integers(1, 70), st.integers(1, 60), st.integers(0, 1000), st.booleans(), st.data())
-def test_search_property(n_bits, n, seed, weigh, data):
+@given(st.integers(1, 70), st.integers(1, 60), st.integers(0, 1000), METRICS, st.data())
+def test_search_property(n_bits, n, seed, metric, data):
     sample = Sample(n, n_bits, 3, seed)
     k = data.draw(st.integers(1, n))
     for isa in sv.available_isas():
         with sv.use_isa(isa):
-            sample.check(k, weigh)
-            sample.check_shortlist(np.tile(np.arange(n), (5, 1)), k, weigh)
+            sample.check(k, metric)
+            sample.check_shortlist(np.tile(np.arange(n), (5, 1)), k, metric)
 
 
 def test_the_most_bits_and_the_largest_sums(isa):
@@ -76,11 +79,11 @@ def test_the_most_bits_and_the_largest_sums(isa):
     sample.codes.blocks[0, -1, 1] = 0x7FFFFFFF
     sample.arguments[0][:2] = [[8191], [-8191]]
     for k in (1, 17):
-        sample.check(k, weigh=False)
+        sample.check(k, metric="dot")
 
 
-@given(st.sampled_from([1, 40, 1030]), st.integers(0, 1000), st.integers(-3, 3), st.booleans())
-def test_any_factors_and_queries(n_bits, seed, largest, weigh):
+@given(st.sampled_from([1, 40, 1030]), st.integers(0, 1000), st.integers(-3, 3), METRICS)
+def test_any_factors_and_queries(n_bits, seed, largest, metric):
     """Every instruction set finds the same, also where scores do not rise with dots, as in a damaged file."""
     n, generator = 700, np.random.default_rng(seed)
     sample = Sample(n, n_bits, 3, seed)
@@ -93,15 +96,15 @@ def test_any_factors_and_queries(n_bits, seed, largest, weigh):
         found = []
         for isa in sv.available_isas():
             with sv.use_isa(isa):
-                found.append(_core.asymmetric_search(current(), *sample.table, weigh, *sample.arguments, k, None, 1))
+                found.append(_core.asymmetric_search(current(), *sample.table, metric, *sample.arguments, k, None, 1))
         assert all(same(found[0], other) for other in found[1:])
 
 
 def test_the_answer_does_not_depend_on_threads(isa):
     sample = Sample(60_000, 64, 2)
-    one = _core.asymmetric_search(current(), *sample.table, False, *sample.arguments, 20, None, 1)
+    one = _core.asymmetric_search(current(), *sample.table, "dot", *sample.arguments, 20, None, 1)
     for threads in (2, 3, 8):
-        assert same(one, _core.asymmetric_search(current(), *sample.table, False, *sample.arguments, 20, None, threads))
+        assert same(one, _core.asymmetric_search(current(), *sample.table, "dot", *sample.arguments, 20, None, threads))
 
 
 # ---- what a table makes of it
@@ -298,18 +301,19 @@ class TestBadInput:
         ones = np.ones(1, np.float32)
         with pytest.raises(ValueError, match="n_bits must be at most 262143"):
             _core.asymmetric_search(
-                current(), blocks, 1, wide, factors, False, np.zeros((1, wide), np.int16), ones, ones, 1, None, 1
+                current(), blocks, 1, wide, factors, "dot", np.zeros((1, wide), np.int16), ones, ones, 1, None, 1
             )
 
     def test_the_border_checks_again(self):
         sample = Sample(20, 40, 2)
         queries, units, offsets = sample.arguments
         blocks, n, n_bits, factors = sample.table
-        good = [blocks, n, n_bits, factors, False, queries, units, offsets, 3, None, 1]
+        good = [blocks, n, n_bits, factors, "dot", queries, units, offsets, 3, None, 1]
         assert _core.asymmetric_search(current(), *good)
         for place, bad, message in (
             (3, factors[:1], "factors must have shape"),
             (3, np.zeros((2, 4, 16), np.uint16), "factors must have shape"),
+            (4, "l1", "metric must be cosine, dot or l2"),
             (5, queries[:, 1:].copy(), "queries must have shape"),
             (5, np.full_like(queries, 8192), "queries must lie between"),
             (6, units[1:], "units must have one entry"),

@@ -139,7 +139,7 @@ class TestBadInput:
             ((table, queries, tmp_path / "a.npz", 0), {}, ValueError, "k=0; expected at least 1"),
             ((table, queries[:, :5], tmp_path / "a.npz"), {}, ValueError, "queries has 5 columns; expected 8"),
             ((table, bad, tmp_path / "a.npz"), {}, ValueError, "queries holds NaN or infinity in row 5000"),
-            ((table, queries, tmp_path / "a.npz"), {"metric": "l2"}, ValueError, "metric='l2'"),
+            ((table, queries, tmp_path / "a.npz"), {"metric": "l1"}, ValueError, "metric='l1'"),
             ((folder / "none", queries, tmp_path / "a.npz"), {}, FileNotFoundError, "none"),
             ((sv.HammingIndex(sv.pack(queries)), queries, tmp_path / "a.npz"), {}, TypeError, "expected a table that"),
             ((table, queries, tmp_path / "a.npz"), {"executor": 3}, TypeError, "expected one in shards"),

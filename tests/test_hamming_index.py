@@ -58,8 +58,8 @@ def test_adding_and_removing_property(n_bits, steps, seed):
             assert index.add(more).tolist() == list(range(len(codes), len(codes) + n))
             codes = np.vstack([codes, more])
         else:
-            rows = generator.integers(0, len(codes), min(n, len(codes)))
-            assert index.remove(rows) == len(np.unique(rows))
+            rows = generator.permutation(len(codes))[:n]  # distinct: a 0 or 1 for each of all codes is refused
+            assert index.remove(rows) == len(rows)
             codes = np.delete(codes, rows, axis=0)
         assert equal(index, codes, n_bits)
 

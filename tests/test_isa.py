@@ -37,7 +37,7 @@ def test_scalar_is_always_there_and_last():
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="x86 feature names")
 def test_detection_agrees_with_the_kernel():
     flags = re.search(r"^flags\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE).group(1).split()
-    names = {"avx512vpopcntdq": "avx512_vpopcntdq"}
+    names = {"avx512vpopcntdq": "avx512_vpopcntdq", "avx512vnni": "avx512_vnni"}
     candidates = {name for isa in _core.built_isas() for name in isa.required}
     assert {name for name in candidates if names.get(name, name) in flags} == set(_core.cpu_features())
     for isa in _core.built_isas():

@@ -37,10 +37,10 @@ class Sample:
         self.queries[:1] = 0
         self.units = rng.random(n_queries).astype(np.float32)
 
-    def check(self, n_probes, k, weigh=False, mask=None, n_threads=1):
+    def check(self, n_probes, k, metric="dot", mask=None, n_threads=1):
         probes = np.stack([self.rng.permutation(self.n_lists)[:n_probes] for _ in range(self.n_queries)])
         offsets = self.rng.integers(-1, 2, probes.shape).astype(np.float32)
-        arguments = (*self.table, weigh, *self.lists, self.queries, self.units, probes.astype(np.int32), offsets, k)
+        arguments = (*self.table, metric, *self.lists, self.queries, self.units, probes.astype(np.int32), offsets, k)
         found = _core.partition_search(current(), *arguments, mask, n_threads)
         assert same(found, reference.partition_search(*arguments, mask))
 
@@ -48,13 +48,13 @@ class Sample:
 @pytest.mark.parametrize("n_bits", [1, 33, 300])
 @pytest.mark.parametrize(("n", "n_lists"), [(1, 1), (15, 3), (17, 40), (500, 1), (1500, 20)])
 def test_search_equals_its_twin(isa, n, n_lists, n_bits):
-    for n_factors, weigh in ((2, False), (3, True), (3, False)):
+    for n_factors, metric in ((2, "cosine"), (3, "cosine"), (3, "dot"), (3, "l2")):
         sample = Sample(n, n_bits, n_lists, n_factors=n_factors)
         mask = sample.codes.pack_mask(np.arange(n) % 3 == 0)
         for k in {1, min(10, n), n}:
             for n_probes in {1, n_lists}:
-                sample.check(n_probes, k, weigh)
-                sample.check(n_probes, k, weigh, mask)
+                sample.check(n_probes, k, metric)
+                sample.check(n_probes, k, metric, mask)
 
 
 @given(st.integers(1, 70), st.integers(1, 200), st.integers(1, 30), st.integers(0, 1000), st.data())
@@ -72,7 +72,7 @@ def test_any_number_of_threads_finds_the_same(n_queries):
     starts, rows = sample.lists
     probes = np.tile(np.arange(50, dtype=np.int32), (n_queries, 1))
     offsets = np.ones(probes.shape, np.float32)
-    arguments = (*sample.table, False, starts, rows, sample.queries, sample.units, probes, offsets, 20, None)
+    arguments = (*sample.table, "dot", starts, rows, sample.queries, sample.units, probes, offsets, 20, None)
     one, *others = (_core.partition_search(current(), *arguments, n_threads) for n_threads in (1, 2, 3, 8))
     assert all(same(one, other) for other in others)
 
@@ -89,9 +89,9 @@ def test_nearest_lists_equal_their_twin(isa, n, d):
     steps[n // 2 :] = steps[: n - n // 2]
     inverse = (rng.random(n) + 0.1).astype(np.float32)
     inverse[n // 2 :] = inverse[: n - n // 2]
-    for norms in (None, inverse):
+    for norms, halves in ((None, None), (inverse, None), (None, inverse)):
         for n_read in {1, (n + 1) // 2, n}:
-            asked = centroids, steps, norms, queries, units, n_read
+            asked = centroids, steps, norms, halves, queries, units, n_read
             made, expected = _core.nearest_lists(current(), *asked), reference.nearest_lists(*asked)
             assert all(map(same, made, expected))
 
@@ -126,19 +126,21 @@ def test_rounding_refuses_what_does_not_fit():
 def test_lists_that_are_no_numbers_come_last(isa):
     centroids, queries = np.arange(12, dtype=np.int16).reshape(4, 3), np.ones((1, 3), np.int16)
     steps = np.array([1, np.nan, 1, np.nan])
-    lists, products = _core.nearest_lists(current(), centroids, steps, None, queries, np.ones(1), 4)
+    lists, products = _core.nearest_lists(current(), centroids, steps, None, None, queries, np.ones(1), 4)
     assert lists.tolist() == [[2, 0, 1, 3]]
     assert np.isnan(products[0, 2:]).all()
 
 
 def test_nearest_lists_refuse_what_does_not_fit():
     centroids, queries = np.zeros((4, 3), np.int16), np.zeros((2, 3), np.int16)
-    fitting = {"steps": np.ones(4), "inverse_norms": None, "queries": queries, "units": np.ones(2), "n_read": 1}
+    fitting = {"steps": np.ones(4), "inverse_norms": None, "half_squares": None}
+    fitting |= {"queries": queries, "units": np.ones(2), "n_read": 1}
     for message, wrong in [
         ("between -2047 and 2047", {"queries": queries + np.int16(2048)}),
         ("must have shape", {"queries": queries[:, 1:].copy()}),
         ("steps must have one entry", {"steps": np.ones(3)}),
         ("inverse_norms must have one entry", {"inverse_norms": np.ones(3, np.float32)}),
+        ("half_squares must have one entry", {"half_squares": np.ones(3, np.float32)}),
         ("units must have one entry", {"units": np.ones(3)}),
         ("n_read must lie between", {"n_read": 0}),
         ("n_read must lie between", {"n_read": 5}),
@@ -154,7 +156,7 @@ def test_what_does_not_fit_is_refused():
 
     def search(starts=starts, rows=rows, probes=probes, offsets=offsets, k=3):
         return _core.partition_search(
-            current(), *sample.table, False, starts, rows, sample.queries, sample.units, probes, offsets, k, None, 1
+            current(), *sample.table, "dot", starts, rows, sample.queries, sample.units, probes, offsets, k, None, 1
         )
 
     search()

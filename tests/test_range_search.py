@@ -44,14 +44,14 @@ def same(ours, theirs):
 @pytest.mark.parametrize("n_bits", [1, 33, 300])
 @pytest.mark.parametrize("n", [1, 17, 700])
 def test_kernels_equal_their_twins(isa, n, n_bits):
-    for n_factors, weigh in ((2, False), (3, True)):
+    for n_factors, metric in ((2, "cosine"), (3, "cosine"), (3, "l2")):
         sample = Sample(n, n_bits, n_factors)
-        scores = reference.asymmetric_scores(*sample.table, weigh, *sample.arguments)
+        scores = reference.asymmetric_scores(*sample.table, metric, *sample.arguments)
         for place in (0, n // 2, n - 1):
             limits = np.sort(scores, axis=1)[:, place].copy()  # what is found lies above the limit, not at it
             limits[0] = -np.inf
             for mask in (None, sample.codes.pack_mask(np.arange(n) % 3 != 1)):
-                arguments = *sample.table, weigh, *sample.arguments, limits, mask
+                arguments = *sample.table, metric, *sample.arguments, limits, mask
                 expected = reference.asymmetric_range_search(*arguments)
                 for threads in (1, 3):
                     assert same(_core.asymmetric_range_search(current(), *arguments, threads), expected)
@@ -66,9 +66,9 @@ def test_lists_equal_their_twin(isa, n, n_lists):
     for limit in (-np.inf, -1, 0, 3e3):
         limits = np.full(sample.n_queries, limit, np.float32)
         asked = sample.queries, sample.units, probes.astype(np.int32), offsets, limits, mask
-        expected = reference.partition_range_search(*sample.table, False, *sample.lists, *asked)
+        expected = reference.partition_range_search(*sample.table, "dot", *sample.lists, *asked)
         for threads in (1, 3):
-            found = _core.partition_range_search(current(), *sample.table, False, *sample.lists, *asked, threads)
+            found = _core.partition_range_search(current(), *sample.table, "dot", *sample.lists, *asked, threads)
             assert same(found, expected)
 
 

@@ -1,3 +1,4 @@
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -17,11 +18,18 @@ namespace {
 using HalfArray = py::array_t<std::uint16_t, py::array::c_style>;  // float16, as its bits
 using QueryArray = py::array_t<std::int16_t, py::array::c_style>;
 
-Factors check_factors(const HalfArray& factors, bool weigh, const BlockedCodes& table) {
+Metric metric_called(const std::string& name) {
+  if (name == "cosine") return Metric::kCosine;
+  if (name == "dot") return Metric::kDot;
+  require(name == "l2", "metric must be cosine, dot or l2");
+  return Metric::kL2;
+}
+
+Factors check_factors(const HalfArray& factors, const std::string& metric, const BlockedCodes& table) {
   require(factors.ndim() == 3 && size_of(factors, 0) == table.n_blocks() &&
               (factors.shape(1) == 2 || factors.shape(1) == 3) && size_of(factors, 2) == kBlockCodes,
           "factors must have shape (n_blocks, 2 or 3, 16)");
-  return {elements(factors), size_of(factors, 1), weigh};
+  return {elements(factors), size_of(factors, 1), metric_called(metric)};
 }
 
 AsymmetricQueries check_queries(const QueryArray& queries, const FloatArray& units, const FloatArray& offsets,
@@ -39,12 +47,12 @@ AsymmetricQueries check_queries(const QueryArray& queries, const FloatArray& uni
 }
 
 std::pair<FloatArray, IdArray> search(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
-                                      std::size_t n_bits, const HalfArray& factors, bool weigh,
+                                      std::size_t n_bits, const HalfArray& factors, const std::string& metric,
                                       const QueryArray& queries, const FloatArray& units, const FloatArray& offsets,
                                       std::size_t k, const OptionalMask& mask, std::size_t n_threads) {
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
-  const Factors per_code = check_factors(factors, weigh, table);
+  const Factors per_code = check_factors(factors, metric, table);
   const AsymmetricQueries asked = check_queries(queries, units, offsets, n_bits);
   require(k >= 1 && k <= n_codes, "k must lie between 1 and the number of codes");
   require(n_threads >= 1, "n_threads must be at least 1");
@@ -66,13 +74,14 @@ const float* check_limits(const FloatArray& limits, const AsymmetricQueries& que
 }
 
 std::tuple<IdArray, FloatArray, IdArray> range_search(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
-                                                      std::size_t n_bits, const HalfArray& factors, bool weigh,
-                                                      const QueryArray& queries, const FloatArray& units,
-                                                      const FloatArray& offsets, const FloatArray& limits,
-                                                      const OptionalMask& mask, std::size_t n_threads) {
+                                                      std::size_t n_bits, const HalfArray& factors,
+                                                      const std::string& metric, const QueryArray& queries,
+                                                      const FloatArray& units, const FloatArray& offsets,
+                                                      const FloatArray& limits, const OptionalMask& mask,
+                                                      std::size_t n_threads) {
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
-  const Factors per_code = check_factors(factors, weigh, table);
+  const Factors per_code = check_factors(factors, metric, table);
   const AsymmetricQueries asked = check_queries(queries, units, offsets, n_bits);
   const float* above = check_limits(limits, asked);
   require(n_threads >= 1, "n_threads must be at least 1");
@@ -86,12 +95,12 @@ std::tuple<IdArray, FloatArray, IdArray> range_search(const Kernels& isa, const 
 }
 
 std::pair<FloatArray, IdArray> rescore(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
-                                       std::size_t n_bits, const HalfArray& factors, bool weigh, const IdArray& ids,
-                                       const QueryArray& queries, const FloatArray& units, const FloatArray& offsets,
-                                       std::size_t k, std::size_t n_threads) {
+                                       std::size_t n_bits, const HalfArray& factors, const std::string& metric,
+                                       const IdArray& ids, const QueryArray& queries, const FloatArray& units,
+                                       const FloatArray& offsets, std::size_t k, std::size_t n_threads) {
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
-  const Factors per_code = check_factors(factors, weigh, table);
+  const Factors per_code = check_factors(factors, metric, table);
   const AsymmetricQueries asked = check_queries(queries, units, offsets, n_bits);
   require(ids.ndim() == 2 && size_of(ids, 0) == asked.n_queries, "ids must have one row per query");
   const std::size_t n_ids = size_of(ids, 1);
@@ -139,13 +148,13 @@ std::size_t threads_for(const BlockedCodes& table, const Lists& lists, const Pro
 }
 
 std::pair<FloatArray, IdArray> search_lists(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
-                                            std::size_t n_bits, const HalfArray& factors, bool weigh,
+                                            std::size_t n_bits, const HalfArray& factors, const std::string& metric,
                                             const IdArray& starts, const RowArray& rows, const QueryArray& queries,
                                             const FloatArray& units, const ListArray& lists, const FloatArray& offsets,
                                             std::size_t k, const OptionalMask& mask, std::size_t n_threads) {
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
-  const Factors per_code = check_factors(factors, weigh, table);
+  const Factors per_code = check_factors(factors, metric, table);
   const AsymmetricQueries asked = check_queries(queries, units, units, n_bits);  // offsets are those of the lists
   const Probes probes = check_probes(lists, offsets, asked.n_queries);
   const Lists parts = check_lists(starts, rows, n_codes);
@@ -164,16 +173,14 @@ std::pair<FloatArray, IdArray> search_lists(const Kernels& isa, const WordArray&
   return {std::move(scores), std::move(indices)};
 }
 
-std::tuple<IdArray, FloatArray, IdArray> range_search_lists(const Kernels& isa, const WordArray& blocks,
-                                                            std::size_t n_codes, std::size_t n_bits,
-                                                            const HalfArray& factors, bool weigh, const IdArray& starts,
-                                                            const RowArray& rows, const QueryArray& queries,
-                                                            const FloatArray& units, const ListArray& lists,
-                                                            const FloatArray& offsets, const FloatArray& limits,
-                                                            const OptionalMask& mask, std::size_t n_threads) {
+std::tuple<IdArray, FloatArray, IdArray> range_search_lists(
+    const Kernels& isa, const WordArray& blocks, std::size_t n_codes, std::size_t n_bits, const HalfArray& factors,
+    const std::string& metric, const IdArray& starts, const RowArray& rows, const QueryArray& queries,
+    const FloatArray& units, const ListArray& lists, const FloatArray& offsets, const FloatArray& limits,
+    const OptionalMask& mask, std::size_t n_threads) {
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
-  const Factors per_code = check_factors(factors, weigh, table);
+  const Factors per_code = check_factors(factors, metric, table);
   const AsymmetricQueries asked = check_queries(queries, units, units, n_bits);
   const Probes probes = check_probes(lists, offsets, asked.n_queries);
   const Lists parts = check_lists(starts, rows, n_codes);
@@ -191,7 +198,8 @@ std::tuple<IdArray, FloatArray, IdArray> range_search_lists(const Kernels& isa, 
 using DoubleArray = py::array_t<double, py::array::c_style>;
 
 std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const QueryArray& centroids, const DoubleArray& steps,
-                                            const std::optional<FloatArray>& inverse_norms, const QueryArray& queries,
+                                            const std::optional<FloatArray>& inverse_norms,
+                                            const std::optional<FloatArray>& half_squares, const QueryArray& queries,
                                             const DoubleArray& units, std::size_t n_read) {
   check_isa(isa);
   require(centroids.ndim() == 2 && queries.ndim() == 2 && size_of(centroids, 1) == size_of(queries, 1),
@@ -199,15 +207,18 @@ std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const QueryArray
   const std::size_t n = size_of(centroids, 0), n_queries = size_of(queries, 0), d = size_of(queries, 1);
   require(n <= INT32_MAX, "there must be fewer than 2^31 centroids");
   require(steps.ndim() == 1 && size_of(steps, 0) == n, "steps must have one entry per centroid");
-  require(!inverse_norms || (inverse_norms->ndim() == 1 && size_of(*inverse_norms, 0) == n),
-          "inverse_norms must have one entry per centroid");
+  const auto fits = [n](const std::optional<FloatArray>& values) {
+    return !values || (values->ndim() == 1 && size_of(*values, 0) == n);
+  };
+  require(fits(inverse_norms), "inverse_norms must have one entry per centroid");
+  require(fits(half_squares), "half_squares must have one entry per centroid");
   require(units.ndim() == 1 && size_of(units, 0) == n_queries, "units must have one entry per query");
   require(n_read >= 1 && n_read <= n, "n_read must lie between 1 and the number of centroids");
   const std::int16_t* query = elements(queries);
   const auto small = [](std::int16_t value) { return value >= -kCentroidPeak && value <= kCentroidPeak; };
   require(std::all_of(query, query + n_queries * d, small), "queries must lie between -2047 and 2047");
-  const Centroids known = {elements(centroids), elements(steps), inverse_norms ? elements(*inverse_norms) : nullptr, n,
-                           d};
+  const auto given = [](const std::optional<FloatArray>& values) { return values ? elements(*values) : nullptr; };
+  const Centroids known = {elements(centroids), elements(steps), given(inverse_norms), given(half_squares), n, d};
   const double* unit = elements(units);
   ListArray lists = new_array<ListArray>(n_queries, n_read);
   FloatArray products = new_array<FloatArray>(n_queries, n_read);
@@ -237,25 +248,26 @@ std::pair<QueryArray, py::array_t<Float, py::array::c_style>> rounded(
 void bind_asymmetric(py::module_& module) {
   using py::arg;
   module.def("asymmetric_search", &search, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
-             arg("factors").noconvert(), arg("weigh"), arg("queries").noconvert(), arg("units").noconvert(),
+             arg("factors").noconvert(), arg("metric"), arg("queries").noconvert(), arg("units").noconvert(),
              arg("offsets").noconvert(), arg("k"), arg("mask").noconvert(), arg("n_threads"));
   module.def("asymmetric_rescore", &rescore, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
-             arg("factors").noconvert(), arg("weigh"), arg("ids").noconvert(), arg("queries").noconvert(),
+             arg("factors").noconvert(), arg("metric"), arg("ids").noconvert(), arg("queries").noconvert(),
              arg("units").noconvert(), arg("offsets").noconvert(), arg("k"), arg("n_threads"));
   module.def("asymmetric_range_search", &range_search, arg("isa"), arg("blocks").noconvert(), arg("n_codes"),
-             arg("n_bits"), arg("factors").noconvert(), arg("weigh"), arg("queries").noconvert(),
+             arg("n_bits"), arg("factors").noconvert(), arg("metric"), arg("queries").noconvert(),
              arg("units").noconvert(), arg("offsets").noconvert(), arg("limits").noconvert(), arg("mask").noconvert(),
              arg("n_threads"));
   module.def("round_rows", &rounded<float>, arg("rows").noconvert(), arg("largest"));
   module.def("round_rows", &rounded<double>, arg("rows").noconvert(), arg("largest"));
   module.def("nearest_lists", &lists_near, arg("isa"), arg("centroids").noconvert(), arg("steps").noconvert(),
-             arg("inverse_norms").noconvert(), arg("queries").noconvert(), arg("units").noconvert(), arg("n_read"));
+             arg("inverse_norms").noconvert(), arg("half_squares").noconvert(), arg("queries").noconvert(),
+             arg("units").noconvert(), arg("n_read"));
   module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
-             arg("factors").noconvert(), arg("weigh"), arg("starts").noconvert(), arg("rows").noconvert(),
+             arg("factors").noconvert(), arg("metric"), arg("starts").noconvert(), arg("rows").noconvert(),
              arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(), arg("offsets").noconvert(),
              arg("k"), arg("mask").noconvert(), arg("n_threads"));
   module.def("partition_range_search", &range_search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"),
-             arg("n_bits"), arg("factors").noconvert(), arg("weigh"), arg("starts").noconvert(),
+             arg("n_bits"), arg("factors").noconvert(), arg("metric"), arg("starts").noconvert(),
              arg("rows").noconvert(), arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(),
              arg("offsets").noconvert(), arg("limits").noconvert(), arg("mask").noconvert(), arg("n_threads"));
 }

@@ -186,7 +186,7 @@ class BinaryTable : public Table {
                      float* scores) const {
     const AsymmetricQueries queries = prepared.view();
     const std::size_t n = queries.n_queries;
-    const Factors per_row = {factors().values, factors().n_factors, prepared.metric() == Metric::kCosine};
+    const Factors per_row = {factors().values, factors().n_factors, prepared.metric()};
     Interrupt never(nullptr);
     if (of_signs()) {
       const std::size_t m = k < n_rows() / kOversample ? k * kOversample : n_rows();

@@ -13,8 +13,6 @@
 
 namespace slimvec {
 
-enum class Metric { kCosine, kDot };
-
 // Vectors that a table is asked for, `n` rows of as many floats as its original vectors have.
 struct Vectors {
   const float* values;

@@ -37,35 +37,52 @@ class AsymmetricScan {
     }
   }
 
-  std::size_t operator()(Range blocks, std::size_t query, std::uint32_t limit, bool cold, Hits& hits) const {
-    return with_offset(queries_.offsets[query], blocks, query, limit, cold, hits);
+  // One query of a group: its limit, and an offset that may be another than its own.
+  struct Asked {
+    std::size_t query;
+    float offset;
+    std::uint32_t limit;
+  };
+
+  void operator()(Range blocks, Range queries, const std::uint32_t* limits, bool cold, Hits* hits) const {
+    Asked asked[kGroupQueries];
+    for (std::size_t q = 0; q < queries.size(); ++q) {
+      const std::size_t query = queries.begin + q;
+      asked[q] = {query, queries_.offsets[query], limits[q]};
+    }
+    scan(blocks, asked, queries.size(), cold, hits);
   }
 
-  // The same, with another offset than the query's own.
-  std::size_t with_offset(float offset, Range blocks, std::size_t query, std::uint32_t limit, bool cold,
-                          Hits& hits) const {
-    float scores[kRun * kBlockCodes];
-    std::size_t count = 0;
+  // A group of queries, each with its own of `hits`.
+  void scan(Range blocks, const Asked* asked, std::size_t n_asked, bool cold, Hits* hits) const {
+    float scores[kGroupQueries][kRun * kBlockCodes];
+    AsymmetricQuery queries[kGroupQueries];
+    for (std::size_t q = 0; q < n_asked; ++q) {
+      queries[q] = query_of(asked[q].query, asked[q].offset, limit_of(asked[q].limit));
+      queries[q].scores = scores[q];
+      hits[q].count = 0;
+    }
     for (std::size_t first = blocks.begin; first < blocks.end; first += kRun) {
-      const std::size_t n_blocks = std::min(kRun, blocks.end - first);
-      const std::size_t found =
-          above(first, n_blocks, query, offset, limit_of(limit), cold, scores, hits.positions.data() + count);
-      for (std::size_t i = 0; i < found; ++i, ++count) {
-        hits.ranks[count] = score_rank(scores[i]);
-        hits.positions[count] += static_cast<std::uint32_t>((first - blocks.begin) * kBlockCodes);
+      for (std::size_t q = 0; q < n_asked; ++q) queries[q].positions = hits[q].positions.data() + hits[q].count;
+      above(first, std::min(kRun, blocks.end - first), cold, queries, n_asked);
+      for (std::size_t q = 0; q < n_asked; ++q) {
+        for (std::size_t i = 0; i < queries[q].n_found; ++i, ++hits[q].count) {
+          hits[q].ranks[hits[q].count] = score_rank(scores[q][i]);
+          hits[q].positions[hits[q].count] += static_cast<std::uint32_t>((first - blocks.begin) * kBlockCodes);
+        }
       }
     }
-    return count;
   }
 
   // The score of one code; minus infinity if it is not a number.
   float score(std::size_t query, std::size_t index) const {
     float scores[kBlockCodes];
     std::uint32_t lanes[kBlockCodes];
-    const std::size_t found = above(index / kBlockCodes, 1, query, queries_.offsets[query],
-                                    -std::numeric_limits<float>::infinity(), false, scores, lanes);
-    const std::uint32_t* lane = std::find(lanes, lanes + found, index % kBlockCodes);
-    return lane == lanes + found ? -std::numeric_limits<float>::infinity() : scores[lane - lanes];
+    AsymmetricQuery one = query_of(query, queries_.offsets[query], -std::numeric_limits<float>::infinity());
+    one.scores = scores, one.positions = lanes;
+    above(index / kBlockCodes, 1, false, &one, 1);
+    const std::uint32_t* lane = std::find(lanes, lanes + one.n_found, index % kBlockCodes);
+    return lane == lanes + one.n_found ? -std::numeric_limits<float>::infinity() : scores[lane - lanes];
   }
 
  private:
@@ -74,15 +91,19 @@ class AsymmetricScan {
     unsigned char bytes[64];
   };
   static constexpr std::size_t kLinesPerWord = kTableBytesPerWord / sizeof(CacheLine);
-  static constexpr std::size_t kRun = 64;  // blocks per call: 4 KB of scores on the stack
+  static constexpr std::size_t kRun = 64;  // blocks per call: 16 KB of scores on the stack
 
-  std::size_t above(std::size_t block, std::size_t n_blocks, std::size_t query, float offset, float limit, bool cold,
-                    float* scores, std::uint32_t* positions) const {
+  void above(std::size_t block, std::size_t n_blocks, bool cold, AsymmetricQuery* queries,
+             std::size_t n_queries) const {
+    isa_.asymmetric_above(table_.blocks + block * table_.block_words(),
+                          factors_.values + block * factors_.n_factors * kBlockCodes, n_blocks, table_.n_words, cold,
+                          queries, n_queries);
+  }
+
+  AsymmetricQuery query_of(std::size_t query, float offset, float limit) const {
     const AsymmetricScale scale = {queries_.units[query], offset, factors_.n_factors,
-                                   factors_.weigh && factors_.n_factors == 3};
-    return isa_.asymmetric_above(table_.blocks + block * table_.block_words(),
-                                 factors_.values + block * factors_.n_factors * kBlockCodes, n_blocks, table_.n_words,
-                                 tables(query), scale, limit, cold, scores, positions);
+                                   factors_.n_factors == 3 ? factors_.metric : Metric::kDot};
+    return {tables(query), scale, limit, nullptr, nullptr, 0};
   }
 
   const unsigned char* tables(std::size_t query) const { return tables_[query * table_.n_words * kLinesPerWord].bytes; }

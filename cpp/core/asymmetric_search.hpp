@@ -19,11 +19,11 @@ struct AsymmetricQueries {
 };
 
 // n_factors float16 per code, blocked: 16 scales, 16 biases and, if n_factors is 3, 16 weights per block of codes.
-// `weigh` multiplies scores by the weights, where there are any.
+// `metric` says what they are to estimate; without weights cosines and distances order rows as products do.
 struct Factors {
   const std::uint16_t* values;
   std::size_t n_factors;
-  bool weigh;
+  Metric metric;
 };
 
 // For each query the k allowed codes of the highest score, highest first, ties by the lower index; the same answer on

@@ -24,10 +24,12 @@ struct HammingScan {
     codes_to_words(queries, n_queries, n_bits, words.data());
   }
 
-  std::size_t operator()(Range blocks, std::size_t query, std::uint32_t limit, bool cold, Hits& hits) const {
-    return isa.hamming_below(table.blocks + blocks.begin * table.block_words(), blocks.size(), table.n_words,
-                             words.data() + query * table.n_words, limit, cold, hits.ranks.data(),
-                             hits.positions.data());
+  void operator()(Range blocks, Range queries, const std::uint32_t* limits, bool cold, Hits* hits) const {
+    for (std::size_t q = queries.begin; q < queries.end; ++q, ++limits, ++hits) {
+      hits->count = isa.hamming_below(table.blocks + blocks.begin * table.block_words(), blocks.size(), table.n_words,
+                                      words.data() + q * table.n_words, *limits, cold && q == queries.begin,
+                                      hits->ranks.data(), hits->positions.data());
+    }
   }
 
   const Kernels& isa;
@@ -35,7 +37,7 @@ struct HammingScan {
   std::vector<std::uint32_t> words;
 };
 
-std::size_t hits_size(const BlockedCodes& table) { return chunk_blocks(table) * kBlockCodes; }
+constexpr std::uint32_t kAll[kGroupQueries] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
 
 }  // namespace
 
@@ -85,12 +87,14 @@ void hamming_pairwise(const Kernels& isa, const BlockedCodes& table, std::size_t
   run_parallel(
       n_threads,
       [&](std::size_t) {
-        Hits hits(hits_size(table));
+        std::vector<Hits> hits = hits_of_group(table, n_queries);
         for (Range blocks; slices.next(blocks);) {
-          for_each_chunk_and_tile(table, blocks, n_queries, interrupt, [&](Range chunk, std::size_t q) {
-            std::int32_t* row = out + q * table.n_codes;
-            scan_chunk(table, nullptr, chunk, q, UINT32_MAX, q % kTileQueries == 0, below, hits,
-                       [row](std::uint32_t rank, std::size_t index) { row[index] = static_cast<std::int32_t>(rank); });
+          for_each_chunk_and_tile(table, blocks, n_queries, interrupt, [&](Range chunk, Range group) {
+            std::int32_t* rows = out + group.begin * table.n_codes;
+            scan_chunk(table, nullptr, chunk, group, kAll, group.begin % kTileQueries == 0, below, hits.data(),
+                       [rows, &table](std::size_t q, std::uint32_t rank, std::size_t index) {
+                         rows[q * table.n_codes + index] = static_cast<std::int32_t>(rank);
+                       });
           });
         }
       },
@@ -109,7 +113,7 @@ void hamming_distances(const Kernels& isa, const BlockedCodes& table, std::size_
     for (std::size_t i = 0; i < n_ids; ++i, ++ids) {
       prefetch_ahead(table, ids, n_ids - i);
       const std::size_t id = static_cast<std::size_t>(*ids), block = id / kBlockCodes;
-      below({block, block + 1}, q, UINT32_MAX, false, hits);  // all 16 distances of the block: position is lane
+      below({block, block + 1}, {q, q + 1}, kAll, false, &hits);  // all 16 distances of the block: position is lane
       *out++ = static_cast<std::int32_t>(hits.ranks[id % kBlockCodes]);
     }
   }

@@ -21,7 +21,9 @@ class Ranking {
   void rank(const std::int64_t* dots, double unit, std::int32_t* lists, float* products) {
     for (std::size_t l = 0; l < centroids_.n; ++l) {
       products_[l] = static_cast<double>(dots[l]) * centroids_.steps[l] * unit;
-      const double worth = centroids_.inverse_norms ? products_[l] * centroids_.inverse_norms[l] : products_[l];
+      double worth = products_[l];
+      if (centroids_.inverse_norms) worth *= static_cast<double>(centroids_.inverse_norms[l]);
+      if (centroids_.half_squares) worth -= static_cast<double>(centroids_.half_squares[l]);
       worth_[l] = worth == worth ? worth : -std::numeric_limits<double>::infinity();
     }
     std::iota(order_.begin(), order_.end(), std::int32_t{0});

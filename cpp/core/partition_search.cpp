@@ -59,7 +59,7 @@ class ListScan {
 
   // Makes `visits` of a tile whose first query is `first_query`; tops[v.query] takes what is found.
   template <typename Top>
-  void walk(const Visit* visits, std::size_t n_visits, std::size_t first_query, Interrupt& interrupt, Hits& hits,
+  void walk(const Visit* visits, std::size_t n_visits, std::size_t first_query, Interrupt& interrupt, Hits* hits,
             Top* tops) const {
     const std::size_t step = chunk_blocks(table_);
     for (std::size_t begin = 0, end = 0; begin < n_visits; begin = end) {
@@ -70,9 +70,9 @@ class ListScan {
       const Range blocks = blocks_of(positions);
       for (Range chunk{blocks.begin, 0}; chunk.begin < blocks.end; chunk.begin = chunk.end) {
         chunk.end = std::min(chunk.begin + step, blocks.end);
-        for (std::size_t v = begin; v < end; ++v) {
-          scan(visits[v], chunk, positions, first_query, v == begin, hits, tops[visits[v].query]);
-        }
+        for_each_group({begin, end}, [&](Range group) {
+          scan(visits, group, chunk, positions, first_query, group.begin == begin, hits, tops);
+        });
       }
     }
   }
@@ -90,13 +90,23 @@ class ListScan {
     return {positions.begin / kBlockCodes, ceil_divide(positions.end, kBlockCodes)};
   }
 
+  // A group of visits to one list, each of another query.
   template <typename Top>
-  void scan(const Visit& visit, Range chunk, Range positions, std::size_t first_query, bool cold, Hits& hits,
-            Top& top) const {
-    // Rows do not rise along a list, so that one of the same score may yet win.
-    const std::size_t count =
-        scan_.with_offset(visit.offset, chunk, first_query + visit.query, rank_below(top.limit()), cold, hits);
-    for (std::size_t i = 0; i < count; ++i) {
+  void scan(const Visit* visits, Range group, Range chunk, Range positions, std::size_t first_query, bool cold,
+            Hits* hits, Top* tops) const {
+    AsymmetricScan::Asked asked[kGroupQueries];
+    for (std::size_t v = 0; v < group.size(); ++v) {
+      const Visit& visit = visits[group.begin + v];
+      // Rows do not rise along a list, so that one of the same score may yet win.
+      asked[v] = {first_query + visit.query, visit.offset, rank_below(tops[visit.query].limit())};
+    }
+    scan_.scan(chunk, asked, group.size(), cold, hits);
+    for (std::size_t v = 0; v < group.size(); ++v) take(chunk, positions, hits[v], tops[visits[group.begin + v].query]);
+  }
+
+  template <typename Top>
+  void take(Range chunk, Range positions, const Hits& hits, Top& top) const {
+    for (std::size_t i = 0; i < hits.count; ++i) {
       const std::size_t position = chunk.begin * kBlockCodes + hits.positions[i];
       if (position < positions.begin || position >= positions.end) continue;  // of the list next door
       const std::size_t row = lists_.rows[position];
@@ -134,7 +144,6 @@ class ListScan {
 template <typename EmptyOf, typename Report>
 void search_lists(const BlockedCodes& table, const ListScan& lists_of, std::size_t n_queries, const EmptyOf& empty_of,
                   std::size_t n_threads, Interrupt& interrupt, Report report) {
-  const std::size_t hits_size = chunk_blocks(table) * kBlockCodes;
   const auto while_waiting = [&interrupt] { interrupt.ask(); };
   if (n_threads == 1 || n_queries >= 4 * n_threads) {  // each thread takes some queries
     const std::size_t tile = std::min(kTileQueries, ceil_divide(std::max<std::size_t>(n_queries, 1), n_threads));
@@ -142,11 +151,11 @@ void search_lists(const BlockedCodes& table, const ListScan& lists_of, std::size
     run_parallel(
         n_threads,
         [&](std::size_t) {
-          Hits hits(hits_size);
+          std::vector<Hits> hits = hits_of_group(table, n_queries);
           for (Range some; tiles.next(some);) {
             auto tops = empty_tops(some, empty_of);
             const std::vector<Visit> visits = lists_of.visits(some);
-            lists_of.walk(visits.data(), visits.size(), some.begin, interrupt, hits, tops.data());
+            lists_of.walk(visits.data(), visits.size(), some.begin, interrupt, hits.data(), tops.data());
             for (std::size_t q = some.begin; q < some.end; ++q) report(q, tops[q - some.begin].sorted());
           }
         },
@@ -159,9 +168,10 @@ void search_lists(const BlockedCodes& table, const ListScan& lists_of, std::size
     run_parallel(
         n_threads,
         [&](std::size_t part) {
-          Hits hits(hits_size);
+          std::vector<Hits> hits = hits_of_group(table, n_queries);
           for (Range some; slices.next(some);) {
-            lists_of.walk(visits.data() + some.begin, some.size(), 0, interrupt, hits, tops.data() + part * n_queries);
+            lists_of.walk(visits.data() + some.begin, some.size(), 0, interrupt, hits.data(),
+                          tops.data() + part * n_queries);
           }
         },
         while_waiting);

@@ -24,6 +24,8 @@ using Mask = const std::uint8_t*;
 // queries per tile make reading the codes from memory a small part of the work.
 constexpr std::size_t kChunkBytes = 24 << 10;
 constexpr std::size_t kTileQueries = 64;
+// Queries that a kernel may take side by side over a chunk.
+constexpr std::size_t kGroupQueries = 4;
 // A thread asks for a part of the codes at a time: large enough that asking is nothing, small enough that threads
 // end together.
 constexpr std::size_t kMaxSliceChunks = 64;
@@ -54,12 +56,28 @@ class Slices {
   std::atomic<std::size_t> next_{0};
 };
 
-// Room for what a kernel can append in one chunk: ranks (small is good) and positions within the blocks given.
+// Room for what a kernel can append in one chunk: ranks (small is good) and positions within the blocks given, of which
+// the first `count` are of the last call.
 struct Hits {
   explicit Hits(std::size_t n_codes) : ranks(n_codes), positions(n_codes) {}
   std::vector<std::uint32_t> ranks;
   std::vector<std::uint32_t> positions;
+  std::size_t count = 0;
 };
+
+// The same for each query of a group, where there are so many queries in all.
+inline std::vector<Hits> hits_of_group(const BlockedCodes& table, std::size_t n_queries) {
+  return std::vector<Hits>(std::min(n_queries, kGroupQueries), Hits(chunk_blocks(table) * kBlockCodes));
+}
+
+// Calls visit(group) for every kGroupQueries of `queries`.
+template <typename Visit>
+void for_each_group(Range queries, Visit visit) {
+  for (Range group{queries.begin, 0}; group.begin < queries.end; group.begin = group.end) {
+    group.end = std::min(group.begin + kGroupQueries, queries.end);
+    visit(group);
+  }
+}
 
 inline bool may_be_found(const BlockedCodes& table, Mask mask, std::size_t index) {
   return mask ? (mask[index / 8] >> (index % 8)) & 1 : index < table.n_codes;  // a last block holds padding codes
@@ -75,33 +93,34 @@ inline Range first_run(Mask mask, Range blocks) {
   return {blocks.begin, end};
 }
 
-// A Below is called as below(blocks, query, limit, cold, hits): it puts the codes of a range of blocks whose rank for
-// a query lies below `limit` into `hits`, in rising position, and returns how many. `cold`: the blocks come from
-// memory.
+// A Below is called as below(blocks, queries, limits, cold, hits): for each of a group of queries it puts the codes of
+// a range of blocks whose rank lies below the query's limit into its own of `hits`, in rising position. `cold`: the
+// blocks come from memory.
 
-// One query over one chunk: take(rank, index) for every allowed code below `limit`, in rising index. The first query
-// to see a chunk finds it cold.
+// A group of queries over one chunk: take(query, rank, index), queries counted within the group, for every allowed code
+// below the query's limit, in rising index. The first group to see a chunk finds it cold.
 template <typename Below, typename Take>
-void scan_chunk(const BlockedCodes& table, Mask mask, Range chunk, std::size_t query, std::uint32_t limit, bool cold,
-                const Below& below, Hits& hits, Take take) {
+void scan_chunk(const BlockedCodes& table, Mask mask, Range chunk, Range queries, const std::uint32_t* limits,
+                bool cold, const Below& below, Hits* hits, Take take) {
   for (Range run = first_run(mask, chunk); run.begin < run.end; run = first_run(mask, {run.end, chunk.end})) {
-    const std::size_t count = below(run, query, limit, cold, hits);
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t index = run.begin * kBlockCodes + hits.positions[i];
-      if (may_be_found(table, mask, index)) take(hits.ranks[i], index);
+    below(run, queries, limits, cold, hits);
+    for (std::size_t query = 0; query < queries.size(); ++query) {
+      for (std::size_t i = 0; i < hits[query].count; ++i) {
+        const std::size_t index = run.begin * kBlockCodes + hits[query].positions[i];
+        if (may_be_found(table, mask, index)) take(query, hits[query].ranks[i], index);
+      }
     }
   }
 }
 
-// Calls visit(chunk, query) for every chunk of `blocks` and, within it, every query of `queries`.
+// Calls visit(chunk, group) for every chunk of `blocks` and, within it, every group of `queries`.
 template <typename Visit>
 void for_each_chunk(const BlockedCodes& table, Range blocks, Range queries, Interrupt& interrupt, Visit visit) {
   const std::size_t step = chunk_blocks(table);
   for (std::size_t begin = blocks.begin; begin < blocks.end; begin += step) {
     interrupt.check();
-    for (std::size_t q = queries.begin; q < queries.end; ++q) {
-      visit(Range{begin, std::min(begin + step, blocks.end)}, q);
-    }
+    const Range chunk = {begin, std::min(begin + step, blocks.end)};
+    for_each_group(queries, [&](Range group) { visit(chunk, group); });
   }
 }
 
@@ -117,12 +136,15 @@ void for_each_chunk_and_tile(const BlockedCodes& table, Range blocks, std::size_
 // Scans `blocks` for `queries`; tops[q - queries.begin] takes the candidates of query q.
 template <typename Top, typename Below>
 void scan_tile(const BlockedCodes& table, Mask mask, Range blocks, Range queries, Interrupt& interrupt,
-               const Below& below, Hits& hits, Top* tops) {
-  for_each_chunk(table, blocks, queries, interrupt, [&](Range chunk, std::size_t q) {
-    Top& top = tops[q - queries.begin];
-    scan_chunk(table, mask, chunk, q, top.limit(), q == queries.begin, below, hits,
-               [&top](std::uint32_t rank, std::size_t index) { top.push(make_key(rank, index)); });
-    top.tighten();
+               const Below& below, Hits* hits, Top* tops) {
+  for_each_chunk(table, blocks, queries, interrupt, [&](Range chunk, Range group) {
+    Top* of_group = tops + (group.begin - queries.begin);
+    std::uint32_t limits[kGroupQueries];
+    for (std::size_t q = 0; q < group.size(); ++q) limits[q] = of_group[q].limit();
+    scan_chunk(
+        table, mask, chunk, group, limits, group.begin == queries.begin, below, hits,
+        [of_group](std::size_t q, std::uint32_t rank, std::size_t index) { of_group[q].push(make_key(rank, index)); });
+    for (std::size_t q = 0; q < group.size(); ++q) of_group[q].tighten();
   });
 }
 
@@ -160,7 +182,6 @@ auto empty_tops_of_parts(std::size_t n_parts, std::size_t n_queries, const Empty
 template <typename EmptyOf, typename Below, typename Report>
 void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, const EmptyOf& empty_of,
                   std::size_t n_threads, Interrupt& interrupt, const Below& below, Report report) {
-  const std::size_t hits_size = chunk_blocks(table) * kBlockCodes;
   const auto while_waiting = [&interrupt] { interrupt.ask(); };
   if (n_queries >= 4 * n_threads) {  // enough queries for every thread: each takes some over the whole table
     const std::size_t tile = std::min(kTileQueries, ceil_divide(n_queries, n_threads));
@@ -168,10 +189,10 @@ void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, c
     run_parallel(
         n_threads,
         [&](std::size_t) {
-          Hits hits(hits_size);
+          std::vector<Hits> hits = hits_of_group(table, n_queries);
           for (Range queries; tiles.next(queries);) {
             auto tops = empty_tops(queries, empty_of);
-            scan_tile(table, mask, {0, table.n_blocks()}, queries, interrupt, below, hits, tops.data());
+            scan_tile(table, mask, {0, table.n_blocks()}, queries, interrupt, below, hits.data(), tops.data());
             for (std::size_t q = queries.begin; q < queries.end; ++q) report(q, tops[q - queries.begin].sorted());
           }
         },
@@ -182,9 +203,10 @@ void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, c
     run_parallel(
         n_threads,
         [&](std::size_t part) {
-          Hits hits(hits_size);
+          std::vector<Hits> hits = hits_of_group(table, n_queries);
           for (Range blocks; slices.next(blocks);) {
-            scan_tile(table, mask, blocks, {0, n_queries}, interrupt, below, hits, tops.data() + part * n_queries);
+            scan_tile(table, mask, blocks, {0, n_queries}, interrupt, below, hits.data(),
+                      tops.data() + part * n_queries);
           }
         },
         while_waiting);

@@ -67,6 +67,8 @@ std::uint32_t cpu_features() {
     if (extended.ebx & (1u << 16)) found |= kAvx512f;
     if (extended.ebx & (1u << 30)) found |= kAvx512bw;
     if (extended.ebx & (1u << 31)) found |= kAvx512vl;
+    if (extended.ecx & (1u << 1)) found |= kAvx512vbmi;
+    if (extended.ecx & (1u << 11)) found |= kAvx512vnni;
     if (extended.ecx & (1u << 14)) found |= kAvx512vpopcntdq;
   }
   return found;
@@ -83,8 +85,8 @@ std::uint32_t cpu_features() { return 0; }
 #endif
 
 std::vector<std::string> feature_names(std::uint32_t bits) {
-  static constexpr const char* kNames[] = {"popcnt",          "avx2", "avx512f", "avx512bw", "avx512vl",
-                                           "avx512vpopcntdq", "neon", "f16c"};
+  static constexpr const char* kNames[] = {"popcnt",          "avx2", "avx512f", "avx512bw",   "avx512vl",
+                                           "avx512vpopcntdq", "neon", "f16c",    "avx512vbmi", "avx512vnni"};
   std::vector<std::string> names;
   for (std::uint32_t i = 0; i < sizeof(kNames) / sizeof(kNames[0]); ++i) {
     if (bits & (1u << i)) names.emplace_back(kNames[i]);

@@ -16,6 +16,8 @@ enum Feature : std::uint32_t {
   kAvx512vpopcntdq = 1u << 5,
   kNeon = 1u << 6,
   kF16c = 1u << 7,  // float16 <-> float32; every CPU with AVX2 has it
+  kAvx512vbmi = 1u << 8,
+  kAvx512vnni = 1u << 9,
 };
 
 // Features that the CPU has AND whose registers the operating system saves.

@@ -25,6 +25,16 @@ constexpr Kernels kAvx512Kernels = {"avx512",
                                     widen_halves_avx512,
                                     score_rows_avx512};
 #endif
+#ifdef SLIMVEC_AVX512VBMI  // one scan faster, all else as it is
+constexpr Kernels kAvx512vbmiKernels = [] {
+  Kernels kernels = kAvx512Kernels;
+  kernels.name = "avx512vbmi";
+  kernels.required |= kAvx512vbmi | kAvx512vnni;
+  kernels.asymmetric_tables = asymmetric_tables_avx512vbmi;
+  kernels.asymmetric_above = asymmetric_above_avx512vbmi;
+  return kernels;
+}();
+#endif
 #ifdef SLIMVEC_AVX2
 constexpr std::uint32_t kNeedsAvx2 = kPopcnt | kAvx2 | kF16c;
 constexpr Kernels kAvx2Kernels = {"avx2",
@@ -77,6 +87,9 @@ constexpr Kernels kScalarKernels = {"scalar",
 
 const std::vector<const Kernels*>& built_isas() {
   static const std::vector<const Kernels*> by_priority = {
+#ifdef SLIMVEC_AVX512VBMI
+      &kAvx512vbmiKernels,
+#endif
 #ifdef SLIMVEC_AVX512
       &kAvx512Kernels,
 #endif

@@ -54,21 +54,38 @@ constexpr std::size_t kTableBytesPerWord = 512;
 constexpr std::size_t kMaxAsymmetricBits = (std::size_t{1} << 18) - 1;
 using AsymmetricTables = void(const std::int16_t* query, std::size_t n_words, unsigned char* tables);
 
+// What scores estimate: cosines, inner products, or what orders rows by distance, <x, q> - |x|^2 / 2.
+enum class Metric : std::uint8_t { kCosine, kDot, kL2 };
+
 // What turns dots into scores, all float32, without fused operations:
-//   score = ((unit * dot) * scale[i] + bias[i] + offset) * weight[i]
-// `factors` holds, per block, 16 float16 scales, 16 biases and, if n_factors is 3, 16 weights (otherwise 1).
+//   product = (unit * dot) * scale[i] + bias[i] + offset
+//   score   = product * weight[i]                                       for cosines
+//           = product                                                   for inner products
+//           = product - 0.5 / (weight[i] * weight[i]), 0 for weight 0   for distances
+// `factors` holds, per block, 16 float16 scales, 16 biases and, if n_factors is 3, 16 weights: of rows of one length
+// there are none, and products order them.
 struct AsymmetricScale {
   float unit, offset;
   std::size_t n_factors;  // 2 or 3 per code are stored
-  bool weigh;             // multiply by the third
+  Metric metric;          // kDot where there are 2
 };
 
-// Scores of one query for whole blocks, keeping those above `limit`: appends (score, position) as HammingBelow does.
-// A NaN is never kept. `cold` as there.
-//           numpy: s = ((unit * dots) * scale + bias + offset) * weight; nonzero(s > limit)
-using AsymmetricAbove = std::size_t(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
-                                    std::size_t n_words, const unsigned char* tables, const AsymmetricScale& scale,
-                                    float limit, bool cold, float* scores, std::uint32_t* positions);
+// One query of a scan, and what is found for it: `scores` and `positions` need room for 16 * n_blocks entries, of which
+// the first n_found count and the others are scratch.
+struct AsymmetricQuery {
+  const unsigned char* tables;
+  AsymmetricScale scale;
+  float limit;
+  float* scores;
+  std::uint32_t* positions;
+  std::size_t n_found;
+};
+
+// For each of a few queries the scores of whole blocks that lie above its limit: (score, position) as HammingBelow
+// gives them. A NaN is never kept. `cold` as there.
+//           numpy: s = reference.asymmetric_scores(...); nonzero(s > limit)
+using AsymmetricAbove = void(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
+                             std::size_t n_words, bool cold, AsymmetricQuery* queries, std::size_t n_queries);
 
 // dots[i] = sum over j of centroids[i * d + j] * query[j], all of at most kCentroidPeak, so that they are exact.
 //                                                  numpy: centroids.astype(int64) @ query
@@ -139,8 +156,10 @@ PackSigns pack_signs_scalar, pack_signs_avx2, pack_signs_avx512, pack_signs_neon
 Unpack unpack_scalar, unpack_avx2, unpack_avx512, unpack_neon;
 CountBits count_bits_scalar, count_bits_avx2, count_bits_avx512, count_bits_neon;
 HammingBelow hamming_below_scalar, hamming_below_avx2, hamming_below_avx512, hamming_below_neon;
-AsymmetricTables asymmetric_tables_scalar, asymmetric_tables_avx2, asymmetric_tables_avx512, asymmetric_tables_neon;
-AsymmetricAbove asymmetric_above_scalar, asymmetric_above_avx2, asymmetric_above_avx512, asymmetric_above_neon;
+AsymmetricTables asymmetric_tables_scalar, asymmetric_tables_avx2, asymmetric_tables_avx512,
+    asymmetric_tables_avx512vbmi, asymmetric_tables_neon;
+AsymmetricAbove asymmetric_above_scalar, asymmetric_above_avx2, asymmetric_above_avx512, asymmetric_above_avx512vbmi,
+    asymmetric_above_neon;
 CentroidDots centroid_dots_scalar, centroid_dots_avx2, centroid_dots_avx512, centroid_dots_neon;
 GridLevels grid_levels_scalar, grid_levels_avx2, grid_levels_avx512, grid_levels_neon;
 GatherF32 gather_f32_scalar, gather_f32_avx2, gather_f32_avx512, gather_f32_neon;

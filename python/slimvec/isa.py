@@ -27,7 +27,8 @@ def available_isas() -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Some of ``"avx512"`` (AVX-512 F, BW, VL and VPOPCNTDQ), ``"avx2"``, ``"neon"``, and always ``"scalar"``.
+        Some of ``"avx512vbmi"`` (what the next has, VBMI and VNNI), ``"avx512"`` (AVX-512 F, BW, VL and
+        VPOPCNTDQ), ``"avx2"``, ``"neon"``, and always ``"scalar"``.
 
     Examples
     --------

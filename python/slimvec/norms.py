@@ -67,6 +67,16 @@ def scaled_rows(rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.int
     return np.ldexp(wide, -exponents[..., None]), exponents
 
 
+def distances_between(rows: NDArray[Any], queries: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the Euclidean distances of ``queries (q, d)`` to their own ``rows (q, m, d)``, ``(q, m)``."""
+    apart = rows.astype(np.float64) - queries.astype(np.float64)[:, None]
+    scales = np.abs(apart).max(axis=2, initial=0)
+    scales[scales == 0] = 1  # squares stay within float64
+    apart /= scales[:, :, None]
+    distances: NDArray[np.float64] = np.sqrt(np.einsum("qmd,qmd->qm", apart, apart)) * scales
+    return distances
+
+
 def near_rows(rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.intc]]:
     """Return ``rows (m, d)`` as float32 and exponents, as :func:`scaled_rows` does for rows that are far from 1."""
     exponents = np.frexp(np.abs(rows).max(axis=1, initial=0).astype(np.float64))[1]

@@ -52,7 +52,8 @@ class ScoreResult(NamedTuple):
     Attributes
     ----------
     scores : ndarray, shape (n_queries, k), float32
-        Cosines or inner products. Of a :class:`BinaryTable` they are estimates, unless originals were given.
+        Cosines, inner products or, for ``metric="l2"``, negated distances. Of a :class:`BinaryTable` they are
+        estimates, unless originals were given.
     indices : ndarray, shape (n_queries, k), int64
         Row numbers. Equal scores are ordered by row number.
     """
@@ -64,10 +65,20 @@ class ScoreResult(NamedTuple):
     def distances(self) -> NDArray[np.float32]:
         """1 - scores, smallest first: what hnswlib and usearch call distances, for cosines and for inner products.
 
-        Bits that differ, which :class:`SearchResult` calls so, come from ``search_codes``.
+        Of a search by ``metric="l2"``: Euclidean distances. Bits that differ, which :class:`SearchResult` calls so,
+        come from ``search_codes``.
         """
         distances: NDArray[np.float32] = 1 - self.scores
         return distances
+
+
+class EuclideanResult(ScoreResult):
+    """A :class:`ScoreResult` whose scores are negated distances."""
+
+    @property
+    def distances(self) -> NDArray[np.float32]:
+        """Euclidean distances, smallest first."""
+        return -self.scores
 
 
 class ScoreRangeResult(NamedTuple):
@@ -103,6 +114,21 @@ def as_products(values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         raise ValueError(
             f"inner products of a query with its best rows reach {largest[bad][0]:.3g}, and float32 holds "
             f'{SMALLEST_SCORE:.3g} to {LARGEST_SCORE:.3g}; multiply queries by a constant, or ask for metric="cosine"'
+        )
+    return values.astype(np.float32, copy=False)
+
+
+def as_distances(values: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Return negated distances as the scores of a result.
+
+    Raises
+    ------
+    ValueError
+        If one is beyond float32.
+    """
+    if (values < -LARGEST_SCORE).any():
+        raise ValueError(
+            f"distances reach {-values.min():.3g}, and float32 holds {LARGEST_SCORE:.3g}; divide vectors by a constant"
         )
     return values.astype(np.float32, copy=False)
 

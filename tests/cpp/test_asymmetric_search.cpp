@@ -47,14 +47,18 @@ struct Sample {
       factors[i] =
           i % 11 == 0 ? static_cast<std::uint16_t>(random() % 1024) : half(bias && random() % 2, random() % 4, 0);
     }
-    for (std::size_t i = 0; i < queries * bits; ++i) values[i] = static_cast<std::int16_t>(random() % 16383 - 8191);
+    for (std::size_t i = 0; i < queries * bits; ++i) {
+      const int value = static_cast<int>(random() % 16383) - 8191;
+      const bool skewed = i / bits % 2 == 1;  // a query whose values are of very different sizes
+      values[i] = static_cast<std::int16_t>(skewed ? value / (1 << i % 13) : value);
+    }
     for (std::size_t q = 0; q < queries; ++q) units[q] = 1.0f / 8192, offsets[q] = static_cast<float>(q) - 1.0f;
   }
 
   BlockedCodes table() { return {blocks.data(), n_codes, words_per_code(n_bits)}; }
   AsymmetricQueries queries() { return {values.data(), units.data(), offsets.data(), n_queries, n_bits}; }
 
-  float slow_score(std::size_t q, std::size_t code, bool weigh) {
+  float slow_score(std::size_t q, std::size_t code, Metric metric) {
     std::int32_t dot = 0;
     for (std::size_t j = 0; j < n_bits; ++j) {
       const std::int32_t value = values[q * n_bits + j];
@@ -65,7 +69,10 @@ struct Sample {
     score = score * value_of(of_block[0]);
     score = score + value_of(of_block[kBlockCodes]);
     score = score + offsets[q];
-    return weigh && n_factors == 3 ? score * value_of(of_block[2 * kBlockCodes]) : score;
+    if (metric == Metric::kDot || n_factors == 2) return score;
+    const float weight = value_of(of_block[2 * kBlockCodes]), square = weight * weight;
+    if (metric == Metric::kCosine) return score * weight;
+    return weight == 0 ? score : score - 0.5f / square;
   }
 
   const std::size_t n_codes, n_bits, n_queries, n_factors;
@@ -86,8 +93,8 @@ void check_result(const Ranked& expected, std::size_t k, const float* scores, co
   }
 }
 
-void test_search(const Kernels& isa, Sample& sample, bool weigh) {
-  const Factors factors = {sample.factors.data(), sample.n_factors, weigh};
+void test_search(const Kernels& isa, Sample& sample, Metric metric) {
+  const Factors factors = {sample.factors.data(), sample.n_factors, metric};
   std::vector<std::uint8_t> mask(2 * block_count(sample.n_codes));
   for (std::size_t i = 0; i < sample.n_codes; i += 3) mask[i / 8] |= static_cast<std::uint8_t>(1u << i % 8);
   const std::size_t n_ids = sample.n_codes / 2 + 1;
@@ -113,7 +120,7 @@ void test_search(const Kernels& isa, Sample& sample, bool weigh) {
             const std::int64_t id = static_cast<std::int64_t>(i);
             const auto end = ids.begin() + static_cast<std::ptrdiff_t>(n_ids);
             const bool allowed = way == 0 || (way == 1 ? i % 3 == 0 : std::find(ids.begin(), end, id) != end);
-            if (allowed) expected.emplace_back(-sample.slow_score(q, i, weigh), id);
+            if (allowed) expected.emplace_back(-sample.slow_score(q, i, metric), id);
           }
           std::sort(expected.begin(), expected.end());
           check_result(expected, k, &scores[q * k], &indices[q * k]);
@@ -125,7 +132,7 @@ void test_search(const Kernels& isa, Sample& sample, bool weigh) {
 
 void test_bad_input(const Kernels& isa) {
   Sample sample(20, 40, 1, 2);
-  const Factors factors = {sample.factors.data(), 2, false};
+  const Factors factors = {sample.factors.data(), 2, Metric::kDot};
   float score;
   std::int64_t index;
   for (const std::size_t k : {0u, 21u}) {
@@ -151,13 +158,12 @@ int main() {
     for (const std::size_t n_bits : {1u, 31u, 32u, 33u, 75u, 300u, 1024u}) {
       for (const std::size_t n_codes : {1u, 15u, 16u, 17u, 300u}) {
         Sample two(n_codes, n_bits, 2, 2), three(n_codes, n_bits, 2, 3);
-        test_search(*isa, two, false);
-        test_search(*isa, three, true);
-        test_search(*isa, three, false);
+        test_search(*isa, two, Metric::kCosine);
+        for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kL2}) test_search(*isa, three, metric);
       }
     }
     Sample chunks(9000, 64, 13, 3);  // several chunks of codes; enough queries to be shared out
-    test_search(*isa, chunks, true);
+    test_search(*isa, chunks, Metric::kCosine);
     test_bad_input(*isa);
     std::printf("%s: asymmetric search agrees with sorting all scores\n", isa->name);
   }

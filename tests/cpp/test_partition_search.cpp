@@ -81,7 +81,7 @@ struct Sample {
 
 void test_lists(const Kernels& isa, const Sample& sample) {
   const BlockedCodes table = {sample.blocks.data(), kCodes, words_per_code(kBits)};
-  const Factors factors = {sample.factors.data(), 2, false};
+  const Factors factors = {sample.factors.data(), 2, Metric::kDot};
   const Lists lists = {sample.starts.data(), sample.rows.data(), kLists};
   std::vector<std::uint8_t> some(2 * block_count(kCodes));
   for (std::size_t i = 0; i < kCodes; i += 3) some[i / 8] = static_cast<std::uint8_t>(some[i / 8] | 1u << i % 8);
@@ -186,9 +186,10 @@ void test_nearest_lists(const Kernels& isa) {
   for (std::size_t l = 0; l < n; ++l) norms[l] = l % (n / 2) % 2 ? 1.0f : 0.5f;
   std::vector<std::int32_t> lists(n_queries * n_read);
   std::vector<float> products(n_queries * n_read);
-  for (const float* inverse : {static_cast<const float*>(nullptr), static_cast<const float*>(norms.data())}) {
-    nearest_lists(isa, {centroids.data(), steps.data(), inverse, n, d}, queries.data(), units.data(), n_queries, n_read,
-                  never, lists.data(), products.data());
+  for (const int way : {0, 1, 2}) {
+    const float *inverse = way == 1 ? norms.data() : nullptr, *halves = way == 2 ? norms.data() : nullptr;
+    nearest_lists(isa, {centroids.data(), steps.data(), inverse, halves, n, d}, queries.data(), units.data(), n_queries,
+                  n_read, never, lists.data(), products.data());
     for (std::size_t q = 0; q < n_queries; ++q) {
       std::vector<std::int64_t> dots(n);
       for (std::size_t l = 0; l < n; ++l) {
@@ -199,7 +200,7 @@ void test_nearest_lists(const Kernels& isa) {
       std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
         const auto of = [&](std::int32_t l) {
           const auto place = static_cast<std::size_t>(l);
-          return static_cast<double>(dots[place]) * (inverse ? norms[place] : 1.0f);
+          return static_cast<double>(dots[place]) * (inverse ? norms[place] : 1.0f) - (halves ? norms[place] : 0.0f);
         };
         return of(a) > of(b);
       });

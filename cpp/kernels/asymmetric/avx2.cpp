@@ -31,8 +31,12 @@ inline __m256 scores_of_half(__m256i dots_i32x8, const std::uint16_t* factors, c
   __m256 scores_f32x8 = _mm256_mul_ps(dots_f32x8, factors_of_half(factors));
   scores_f32x8 = _mm256_add_ps(scores_f32x8, factors_of_half(factors + kBlockCodes));
   scores_f32x8 = _mm256_add_ps(scores_f32x8, _mm256_set1_ps(scale.offset));
-  if (!scale.weigh) return scores_f32x8;
-  return _mm256_mul_ps(scores_f32x8, factors_of_half(factors + 2 * kBlockCodes));
+  if (scale.metric == slimvec::Metric::kDot) return scores_f32x8;
+  const __m256 weights_f32x8 = factors_of_half(factors + 2 * kBlockCodes);
+  if (scale.metric == slimvec::Metric::kCosine) return _mm256_mul_ps(scores_f32x8, weights_f32x8);
+  const __m256 none_f32x8 = _mm256_cmp_ps(weights_f32x8, _mm256_setzero_ps(), _CMP_EQ_OQ);
+  const __m256 halves_f32x8 = _mm256_div_ps(_mm256_set1_ps(0.5f), _mm256_mul_ps(weights_f32x8, weights_f32x8));
+  return _mm256_sub_ps(scores_f32x8, _mm256_andnot_ps(none_f32x8, halves_f32x8));
 }
 
 // Sums of entries of 32 codes, in 16 bits: of those at odd places, and even + 256 * odd.
@@ -115,7 +119,8 @@ inline unsigned may_be_above(__m256i bounds_i32x8, const std::uint16_t* factors,
   const __m256 most_f32x8 = scores_of_half(bounds_i32x8, factors, scale);
   __m256 may_f32x8 = _mm256_cmp_ps(most_f32x8, limit_f32x8, _CMP_NLE_UQ);
   may_f32x8 = _mm256_or_ps(may_f32x8, factors_of_half(factors));
-  if (scale.weigh) may_f32x8 = _mm256_or_ps(may_f32x8, factors_of_half(factors + 2 * kBlockCodes));
+  if (scale.metric == slimvec::Metric::kCosine)
+    may_f32x8 = _mm256_or_ps(may_f32x8, factors_of_half(factors + 2 * kBlockCodes));
   return static_cast<unsigned>(_mm256_movemask_ps(may_f32x8));
 }
 
@@ -142,6 +147,47 @@ struct Found {
   }
 };
 
+// One query.
+std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks, std::size_t n_words,
+                  const slimvec::AsymmetricQuery& query) {
+  const slimvec::AsymmetricScale& scale = query.scale;
+
+  const __m256 limit_f32x8 = _mm256_set1_ps(query.limit);
+  const auto n_nibbles = static_cast<std::uint32_t>(n_words * kNibbles);  // sums may wrap, dots do not
+  // dot = 256 * (sum of high bytes) + sum of low bytes - zero, and a low byte is at most 255.
+  const std::uint32_t zero = n_nibbles * kZero, most = zero - 255 * n_nibbles;
+  const __m256i zero_i32x8 = _mm256_set1_epi32(static_cast<std::int32_t>(zero));
+  const __m256i most_i32x8 = _mm256_set1_epi32(static_cast<std::int32_t>(most));
+  const bool all = query.limit < kLowest || !(scale.unit >= 0) || n_words > kMaxBoundWords;
+  Found found = {query.scores, query.positions};
+  for (std::size_t block = 0; block < n_blocks; block += 2) {
+    const std::uint32_t* first = blocks + block * n_words * kBlockCodes;
+    const bool is_last = block + 1 == n_blocks;
+    const std::uint32_t* second = is_last ? first : first + n_words * kBlockCodes;
+    const std::size_t n_halves = is_last ? 2 : 4;
+    __m256i high_i32x8[4];
+    sums_of_blocks(first, second, n_words, query.tables + kHighBytes, high_i32x8);
+    unsigned asked[4] = {};
+    const auto factors_of = [&](std::size_t half) {
+      return factors + (block + half / 2) * scale.n_factors * kBlockCodes + half % 2 * 8;
+    };
+    for (std::size_t half = 0; half < n_halves; ++half) {
+      high_i32x8[half] = _mm256_slli_epi32(high_i32x8[half], 8);
+      const __m256i bounds_i32x8 = _mm256_sub_epi32(high_i32x8[half], most_i32x8);
+      asked[half] = all ? 0xFF : may_be_above(bounds_i32x8, factors_of(half), scale, limit_f32x8);
+    }
+    if (!(asked[0] | asked[1] | asked[2] | asked[3])) continue;
+    __m256i low_i32x8[4];
+    sums_of_blocks(first, second, n_words, query.tables, low_i32x8);
+    for (std::size_t half = 0; half < n_halves; ++half) {
+      if (!asked[half]) continue;
+      const __m256i dots_i32x8 = _mm256_sub_epi32(_mm256_add_epi32(high_i32x8[half], low_i32x8[half]), zero_i32x8);
+      found.take(dots_i32x8, factors_of(half), scale, limit_f32x8, 8 * (2 * block + half));
+    }
+  }
+  return found.count;
+}
+
 }  // namespace
 
 void slimvec::asymmetric_tables_avx2(const std::int16_t* query, std::size_t n_words, unsigned char* tables) {
@@ -159,42 +205,10 @@ void slimvec::asymmetric_tables_avx2(const std::int16_t* query, std::size_t n_wo
   }
 }
 
-std::size_t slimvec::asymmetric_above_avx2(const std::uint32_t* blocks, const std::uint16_t* factors,
-                                           std::size_t n_blocks, std::size_t n_words, const unsigned char* tables,
-                                           const AsymmetricScale& scale, float limit, bool /*cold*/, float* scores,
-                                           std::uint32_t* positions) {
-  const __m256 limit_f32x8 = _mm256_set1_ps(limit);
-  const auto n_nibbles = static_cast<std::uint32_t>(n_words * kNibbles);  // sums may wrap, dots do not
-  // dot = 256 * (sum of high bytes) + sum of low bytes - zero, and a low byte is at most 255.
-  const std::uint32_t zero = n_nibbles * kZero, most = zero - 255 * n_nibbles;
-  const __m256i zero_i32x8 = _mm256_set1_epi32(static_cast<std::int32_t>(zero));
-  const __m256i most_i32x8 = _mm256_set1_epi32(static_cast<std::int32_t>(most));
-  const bool all = limit < kLowest || !(scale.unit >= 0) || n_words > kMaxBoundWords;
-  Found found = {scores, positions};
-  for (std::size_t block = 0; block < n_blocks; block += 2) {
-    const std::uint32_t* first = blocks + block * n_words * kBlockCodes;
-    const bool is_last = block + 1 == n_blocks;
-    const std::uint32_t* second = is_last ? first : first + n_words * kBlockCodes;
-    const std::size_t n_halves = is_last ? 2 : 4;
-    __m256i high_i32x8[4];
-    sums_of_blocks(first, second, n_words, tables + kHighBytes, high_i32x8);
-    unsigned asked[4] = {};
-    const auto factors_of = [&](std::size_t half) {
-      return factors + (block + half / 2) * scale.n_factors * kBlockCodes + half % 2 * 8;
-    };
-    for (std::size_t half = 0; half < n_halves; ++half) {
-      high_i32x8[half] = _mm256_slli_epi32(high_i32x8[half], 8);
-      const __m256i bounds_i32x8 = _mm256_sub_epi32(high_i32x8[half], most_i32x8);
-      asked[half] = all ? 0xFF : may_be_above(bounds_i32x8, factors_of(half), scale, limit_f32x8);
-    }
-    if (!(asked[0] | asked[1] | asked[2] | asked[3])) continue;
-    __m256i low_i32x8[4];
-    sums_of_blocks(first, second, n_words, tables, low_i32x8);
-    for (std::size_t half = 0; half < n_halves; ++half) {
-      if (!asked[half]) continue;
-      const __m256i dots_i32x8 = _mm256_sub_epi32(_mm256_add_epi32(high_i32x8[half], low_i32x8[half]), zero_i32x8);
-      found.take(dots_i32x8, factors_of(half), scale, limit_f32x8, 8 * (2 * block + half));
-    }
+void slimvec::asymmetric_above_avx2(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
+                                    std::size_t n_words, bool /*cold*/, AsymmetricQuery* queries,
+                                    std::size_t n_queries) {
+  for (AsymmetricQuery* query = queries; query != queries + n_queries; ++query) {
+    query->n_found = above(blocks, factors, n_blocks, n_words, *query);
   }
-  return found.count;
 }

@@ -60,8 +60,35 @@ inline __m512 scores_of_block(__m512i dots_i32x16, const std::uint16_t* factors,
   __m512 scores_f32x16 = _mm512_mul_ps(dots_f32x16, factors_of_block(factors));
   scores_f32x16 = _mm512_add_ps(scores_f32x16, factors_of_block(factors + kBlockCodes));
   scores_f32x16 = _mm512_add_ps(scores_f32x16, _mm512_set1_ps(scale.offset));
-  if (!scale.weigh) return scores_f32x16;
-  return _mm512_mul_ps(scores_f32x16, factors_of_block(factors + 2 * kBlockCodes));
+  if (scale.metric == slimvec::Metric::kDot) return scores_f32x16;
+  const __m512 weights_f32x16 = factors_of_block(factors + 2 * kBlockCodes);
+  if (scale.metric == slimvec::Metric::kCosine) return _mm512_mul_ps(scores_f32x16, weights_f32x16);
+  const __mmask16 some = _mm512_cmp_ps_mask(weights_f32x16, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+  const __m512 squares_f32x16 = _mm512_mul_ps(weights_f32x16, weights_f32x16);
+  const __m512 halves_f32x16 = _mm512_maskz_div_ps(some, _mm512_set1_ps(0.5f), squares_f32x16);
+  return _mm512_sub_ps(scores_f32x16, halves_f32x16);
+}
+
+// One query.
+std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks, std::size_t n_words,
+                  bool cold, const slimvec::AsymmetricQuery& query) {
+  const slimvec::AsymmetricScale& scale = query.scale;
+  const __m512 limit_f32x16 = _mm512_set1_ps(query.limit);
+  const __m512i lanes_u32x16 = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  std::size_t count = 0;
+  for (std::size_t block = 0; block < n_blocks; ++block, blocks += n_words * kBlockCodes) {
+    const __m512i dots_i32x16 =
+        cold ? dots_of_block<true>(blocks, n_words, query.tables) : dots_of_block<false>(blocks, n_words, query.tables);
+    const __m512 scores_f32x16 = scores_of_block(dots_i32x16, factors + block * scale.n_factors * kBlockCodes, scale);
+    const __mmask16 above = _mm512_cmp_ps_mask(scores_f32x16, limit_f32x16, _CMP_GT_OQ);
+    if (!above) continue;
+    const __m512i first_u32x16 = _mm512_set1_epi32(static_cast<int>(block * kBlockCodes));
+    const __m512i positions_u32x16 = _mm512_add_epi32(first_u32x16, lanes_u32x16);
+    _mm512_storeu_ps(query.scores + count, _mm512_maskz_compress_ps(above, scores_f32x16));
+    _mm512_storeu_si512(query.positions + count, _mm512_maskz_compress_epi32(above, positions_u32x16));
+    count += static_cast<std::size_t>(_mm_popcnt_u32(above));
+  }
+  return count;
 }
 
 }  // namespace
@@ -72,24 +99,9 @@ void slimvec::asymmetric_tables_avx512(const std::int16_t* query, std::size_t n_
   }
 }
 
-std::size_t slimvec::asymmetric_above_avx512(const std::uint32_t* blocks, const std::uint16_t* factors,
-                                             std::size_t n_blocks, std::size_t n_words, const unsigned char* tables,
-                                             const AsymmetricScale& scale, float limit, bool cold, float* scores,
-                                             std::uint32_t* positions) {
-  const __m512 limit_f32x16 = _mm512_set1_ps(limit);
-  const __m512i lanes_u32x16 = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  std::size_t count = 0;
-  for (std::size_t block = 0; block < n_blocks; ++block, blocks += n_words * kBlockCodes) {
-    const __m512i dots_i32x16 =
-        cold ? dots_of_block<true>(blocks, n_words, tables) : dots_of_block<false>(blocks, n_words, tables);
-    const __m512 scores_f32x16 = scores_of_block(dots_i32x16, factors + block * scale.n_factors * kBlockCodes, scale);
-    const __mmask16 above = _mm512_cmp_ps_mask(scores_f32x16, limit_f32x16, _CMP_GT_OQ);
-    if (!above) continue;
-    const __m512i first_u32x16 = _mm512_set1_epi32(static_cast<int>(block * kBlockCodes));
-    const __m512i positions_u32x16 = _mm512_add_epi32(first_u32x16, lanes_u32x16);
-    _mm512_storeu_ps(scores + count, _mm512_maskz_compress_ps(above, scores_f32x16));
-    _mm512_storeu_si512(positions + count, _mm512_maskz_compress_epi32(above, positions_u32x16));
-    count += static_cast<std::size_t>(_mm_popcnt_u32(above));
+void slimvec::asymmetric_above_avx512(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
+                                      std::size_t n_words, bool cold, AsymmetricQuery* queries, std::size_t n_queries) {
+  for (AsymmetricQuery* query = queries; query != queries + n_queries; ++query) {
+    query->n_found = above(blocks, factors, n_blocks, n_words, cold, *query);
   }
-  return count;
 }

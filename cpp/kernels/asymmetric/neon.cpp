@@ -47,8 +47,33 @@ inline float32x4_t scores_of_quarter(int32x4_t dots_i32x4, const std::uint16_t* 
   float32x4_t scores_f32x4 = vmulq_f32(dots_f32x4, factors_of_quarter(factors));
   scores_f32x4 = vaddq_f32(scores_f32x4, factors_of_quarter(factors + kBlockCodes));
   scores_f32x4 = vaddq_f32(scores_f32x4, vdupq_n_f32(scale.offset));
-  if (!scale.weigh) return scores_f32x4;
-  return vmulq_f32(scores_f32x4, factors_of_quarter(factors + 2 * kBlockCodes));
+  if (scale.metric == slimvec::Metric::kDot) return scores_f32x4;
+  const float32x4_t weights_f32x4 = factors_of_quarter(factors + 2 * kBlockCodes);
+  if (scale.metric == slimvec::Metric::kCosine) return vmulq_f32(scores_f32x4, weights_f32x4);
+  const uint32x4_t none_u32x4 = vceqzq_f32(weights_f32x4);
+  const float32x4_t halves_f32x4 = vdivq_f32(vdupq_n_f32(0.5f), vmulq_f32(weights_f32x4, weights_f32x4));
+  return vsubq_f32(scores_f32x4, vbslq_f32(none_u32x4, vdupq_n_f32(0), halves_f32x4));
+}
+
+// One query.
+std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks, std::size_t n_words,
+                  const slimvec::AsymmetricQuery& query) {
+  const slimvec::AsymmetricScale& scale = query.scale;
+  std::size_t count = 0;
+  for (std::size_t block = 0; block < n_blocks; ++block, factors += scale.n_factors * kBlockCodes) {
+    int32x4_t dots_i32x4[kQuarters];
+    dots_of_block(blocks + block * n_words * kBlockCodes, n_words, query.tables, dots_i32x4);
+    float values[kBlockCodes];
+    for (std::size_t quarter = 0; quarter < kQuarters; ++quarter) {
+      vst1q_f32(values + 4 * quarter, scores_of_quarter(dots_i32x4[quarter], factors + 4 * quarter, scale));
+    }
+    for (std::size_t lane = 0; lane < kBlockCodes; ++lane) {
+      query.scores[count] = values[lane];  // always written, kept only by moving `count`: no branch to mispredict
+      query.positions[count] = static_cast<std::uint32_t>(block * kBlockCodes + lane);
+      count += values[lane] > query.limit;
+    }
+  }
+  return count;
 }
 
 }  // namespace
@@ -65,23 +90,10 @@ void slimvec::asymmetric_tables_neon(const std::int16_t* query, std::size_t n_wo
   }
 }
 
-std::size_t slimvec::asymmetric_above_neon(const std::uint32_t* blocks, const std::uint16_t* factors,
-                                           std::size_t n_blocks, std::size_t n_words, const unsigned char* tables,
-                                           const AsymmetricScale& scale, float limit, bool /*cold*/, float* scores,
-                                           std::uint32_t* positions) {
-  std::size_t count = 0;
-  for (std::size_t block = 0; block < n_blocks; ++block, factors += scale.n_factors * kBlockCodes) {
-    int32x4_t dots_i32x4[kQuarters];
-    dots_of_block(blocks + block * n_words * kBlockCodes, n_words, tables, dots_i32x4);
-    float values[kBlockCodes];
-    for (std::size_t quarter = 0; quarter < kQuarters; ++quarter) {
-      vst1q_f32(values + 4 * quarter, scores_of_quarter(dots_i32x4[quarter], factors + 4 * quarter, scale));
-    }
-    for (std::size_t lane = 0; lane < kBlockCodes; ++lane) {
-      scores[count] = values[lane];  // always written, kept only by moving `count`: no branch to mispredict
-      positions[count] = static_cast<std::uint32_t>(block * kBlockCodes + lane);
-      count += values[lane] > limit;
-    }
+void slimvec::asymmetric_above_neon(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
+                                    std::size_t n_words, bool /*cold*/, AsymmetricQuery* queries,
+                                    std::size_t n_queries) {
+  for (AsymmetricQuery* query = queries; query != queries + n_queries; ++query) {
+    query->n_found = above(blocks, factors, n_blocks, n_words, *query);
   }
-  return count;
 }

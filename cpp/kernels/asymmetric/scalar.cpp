@@ -28,23 +28,11 @@ inline float to_float(std::uint16_t half) {
   return value;
 }
 
-}  // namespace
-
-void slimvec::asymmetric_tables_scalar(const std::int16_t* query, std::size_t n_words, unsigned char* tables) {
-  for (std::size_t lookup = 0; lookup < n_words * kLookups; ++lookup, query += 4) {
-    for (std::size_t nibble = 0; nibble < kEntries; ++nibble, tables += 4) {
-      std::int32_t sum = 0;
-      for (std::size_t bit = 0; bit < 4; ++bit) sum += (nibble >> bit) & 1 ? query[bit] : -query[bit];
-      std::memcpy(tables, &sum, 4);
-    }
-  }
-}
-
-std::size_t slimvec::asymmetric_above_scalar(const std::uint32_t* blocks, const std::uint16_t* factors,
-                                             std::size_t n_blocks, std::size_t n_words, const unsigned char* tables,
-                                             const AsymmetricScale& scale, float limit, bool /*cold*/, float* scores,
-                                             std::uint32_t* positions) {
-  const Tables sums = reinterpret_cast<Tables>(tables);
+// One query.
+std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks, std::size_t n_words,
+                  const slimvec::AsymmetricQuery& query) {
+  const slimvec::AsymmetricScale& scale = query.scale;
+  const Tables sums = reinterpret_cast<Tables>(query.tables);
   std::size_t count = 0;
   for (std::size_t block = 0; block < n_blocks; ++block, factors += scale.n_factors * kBlockCodes) {
     std::int32_t dots[kBlockCodes] = {};
@@ -59,11 +47,35 @@ std::size_t slimvec::asymmetric_above_scalar(const std::uint32_t* blocks, const 
     for (std::size_t lane = 0; lane < kBlockCodes; ++lane) {
       float score = scale.unit * static_cast<float>(dots[lane]) * to_float(factors[lane]);
       score = score + to_float(factors[kBlockCodes + lane]) + scale.offset;
-      if (scale.weigh) score = score * to_float(factors[2 * kBlockCodes + lane]);
-      scores[count] = score;
-      positions[count] = static_cast<std::uint32_t>(block * kBlockCodes + lane);
-      count += score > limit;
+      if (scale.metric != slimvec::Metric::kDot) {
+        const float weight = to_float(factors[2 * kBlockCodes + lane]), square = weight * weight;
+        const bool cosine = scale.metric == slimvec::Metric::kCosine;
+        score = cosine ? score * weight : weight == 0 ? score : score - 0.5f / square;
+      }
+      query.scores[count] = score;
+      query.positions[count] = static_cast<std::uint32_t>(block * kBlockCodes + lane);
+      count += score > query.limit;
     }
   }
   return count;
+}
+
+}  // namespace
+
+void slimvec::asymmetric_tables_scalar(const std::int16_t* query, std::size_t n_words, unsigned char* tables) {
+  for (std::size_t lookup = 0; lookup < n_words * kLookups; ++lookup, query += 4) {
+    for (std::size_t nibble = 0; nibble < kEntries; ++nibble, tables += 4) {
+      std::int32_t sum = 0;
+      for (std::size_t bit = 0; bit < 4; ++bit) sum += (nibble >> bit) & 1 ? query[bit] : -query[bit];
+      std::memcpy(tables, &sum, 4);
+    }
+  }
+}
+
+void slimvec::asymmetric_above_scalar(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
+                                      std::size_t n_words, bool /*cold*/, AsymmetricQuery* queries,
+                                      std::size_t n_queries) {
+  for (AsymmetricQuery* query = queries; query != queries + n_queries; ++query) {
+    query->n_found = above(blocks, factors, n_blocks, n_words, *query);
+  }
 }

@@ -12,8 +12,8 @@ from slimvec.binary.codes import pack_signs
 from slimvec.binary.rounding import Rounded
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError
-from slimvec.norms import near_rows, scaled_rows
-from slimvec.results import ScoreResult, as_products
+from slimvec.norms import distances_between, near_rows, scaled_rows
+from slimvec.results import ScoreResult, as_distances, as_products
 from slimvec.validation import as_matrix
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ SAFE_SQUARES = (1e-25, 1e30)  # sums of squares that float32 is trusted with, an
 class FloatQueries:
     """Queries as the kernels take them: score = ((unit · dot) · scale + bias + offset) · weight · multiplier.
 
+    Distances are made of what kernels give for them, ⟨x, q⟩ - ‖x‖² / 2 in units of R²: see :meth:`scores`.
+
     Attributes
     ----------
     values : ndarray, shape (n_queries, n_bits), int16
@@ -42,7 +44,9 @@ class FloatQueries:
     units, offsets : ndarray, shape (n_queries,), float32
     multipliers : ndarray, shape (n_queries, 1), float64
         0 for a query of zeros.
-    metric : {"cosine", "dot"}
+    metric : {"cosine", "dot", "l2"}
+    squares : ndarray, shape (n_queries, 1), float64
+        For distances ‖q‖², and ‖x‖² too where rows are of unit length; otherwise 0.
     signs : ndarray, shape (n_queries, ceil(n_bits / 8)), uint8, or None
         The queries' own codes, where codes are signs.
     vectors : ndarray, shape (n_queries, d), float32, or None
@@ -57,6 +61,7 @@ class FloatQueries:
     offsets: NDArray[np.float32]
     multipliers: NDArray[np.float64]
     metric: Metric
+    squares: NDArray[np.float64]
     signs: NDArray[np.uint8] | None
     vectors: NDArray[np.float32] | None
     second: NDArray[np.int16] | None
@@ -67,12 +72,15 @@ class FloatQueries:
         cls, queries: NDArray[Any], encoder: QueryEncoder, factors: Factors, refiner: Refiner | None = None
     ) -> FloatQueries:
         """Return ``queries (n_queries, d)`` against a table of that encoder and those factors, refined or not."""
+        if encoder.metric == "l2":
+            factors.require_lengths()
         n, n_bits = len(queries), encoder.encoder.projection.shape[1]
         values = np.empty((n, n_bits), np.int16)
         signs = np.empty((n, -(-n_bits // 8)), np.uint8) if encoder.encoder.of_signs else None
         vectors = np.empty(queries.shape, np.float32) if encoder.encoder.in_lists else None
         second = None if refiner is None else np.empty((n, len(refiner.order)), np.int16)
         units, offsets, multiples, second_units = np.empty((4, n))
+        squares = np.zeros((n, 1))
         unit = encoder.unit / factors.norm
         own = 1.0 if factors.has_weights else factors.norm  # what stands for the norms of the rows
         cosine = own * (factors.norm / (encoder.norm or factors.norm))
@@ -89,6 +97,9 @@ class FloatQueries:
             units[block.place] = peaks * (unit / QUERY_PEAK)
             offsets[block.place] = block.vectors @ mean * unit**2
             multiples[block.place] = block.multiples
+            if encoder.metric == "l2":
+                lengths = np.einsum("ij,ij->i", block.vectors, block.vectors) * encoder.unit**2
+                squares[block.place, 0] = lengths + (not factors.has_weights)
             if vectors is not None:
                 vectors[block.place] = block.vectors * unit
             if second is not None:
@@ -101,7 +112,7 @@ class FloatQueries:
             with np.errstate(over="ignore"):  # products beyond float64 are beyond float32, too, and refused
                 multipliers = multiples * np.square(factors.norm)
         numbers = units.astype(np.float32), offsets.astype(np.float32), multipliers[:, None]
-        return cls(values, *numbers, encoder.metric, signs, vectors, second, second_units)
+        return cls(values, *numbers, encoder.metric, squares, signs, vectors, second, second_units)
 
     @property
     def zero(self) -> NDArray[np.bool_]:
@@ -117,7 +128,14 @@ class FloatQueries:
 
     def result(self, found: ScoreResult) -> ScoreResult:
         """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place."""
-        return ScoreResult(as_scores(found[0] * self.multipliers, self.metric), found[1])
+        return ScoreResult(self.scores(found[0]), found[1])
+
+    def scores(self, raw: NDArray[np.float32], owners: NDArray[np.intp] | slice = slice(None)) -> NDArray[np.float32]:
+        """Return scores of kernels, ``(n_owners, k)``, in the metric's units: of all queries, or each of one."""
+        values = raw * self.multipliers[owners]
+        if self.metric == "l2":
+            values = -np.sqrt(np.maximum(self.squares[owners] - 2 * values, 0))
+        return as_scores(values, self.metric)
 
 
 def scan(
@@ -161,7 +179,10 @@ def rescore_exactly(
     step = max(1, GATHERED_VALUES // max(1, m * originals.shape[1]))
     for first, rows in row_blocks(shortlist, step):
         place = slice(first, first + len(rows))
-        exact = _products(originals, rows, queries[place], metric)
+        if metric == "l2":
+            exact = _distances(originals, rows, queries[place])
+        else:
+            exact = _products(originals, rows, queries[place], metric)
         exact[rows < 0] = -np.inf
         best = np.lexsort((rows, -exact), axis=1)[:, :k]
         scores[place] = np.take_along_axis(exact, best, axis=1)
@@ -194,10 +215,21 @@ def _products(
     return as_scores(np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0), metric)
 
 
+def _distances(originals: NDArray[Any], rows: NDArray[np.int64], queries: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the negated distances of ``queries (q, d)`` to ``rows (q, m)`` of the originals, ``(q, m)``."""
+    vectors = originals[rows.ravel()].reshape(*rows.shape, -1)
+    bad = rows[~np.isfinite(vectors).all(axis=2)]
+    if bad.size:
+        raise ValueError(f"originals holds NaN or infinity in row {bad[0]}")
+    return as_scores(-distances_between(vectors, queries), "l2")
+
+
 def as_scores(values: NDArray[np.float64], metric: Metric) -> NDArray[np.float32]:
-    """Return cosines, none beyond 1, or inner products."""
+    """Return cosines, none beyond 1, inner products, or negated distances."""
     if metric == "dot":
         return as_products(values)
+    if metric == "l2":
+        return as_distances(values)
     np.minimum(values, 1, out=values)  # as np.clip does it, in half the time of a few values
     return np.maximum(values, -1, out=values).astype(np.float32)
 

@@ -158,11 +158,14 @@ class BlockNumbers(NamedTuple):
         See :func:`slimvec.binary.factors.shrinkage_of`; empty without factors.
     of_unit_length : bool
         Whether all vectors are.
+    n_short : int
+        See :class:`slimvec.binary.factors.Factors`.
     """
 
     squares: list[float]
     energies: list[tuple[float, float]]
     of_unit_length: bool
+    n_short: int = 0
 
     @classmethod
     def joined(cls, shares: Iterable[BlockNumbers]) -> BlockNumbers:
@@ -170,7 +173,8 @@ class BlockNumbers(NamedTuple):
         shares = list(shares)
         squares = [own for share in shares for own in share.squares]
         energies = [own for share in shares for own in share.energies]
-        return cls(squares, energies, all(share.of_unit_length for share in shares))
+        n_short = sum(share.n_short for share in shares)
+        return cls(squares, energies, all(share.of_unit_length for share in shares), n_short)
 
     def norm(self, n_rows: int) -> float:
         """Root mean square norm of the rows; 1 if all are zero, when no query is nearer than another."""
@@ -215,7 +219,7 @@ class _Beside:
         """What has been gathered of all rows."""
         if self.factors is None:
             return BlockNumbers(self._squares, [], False)
-        return BlockNumbers(self._squares, self.factors.energies, self.factors.of_unit_length)
+        return BlockNumbers(self._squares, self.factors.energies, self.factors.of_unit_length, self.factors.n_short)
 
     @property
     def norm(self) -> float:

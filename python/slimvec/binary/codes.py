@@ -241,8 +241,8 @@ class BlockedCodes:
 
     def scored_by(self, factors: Factors, queries: FloatQueries, *others: Any) -> Any:
         """Return what searches by scores tell the core: the table, its factors, what these estimate, and others."""
-        weigh = queries.metric == "cosine"
-        return isa.current(), self.comparable, self.n_codes, self.n_bits, factors.values.view(np.uint16), weigh, *others
+        own = self.comparable, self.n_codes, self.n_bits, factors.values.view(np.uint16)
+        return isa.current(), *own, queries.metric, *others
 
     def scan(
         self, factors: Factors, queries: FloatQueries, k: int, mask: NDArray[np.uint8] | None, n_threads: int

@@ -45,11 +45,14 @@ class Factors:
     shrinkage : float
         ρ: of all multiples ρ s b, this one is nearest to z, over all vectors. The scale itself overshoots, because it
         makes up for what the signs lose.
+    n_short : int or None
+        Vectors whose weight is not 1 / ‖x‖, as they are short beside themselves centred; None if not known.
     """
 
     values: NDArray[np.float16]
     norm: float
     shrinkage: float
+    n_short: int | None
 
     @property
     def n_factors(self) -> int:
@@ -60,6 +63,20 @@ class Factors:
     def has_weights(self) -> bool:
         """Whether there are three factors."""
         return self.n_factors > WEIGHT
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the header of a file says of them."""
+        said: dict[str, Any] = {"norm": self.norm, "shrinkage": self.shrinkage}
+        return said | {"short": self.n_short} if self.has_weights and self.n_short is not None else said
+
+    def require_lengths(self) -> None:
+        """Raise ValueError unless the factors tell how long each vector is."""
+        if self.has_weights and self.n_short:
+            what = f"{self.n_short} of the vectors are so short beside the others that the table does not say how short"
+            raise ValueError(f'metric="l2" needs the lengths of rows; {what}; expected vectors without them')
+        if self.has_weights and self.n_short is None:
+            what = "of which this table is not sure; compress them again"
+            raise ValueError(f'metric="l2" needs the lengths of rows, {what}')
 
     @property
     def bits(self) -> int:
@@ -90,7 +107,7 @@ class FactorsBuilder:
         self._encoder = encoder
         self.norm = norm or 1.0
         self.energies: list[tuple[float, float]] = []  # of each block: Σ s ⟨z, c⟩ and Σ s² ‖c‖²; of signs Σ ‖z‖², ...
-        self.of_unit_length = True
+        self.of_unit_length, self.n_short = True, 0
 
     def update(self, place: Place, block: NDArray[Any], quantized: Quantized) -> NDArray[np.float32]:
         """Take in vectors, whose places among the codes are given, and how codes stand for them in units of R.
@@ -102,11 +119,13 @@ class FactorsBuilder:
         energies = scales * products
         norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)).astype(np.float32)
         biases = self._encoder.biases(vectors, self.norm, quantized)
-        made = np.stack([scales, biases, _weights(norms, np.sqrt(energies), self._encoder.n_bits)])
+        weights, short = _weights(norms, np.sqrt(energies), self._encoder.n_bits)
+        made = np.stack([scales, biases, weights])
         with np.errstate(over="ignore"):  # reported by finish
             self._rows[:, place] = made
         scale_energy = float((scales**2 * quantized.energies).sum(dtype=np.float64))
         self.energies.append((float(energies.sum(dtype=np.float64)), scale_energy))
+        self.n_short += int(short.sum())
         self.of_unit_length &= bool((np.abs(norms * self.norm - 1) < UNIT_TOLERANCE).all())
         return made
 
@@ -116,7 +135,7 @@ class FactorsBuilder:
         if not np.isfinite(rows).all():
             raise ValueError("vectors are too long beside those that were fitted for float16 factors; fit on them")
         values = np.ascontiguousarray(rows.reshape(len(rows), -1, BLOCK_CODES).transpose(1, 0, 2))
-        return Factors(values, self.norm, shrinkage_of(self.energies))
+        return Factors(values, self.norm, shrinkage_of(self.energies), self.n_short)
 
 
 def shrinkage_of(energies: Iterable[tuple[float, float]]) -> float:
@@ -128,8 +147,10 @@ def shrinkage_of(energies: Iterable[tuple[float, float]]) -> float:
     return energy / scale_energy if scale_energy else 0.0
 
 
-def _weights(norms: NDArray[np.float32], centred: NDArray[np.float32], n_bits: int) -> NDArray[np.float32]:
-    """Return 1 / ‖x‖, but less for a row that is short beside its centred self z, and 0 for a row of zeros.
+def _weights(
+    norms: NDArray[np.float32], centred: NDArray[np.float32], n_bits: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return 1 / ‖x‖, but less for a row that is short beside its centred self z, and 0 for a row of zeros; and which.
 
     The estimate of ⟨x, q⟩ errs by about 3/4 ‖z‖ / √n_bits. Where z is mostly the mean, which is taken off, that is more
     than ‖x‖ itself, and divided by ‖x‖ it would put noise before all true neighbours. From an error of 3/8 on, weights
@@ -140,4 +161,4 @@ def _weights(norms: NDArray[np.float32], centred: NDArray[np.float32], n_bits: i
     with np.errstate(over="ignore", under="ignore"):  # float16 ends long before
         weights = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
         weights[noisy] = certain**2 * norms[noisy] / centred[noisy] ** 2
-    return np.minimum(weights, LARGEST_HALF)
+    return np.minimum(weights, LARGEST_HALF), (noisy | (weights > LARGEST_HALF)) & (norms > 0)

@@ -108,7 +108,7 @@ class BinaryParts:
             facts["norm"] = self.norm
         tensors: dict[str, NDArray[Any]] = {"codes": self.codes.blocks}
         if self.factors is not None:
-            facts["factors"] = {"norm": self.factors.norm, "shrinkage": self.factors.shrinkage}
+            facts["factors"] = self.factors.facts()
             tensors["factors"] = self.factors.values
         if self.refinement is not None:
             facts |= self.refinement.facts()
@@ -270,7 +270,9 @@ def factors_from(content: Content, codes: BlockedCodes) -> Factors:
     if not isinstance(facts, dict):
         raise FormatError(f"factors is {facts!r}; expected an object")
     norm = _number(facts, "norm", sys.float_info.min, "the factors")
-    return Factors(values, norm, _number(facts, "shrinkage", 0.0, "the factors"))
+    n_short = facts.get("short")  # of an early version nobody knows, and what is damaged says nothing
+    known = n_short if isinstance(n_short, int) and not isinstance(n_short, bool) else None
+    return Factors(values, norm, _number(facts, "shrinkage", 0.0, "the factors"), known)
 
 
 def _number(facts: dict[str, Any], name: str, minimum: float, whose: str) -> float:

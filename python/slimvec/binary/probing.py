@@ -144,8 +144,10 @@ def _nearest_lists(
     vectors = cast("NDArray[np.float32]", queries.vectors)
     asked, known = Rounded.of(vectors[which].astype(np.float64), PEAK), encoder.rounded
     inverse_norms = encoder.inverse_norms if queries.metric == "cosine" else None
+    half_squares = encoder.half_squares(factors.norm) if queries.metric == "l2" else None
     steps, units = known.peaks / PEAK / factors.norm, asked.peaks / PEAK
-    return _core.nearest_lists(isa.current(), known.values, steps, inverse_norms, asked.values, units, n_read)
+    own = known.values, steps, inverse_norms, half_squares
+    return _core.nearest_lists(isa.current(), *own, asked.values, units, n_read)
 
 
 def probe_order(parts: BinaryParts, vectors: NDArray[Any]) -> NDArray[np.int32]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from slimvec.binary.codes import BlockedCodes
 
-Metric = Literal["cosine", "dot"]
+Metric = Literal["cosine", "dot", "l2"]
 Multiples = NDArray[np.float64] | float
 """Queries over what stands for them, all or each; 0 where a query is zero, which is all that it says for cosines."""
 
@@ -43,15 +43,15 @@ class QueryEncoder:
 
     Codes are signs of *centred* vectors, so that a query must be as long as the table's vectors before the mean is
     taken off: a shorter one is nearly the mean itself, whatever its direction. A cosine does not depend on the length,
-    and so queries are brought to the root mean square norm of the table's vectors. Inner products estimate the query
-    as it is; so must cosines where that norm is not known.
+    and so queries are brought to the root mean square norm of the table's vectors. Inner products and
+    distances estimate the query as it is; so must cosines where that norm is not known.
 
     Attributes
     ----------
     encoder : Encoder
     norm : float or None
         Of the table's vectors.
-    metric : {"cosine", "dot"}
+    metric : {"cosine", "dot", "l2"}
     """
 
     encoder: Encoder
@@ -99,6 +99,11 @@ class QueryEncoder:
             return wide.rows if self.unit == 1.0 else wide.rows / self.unit, 1.0
         own = np.zeros(len(block), np.intc) if wide.exponents is None else wide.exponents
         beyond = _beyond(wide.norms, own, math.frexp(reference)[1])
+        if self.metric == "l2":
+            if (beyond > 0).any():
+                far = first + int(np.argmax(beyond))
+                raise ValueError(f'{name}: row {far} is so long that metric="l2" cannot tell rows of the table apart')
+            return np.ldexp(wide.rows, own[:, None]) / self.unit, 1.0
         with np.errstate(over="ignore"):  # scores beyond float32 are refused, and so are those beyond float64
             vectors = np.ldexp(wide.rows, (own - beyond)[:, None])
             return vectors / self.unit, np.ldexp(np.sign(wide.norms), beyond)

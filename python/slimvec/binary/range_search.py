@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.asymmetric import FloatQueries, as_scores
+from slimvec.binary.asymmetric import FloatQueries
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
 from slimvec.binary.queries import QueryEncoder
@@ -71,7 +71,7 @@ def _by_score(search: TableSearch, factors: Factors, queries: FloatQueries, boun
 
         offsets, raw, rows = search_all_lists_above(search.parts, factors, queries, limits, mask, n_threads)
     owners = np.repeat(np.arange(len(limits)), np.diff(offsets))
-    scores = as_scores((raw * queries.multipliers[owners, 0])[None], queries.metric)[0]
+    scores = queries.scores(raw[:, None], owners)[:, 0]
     kept = scores >= bound
     return offsets_of(np.bincount(owners[kept], minlength=len(limits))), scores[kept], rows[kept]
 
@@ -80,10 +80,13 @@ def _limits(queries: FloatQueries, bound: np.float32) -> NDArray[np.float32]:
     """Return what scores as kernels give them exceed where they reach the bound: a little less than that."""
     if queries.metric == "cosine" and bound <= -1:  # estimates below -1 are given as -1
         limits = np.full(len(queries.units), -np.inf, np.float32)
+    elif queries.metric == "l2" and bound > 0:  # no distance is less than 0
+        limits = np.full(len(queries.units), np.inf, np.float32)
     else:
         below, lowest = np.float64(np.nextafter(bound, np.float32(-np.inf))), np.float32(-np.inf)
+        least = (queries.squares[:, 0] - below**2) / 2 if queries.metric == "l2" else below
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            limits = (below / queries.multipliers[:, 0]).astype(np.float32)
+            limits = (least / queries.multipliers[:, 0]).astype(np.float32)
         limits = np.nextafter(limits, lowest)
     limits[queries.zero] = np.inf  # these are answered apart
     return limits
@@ -93,8 +96,8 @@ def _by_distance(
     search: TableSearch, encoder: QueryEncoder, rows: NDArray[Any], bound: np.float32
 ) -> tuple[Found, NDArray[np.bool_]]:
     """Search codes without factors, whose scores are the cosines of codes."""
-    if search.metric == "dot":
-        raise ValueError('metric="dot" needs the lengths of rows; expected a table with factors')
+    if search.metric != "cosine":
+        raise ValueError(f'metric="{search.metric}" needs the lengths of rows; expected a table with factors')
     codes, zero = encoder.encode(rows)
     n_bits = search.table.n_bits
     cosines = cosines_of(np.arange(n_bits + 1), n_bits).astype(np.float32)  # fall with distances

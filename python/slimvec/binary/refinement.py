@@ -151,9 +151,13 @@ class Refinement:
 
         Products of levels and rounded queries are sums of half integers: exact, in whatever order.
         """
-        ratios = weights = None
-        if queries.metric == "cosine" and factors.has_weights:
-            ratios, weights = self._weights(shortlist.indices, factors, positions)
+        first, ratios, weights = shortlist.scores, None, None
+        if queries.metric != "dot" and factors.has_weights:
+            kept, whole = self._weights(shortlist.indices, factors, positions)
+            if queries.metric == "cosine":
+                ratios, weights = np.divide(whole, kept, out=np.zeros_like(kept), where=kept > 0), whole
+            else:
+                first = (first + _half_squares(kept) - _half_squares(whole)).astype(np.float32)
         scores, indices = _core.refined_search(
             isa.current(),
             self.codes,
@@ -162,7 +166,7 @@ class Refinement:
             cast("NDArray[np.int16]", queries.second),
             queries.second_units,
             shortlist.indices,
-            shortlist.scores,
+            first,
             ratios,
             weights,
             k,
@@ -173,11 +177,17 @@ class Refinement:
     def _weights(
         self, rows: NDArray[np.int64], factors: Factors, positions: NDArray[np.int64] | None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return by how much float16 has changed the weights of rows, and the weights themselves."""
+        """Return the weights of rows as float16 keeps them, and as they are."""
         places = rows if positions is None else positions[rows]
         kept = factors.values[places // BLOCK_CODES, WEIGHT, places % BLOCK_CODES].astype(np.float64)
-        whole = kept + self.numbers[rows, 2].astype(np.float64)
-        return np.divide(whole, kept, out=np.zeros_like(kept), where=kept > 0), whole
+        return kept, kept + self.numbers[rows, 2].astype(np.float64)
+
+
+def _half_squares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return half the squared lengths that weights tell of."""
+    squares = weights * weights
+    halves: NDArray[np.float64] = np.divide(0.5, squares, out=np.zeros_like(squares), where=squares > 0)
+    return halves
 
 
 class RefinementBuilder:

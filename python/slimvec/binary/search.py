@@ -140,8 +140,9 @@ class TableSearch:
         hand_on = Shortlists(oversample, None if refinement is None else refinement.refiner.oversample)
         reading = Reading(self._n_lists(k, originals is not None), k)
         if factors is None:
-            if self.metric == "dot" and originals is None:
-                raise ValueError('metric="dot" needs the lengths of rows; expected a table with factors, or originals')
+            if self.metric != "cosine" and originals is None:
+                what = f'metric="{self.metric}" needs the lengths of rows'
+                raise ValueError(f"{what}; expected a table with factors, or originals")
             codes, zero = encoder.encode(rows)
             best = partial(self._code_cosines, codes)
         else:
@@ -166,7 +167,7 @@ class TableSearch:
 
     def _in_order(self, found: ScoreResult, zero: NDArray[np.bool_]) -> ScoreResult:
         """Answer queries of zeros, which are as similar to one row as to another: score 0, rows in order."""
-        if zero.any():
+        if self.metric != "l2" and zero.any():
             k = found.indices.shape[1]
             found.scores[zero] = 0
             found.indices[zero] = np.arange(k) if self.allowed is None else np.flatnonzero(self.allowed)[:k]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.search import TableSearch
+from slimvec.results import EuclideanResult
 from slimvec.table import Table
 
 if TYPE_CHECKING:
@@ -53,8 +54,9 @@ class CodeSearches(Table):
         oversample : int, None or "auto"
             Each stage hands on this many times as many rows as the next one returns. ``None`` scores every row by all
             that is kept of it: up to .01 more recall, in 1.5 to 5 times the time. ``"auto"``: 10, or what was measured.
-        metric : {"cosine", "dot"}
-            What scores estimate. Inner products need factors or originals.
+        metric : {"cosine", "dot", "l2"}
+            What scores estimate: cosines, inner products, or negated Euclidean distances, so that 0 is the highest. All
+            but cosines need factors or originals.
         originals : array_like, shape (n, d), optional
             The vectors that the table was made from, in memory or mapped, float32, float16 or int8. The best
             ``oversample * k`` rows (100 more than k if ``oversample`` is None) are scored exactly by them; only these
@@ -79,7 +81,8 @@ class CodeSearches(Table):
         ------
         ValueError
             For a wrong width, NaN, ``k`` below 1, options that do not fit the table, rows of :meth:`lookup` in the
-            place of vectors, uint8 numbers that may be codes, and inner products beyond float32.
+            place of vectors, uint8 numbers that may be codes, and scores beyond float32; for distances, if some vectors
+            are so short, or a query so long, beside the others that the table cannot tell them apart.
 
         Notes
         -----
@@ -89,7 +92,8 @@ class CodeSearches(Table):
         take queries as they are, as ``metric="dot"`` and :meth:`encode` always do.
 
         The estimate of ⟨x, q⟩ is s ⟨b, Pᵀ(q - m)⟩ + ⟨x - m, m⟩ + ⟨m, q⟩ (:mod:`slimvec.binary.factors`), without
-        directions that were removed: make tables for retrieval with ``n_remove=0``.
+        directions that were removed: make tables for retrieval with ``n_remove=0``. A squared distance is
+        ‖q‖² - 2 (⟨x, q⟩ - ‖x‖² / 2), where ‖x‖ is one of the factors.
 
         Examples
         --------
@@ -103,7 +107,8 @@ class CodeSearches(Table):
         """
         encoder = self._require_encoder("queries")
         search = TableSearch(self._parts, encoder, metric, self._allowed(mask), threads, probes, recall)
-        return search.floats(queries, k, oversample, originals)
+        found = search.floats(queries, k, oversample, originals)
+        return EuclideanResult(*found) if metric == "l2" else found
 
     def range_search(
         self,
@@ -122,8 +127,9 @@ class CodeSearches(Table):
             See :meth:`search`.
         min_score : float
             Least score of a row that is found; compared in float32, as scores are given.
-        metric : {"cosine", "dot"}
-            What scores estimate. Inner products need factors.
+        metric : {"cosine", "dot", "l2"}
+            What scores estimate, see :meth:`search`: all within a distance r are those with a score of -r or more. All
+            but cosines need factors.
         threads, mask
             See :meth:`search`.
 

@@ -22,7 +22,7 @@ def add_command(commands: Any) -> None:
         "-o", "--output", metavar="OUT", required=True, help="ends in .npz (arrays), .jsonl or .parquet"
     )
     parser.add_argument("-k", type=int, default=10, help="neighbours of each (default: %(default)s)")
-    parser.add_argument("--metric", choices=["cosine", "dot"], help="default: cosine")
+    parser.add_argument("--metric", choices=["cosine", "dot", "l2"], help="default: cosine")
     parser.add_argument("--oversample", type=int, metavar="N", help="rows of a shortlist, times k")
     parser.add_argument(
         "--recall", type=float, metavar="X", help="of a table in lists: read as many as find this share"

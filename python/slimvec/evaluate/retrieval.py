@@ -80,7 +80,7 @@ def retrieval(
         Neighbours per query.
     oversample : sequence of int
         Which shortlists to try.
-    metric : {"cosine", "dot"}
+    metric : {"cosine", "dot", "l2"}
     threads : int, optional
         See :meth:`slimvec.BinaryTable.search`.
 
@@ -123,7 +123,7 @@ def retrieval(
     info = table.info()
     norm, sizes = info["norm"], info["bytes"]  # as search takes queries, and what is stored
     originals_row = truth_rows.dtype.itemsize * truth_rows.shape[1]
-    codes = table.encode(asked if metric == "dot" or norm is None else WideRows.of(asked, "queries").at_norm(norm))
+    codes = table.encode(asked if metric != "cosine" or norm is None else WideRows.of(asked, "queries").at_norm(norm))
 
     def measure(method: str, wide: int | None, first: Callable[[], Any], search: Callable[[], Any]) -> Retrieval:
         found, total = _timed(search)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.blocks import row_blocks
-from slimvec.norms import near_rows, scaled_rows
+from slimvec.norms import distances_between, near_rows, scaled_rows
 from slimvec.results import largest
 
 if TYPE_CHECKING:
@@ -40,30 +40,38 @@ def recall_with_ties(
     both = np.hstack([truth, found])
     n_found = 0
     for first, rows in row_blocks(both, max(1, GATHERED_VALUES // max(1, both.shape[1] * vectors.shape[1]))):
-        asked, _ = scaled_rows(queries[first : first + len(rows)])  # by a power of two, which changes no order
-        scores, lengths = _exact_scores(asked, vectors[rows], metric)
+        asked = queries[first : first + len(rows)]
+        scores, rounded = _distances(asked, vectors[rows]) if metric == "l2" else _scores(asked, vectors[rows], metric)
         last = scores[:, :k].argmin(axis=1)[:, None]
-        own = np.linalg.norm(asked, axis=1)[:, None]
-        limits = np.take_along_axis(scores - ROUNDING * own * lengths, last, axis=1)
+        limits = np.take_along_axis(scores - rounded, last, axis=1)
         n_found += int(np.count_nonzero(scores[:, k:] >= limits))
     return n_found / truth.size if truth.size else 0.0
 
 
-def _exact_scores(
-    asked: NDArray[np.float64], rows: NDArray[Any], metric: Metric
+def _distances(queries: NDArray[Any], rows: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the negated distances of ``rows (q, m, d)``, and what float32 rounds of them, ``(q, m)``."""
+    nothing = np.zeros(queries.shape)
+    own = distances_between(queries[:, None], nothing)
+    return -distances_between(rows, queries), ROUNDING * (own + distances_between(rows, nothing))
+
+
+def _scores(
+    queries: NDArray[Any], rows: NDArray[Any], metric: Metric
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what orders ``rows (q, m, d)`` for each query, and the length of each row beside it, ``(q, m)``."""
+    """Return what orders ``rows (q, m, d)`` for each query, and what float32 rounds of it, ``(q, m)``."""
+    asked, _ = scaled_rows(queries)  # by a power of two, which changes no order
     near, exponents = scaled_rows(rows)
+    rounded = ROUNDING * np.linalg.norm(asked, axis=1)[:, None]
     products = np.einsum("qmd,qd->qm", near, asked)
     lengths = np.sqrt(np.einsum("qmd,qmd->qm", near, near))
     if metric == "cosine":
-        return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0), np.sign(lengths)
+        return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0), rounded * np.sign(lengths)
     beside = exponents - exponents.max(axis=1, keepdims=True)
-    return np.ldexp(products, beside), np.ldexp(lengths, beside)
+    return np.ldexp(products, beside), rounded * np.ldexp(lengths, beside)
 
 
 def exact_neighbours(queries: NDArray[Any], vectors: NDArray[Any], k: int, metric: Metric) -> NDArray[np.int64]:
-    """Return the k rows of ``vectors`` of the highest cosine or inner product with each query, ``(n_queries, k)``."""
+    """Return the k rows of ``vectors`` nearest to each query, by a metric of searches, ``(n_queries, k)``."""
     found = np.empty((len(queries), k), np.int64)
     for first, block in row_blocks(queries, QUERIES_AT_ONCE):
         asked, own = near_rows(block)
@@ -82,7 +90,14 @@ def exact_neighbours(queries: NDArray[Any], vectors: NDArray[Any], k: int, metri
 def _products(
     asked: NDArray[np.float32], own: NDArray[np.intc], part: NDArray[Any], metric: Metric
 ) -> NDArray[np.floating[Any]]:
-    """Return what orders rows for each query ``asked · 2^own``: inner products, or these over the norms of the rows."""
+    """Return what orders rows for each query ``asked · 2^own``.
+
+    Inner products, these over the norms of the rows, or less half the squared norms.
+    """
+    if metric == "l2":
+        wide = part.astype(np.float64)
+        halves = np.einsum("ij,ij->i", wide, wide) / 2
+        return np.asarray(np.ldexp(asked.astype(np.float64), own[:, None]) @ wide.T - halves)
     rows, exponents = near_rows(part)
     if metric == "cosine":
         lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)).astype(np.float32)[:, None]

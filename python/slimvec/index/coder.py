@@ -116,7 +116,7 @@ class Coder:
         refinement = None
         if second is not None and self.refiner is not None:
             refinement = Refinement(*second, self.refiner)
-        factors = Factors(values, self.unit, self.shrinkage)
+        factors = Factors(values, self.unit, self.shrinkage, None)
         return BinaryParts(codes, None, self.encoder, factors, self.made_by, self.norm, refinement)
 
     def _numbers(

@@ -18,12 +18,15 @@ def asymmetric_scores(
     n_codes: int,
     n_bits: int,
     factors: NDArray[np.uint16],
-    weigh: bool,
+    metric: str,
     queries: NDArray[np.int16],
     units: NDArray[np.float32],
     offsets: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Return ((unit · dot) · scale + bias + offset) · weight of every query and code, ``(n_queries, n_codes)``.
+    """Return the scores of every query and code, ``(n_queries, n_codes)``.
+
+    With p = (unit · dot) · scale + bias + offset they are p · weight for cosines, p for inner products, and for
+    distances p - ½ / weight², or p where the weight is 0.
 
     dot is the sum of +query[j] where bit j is set and -query[j] where it is not. ``factors`` holds the float16 scale,
     bias and, if there are three, weight of each code, as bits, ``(n_blocks, 2 or 3, 16)``.
@@ -32,7 +35,14 @@ def asymmetric_scores(
     dots = (queries.astype(np.int64) @ signs.T).astype(np.float32)
     per_code = factors.view(np.float16).astype(np.float32).transpose(1, 0, 2).reshape(factors.shape[1], -1)[:, :n_codes]
     scores: NDArray[np.float32] = units[:, None] * dots * per_code[0] + per_code[1] + offsets[:, None]
-    return scores * per_code[2] if weigh and len(per_code) == 3 else scores
+    if metric == "dot" or len(per_code) == 2:
+        return scores
+    weights = per_code[2]
+    if metric == "cosine":
+        scores *= weights
+    else:
+        scores -= np.divide(np.float32(0.5), weights * weights, out=np.zeros_like(weights), where=weights != 0)
+    return scores
 
 
 def _highest(
@@ -51,7 +61,7 @@ def asymmetric_search(
     n_codes: int,
     n_bits: int,
     factors: NDArray[np.uint16],
-    weigh: bool,
+    metric: str,
     queries: NDArray[np.int16],
     units: NDArray[np.float32],
     offsets: NDArray[np.float32],
@@ -59,7 +69,7 @@ def asymmetric_search(
     mask: NDArray[np.uint8] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return scores and indices of the k allowed codes of the highest score, ``(n_queries, k)``."""
-    scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, queries, units, offsets)
+    scores = asymmetric_scores(blocks, n_codes, n_bits, factors, metric, queries, units, offsets)
     allowed = allowed_codes(n_codes, mask).astype(np.int64)
     best = [_highest(row[allowed], allowed, k) for row in scores]
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
@@ -80,7 +90,7 @@ def asymmetric_range_search(
     n_codes: int,
     n_bits: int,
     factors: NDArray[np.uint16],
-    weigh: bool,
+    metric: str,
     queries: NDArray[np.int16],
     units: NDArray[np.float32],
     offsets: NDArray[np.float32],
@@ -88,7 +98,7 @@ def asymmetric_range_search(
     mask: NDArray[np.uint8] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
     """Return offsets, scores and indices of all allowed codes that score above the limit of each query."""
-    scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, queries, units, offsets)
+    scores = asymmetric_scores(blocks, n_codes, n_bits, factors, metric, queries, units, offsets)
     allowed = allowed_codes(n_codes, mask).astype(np.int64)
     above = [row[allowed] > limit for row, limit in zip(scores, limits, strict=True)]
     return _one_after_the_other([(row[allowed][own], allowed[own]) for row, own in zip(scores, above, strict=True)])
@@ -99,7 +109,7 @@ def asymmetric_rescore(
     n_codes: int,
     n_bits: int,
     factors: NDArray[np.uint16],
-    weigh: bool,
+    metric: str,
     ids: NDArray[np.int64],
     queries: NDArray[np.int16],
     units: NDArray[np.float32],
@@ -107,7 +117,7 @@ def asymmetric_rescore(
     k: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return :func:`asymmetric_search` among ``ids (n_queries, m)``, where -1 stands for none."""
-    scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, queries, units, offsets)
+    scores = asymmetric_scores(blocks, n_codes, n_bits, factors, metric, queries, units, offsets)
     best = [_highest(row[mine[mine >= 0]], mine[mine >= 0], k) for row, mine in zip(scores, ids, strict=True)]
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 
@@ -125,14 +135,16 @@ def nearest_lists(
     centroids: NDArray[np.int16],
     steps: NDArray[np.float64],
     inverse_norms: NDArray[np.float32] | None,
+    half_squares: NDArray[np.float32] | None,
     queries: NDArray[np.int16],
     units: NDArray[np.float64],
     n_read: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return for every query the ``n_read`` lists of the largest product (cosine), and the products."""
+    """Return for every query the ``n_read`` lists of the largest product (for cosines, distances), and the products."""
     dots = queries.astype(np.int64) @ centroids.astype(np.int64).T
     products = dots * steps * units[:, None]
     worth = products if inverse_norms is None else products * inverse_norms
+    worth = worth if half_squares is None else worth - half_squares
     best = np.argsort(-worth, axis=1, kind="stable")[:, :n_read]
     return best.astype(np.int32), np.take_along_axis(products, best, axis=1).astype(np.float32)
 
@@ -142,7 +154,7 @@ def partition_search(
     n_codes: int,
     n_bits: int,
     factors: NDArray[np.uint16],
-    weigh: bool,
+    metric: str,
     starts: NDArray[np.int64],
     rows: NDArray[np.uint32],
     queries: NDArray[np.int16],
@@ -157,7 +169,7 @@ def partition_search(
     Positions ``starts[l]`` to ``starts[l + 1]`` make up list l and hold the codes of ``rows``; ``offsets`` are those of
     each query in each of its lists.
     """
-    found = _in_lists(blocks, n_codes, n_bits, factors, weigh, starts, rows, queries, units, lists, offsets, mask)
+    found = _in_lists(blocks, n_codes, n_bits, factors, metric, starts, rows, queries, units, lists, offsets, mask)
     best = [_highest(scores, ids, k) for scores, ids in found]
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 
@@ -167,7 +179,7 @@ def _in_lists(
     n_codes: int,
     n_bits: int,
     factors: NDArray[np.uint16],
-    weigh: bool,
+    metric: str,
     starts: NDArray[np.int64],
     rows: NDArray[np.uint32],
     queries: NDArray[np.int16],
@@ -184,7 +196,7 @@ def _in_lists(
         for probe, own in enumerate(asked):
             offset = offsets[q, probe : probe + 1]
             one = queries[q : q + 1], units[q : q + 1], offset
-            scores = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, *one)[0]
+            scores = asymmetric_scores(blocks, n_codes, n_bits, factors, metric, *one)[0]
             here = np.arange(starts[own], starts[own + 1])
             here = here[allowed[here]]
             found.append(scores[here])
@@ -198,7 +210,7 @@ def partition_range_search(
     n_codes: int,
     n_bits: int,
     factors: NDArray[np.uint16],
-    weigh: bool,
+    metric: str,
     starts: NDArray[np.int64],
     rows: NDArray[np.uint32],
     queries: NDArray[np.int16],
@@ -209,7 +221,7 @@ def partition_range_search(
     mask: NDArray[np.uint8] | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
     """Return offsets, scores and rows of all in ``lists (n_queries, n_probes)`` that score above each query's limit."""
-    table = blocks, n_codes, n_bits, factors, weigh
+    table = blocks, n_codes, n_bits, factors, metric
     found = _in_lists(*table, starts, rows, queries, units, lists, offsets, mask)
     return _one_after_the_other(
         [(scores[scores > limits[q]], ids[scores > limits[q]]) for q, (scores, ids) in enumerate(found)]

@@ -157,7 +157,10 @@ class ShardedParts(BinaryParts):
         factors = refinement = None
         if first.factors is not None:
             own = [shard.factors for shard in shards if shard.factors is not None]
-            factors = ShardedFactors(first.factors.values, first.factors.norm, shrinkage or 0.0, own, spans)
+            short = [one.n_short for one in own if one.n_short is not None]
+            n_short = sum(short) if len(short) == len(own) else None
+            numbers = first.factors.norm, shrinkage or 0.0, n_short
+            factors = ShardedFactors(first.factors.values, *numbers, own, spans)
         if first.refinement is not None:
             second = [shard.refinement for shard in shards if shard.refinement is not None]
             shared = first.refinement
@@ -183,7 +186,7 @@ class ShardedParts(BinaryParts):
         first = self.of_shards[0]
         factors = None
         if first.factors is not None and self.factors is not None:
-            factors = replace(first.factors, shrinkage=self.factors.shrinkage)
+            factors = replace(first.factors, shrinkage=self.factors.shrinkage, n_short=self.factors.n_short)
         nothing = BlockedCodes.empty(0, self.codes.n_bits)
         whole = BinaryParts(nothing, self.words, first.encoder, factors, self.made_by, self.norm, first.refinement)
         facts, tensors = whole.to_content()
@@ -207,7 +210,7 @@ class ShardedParts(BinaryParts):
         factors = None
         if self.factors is not None:
             values = np.concatenate([PER_ROW["factors"](shard) for shard in self.of_shards])
-            factors = Factors(values, self.factors.norm, self.factors.shrinkage)
+            factors = Factors(values, self.factors.norm, self.factors.shrinkage, self.factors.n_short)
         codes = BlockedCodes(self.codes.blocks, len(self), self.codes.n_bits)
         return BinaryParts(codes, self.words, self.encoder, factors, self.made_by, self.norm, refinement)
 

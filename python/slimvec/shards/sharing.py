@@ -68,7 +68,7 @@ def _as_parts(share: _Share, coding: Coding, n_rows: int, n_factors: int) -> Bin
     refinement = None
     if share.factors is not None and coding.factor_norm is not None:
         values = np.ascontiguousarray(share.factors[:, :n_factors])
-        factors = Factors(values, coding.factor_norm or 1.0, 0.0)
+        factors = Factors(values, coding.factor_norm or 1.0, 0.0, share.numbers.n_short)
     if share.refinement is not None and coding.refiner is not None:
         numbers = np.ascontiguousarray(share.refinement[1][:, :n_factors])
         refinement = Refinement(share.refinement[0], numbers, coding.refiner)

@@ -1,7 +1,7 @@
 """An index of a million vectors in twenty Parquet files: the time beside reading them alone, and the memory it takes.
 
-Each is done in an interpreter of its own. Rows are of 384 numbers, random, along directions of falling strength; ids are
-strings. Memory is what the process had at most, less what it had after its imports, and less the index itself.
+Each is done in an interpreter of its own. Rows are of 384 numbers, random, along directions of falling strength; ids
+are strings. Memory is what the process had at most, less what it had after its imports, and less the index itself.
 
 Run: ``python -m benchmarks.from_parquet``, with ``--rows`` for fewer.
 """
@@ -44,7 +44,7 @@ print(len(index), took, held("VmHWM") - before, index.info()["bytes"] + ids)
 def write_files(folder: Path, n_rows: int) -> int:
     """Write Parquet files, and return their bytes."""
     import pyarrow as pa
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     generator, scales = np.random.default_rng(0), np.linspace(2, 0.2, DIM, dtype=np.float32)
     first = 0

@@ -2,6 +2,8 @@
 
 No model is at hand that was distilled: the tokens are those of WordPiece, learnt from IMDB's reviews, and the vector of
 each is the mean over GloVe's words that have it, in 256 principal directions.
+
+Run: ``python -m benchmarks.static_models``
 """
 
 from __future__ import annotations

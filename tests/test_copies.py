@@ -106,7 +106,7 @@ def fasttext_model(folder):
 def text_encoder():
     """Return one whose tokenizer nobody asks."""
     table = sv.TransformCoding(n_bits=8).compress(ROWS)
-    return sv.TextEncoder(TextParts(table._parts, np.frombuffer(b"{}", np.uint8), Rules(True, 512, 9000, 0)))
+    return sv.TextEncoder(TextParts(table._parts, np.frombuffer(b"{}", np.uint8), Rules(True, 9000, 0)))
 
 
 def index_answers(index):

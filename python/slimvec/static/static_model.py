@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from slimvec.errors import FormatError, naming
-from slimvec.static.text_parts import Rules
+from slimvec.static.text_parts import LARGEST, Rules
 from slimvec.vectors.tokenizer import TENSORS, TOKENS, modules_of, read_token_rows, read_tokenizer, token_folder
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def static_model(model: Any) -> StaticModel:
         raise TypeError(f"model is {type(model).__name__}; {EXPECTED}")
     if hasattr(model.embedding, "weight"):
         return _of_modules([model])
-    content = model.tokenizer.to_str()
-    rules = _of_model2vec(json.loads(content), model.normalize, model.max_length)
-    return StaticModel(model.embedding, content.encode(), rules, model.token_mapping, model.weights)
+    content = json.loads(model.tokenizer.to_str())
+    tokenizer, rules = _of_model2vec(content, model.normalize, model.max_length)
+    return StaticModel(model.embedding, tokenizer, rules, model.token_mapping, model.weights)
 
 
 def _of_modules(modules: list[Any]) -> StaticModel:
@@ -66,9 +66,8 @@ def _of_modules(modules: list[Any]) -> StaticModel:
     names = [type(one).__name__ for one in modules]
     if names[0] != "StaticEmbedding" or set(names[1:]) - {"Normalize"}:
         raise TypeError(f"model has modules {', '.join(names)}; expected StaticEmbedding, and perhaps Normalize")
-    content = first.tokenizer.to_str()
     rows = first.embedding.weight.detach().cpu().float().numpy()
-    return StaticModel(rows, content.encode(), _of_sentences(json.loads(content), bool(others)))
+    return StaticModel(rows, *_of_sentences(json.loads(first.tokenizer.to_str()), bool(others)))
 
 
 def _of_folder(path: Path) -> StaticModel:
@@ -81,19 +80,19 @@ def _of_folder(path: Path) -> StaticModel:
         found = read_token_rows(folder / TENSORS, None)
     rows = found.rows if isinstance(found.rows, np.ndarray) else found.rows.take(np.arange(len(found.rows)))
     with naming(folder / TOKENS):
-        raw, content = read_tokenizer(folder / TOKENS)
+        content = read_tokenizer(folder / TOKENS)
         try:
             if found.name == OF_MODEL2VEC:
-                rules = _of_model2vec(content, *_config(folder / CONFIG))
+                tokenizer, rules = _of_model2vec(content, *_config(folder / CONFIG))
             else:
-                rules = _of_sentences(content, "Normalize" in dict(modules_of(path)))
+                tokenizer, rules = _of_sentences(content, "Normalize" in dict(modules_of(path)))
             known = 1 + max(_numbers(content).values(), default=-1)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"not a usable tokenizer ({type(error).__name__}: {error})") from None
         n = len(rows) if found.mapping is None else len(found.mapping)
         if known > n:
             raise FormatError(f"it has {known} tokens for the {n} rows of {TENSORS}")
-    return StaticModel(rows, raw, rules, found.mapping, found.weights)
+    return StaticModel(rows, tokenizer, rules, found.mapping, found.weights)
 
 
 def _config(path: Path) -> tuple[bool, int | None]:
@@ -107,18 +106,25 @@ def _config(path: Path) -> tuple[bool, int | None]:
     return normalize, most
 
 
-def _of_model2vec(content: dict[str, Any], normalize: bool, most: int | None) -> Rules:
+def _of_model2vec(content: dict[str, Any], normalize: bool, most: int | None) -> tuple[bytes, Rules]:
     """Return how model2vec takes means: unknown tokens do not count, nor what is beyond so many tokens."""
     numbers, model = _numbers(content), content["model"]
-    letters = None if most is None else most * int(np.median([len(token) for token in numbers]))
+    letters = truncation = None
+    if most is not None:
+        letters = min(LARGEST, most * int(np.median([len(token) for token in numbers])))  # so it cuts texts beforehand
+        truncation = {"direction": "Right", "max_length": most, "strategy": "LongestFirst", "stride": 0}
     unknown = model.get("unk_id") if isinstance(model["vocab"], list) else numbers.get(model.get("unk_token"))
-    return Rules(bool(normalize), most, letters, unknown)
+    return _tokenizer(content | {"truncation": truncation}), Rules(bool(normalize), letters, unknown)
 
 
-def _of_sentences(content: dict[str, Any], normalize: bool) -> Rules:
+def _of_sentences(content: dict[str, Any], normalize: bool) -> tuple[bytes, Rules]:
     """Return how sentence-transformers takes means: all tokens count, as far as the tokenizer itself goes."""
-    truncation = content.get("truncation")
-    return Rules(normalize, truncation["max_length"] if truncation else None, None, None)
+    return _tokenizer(content), Rules(normalize, None, None)
+
+
+def _tokenizer(content: dict[str, Any]) -> bytes:
+    """Return what ``tokenizer.json`` holds of a tokenizer that does not pad."""
+    return json.dumps(content | {"padding": None}, ensure_ascii=False).encode()
 
 
 def _numbers(content: dict[str, Any]) -> dict[str, int]:

@@ -163,16 +163,17 @@ class TextEncoder(Stored):
         """Make the vectors of tokens that were not met before."""
         if len(tokens) and tokens.max() >= len(self):
             raise FormatError(f"its tokenizer knows a token {tokens.max()}, and there are {len(self)} rows: damaged")
-        if self._made[tokens].all():
-            return
         with self._lock:
-            new = np.unique(tokens[~self._made[tokens]])
+            new = tokens[~self._made[tokens]]
+            if not len(new):
+                return
+            new = np.unique(new)
             rows = new if self._parts.mapping is None else self._parts.mapping[new].astype(np.int64)
             made = reconstruct(self._parts.rows, rows)
             if self._parts.weights is not None:
                 made *= self._parts.weights[new][:, None]
             self._vectors[new] = made
-            self._made[new] = True  # after all else: others look here first, without the lock
+            self._made[new] = True
 
     def _tokens_of(self) -> Any:
         """Return the tokenizer, which is made when a text first needs it."""
@@ -184,11 +185,6 @@ class TextEncoder(Stored):
                     made = Tokenizer.from_str(bytes(self._parts.tokenizer).decode())
                 except Exception as error:  # noqa: BLE001 - the package raises no other
                     raise FormatError(f"its tokenizer is none ({error}): damaged") from None
-                made.no_padding()
-                if self._parts.rules.max_tokens is None:
-                    made.no_truncation()
-                else:
-                    made.enable_truncation(self._parts.rules.max_tokens)
                 self._tokenizer = made
             return self._tokenizer
 

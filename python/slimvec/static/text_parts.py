@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from slimvec.vocabulary import Vocabulary
 
 KIND = "text encoder"
+LARGEST = (1 << 31) - 1  # number of letters or of a token
 MOST_BYTES = 100 << 20  # of a tokenizer; those of a quarter of a million tokens have 30
 
 
@@ -27,8 +28,6 @@ class Rules(NamedTuple):
     ----------
     normalize : bool
         Whether vectors have length one.
-    max_tokens : int or None
-        How many of the first tokens count.
     max_letters : int or None
         How many of the first letters are read.
     unknown : int or None
@@ -36,7 +35,6 @@ class Rules(NamedTuple):
     """
 
     normalize: bool
-    max_tokens: int | None
     max_letters: int | None
     unknown: int | None
 
@@ -50,7 +48,7 @@ class TextParts:
     rows : BinaryParts
         With factors.
     tokenizer : ndarray of uint8
-        What ``tokenizer.json`` holds.
+        What ``tokenizer.json`` holds; it says itself how many tokens of a text count.
     rules : Rules
     mapping : ndarray, shape (n_tokens,), uint32, or None
         The row of each token; None where every token has its own.
@@ -127,7 +125,6 @@ def _rules_from(fact: Any) -> Rules:
     """Return what :meth:`TextParts.to_content` has written; FormatError for anything else."""
     if isinstance(fact, dict) and set(Rules._fields) <= fact.keys() and type(fact["normalize"]) is bool:
         numbers = [fact[name] for name in Rules._fields[1:]]
-        least = 1, 1, 0
-        if all(one is None or (type(one) is int and one >= low) for one, low in zip(numbers, least, strict=True)):
+        if all(one is None or (type(one) is int and 0 <= one <= LARGEST) for one in numbers):
             return Rules(fact["normalize"], *numbers)
     raise FormatError(f"text is {fact!r:.200}; expected how means are taken: damaged")

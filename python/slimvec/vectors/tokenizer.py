@@ -150,23 +150,22 @@ def _weighted(
     return np.asarray(made if weights is None else made * weights[numbers][:, None], np.float32)
 
 
-def read_tokenizer(path: Path) -> tuple[bytes, dict[str, Any]]:
-    """Return the file of a tokenizer, and what it says."""
+def read_tokenizer(path: Path) -> dict[str, Any]:
+    """Return what the file of a tokenizer says."""
     if path.stat().st_size > MAX_TOKENIZER_BYTES:
         raise FormatError(f"not a usable tokenizer (larger than {MAX_TOKENIZER_BYTES} bytes)")
-    raw = path.read_bytes()
     try:
-        content = json.loads(raw)
+        content = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise FormatError(f"not a usable tokenizer ({type(error).__name__}: {error})") from None
     if not isinstance(content, dict):
         raise FormatError(f"not a usable tokenizer ({type(content).__name__})")
-    return raw, content
+    return content
 
 
 def _read_tokens(path: Path) -> Words:
     """Return the tokens in the order of their numbers."""
-    _, content = read_tokenizer(path)
+    content = read_tokenizer(path)
     try:
         vocabulary = content["model"]["vocab"]
         pairs = vocabulary.items() if isinstance(vocabulary, dict) else enumerate(token for token, _ in vocabulary)

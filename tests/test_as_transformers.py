@@ -42,6 +42,7 @@ ALSO = {
         sv.TransformCoding(refine_bits=2),
         baselines.RandomRotation(),
         baselines.LowRank(rank=2),
+        sv.ANT(n_anchors=1, nonzeros=1, n_rounds=1),
     ],
     ids=repr,
 )
@@ -51,7 +52,7 @@ def test_it_passes_the_checks_of_scikit_learn(method):
     assert len(found) > 40
     failed = {one["check_name"]: one["exception"] for one in found if one["status"] == "failed"}
     assert set(failed) <= set(ALSO), failed
-    if not isinstance(method, baselines.LowRank):  # whose transform is no data frame
+    if not isinstance(method, baselines.LowRank | sv.ANT):  # whose transforms are no data frames
         for check in (
             checks.check_set_output_transform,
             checks.check_set_output_transform_pandas,

@@ -47,6 +47,13 @@ def assert_drift(drift, fitted, added, decoded):
     assert np.isclose(drift.shift_by_chance, np.sqrt(1 / len(fitted) + 1 / len(added)))
 
 
+def assert_alike(drift, other):
+    """Assert that they differ by no more than a file rounds."""
+    assert (drift.n_fitted, drift.n_added) == (other.n_fitted, other.n_added)
+    names = "loss_fitted", "loss_added", "mean_shift", "shift_by_chance", "spread_ratio"
+    assert np.allclose([getattr(drift, name) for name in names], [getattr(other, name) for name in names], rtol=1e-6)
+
+
 @pytest.mark.parametrize("refine_bits", [0, 3])
 def test_it_is_what_all_vectors_tell(tmp_path, refine_bits):
     index, fitted, added = grown(refine_bits)
@@ -57,14 +64,16 @@ def test_it_is_what_all_vectors_tell(tmp_path, refine_bits):
     expected = index.drift()
     index.save(tmp_path / "a")
     opened = sv.open(tmp_path / "a", verify=True)
-    for one in (opened, copy.copy(index), pickle.loads(pickle.dumps(index)), pickle.loads(pickle.dumps(opened))):  # noqa: S301
+    for one in (copy.copy(index), pickle.loads(pickle.dumps(index))):  # noqa: S301
         assert one.drift() == expected
+    for one in (opened, pickle.loads(pickle.dumps(opened))):  # noqa: S301
+        assert_alike(one.drift(), expected)
     opened.compact()
-    assert opened.drift() == expected
+    assert_alike(opened.drift(), expected)
     opened.remove(new[:7])  # it was added, and is counted
     opened.save()
     reader = sv.open(tmp_path / "a")
-    assert reader.drift() == expected
+    assert_alike(reader.drift(), expected)
     opened.add(MOVED[70:90])
     opened.save()
     assert reader.refresh()
@@ -134,7 +143,7 @@ def test_rows_at_the_end_of_float32(tmp_path):
     index.add(X[50:60] * np.float32(1e36))
     assert 0 < index.drift().loss_added < 1
     index.save(tmp_path / "a")
-    assert sv.open(tmp_path / "a").drift() == index.drift()
+    assert_alike(sv.open(tmp_path / "a").drift(), index.drift())
 
 
 def test_it_reads_well():
@@ -188,7 +197,20 @@ def test_what_an_older_slimvec_has_saved_meanwhile_is_not_known(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "value", ["", "[]", "{", "7", None, "added", '{"rows": -1}', '{"energy": NaN}', '{"total": "AAAA"}', '{"lost": 1}']
+    "value",
+    [
+        "",
+        "[]",
+        "{",
+        "7",
+        None,
+        "added",
+        '{"rows": -1}',
+        f'{{"rows": {10**400}}}',
+        '{"energy": NaN}',
+        '{"mean": "AAA="}',
+        '{"lost": 1}',
+    ],
 )
 def test_sums_that_are_none_are_refused(tmp_path, value):
     place = saved(tmp_path / "a")
@@ -208,4 +230,4 @@ def test_sums_of_another_width_are_refused(tmp_path):
     with pytest.raises(sv.FormatError, match="its sums are of 25 numbers, rows of 24: damaged"):
         sv.open(place)
     with pytest.raises(sv.FormatError, match="its sums are"):
-        sums_from({"rows": True, "energy": 0.0, "lost": 0.0, "total": ""})
+        sums_from({"rows": True, "energy": 0.0, "lost": 0.0, "mean": ""})

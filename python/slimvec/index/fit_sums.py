@@ -72,22 +72,22 @@ class Sums:
         return self.total / self.n_rows
 
     def to_fact(self) -> dict[str, Any]:
-        """Return it in JSON's types."""
-        total = base64.b64encode(self.total.astype("<f8").tobytes()).decode()
-        return {"rows": self.n_rows, "energy": self.energy, "lost": self.lost, "total": total}
+        """Return it in JSON's types; the mean as float32, which is enough, since every save writes it."""
+        mean = base64.b64encode((self.total / max(1, self.n_rows)).astype("<f4").tobytes()).decode()
+        return {"rows": self.n_rows, "energy": self.energy, "lost": self.lost, "mean": mean}
 
 
 def sums_from(fact: Any) -> Sums:
     """Return what :meth:`Sums.to_fact` has made; FormatError for anything else."""
     try:
         n_rows, energy, lost = fact["rows"], fact["energy"], fact["lost"]
-        total = np.frombuffer(base64.b64decode(fact["total"], validate=True), "<f8").astype(np.float64)
+        mean = np.frombuffer(base64.b64decode(fact["mean"], validate=True), "<f4").astype(np.float64)
     except (KeyError, TypeError, ValueError):
         raise FormatError(f"its sums are {fact!r:.200}: damaged") from None
     numbers = type(energy) is float and type(lost) is float and 0 <= energy < math.inf and 0 <= lost < math.inf
-    if not (type(n_rows) is int and n_rows >= 0 and numbers and np.isfinite(total).all()):
+    if not (type(n_rows) is int and 0 <= n_rows < 1 << 63 and numbers and np.isfinite(mean).all()):
         raise FormatError(f"its sums are {fact!r:.200}: damaged")
-    return Sums(n_rows, total, energy, lost)
+    return Sums(n_rows, n_rows * mean, energy, lost)
 
 
 class SummedRows:

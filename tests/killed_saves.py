@@ -2,7 +2,8 @@
 
 ``killed_saves.py FOLDER KILLS``. A child goes from step to step: step s changes the index by what its number says, then
 saves. The index tells by one of its ids which step it is at. Whatever the moment, what is opened afterwards must be at
-the last step that the child has told of, or at the next one, with exactly the rows of that step.
+the last step that the child has told of, or at the next one, with exactly the rows of that step, and what is kept
+beside each.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import slimvec as sv
 from slimvec.index.ids import ids_of
+from slimvec.index.kept_columns import KeptColumns
 from slimvec.index.segments import Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 X = np.random.default_rng(0).standard_normal((400, 16), dtype=np.float32)
 MARK = 1 << 40  # plus a step: the id that tells of it
@@ -39,6 +45,11 @@ def changes(step: int, rows: dict[int, int]) -> tuple[dict[int, int], list[int],
     )
 
 
+def kept(rows: Iterable[int]) -> dict[str, list]:
+    """Return what is kept beside rows of X."""
+    return {"row": list(rows), "name": [f"row {row}" if row % 3 else None for row in rows]}
+
+
 def after(step: int, rows: dict[int, int]) -> dict[int, int]:
     """Return the rows of a step."""
     added, removed, updated, _ = changes(step, rows)
@@ -50,17 +61,18 @@ def work(fitted: sv.Index, folder: Path, rows: dict[int, int], step: int, told: 
     if folder.exists():
         index = sv.open(folder)
     else:
-        index = sv.Index(
-            fitted._state.coder, [Segment(fitted._state.coder.empty(), ids_of(np.empty(0, int)))], "integers", 0
-        )
+        coder, nothing = fitted._state.coder, ids_of(np.empty(0, int))
+        columns, kinds = KeptColumns.made(dict.fromkeys(kept([])), nothing.values, iter(()))
+        index = sv.Index(coder, [Segment(coder.empty(), nothing, columns=columns)], "integers", 0)
+        index._state.columns = kinds
     while True:
         step += 1
         added, removed, updated, compacts = changes(step, rows)
-        index.add(X[list(added.values())], ids=list(added))
+        index.add(X[list(added.values())], ids=list(added), keep=kept(added.values()))
         if removed:
             index.remove(removed)
         if updated:
-            index.update(X[list(updated.values())], ids=list(updated))
+            index.update(X[list(updated.values())], ids=list(updated), keep=kept(updated.values()))
         if compacts:
             index.compact()
         index.save(folder)
@@ -104,6 +116,9 @@ def main(place: Path, kills: int) -> None:
             rows = after(one, rows)
         steps, step = steps + now - step, now
         assert sorted(ids) == sorted(rows), f"kill {kill}: rows are lost, or twice"
+        assert index.columns(ids) == kept([rows[one] for one in ids]), f"kill {kill}: other columns"
+        some = [one for one in ids if rows[one] < 100]
+        assert sorted(index.search(X[0], len(ids), "row < 100").ids) == sorted(some), f"kill {kill}: a condition"
         assert np.allclose(index.vectors(ids), vectors[[rows[one] for one in ids]], atol=1e-4)
     fitted.save(place / "last")
     left = [path.name for path in place.iterdir() if path.name.startswith(".")]

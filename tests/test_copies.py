@@ -11,6 +11,7 @@ import pytest
 
 import slimvec as sv
 from slimvec import baselines
+from slimvec.static.text_parts import Rules, TextParts
 from test_fasttext import fasttext
 
 N, DIM, BITS = 40, 8, 40
@@ -102,6 +103,12 @@ def fasttext_model(folder):
     return sv.FastText(folder / "m.bin")
 
 
+def text_encoder():
+    """Return one whose tokenizer nobody asks."""
+    table = sv.TransformCoding(n_bits=8).compress(ROWS)
+    return sv.TextEncoder(TextParts(table._parts, np.frombuffer(b"{}", np.uint8), Rules(True, 9000, 0)))
+
+
 def index_answers(index):
     return [*index.search(CODES[:5], k=3), *index.range_search(CODES[:5], BITS // 3), np.array(len(index))]
 
@@ -142,6 +149,8 @@ THINGS = {
         lambda model: [model.predict_proba(TEXTS), model.predict(TEXTS), table_free(model.to_table())],
     ),
     "Isotropy": (lambda _: sv.isotropy(ROWS), list),
+    "TextEncoder": (lambda _: text_encoder(), lambda encoder: [str(encoder.info()), len(encoder)]),
+    "Drift": (lambda _: sv.Index.build(ROWS).drift(), lambda drift: [repr(drift)]),
     "SearchResult": (lambda _: grown_index().search(CODES[:2], k=2), list),
     "RangeResult": (lambda _: grown_index().range_search(CODES[:2], 9), list),
     "ScoreRangeResult": (lambda _: binary().range_search(ROWS[:2], 0.1), list),

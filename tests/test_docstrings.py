@@ -18,6 +18,7 @@ NEEDS = {
     "slimvec.dask": "dask",
     "slimvec.evaluate.categorization": "sklearn",
     "slimvec.evaluate.sentences": "sklearn",
+    "slimvec.static": "model2vec",
     "slimvec.integrations.neighbors": "sklearn",
     "slimvec.integrations.vector_store": "langchain_core",
 }

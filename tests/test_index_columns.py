@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 import slimvec as sv
 from slimvec.index import manifest as manifests
+from slimvec.index.kept_columns import TABLE, KeptColumns, schema_of
+from slimvec.index.kept_values import ID
 from test_index import QUERIES, X
 
 KINDS = ["a", "b", "it's", None]
@@ -215,3 +217,44 @@ def test_what_reaches_a_bound_comes_with_its_columns(fitted):
     for query, ids in enumerate(found.ids):
         assert found[query].columns == fitted.columns(ids)
     assert fitted.range_search(QUERIES[0], 2).columns == fitted.columns([])
+
+
+def joined(image, n, rows):
+    columns = KeptColumns(np.frombuffer(image, np.uint8), n, schema_of({"year": None}, np.arange(n)))
+    return KeptColumns.joined([(columns, np.array(rows))], {"year": None}, np.arange(len(rows)))
+
+
+def image_of(*statements):
+    """Return the bytes of a database with ten rows, after these statements."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        database.execute(schema_of({"year": None}, np.arange(1)))
+        database.executemany(f"INSERT INTO {TABLE} VALUES (?, ?, ?)", [(i, i, 1990 + i) for i in range(10)])  # noqa: S608
+        for statement in statements:
+            database.execute(statement)
+        return database.serialize()
+
+
+def test_columns_that_are_put_together_are_looked_at():
+    made = joined(image_of(), 10, [0, 3, 9])
+    assert made.at(np.array([2, 0, 1]), {"year": "integers"}) == {"year": [1999, 1990, 1993]}
+    for image, n, message in (
+        (image_of(f"DELETE FROM {TABLE} WHERE {ID} = 3"), 10, "lack rows"),  # noqa: S608
+        (image_of(), 11, "other than the index tells of"),
+        (image_of("CREATE TABLE more (x)"), 10, "other than the index tells of"),
+        (image_of()[:4096], 10, "damaged"),
+        (b"no database" * 1000, 10, "damaged"),
+    ):
+        with pytest.raises(sv.FormatError, match=f"kept columns.*{message}"):
+            joined(image, n, [0, 3, 9])
+
+
+def test_a_notebook_shows_the_first_hits_with_their_columns():
+    index = sv.Index.build(X[:60], ids=[f"<{i}>" for i in range(60)], keep={"a<b": [f"{i} & more" for i in range(60)]})
+    page = index.search(X[:2], 30)._repr_html_()
+    assert "<th>id</th><th>score</th><th>a&lt;b</th>" in page
+    assert "<td>&lt;0&gt;</td>" in page
+    assert "<td>0 &amp; more</td>" in page
+    assert page.count("<tr>") == 51
+    assert page.endswith("<p>10 more</p>")
+    assert "more</p>" not in index.search(X[0], 2)._repr_html_()
+    assert index.search(X[:0], 2)._repr_html_().endswith("<tbody></tbody></table>")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import pickle
+import re
 import resource
 import shutil
 import subprocess
@@ -475,13 +476,23 @@ class TestWhatStopsASave:
     def test_killed_at_random_moments(self, tmp_path):
         """A longer run: SLIMVEC_KILLS=500 pytest tests/test_index_saving.py -k killed."""
         kills = os.environ.get("SLIMVEC_KILLS", "40")
-        script = Path(__file__).with_name("killed_saves.py")
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        done = subprocess.run(
-            [sys.executable, script, tmp_path, kills], env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith(f"{kills} kills"), done.stdout
+        assert told_by("killed_saves.py", tmp_path, kills).startswith(f"{kills} kills")
+
+    def test_processes_that_read_beside_one_that_writes(self, tmp_path):
+        """A longer run: SLIMVEC_SECONDS=60 pytest tests/test_index_saving.py -k processes."""
+        told = told_by("readers_and_writer.py", tmp_path, os.environ.get("SLIMVEC_SECONDS", "3"))
+        steps, looks, _ = map(int, re.findall(r"\d+", told))
+        assert steps > 2
+        assert looks > 8
+
+
+def told_by(script, *arguments):
+    """Run a script of this folder in a process of its own, and return what it has printed."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, Path(__file__).with_name(script), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_command_line_describes_a_folder(fitted, tmp_path, capsys):

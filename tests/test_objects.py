@@ -363,3 +363,73 @@ def test_masks(searches, name):
     ):
         with pytest.raises(error):
             search(mask)
+
+
+class TestFromObject:
+    def check(self, vectors, words=("a", "b", "c"), rows=ROWS[:3]):
+        assert vectors.words == tuple(words)
+        assert np.allclose(vectors.matrix, rows, atol=1e-6)
+
+    def test_gensim(self):
+        models = pytest.importorskip("gensim.models")
+        model = models.Word2Vec([["a", "b", "c"]] * 5, vector_size=4, min_count=1)
+        for one in (model, model.wv):
+            self.check(sv.Vectors.from_object(one), model.wv.index_to_key, model.wv.vectors)
+
+    def test_what_has_the_shape_of_gensim(self):
+        made = sv.Vectors.from_object(KeyedVectors())
+        self.check(made, WORDS, ROWS)
+        assert made.matrix is ROWS
+        with pytest.raises(ValueError, match="words are given, and this KeyedVectors has its own; expected None"):
+            sv.Vectors.from_object(KeyedVectors(), WORDS)
+
+    def test_torch(self):
+        torch = pytest.importorskip("torch")
+        rows = torch.from_numpy(ROWS[:3].copy())
+        for layer in (torch.nn.Embedding, torch.nn.EmbeddingBag):
+            self.check(sv.Vectors.from_object(layer.from_pretrained(rows), ["a", "b", "c"]))
+            with pytest.raises(TypeError, match=f"words is None, and an {layer.__name__} of torch has none"):
+                sv.Vectors.from_object(layer.from_pretrained(rows))
+        halves = torch.nn.Embedding.from_pretrained(rows.bfloat16())
+        self.check(sv.Vectors.from_object(halves, ["a", "b", "c"]), rows=rows.bfloat16().float().numpy())
+        with pytest.raises(ValueError, match="there are 2 words for 3 rows"):
+            sv.Vectors.from_object(torch.nn.Embedding.from_pretrained(rows), ["a", "b"])
+        with pytest.raises(TypeError, match="model is Linear; expected KeyedVectors"):
+            sv.Vectors.from_object(torch.nn.Linear(3, 3), WORDS)
+
+    def test_model2vec(self):
+        model2vec, tokenizers = pytest.importorskip("model2vec"), pytest.importorskip("tokenizers")
+        made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"a": 0, "b": 1, "c": 2}, unk_token="a"))  # noqa: S106
+        self.check(sv.Vectors.from_object(model2vec.StaticModel(ROWS[:3], made)))
+        weights, mapping = np.array([1.0, 2.0, 0.5]), np.array([1, 0, 1])
+        quantized = model2vec.StaticModel(ROWS[:2], made, weights=weights, token_mapping=mapping)
+        self.check(sv.Vectors.from_object(quantized), rows=ROWS[mapping] * weights[:, None])
+
+    def test_spacy(self):
+        nlp = pytest.importorskip("spacy").blank("en")
+        for word, row in zip("abc", ROWS[:3], strict=True):
+            nlp.vocab.set_vector(word, row)
+        for one in (nlp, nlp.vocab, nlp.vocab.vectors):
+            found = sv.Vectors.from_object(one)
+            assert set(found.words) == set("abc")
+            assert np.array_equal(found.lookup(["a", "b", "c"]), ROWS[:3])
+
+    def test_what_has_the_shape_of_spacy(self):
+        """Of words that share a row each gets it; of floret there are none."""
+
+        class Held:
+            key2row, strings, data = {11: 1, 12: 0, 13: 1}, {11: "a", 12: "b", 13: "c"}, ROWS[:2]
+
+        self.check(sv.Vectors.from_object(Held()), rows=ROWS[[1, 0, 1]])
+        self.check(
+            sv.Vectors.from_object(types.SimpleNamespace(vocab=types.SimpleNamespace(strings={}, vectors=Held()))),
+            rows=ROWS[[1, 0, 1]],
+        )
+        Held.key2row = {}
+        with pytest.raises(ValueError, match="vectors without words, as those of floret"):
+            sv.Vectors.from_object(Held())
+
+    @pytest.mark.parametrize("other", [7, ROWS, None, {"a": ROWS[0]}])
+    def test_anything_else_is_refused(self, other):
+        with pytest.raises(TypeError, match=f"model is {type(other).__name__}; expected KeyedVectors of gensim"):
+            sv.Vectors.from_object(other, WORDS)

@@ -277,6 +277,9 @@ class TestDamage:
         path.write_bytes(b"1 2\n\xff " + bytes(8))
         with pytest.raises(sv.FormatError, match="word 1 of 1: not UTF-8"):
             sv.read_vectors(path, format="word2vec-binary")
+        path.write_bytes(b"6 1")  # a header that ends with the file
+        with pytest.raises(sv.FormatError, match="w: word 1 of 6: the file ends: truncated"):
+            sv.read_vectors(path, format="word2vec-binary")
 
     def test_damaged_gzip(self, tmp_path, glove):
         raw = gzip.compress(glove.read_bytes())

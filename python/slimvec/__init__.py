@@ -14,6 +14,7 @@ from slimvec.isa import active_isa, available_isas, use_isa
 from slimvec.results import RangeResult, ScoreRangeResult, ScoreResult, SearchResult
 from slimvec.shards import MANIFEST as _MANIFEST  # noqa: F401 - folders are opened, too
 from slimvec.sparse.table import SparseTable
+from slimvec.static.text_encoder import TextEncoder
 
 if TYPE_CHECKING:
     from slimvec import baselines
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from slimvec.binary.methods.transform_coding import TransformCoding
     from slimvec.bulk.bulk_search import search_to_file
     from slimvec.evaluate.isotropy import Isotropy, isotropy
+    from slimvec.index.drift import Drift
     from slimvec.index.hits import Hits
     from slimvec.index.index import Index
     from slimvec.recommending.recommend import recommend
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from slimvec.shards.sharded_table import ShardedTable
     from slimvec.sparse.methods.ant import ANT
     from slimvec.sparse.text.classifier import TextClassifier
+    from slimvec.static.compress_model import compress_model
     from slimvec.vectors import FastText, VectorFile, Vectors, read_vectors, write_vectors
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "IIQ",
     "ITQ",
     "BinaryTable",
+    "Drift",
     "FastText",
     "FormatError",
     "HammingIndex",
@@ -49,6 +53,7 @@ __all__ = [
     "ShardedTable",
     "SparseTable",
     "TextClassifier",
+    "TextEncoder",
     "TransformCoding",
     "VectorFile",
     "Vectors",
@@ -56,6 +61,7 @@ __all__ = [
     "active_isa",
     "available_isas",
     "baselines",
+    "compress_model",
     "isotropy",
     "open",
     "pack",
@@ -70,6 +76,7 @@ __all__ = [
 # These load when they are first named: a program that only uses a table does not wait for them.
 _LATER = {
     "ANT": "slimvec.sparse.methods.ant",
+    "Drift": "slimvec.index.drift",
     "IIQ": "slimvec.binary.methods.iiq",
     "FastText": "slimvec.vectors",
     "Hits": "slimvec.index.hits",
@@ -82,6 +89,7 @@ _LATER = {
     "TransformCoding": "slimvec.binary.methods.transform_coding",
     "VectorFile": "slimvec.vectors",
     "Vectors": "slimvec.vectors",
+    "compress_model": "slimvec.static.compress_model",
     "isotropy": "slimvec.evaluate.isotropy",
     "read_vectors": "slimvec.vectors",
     "recommend": "slimvec.recommending.recommend",

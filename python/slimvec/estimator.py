@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import sys
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +15,7 @@ from slimvec.progress import Progress, ignore
 from slimvec.vectors.rows import as_training_rows
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from slimvec.vectors.rows import Rows
 
@@ -68,7 +69,7 @@ class Estimator:
         """Tell scikit-learn what this is; only scikit-learn calls it."""
         from sklearn.utils import InputTags, Tags, TargetTags, TransformerTags
 
-        return Tags(None, TargetTags(required=False), TransformerTags(), input_tags=InputTags())
+        return Tags(None, TargetTags(required=False), TransformerTags(preserves_dtype=[]), input_tags=InputTags())
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
@@ -76,7 +77,9 @@ class Estimator:
 
     def _require_fitted(self, attribute: str) -> None:
         if not hasattr(self, attribute):
-            raise ValueError(f"this {type(self).__name__} is not fitted yet; call fit or compress first")
+            loaded = sys.modules.get("sklearn.exceptions")  # whose error is a ValueError, too, and is what it looks for
+            error = ValueError if loaded is None else loaded.NotFittedError
+            raise error(f"this {type(self).__name__} is not fitted yet; call fit or compress first")
 
     def _description(self) -> dict[str, Any]:
         """Return how a table was made, in JSON's types: arrays and lists are left out, a generator becomes None."""
@@ -88,10 +91,12 @@ class Estimator:
 class VectorEstimator(Estimator):
     """Base of everything that learns from vectors and makes tables of them.
 
-    Subclasses say what is learnt by ``_fit(rows, progress)``, which sets the fitted names, those that end in ``_``.
+    Subclasses say what is learnt by ``_fit(rows, progress)``, which sets the fitted names, those that end in ``_``, and
+    by ``_n_features_out`` how many columns ``transform`` gives.
     """
 
     n_features_in_: int
+    feature_names_in_: NDArray[Any]
     _fit: Any
 
     def fit(self, X: Rows | ArrayLike, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
@@ -130,11 +135,98 @@ class VectorEstimator(Estimator):
             draft._fit(rows, progress, **extra)
         draft._finish(rows)
         vars(self).update(vars(draft))
+        self._remember_names(X)
         return self
 
     def _finish(self, rows: Rows) -> None:
         """Remember what every method remembers of the rows that it was fitted on."""
         self.n_features_in_ = rows.dim
+
+    # ---- columns, as scikit-learn has them
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Choose what ``transform`` and ``fit_transform`` give: scikit-learn's pipelines call it, too.
+
+        Parameters
+        ----------
+        transform : {"default", "pandas", "polars"}, optional
+            An array, or a data frame with the names of :meth:`get_feature_names_out`. None changes nothing.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For another name.
+        """
+        if transform is not None:
+            if transform not in CONTAINERS:
+                raise ValueError(f"transform={transform!r}; expected one of {', '.join(map(repr, CONTAINERS))}")
+            self._sklearn_output_config = {"transform": transform}  # so called, its clone() takes it along
+        return self
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:  # noqa: ARG002 - scikit-learn's
+        """Return names for the columns that ``transform`` gives.
+
+        Parameters
+        ----------
+        input_features : array_like of str, optional
+            Ignored: no column is made of one column alone.
+
+        Returns
+        -------
+        ndarray of str, as objects
+            The name of the method in small letters, and a number.
+
+        Raises
+        ------
+        ValueError
+            If not fitted.
+        """
+        self._require_fitted("n_features_in_")
+        return self._names(self._n_features_out)
+
+    @property
+    def _n_features_out(self) -> int:
+        raise NotImplementedError(f"{type(self).__name__} makes no columns")
+
+    def _names(self, n_columns: int) -> NDArray[Any]:
+        return np.array([f"{type(self).__name__.lower()}{number}" for number in range(n_columns)], object)
+
+    def _contained(self, values: Any, X: Any) -> Any:
+        """Return what was made of X as users have asked for it."""
+        kind = getattr(self, "_sklearn_output_config", {}).get("transform")
+        if kind is None and "sklearn" in sys.modules:
+            kind = sys.modules["sklearn"].get_config()["transform_output"]
+        if kind in {None, "default"}:
+            return values
+        if not isinstance(values, np.ndarray):
+            raise TypeError(f"set_output(transform={kind!r}): a sparse transform is no data frame; expected 'default'")
+        names = self._names(values.shape[1]).tolist()
+        if kind == "polars":
+            import polars as pl
+
+            return pl.DataFrame(values, schema=names, orient="row")
+        import pandas as pd
+
+        return pd.DataFrame(values, index=X.index if isinstance(X, pd.DataFrame) else None, columns=names)
+
+    def _remember_names(self, X: Any) -> None:
+        vars(self).pop("feature_names_in_", None)
+        names = _column_names(X)
+        if names is not None:
+            self.feature_names_in_ = np.array(names, object)
+
+    def _check_names(self, X: Any) -> None:
+        """Raise ValueError for a data frame with other columns, or in another order, than that which was fitted."""
+        fitted, names = getattr(self, "feature_names_in_", None), _column_names(X)
+        if fitted is not None and names is not None and names != fitted.tolist():
+            raise ValueError(
+                f"X has columns {', '.join(map(repr, names))[:200]}; expected those that were fitted, in that order: "
+                f"{', '.join(map(repr, fitted))[:200]}"
+            )
 
     def to_table(self, source: Rows | ArrayLike, *, output: Any = None, progress: Progress = ignore) -> Any:
         """Return vectors as a table, by what was learnt; methods of codes and of anchors have their own."""
@@ -143,6 +235,12 @@ class VectorEstimator(Estimator):
     def compress(self, vectors: Rows | ArrayLike, *, output: Any = None, progress: Progress = ignore) -> Any:
         """Fit on vectors and return them as a table; methods of codes and of anchors have their own."""
         raise NotImplementedError
+
+
+def _column_names(X: Any) -> list[str] | None:
+    """Return the names of the columns of a data frame, where they are texts."""
+    names = list(X.columns) if hasattr(X, "columns") and hasattr(X, "__getitem__") and not is_lazy(X) else []
+    return names if names and all(isinstance(name, str) for name in names) else None
 
 
 def is_lazy(X: Any) -> bool:
@@ -163,6 +261,7 @@ def lazily() -> Any:
     return slimvec.dask
 
 
+CONTAINERS = ("default", "pandas", "polars")
 _LEFT_OUT = object()
 
 

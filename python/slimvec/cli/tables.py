@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import argparse
 
 DEFAULT_K = 10
+WHAT_ELSE = {"hamming": "an index of bare codes", "text encoder": "a text encoder"}  # that files hold
 OF_OTHERS = (".faiss", ".usearch", ".parquet", ".sql", ".npz")  # what exporting.export writes
 
 
@@ -89,10 +90,10 @@ def _plain(value: Any) -> Any:
 
 
 def _open(path: str, command: str) -> Any:
-    """Return a table with rows to look up, not an index of bare codes."""
+    """Return a table with rows to look up, and nothing else."""
     table = open_table(path)
     if not isinstance(table, Table):
-        what = "an index of vectors" if Path(path).is_dir() else "an index of bare codes"
+        what = WHAT_ELSE.get(getattr(table, "kind", ""), "an index of vectors")
         raise ValueError(f"{path} is {what}; {command} needs a table")  # noqa: TRY004
     return table
 

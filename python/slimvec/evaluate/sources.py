@@ -56,12 +56,12 @@ def read_source(path: str | os.PathLike[str], **options: Any) -> Source:
     Raises
     ------
     ValueError
-        If there are no words, or it is an index of bare codes.
+        If there are no words, or it is no table.
     """
     place = Path(path)
     if place.is_file() and recognise(place) is TABLE:
         table = open_table(place)
         if not isinstance(table, Judged):
-            raise ValueError(f"{path} is an index of bare codes; expected vectors or a table with words")
+            raise ValueError(f"{path} holds {table!r}; expected vectors or a table with words")
         return Source(place.stem, table)
     return Source(place.name if place.is_dir() else place.stem, read_vectors(path, **options))

@@ -14,12 +14,14 @@ from slimvec.binary.parts import BinaryParts
 from slimvec.binary.refinement import Refinement
 from slimvec.blas import one_thread
 from slimvec.blocks import row_blocks
+from slimvec.index.fit_sums import SummedRows, Sums
 from slimvec.progress import Progress, ignore
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.encoder import Encoder
+    from slimvec.binary.methods.transform_coding import TransformCoding
     from slimvec.binary.refinement import Refiner
     from slimvec.vectors.rows import Rows
 
@@ -39,6 +41,8 @@ class Coder:
     shrinkage : float
         See :class:`slimvec.binary.factors.Factors`.
     made_by : dict
+    fitted : Sums or None
+        Over the rows that it was learnt from; None of an older file.
     """
 
     encoder: Encoder
@@ -47,25 +51,36 @@ class Coder:
     norm: float
     shrinkage: float
     made_by: dict[str, Any]
+    fitted: Sums | None = None
 
     @classmethod
-    def of(cls, parts: BinaryParts) -> Coder:
+    def of(cls, parts: BinaryParts, fitted: Sums | None = None) -> Coder:
         """Return what made a table that has factors."""
         assert parts.encoder is not None and parts.factors is not None and parts.norm is not None  # noqa: S101, PT018
         refiner = None if parts.refinement is None else parts.refinement.refiner
         factors = parts.factors
-        return cls(parts.encoder, refiner, factors.norm, parts.norm, factors.shrinkage, parts.made_by)
+        return cls(parts.encoder, refiner, factors.norm, parts.norm, factors.shrinkage, parts.made_by, fitted)
+
+    @classmethod
+    def learnt(cls, rows: Rows, coding: TransformCoding, progress: Progress = ignore) -> tuple[Coder, BinaryParts]:
+        """Learn codes from rows; return what makes them, and those of these rows."""
+        coding.fit(rows, progress=progress)
+        summed = SummedRows(rows, coding.mean_)
+        parts = coding.to_table(summed, progress=progress)._parts
+        return cls.of(parts, summed.sums(parts)), parts
 
     @property
     def dim(self) -> int:
         """Width d of vectors."""
         return len(self.encoder.mean)
 
-    def encode(self, rows: Rows, progress: Progress = ignore) -> BinaryParts:
-        """Return rows as the parts of a table."""
+    def encode(self, rows: Rows, progress: Progress = ignore) -> tuple[BinaryParts, Sums]:
+        """Return rows as the parts of a table, and the sums over them."""
+        summed = SummedRows(rows, self.encoder.mean)
         with one_thread():
-            made = TableBuilder(rows, self.encoder, self.unit, self.made_by, progress, self.refiner).to_memory()
-        return self._alike(made)
+            made = TableBuilder(summed, self.encoder, self.unit, self.made_by, progress, self.refiner).to_memory()
+            parts = self._alike(made)
+            return parts, summed.sums(parts)
 
     def _alike(self, parts: BinaryParts) -> BinaryParts:
         """Return parts with the numbers that all segments share."""

@@ -156,7 +156,14 @@ def _made_of(
             if len(segment) != stored.n_rows:
                 raise FormatError(f"it has {len(segment)} rows; {DATABASE} tells of {stored.n_rows}")
         segments.append(segment)
-    state = State(coder, manifest.kind, segments, manifest.next_number, manifest.n_skipped, False, manifest.columns)
+    added = manifest.added
+    if added is not None and len(added.total) != coder.dim:
+        raise FormatError(
+            f"{folder / DATABASE}: its sums are of {len(added.total)} numbers, rows of {coder.dim}: damaged"
+        )
+    state = State(
+        coder, manifest.kind, segments, manifest.next_number, manifest.n_skipped, False, manifest.columns, added
+    )
     files = {segment: stored.file for segment, stored in zip(segments, manifest.segments, strict=True)}
     return state, Home(folder, manifest.generation, manifest.token, manifest.encoder, files, preload, is_opened=True)
 
@@ -242,6 +249,7 @@ def _write(state: State, folder: Path, home: Home | None, new: bool = False) -> 
                 state.n_skipped,
                 tuple(rows),
                 state.columns,
+                state.added,
             )
             write_manifest(database, manifest, {file.name for file in known.values()} & manifest.names)
         except BaseException:

@@ -110,28 +110,32 @@ class Hits:
         """
         import pandas as pd
 
-        query, rank, names, scores = self._columns()
-        made = {"query": query, "rank": rank, "id": names, "score": scores}
+        return pd.DataFrame(self._table())
+
+    def _table(self) -> dict[str, list[Any]]:
+        """Return a column for each thing that is known of hits, by name; scores are Python's floats."""
+        made: dict[str, list[Any]] = {
+            "query": [number for number, found in enumerate(self._ids) for _ in found],
+            "rank": [place for found in self._ids for place in range(len(found))],
+            "id": [one for found in self._ids for one in found],
+            "score": [float(score) for found in self._scores for score in found],
+        }
         for name, values in self._values.items():
             made[f"{name}_" if name in {"query", "rank", "score"} else name] = values
-        return pd.DataFrame(made)
-
-    def _columns(self) -> tuple[list[int], list[int], list[Any], list[float]]:
-        query = [number for number, found in enumerate(self._ids) for _ in found]
-        rank = [place for found in self._ids for place in range(len(found))]
-        names = [one for found in self._ids for one in found]
-        return query, rank, names, [float(score) for found in self._scores for score in found]
+        return made
 
     def _repr_html_(self) -> str:
         """Show a table, of the first rows, in a notebook."""
         from html import escape
 
         most = 50
-        rows = list(zip(*self._columns(), strict=True))
+        table = self._table()
+        n_rows, table["score"] = len(table["id"]), [f"{score:.4f}" for score in table["score"][:most]]
         lines = [
-            f"<tr><td>{query}</td><td>{rank}</td><td>{escape(str(one))}</td><td>{score:.4f}</td></tr>"
-            for query, rank, one, score in rows[:most]
+            "".join(f"<td>{escape(str(value))}</td>" for value in row)
+            for row in zip(*(own[:most] for own in table.values()), strict=True)
         ]
-        more = f"<p>{len(rows) - most} more</p>" if len(rows) > most else ""
-        head = "<tr><th>query</th><th>rank</th><th>id</th><th>score</th></tr>"
-        return f"<table><thead>{head}</thead><tbody>{''.join(lines)}</tbody></table>{more}"
+        head = "".join(f"<th>{escape(name)}</th>" for name in table)
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        more = f"<p>{n_rows - most} more</p>" if n_rows > most else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"

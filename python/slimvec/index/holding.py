@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.lookup import reconstruct
+from slimvec.index.drift import Drift
 from slimvec.index.given_ids import as_ids, require_known
 from slimvec.index.kept import Kept
 from slimvec.table import megabytes, method_of
@@ -92,6 +93,41 @@ class Holding(Kept):
         """
         view = self._seen()
         return view.columns_at(_known(view, ids))
+
+    def drift(self) -> Drift:
+        """Tell how far rows that were added are from those that the codes were learnt from.
+
+        Where codes lose more of what was added, they find fewer of its neighbours; :meth:`refit` learns them anew, and
+        begins to count anew.
+
+        Returns
+        -------
+        Drift
+
+        Raises
+        ------
+        ValueError
+            If the index was saved by a slimvec that did not keep what this takes.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> X = np.random.default_rng(0).standard_normal((2000, 32), dtype=np.float32)
+        >>> index = sv.Index.build(X[:1000])
+        >>> index.add(X[1000:] * np.linspace(0, 4, 32, dtype=np.float32))
+        >>> drift = index.drift()
+        >>> drift.loss_added > 1.1 * drift.loss_fitted
+        True
+        """
+        with self._lock:
+            fitted, added = self._state.coder.fitted, self._state.added
+        if fitted is None or added is None:
+            raise ValueError(
+                "this index was saved by a slimvec that kept no sums over its rows, and what was added cannot be "
+                "compared with what was fitted; expected one that was built since, or index.refit(vectors)"
+            )
+        return Drift.between(fitted, added)
 
     def info(self) -> dict[str, Any]:
         """Describe the index.

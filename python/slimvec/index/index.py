@@ -8,6 +8,7 @@ import numpy as np
 
 from slimvec.index.answering import Answering
 from slimvec.index.coder import Coder
+from slimvec.index.fit_sums import Sums
 from slimvec.index.given_ids import as_ids, plain, require_known
 from slimvec.index.ids import kind_of
 from slimvec.index.incoming import checked_rows
@@ -51,7 +52,7 @@ class Index(Answering):
     """
 
     def __init__(self, coder: Coder, segments: list[Segment], kind: IdKind, next_number: int | None) -> None:
-        super().__init__(State(coder, kind, segments, next_number))
+        super().__init__(State(coder, kind, segments, next_number, added=Sums.none(coder.dim)))
 
     @classmethod
     def build(
@@ -115,15 +116,9 @@ class Index(Answering):
         own = rows.ids  # ids that come twice are refused before the work, and so are columns of several kinds
         kept, columns = made_columns(rows, own, dict.fromkeys(rows.kept) or None)
         n_bits, refine_bits = codes_of(rows, recall, n_bits, refine_bits, progress)
-        coding = TransformCoding(n_bits, refine_bits=refine_bits).fit(rows, progress=progress)
-        parts = coding.to_table(rows, progress=progress)._parts
-        kind = kind_of(own.values)
-        index = cls(
-            Coder.of(parts),
-            [Segment(parts, own, columns=kept)],
-            kind,
-            None if rows.has_ids else int(own.values.max()) + 1,
-        )
+        coder, parts = Coder.learnt(rows, TransformCoding(n_bits, refine_bits=refine_bits), progress)
+        next_number = None if rows.has_ids else int(own.values.max()) + 1
+        index = cls(coder, [Segment(parts, own, columns=kept)], kind_of(own.values), next_number)
         index._state.n_skipped, index._state.columns = rows.n_skipped, columns
         return index
 
@@ -263,9 +258,8 @@ class Index(Answering):
                 )
             coder = state.coder
             refine_bits = coder.made_by["parameters"]["refine_bits"]
-            coding = TransformCoding(coder.encoder.n_bits, refine_bits=refine_bits).fit(rows, progress=progress)
-            parts = coding.to_table(rows, progress=progress)._parts
-            state.recode(Coder.of(parts), parts)
+            coding = TransformCoding(coder.encoder.n_bits, refine_bits=refine_bits)
+            state.recode(*Coder.learnt(rows, coding, progress))
             if self._home is not None:
                 self._home = self._home.of_other_codes()
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from slimvec.index.ids import IdKind
 
 TABLE = "kept"
+PIECE = "piece"  # a database beside the one that rows are put into
 AT_ONCE = 500  # rows that one statement looks up
 TEXT, NUMERIC = "TEXT", "NUMERIC"  # what literals are brought to before they are compared: year > '1990' is no trap
 
@@ -93,21 +94,34 @@ class KeptColumns:
 
     @classmethod
     def joined(cls, pieces: list[tuple[KeptColumns, NDArray[np.int64]]], kinds: ColumnKinds, ids: Any) -> KeptColumns:
-        """Return the columns of some rows of several, one after the other, whose ids are ``ids``."""
+        """Return the columns of some rows of several, one after the other, whose ids are ``ids``.
 
-        def rows() -> Iterator[tuple[Any, ...]]:
-            first = 0
-            for columns, own in pieces:
-                wanted = np.zeros(columns._n_rows, np.bool_)
-                wanted[own] = True
-                for row, *values in columns._all():
-                    if wanted[row]:
-                        yield (first, *values)
-                        first += 1
-
+        Of each they are told by their numbers, which rise.
+        """
+        names = ", ".join(map(quoted, kinds))
         with closing(_connected()) as database:
-            schema = schema_of(kinds, ids)
-            _insert(database, "main", schema, rows(), len(kinds))
+            schema, first = schema_of(kinds, ids), 0
+            database.execute(schema)
+            for columns, own in pieces:
+                with _telling():
+                    columns._attach(database)
+                    database.execute(f"CREATE TABLE {PIECE}.gone (number INTEGER PRIMARY KEY)")
+                    gone = np.ones(columns._n_rows, np.bool_)
+                    gone[own] = False
+                    removed = zip(np.flatnonzero(gone).tolist())
+                    database.execute("BEGIN")
+                    database.executemany(f"INSERT INTO {PIECE}.gone VALUES (?)", removed)  # noqa: S608
+                    number = f"row_number() OVER (ORDER BY {quoted(ROW)}) - 1" if gone.any() else quoted(ROW)
+                    found = database.execute(
+                        f"INSERT INTO main.{TABLE} SELECT ? + {number}, {ID}, {names} FROM {PIECE}.{TABLE} "  # noqa: S608
+                        f"WHERE {quoted(ROW)} NOT IN {PIECE}.gone ORDER BY {quoted(ROW)}",
+                        (first,),
+                    )
+                    database.execute("COMMIT")
+                    database.execute(f"DETACH {PIECE}")
+                if found.rowcount != len(own):
+                    raise FormatError("kept columns lack rows: damaged")
+                first += len(own)
             return cls(_image(database), len(ids), schema)
 
     def rows_where(self, condition: Condition) -> NDArray[np.int64]:
@@ -136,44 +150,53 @@ class KeptColumns:
         values = [[found[row][number] for row in wanted] for number in range(len(kinds))]
         return {name: as_held(own, kind) for (name, kind), own in zip(kinds.items(), values, strict=True)}
 
-    def _all(self) -> Iterator[tuple[Any, ...]]:
-        with self._reading() as database:
-            yield from database.execute(f"SELECT * FROM {TABLE} ORDER BY {quoted(ROW)}")  # noqa: S608
-
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        import sqlite3
-
-        with self._lock:
-            try:
-                yield self._opened()
-            except sqlite3.Error as error:
-                raise FormatError(f"kept columns: {error}: damaged") from None
+        with self._lock, _telling():
+            yield self._opened()
 
     def _opened(self) -> sqlite3.Connection:
         """Return the database, from which statements can only read; it is made when it is first asked for."""
         if self._database is None:
-            import sqlite3
-
             database = _connected()
             try:
-                database.deserialize(self.image.data)  # copies: the bytes of a file stay as they are
-                database.execute("PRAGMA trusted_schema = OFF")
-                database.execute("PRAGMA query_only = ON")
-                held = [sql for (sql,) in database.execute("SELECT sql FROM sqlite_master")]
-                (last,) = database.execute(f"SELECT max({quoted(ROW)}) FROM {TABLE}").fetchone()  # noqa: S608
-            except sqlite3.Error as error:
+                with _telling():
+                    self._fill(database, "main")
+                    database.execute("PRAGMA query_only = ON")
+            except FormatError:
                 database.close()
-                raise FormatError(f"kept columns: {error}: damaged") from None
-            if held != [self.schema] or last != (self._n_rows - 1 if self._n_rows else None):
-                database.close()
-                raise FormatError("kept columns are other than the index tells of: damaged")
+                raise
             self._database = database
         return self._database
+
+    def _attach(self, database: sqlite3.Connection) -> None:
+        """Let a database see these columns as those of PIECE."""
+        database.execute(f"ATTACH ':memory:' AS {PIECE}")
+        self._fill(database, PIECE)
+
+    def _fill(self, database: sqlite3.Connection, place: str) -> None:
+        """Put a copy of these columns into a database, after checking that they are what the index tells of."""
+        database.deserialize(self.image.data, name=place)  # copies: the bytes of a file stay as they are
+        database.execute("PRAGMA trusted_schema = OFF")
+        held = [sql for (sql,) in database.execute(f"SELECT sql FROM {place}.sqlite_master")]  # noqa: S608
+        (last,) = database.execute(f"SELECT max({quoted(ROW)}) FROM {place}.{TABLE}").fetchone()  # noqa: S608
+        if held != [self.schema] or last != (self._n_rows - 1 if self._n_rows else None):
+            raise FormatError("kept columns are other than the index tells of: damaged")
 
     def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the facts and tensors of a file; :func:`columns_from` reads them."""
         return {"columns": self.schema}, {"columns": self.image}
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Turn errors of SQLite over the bytes of a file into FormatErrors."""
+    import sqlite3
+
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise FormatError(f"kept columns: {error}: damaged") from None
 
 
 def _connected() -> sqlite3.Connection:

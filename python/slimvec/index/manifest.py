@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slimvec.errors import FormatError
+from slimvec.index.fit_sums import sums_from
 from slimvec.index.kept_values import KINDS, check_names
 from slimvec.index.marks import chunk_length
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from slimvec.index.fit_sums import Sums
     from slimvec.index.ids import IdKind
     from slimvec.index.kept_values import ColumnKinds
 
@@ -72,6 +74,8 @@ class Manifest(NamedTuple):
         In order.
     columns : dict of str to str or None, or None
         Names of kept columns and kinds of their values.
+    added : Sums or None
+        Over rows that came since the codes were learnt; None where an older slimvec saved.
     """
 
     generation: int
@@ -82,6 +86,7 @@ class Manifest(NamedTuple):
     n_skipped: int
     segments: tuple[StoredRows, ...]
     columns: ColumnKinds | None = None
+    added: Sums | None = None
 
     @property
     def names(self) -> set[str]:
@@ -218,6 +223,7 @@ def _checked(facts: dict[str, Any], segments: list[Any], removed: list[Any]) -> 
         facts["skipped"],
         tuple(rows),
         _columns_of(facts["columns"]) if "columns" in facts else None,
+        _sums_of(facts["added"]) if "added" in facts else None,
     )
     names = [encoder.name, *(one.file.name for one in rows)]
     if (
@@ -242,6 +248,15 @@ def _columns_of(text: Any) -> ColumnKinds:
     return {name: known[name] for name in names}
 
 
+def _sums_of(text: Any) -> Sums:
+    """Return sums over added rows, as :func:`write_manifest` has written them."""
+    try:
+        fact = json.loads(text)
+    except (TypeError, ValueError):
+        raise FormatError(f"its sums are {text!r:.200}: damaged") from None
+    return sums_from(fact)
+
+
 def write_manifest(database: sqlite3.Connection, manifest: Manifest, kept: Iterable[str]) -> None:
     """Put a manifest in the place of what was there.
 
@@ -258,6 +273,8 @@ def write_manifest(database: sqlite3.Connection, manifest: Manifest, kept: Itera
     }
     if manifest.columns is not None:
         facts["columns"] = json.dumps([*manifest.columns.items()])
+    if manifest.added is not None:  # an older slimvec that saves leaves it out, which tells that it is not known
+        facts["added"] = json.dumps(manifest.added.to_fact())
     database.execute(f"PRAGMA user_version = {1 if manifest.columns is None else 2}")
     segments = [(one.file.name, one.n_rows, one.file.checksum) for one in manifest.segments]
     stays = set(kept)

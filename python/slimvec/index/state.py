@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.index.fit_sums import Sums
 from slimvec.index.given_ids import as_ids, plain, require_known
 from slimvec.index.ids import ids_of, kind_of
 from slimvec.index.kept_columns import KeptColumns
@@ -42,6 +43,8 @@ class State:
         Whether it is other than what was last saved or opened.
     columns : dict of str to str or None, or None
         Names of kept columns and kinds of their values.
+    added : Sums or None
+        Over rows that came since the codes were learnt; None if that is not known.
     seen : View or None
         What searches see, if it was asked for since the last change.
     """
@@ -53,6 +56,7 @@ class State:
     n_skipped: int = 0
     changed: bool = True
     columns: ColumnKinds | None = None
+    added: Sums | None = None
     seen: View | None = None
 
     def view(self) -> View:
@@ -104,7 +108,8 @@ class State:
         if not len(own):
             return
         kept, columns = made_columns(rows, own, self.columns)
-        made = Segment(self.coder.encode(rows, progress), own, columns=kept)
+        parts, sums = self.coder.encode(rows, progress)
+        made = Segment(parts, own, columns=kept)
         if replacing:
             self.remove_all(own.values)
         self.columns = columns
@@ -113,6 +118,7 @@ class State:
         while len(segments) > 2 and len(segments[-2]) <= 2 * len(segments[-1]):
             segments[-2:] = [self._joined(segments[-2:])]
         self.segments = segments
+        self.added = None if self.added is None else self.added + sums
         self._now_changed()
         if self.next_number is not None and len(own.values):
             self.next_number = max(self.next_number, int(own.values.max()) + 1)
@@ -149,6 +155,7 @@ class State:
         """Put other codes, made by another encoder, in the place of those of all rows that are there."""
         values, columns = self._beside(self.segments)
         self.coder, self.segments = coder, [Segment(parts, ids_of(values), columns=columns)]
+        self.added = Sums.none(coder.dim)
         self._now_changed()
 
     def saved(self) -> None:

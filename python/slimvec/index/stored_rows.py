@@ -9,6 +9,7 @@ from slimvec.binary.parts import BinaryParts, factors_from, second_codes_from
 from slimvec.binary.refinement import Refinement
 from slimvec.errors import FormatError
 from slimvec.index.coder import Coder
+from slimvec.index.fit_sums import sums_from
 from slimvec.index.ids import ids_from
 from slimvec.index.kept_columns import columns_from
 from slimvec.index.segments import Segment
@@ -22,11 +23,15 @@ if TYPE_CHECKING:
     from slimvec.index.marks import Marks
 
 KIND = "index rows"
+FITTED = "fitted"  # of an encoder: sums over the rows that it was learnt from
 
 
 def encoder_content(coder: Coder) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return the facts and tensors of the file of an encoder."""
-    return coder.empty().to_content()
+    facts, tensors = coder.empty().to_content()
+    if coder.fitted is not None:
+        facts[FITTED] = coder.fitted.to_fact()
+    return facts, tensors
 
 
 def coder_from(content: Content) -> Coder:
@@ -36,7 +41,10 @@ def coder_from(content: Content) -> Coder:
         raise FormatError("it is no encoder of an index: a table without rows, with factors")
     if parts.partition is not None:
         raise FormatError("its encoder has lists, which rows of an index are not in")
-    return Coder.of(parts)
+    fitted = sums_from(content.facts[FITTED]) if FITTED in content.facts else None
+    if fitted is not None and (len(fitted.total) != len(parts.encoder.mean) or not fitted.n_rows):
+        raise FormatError("its sums are not of rows that it was learnt from: damaged")
+    return Coder.of(parts, fitted)
 
 
 def rows_content(segment: Segment) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

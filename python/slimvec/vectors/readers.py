@@ -259,7 +259,7 @@ class RecordReader:
         self._window = window
         header = window.peek(MAX_HEADER_BYTES).partition(b"\n")[0]
         self._promised, self.dim = read_header(header)
-        window.skip(len(header) + 1)
+        window.skip(min(len(header) + 1, len(window)))  # a file may end without a newline
         self._limit = limit
         self.n_rows: int | None = self._promised if limit is None else min(limit, self._promised)
         self._faults = Faults()

@@ -7,7 +7,7 @@ import json
 import os
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -38,22 +38,23 @@ _NOT_READ = {  # in a folder: what it is then, and what to do
 
 def token_folder(path: Path) -> Path | None:
     """Return where tokens and vectors lie: the folder, or in it that of its first module; None if it has none."""
-    for folder in (path, *_modules(path)):
+    for folder in (path, *(path / place for _, place in modules_of(path))):
         if (folder / TOKENS).is_file() and (folder / TENSORS).is_file():
             return folder
     return None
 
 
-def _modules(path: Path) -> list[Path]:
-    """Return the folders of the modules of a sentence-transformers model, below its own."""
+def modules_of(path: Path) -> list[tuple[str, PurePath]]:
+    """Return the names of the modules of a sentence-transformers model, and their folders below its own."""
     if not (path / MODULES).is_file():
         return []
     with naming(path / MODULES):
         try:
-            places = [PurePath(module["path"]) for module in json.loads((path / MODULES).read_bytes())]
-        except (ValueError, RecursionError, KeyError, TypeError) as error:
+            modules = json.loads((path / MODULES).read_bytes())
+            places = [(str(one.get("type")).rpartition(".")[2], PurePath(one["path"])) for one in modules]
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise FormatError(f"not a usable list of modules ({type(error).__name__}: {error})") from None
-    return [path / place for place in places if not place.is_absolute() and ".." not in place.parts]
+    return [(name, place) for name, place in places if not place.is_absolute() and ".." not in place.parts]
 
 
 def plain_folder(path: Path) -> Path:
@@ -87,18 +88,47 @@ def load_token_folder(path: Path, tensor: str | None = None) -> tuple[NDArray[An
     with naming(path / TOKENS):
         tokens = _read_tokens(path / TOKENS)
     with naming(path / TENSORS):
-        rows = _read_rows(path / TENSORS, tensor)
+        rows = read_token_rows(path / TENSORS, tensor).of_tokens()
     n = len(tokens.offsets) - 1
     if n > len(rows):
         raise FormatError(f"{path / TOKENS} has {n} tokens for the {len(rows)} rows of {TENSORS}")
     return rows, tokens  # rows beyond are padding
 
 
-def _read_rows(path: Path, tensor: str | None) -> NDArray[Any] | MadeRows:
-    """Return the vectors, after the mapping and the weights."""
+class TokenRows(NamedTuple):
+    """The vectors of a folder.
+
+    Attributes
+    ----------
+    name : str
+        What the matrix is called.
+    rows : ndarray or MadeRows
+    mapping : ndarray, shape (n_tokens,), or None
+        The row of each token.
+    weights : ndarray, shape (n_tokens,), or None
+        By which the row of each token is multiplied.
+    """
+
+    name: str
+    rows: NDArray[Any] | MadeRows
+    mapping: NDArray[np.integer] | None
+    weights: NDArray[np.floating] | None
+
+    def of_tokens(self) -> NDArray[Any] | MadeRows:
+        """Return the vector of each token, after the mapping and the weights."""
+        _, rows, mapping, weights = self
+        if mapping is None and weights is None:
+            return rows
+        n = len(rows if mapping is None else mapping)
+        return MadeRows(partial(_weighted, rows, mapping, weights), n, rows.shape[1])
+
+
+def read_token_rows(path: Path, tensor: str | None) -> TokenRows:
+    """Return the vectors of a file, and what is to be made of them, after checking that these fit each other."""
     tensors = load_tensors(path)
     mapping, weights = tensors.pop("mapping", None), tensors.pop("weights", None)
-    rows = scaled(choose_tensor(describe(tensors), tensor), tensors)
+    name = choose_tensor(describe(tensors), tensor)
+    rows = scaled(name, tensors)
     if mapping is not None:
         fits = mapping.ndim == 1 and mapping.dtype.kind in "iu" and mapping.size
         if not fits or not 0 <= mapping.min() <= mapping.max() < len(rows):
@@ -106,9 +136,7 @@ def _read_rows(path: Path, tensor: str | None) -> NDArray[Any] | MadeRows:
     n = len(rows if mapping is None else mapping)
     if weights is not None and (weights.shape != (n,) or weights.dtype.kind != "f"):
         raise FormatError(f"its weights have shape {weights.shape}; expected ({n},)")
-    if mapping is None and weights is None:
-        return rows
-    return MadeRows(partial(_weighted, rows, mapping, weights), n, rows.shape[1])
+    return TokenRows(name, rows, mapping, weights)
 
 
 def _weighted(
@@ -122,12 +150,23 @@ def _weighted(
     return np.asarray(made if weights is None else made * weights[numbers][:, None], np.float32)
 
 
-def _read_tokens(path: Path) -> Words:
-    """Return the tokens in the order of their numbers."""
+def read_tokenizer(path: Path) -> dict[str, Any]:
+    """Return what the file of a tokenizer says."""
     if path.stat().st_size > MAX_TOKENIZER_BYTES:
         raise FormatError(f"not a usable tokenizer (larger than {MAX_TOKENIZER_BYTES} bytes)")
     try:
         content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"not a usable tokenizer ({type(error).__name__}: {error})") from None
+    if not isinstance(content, dict):
+        raise FormatError(f"not a usable tokenizer ({type(content).__name__})")
+    return content
+
+
+def _read_tokens(path: Path) -> Words:
+    """Return the tokens in the order of their numbers."""
+    content = read_tokenizer(path)
+    try:
         vocabulary = content["model"]["vocab"]
         pairs = vocabulary.items() if isinstance(vocabulary, dict) else enumerate(token for token, _ in vocabulary)
         numbers = dict(pairs) if isinstance(vocabulary, dict) else {token: number for number, token in pairs}

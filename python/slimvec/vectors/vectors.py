@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -53,6 +53,43 @@ class Vectors(MatrixRows):
         self.vocabulary: Vocabulary = vocabulary
         if len(self.vocabulary) != len(self.matrix):
             raise ValueError(f"there are {len(self.vocabulary)} words for {len(self.matrix)} rows; expected one each")
+
+    @classmethod
+    def from_object(cls, model: Any, words: Iterable[str] | None = None) -> Vectors:
+        """Return the words and vectors that an object of another library holds.
+
+        Parameters
+        ----------
+        model : KeyedVectors, StaticModel, Embedding, Vectors or Vocab
+            Of gensim (also a ``Word2Vec`` or ``FastText`` model), of model2vec (after mapping and weights of tokens),
+            of ``torch.nn`` (also an ``EmbeddingBag``), or of spaCy (also an ``nlp``).
+        words : iterable of str, optional
+            One for each row, for objects that know none: those of torch.
+
+        Returns
+        -------
+        Vectors
+            The matrix is shared with the object where that holds one.
+
+        Raises
+        ------
+        TypeError
+            If it is no such object, or words are missing.
+        ValueError
+            As from the class itself, and if ``words`` are given for an object that has its own.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> class KeyedVectors:  # as gensim has it
+        ...     index_to_key, vectors = ["cat", "dog"], np.eye(2, dtype=np.float32)
+        >>> sv.Vectors.from_object(KeyedVectors())["dog"]
+        array([0., 1.], dtype=float32)
+        """
+        from slimvec.vectors.objects import words_and_rows
+
+        return cls(*words_and_rows(model, words))
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.builder import TableBuilder
+from slimvec.binary.codes import unpack
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.table import BinaryTable
 from slimvec.blas import one_thread
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from slimvec.vectors.rows import Rows
 
 
+OUTPUTS = ("packed", "bits", "signs")
 NOT_ORTHOGONAL = "is not orthogonal, which factors need; use IIQ or ITQ"
 
 
@@ -42,29 +44,53 @@ class BinaryEstimator(VectorEstimator):
     _refiner: Refiner | None = None  # where codes are refined
     _orthogonal = True  # whether factors make sense: False refuses them before anything is learnt
 
-    def transform(self, X: Rows | ArrayLike) -> NDArray[np.uint8]:
+    def transform(self, X: Rows | ArrayLike, *, output: str = "packed") -> Any:
         """Encode vectors.
 
         Parameters
         ----------
         X : array_like, shape (n, d), or Vectors, VectorFile or other Rows
             Of a ``dask.array`` the codes are one, too, which Dask computes when it is asked to.
+        output : {"packed", "bits", "signs"}
+            Eight bits a byte, one a byte, or -1 and +1.
 
         Returns
         -------
         ndarray, shape (n, ceil(n_bits / 8)), uint8
-            Packed codes: bit j is ``(x - mean_) @ projection_[:, j] >= 0``, least significant bit first.
+            Packed codes: bit j is ``(x - mean_) @ projection_[:, j] >= 0``, least significant bit first. Bits are
+            ``(n, n_bits)`` uint8, signs ``(n, n_bits)`` float32. A data frame, if :meth:`set_output` asks for one.
 
         Raises
         ------
         ValueError
-            If not fitted, of the wrong width, or not finite.
+            If not fitted, of the wrong width, or not finite; for another output, and for signs of codes of several
+            bits per direction, which count differently.
         """
+        if output not in OUTPUTS:
+            raise ValueError(f"output={output!r}; expected one of {', '.join(map(repr, OUTPUTS))}")
         if is_lazy(X):
-            return lazily().transform(self, X)  # type: ignore[no-any-return]
-        return self._encoder().encode(X, "X")
+            if output != "packed":
+                raise ValueError(f"output={output!r}: of what Dask holds, codes are packed; expected 'packed'")
+            return lazily().transform(self, X)
+        encoder = self._encoder()
+        if output == "signs" and not encoder.of_signs:
+            raise ValueError(
+                f"output='signs': the bits of {type(self).__name__} are levels, which inverse_transform makes vectors "
+                "of; expected 'packed' or 'bits'"
+            )
+        self._check_names(X)
+        packed = encoder.encode(X, "X")
+        if output == "bits":
+            made: NDArray[Any] = np.unpackbits(packed, axis=1, count=encoder.n_bits, bitorder="little")
+        else:
+            made = unpack(packed, encoder.n_bits) if output == "signs" else packed
+        return self._contained(made, X)
 
-    def fit_transform(self, X: Rows | ArrayLike, y: None = None) -> NDArray[np.uint8]:
+    @property
+    def _n_features_out(self) -> int:
+        return -(-self._encoder().n_bits // 8)
+
+    def fit_transform(self, X: Rows | ArrayLike, y: None = None) -> Any:
         """Fit and encode the same vectors.
 
         Parameters

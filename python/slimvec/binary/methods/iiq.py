@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
+import numpy as np
+
+from slimvec.binary.codes import unpack
 from slimvec.binary.encoder import Encoder
 from slimvec.binary.methods.streaming import DEFAULT_TRAIN_ROWS, StreamingEstimator
 from slimvec.binary.training.directions import common_directions, principal_directions
-from slimvec.binary.training.rotation import learn_rotation, random_frame
-from slimvec.blas import one_thread
+from slimvec.binary.training.rotation import bit_scale, learn_rotation, random_frame
+from slimvec.blas import one_thread, product
 from slimvec.validation import as_bits, as_integer, as_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from slimvec.binary.training.moments import Moments
@@ -61,6 +63,8 @@ class IIQ(StreamingEstimator):
         D as it was used.
     quantization_loss_ : ndarray, shape (n_iter,), float64
         ‖B - X̂R‖² / (n n_bits) after each iteration, eq. 2 per bit, over the rows that the rotation was learnt on.
+    scale_ : float
+        s, what a bit counts in :meth:`inverse_transform`: of all multiples, m + s P b is nearest to those rows.
     singular_values_ : ndarray, shape (d,), float64
         Singular values of the centred rows, largest first: where they drop shows how many directions are common.
     n_samples_seen_ : int
@@ -129,13 +133,19 @@ class IIQ(StreamingEstimator):
             n_remove = common_directions(singular_values)
         kept = directions[:, n_remove : n_remove + min(n_bits, d - n_remove)]
         frame = random_frame(kept.shape[1], n_bits, generator)
-        rotation, loss = learn_rotation(project(Encoder(mean, kept)), frame, settings.n_iter, progress)
+        projected = project(Encoder(mean, kept))
+        rotation, loss = learn_rotation(projected, frame, settings.n_iter, progress)
+        scale = bit_scale(projected, rotation)
 
         # All at once, at the end: an interrupted fit leaves an earlier one whole.
-        self.mean_, self.projection_ = mean, kept @ rotation
+        self.mean_, self.projection_, self.scale_ = mean, kept @ rotation, scale
         self.singular_values_, self.quantization_loss_ = singular_values, loss
         self.n_remove_, self.n_features_in_, self.n_samples_seen_ = n_remove, d, moments.count
         return self
+
+    def _centred(self, bits: NDArray[np.uint8]) -> NDArray[np.float32]:
+        scales = np.full(len(bits), self.scale_, np.float32)
+        return product(unpack(bits, self.projection_.shape[1], scales), self.projection_.T)
 
     def _check(self, d: int) -> _Settings:
         """Return the parameters, checked, for vectors of d dimensions."""

@@ -14,7 +14,7 @@ from slimvec.binary.training.accumulators import RowSample, RowSums, sample_keys
 from slimvec.binary.training.block_sums import BlockSums
 from slimvec.blocks import even_blocks, row_blocks
 from slimvec.progress import Progress, ignore
-from slimvec.validation import as_generator, as_integer, as_matrix, check_finite
+from slimvec.validation import as_codes, as_generator, as_integer, as_matrix, check_finite
 from slimvec.vectors.rows import MatrixRows, reported
 
 if TYPE_CHECKING:
@@ -162,6 +162,46 @@ class StreamingEstimator(BinaryEstimator):
         if seen is None:
             raise ValueError("blocks holds no rows; expected at least one")
         return self._learn_from_sample(seen[0].finalize(), seen[1].finalize(), generator, progress)
+
+    def inverse_transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Return vectors that codes stand for, as far as bits alone tell: tables with factors know their lengths, too.
+
+        Parameters
+        ----------
+        X : array_like
+            As :meth:`transform` gives it, with any ``output``.
+
+        Returns
+        -------
+        ndarray, shape (n, d), float32
+            Without the directions that codes leave out.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If not fitted, or no such codes; of codes in lists.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import slimvec as sv
+        >>> X = np.random.default_rng(0).standard_normal((500, 64), dtype=np.float32)
+        >>> iiq = sv.IIQ(n_remove=0)
+        >>> made = iiq.inverse_transform(iiq.fit_transform(X))
+        >>> bool(((made - X) ** 2).sum() < 0.4 * (X**2).sum())
+        True
+        """
+        n_bits = self._encoder().n_bits
+        codes = as_matrix(X, "X")
+        if codes.shape[1] == n_bits != 1:
+            if not np.isin(codes, [0, 1] if codes.size and codes.min() >= 0 else [-1, 1]).all():
+                raise ValueError(f"X has {n_bits} columns, and they are no bits; expected 0 and 1, or -1 and 1")
+            codes = np.packbits(codes > 0, axis=1, bitorder="little")
+        return self._centred(as_codes(codes, "X", n_bits)) + self.mean_
+
+    @abstractmethod
+    def _centred(self, bits: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return what packed codes stand for, less the mean."""
 
     def partial_fit(self, X: ArrayLike, y: None = None, *, progress: Progress = ignore) -> Self:  # noqa: ARG002
         """Learn from more vectors, together with all that earlier calls were given: what one ``fit`` of all learns.

@@ -207,6 +207,15 @@ class TransformCoding(StreamingEstimator):
         self._require_fitted("projection_")
         return self._learnt
 
+    def _centred(self, bits: NDArray[np.uint8]) -> NDArray[np.float32]:
+        encoder = self._learnt
+        if encoder.in_lists:
+            raise ValueError(
+                "inverse_transform: codes are of what the centroid of a list leaves; expected partitions=None"
+            )
+        grid = encoder.grid
+        return product(grid.values(bits, np.full(len(bits), grid.unit, np.float32)), encoder.directions.T)
+
     def _affordable(self, settings: _Settings, variances: NDArray[np.float64]) -> int:
         """Return the number of bits, which the directions in which rows vary can take."""
         n_varying = int(np.count_nonzero(variances))

@@ -108,3 +108,15 @@ def learn_rotation(
         losses[iteration] = 1.0 + (energy - 2.0 * scale * trace) / n_entries
         progress("learning rotation", iteration + 1, n_iter)
     return rotation, losses
+
+
+def bit_scale(projected: NDArray[np.float32], rotation: NDArray[np.float32]) -> float:
+    """Return s for which s sgn(YW) Wᵀ is nearest to Y, ``(n, r)``: what a bit counts, over all rows."""
+    scale, along, energy = scale_of(projected), 0.0, 0.0
+    with one_thread():
+        for part in row_parts(len(projected)):
+            rows = projected[part] / np.float32(scale)
+            decoded = np.where(rows @ rotation >= 0, np.float32(1), np.float32(-1)) @ rotation.T
+            along += float(np.vdot(rows, decoded))
+            energy += float(np.vdot(decoded, decoded))
+    return scale * along / energy if energy else 0.0

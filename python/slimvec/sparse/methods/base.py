@@ -14,6 +14,7 @@ from slimvec.progress import Progress, ignore
 from slimvec.sparse.parts import SparseParts
 from slimvec.sparse.product import Product
 from slimvec.sparse.table import SparseTable
+from slimvec.validation import as_matrix
 from slimvec.vectors.rows import MatrixRows, as_rows, as_training_rows, checksum, whole
 from slimvec.vocabulary import Vocabulary
 
@@ -52,7 +53,34 @@ class SparseEstimator(VectorEstimator):
         scipy.sparse.csr_array, shape (n, k), float32
             ``transform_``.
         """
-        return self.fit(X, y).transform_
+        return self.fit(X, y)._contained(self.transform_, X)
+
+    def inverse_transform(self, X: Any) -> NDArray[np.float32]:
+        """Return the rows that a transform stands for, E = T A.
+
+        Parameters
+        ----------
+        X : scipy.sparse array or array_like, shape (n, k)
+            As ``transform`` or ``fit_transform`` gives it.
+
+        Returns
+        -------
+        ndarray, shape (n, d), float32
+
+        Raises
+        ------
+        ValueError
+            If not fitted, or of another width.
+        """
+        self._require_fitted("anchors_")
+        transform = X if hasattr(X, "tocsr") else as_matrix(X, "X")
+        if transform.ndim != 2 or transform.shape[1] != len(self.anchors_):
+            raise ValueError(f"X has shape {transform.shape}; expected (n, {len(self.anchors_)}), a column an anchor")
+        return np.asarray(transform @ self.anchors_, np.float32)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.anchors_)
 
     def compress(
         self,
@@ -143,7 +171,9 @@ class SparseEstimator(VectorEstimator):
             return super()._learn_from(X, progress)
         rows = as_training_rows(X)
         matrix = whole(rows, progress)
-        return super()._learn_from(MatrixRows(matrix, rows.vocabulary), progress, **extra)
+        super()._learn_from(MatrixRows(matrix, rows.vocabulary), progress, **extra)
+        self._remember_names(X)
+        return self
 
     def _require_no_extra(self, extra: dict[str, Any]) -> None:
         for name, value in extra.items():
@@ -217,7 +247,8 @@ class CodingEstimator(SparseEstimator):
         self._require_fitted("anchors_")
         if is_lazy(X):
             return lazily().transform(self, X)
-        return self._code(whole(as_rows(X, "X", self.n_features_in_), progress), progress)
+        self._check_names(X)
+        return self._contained(self._code(whole(as_rows(X, "X", self.n_features_in_), progress), progress), X)
 
 
 class CountingEstimator(SparseEstimator):

@@ -62,6 +62,7 @@ def of_rabitqlib(base: np.ndarray, queries: np.ndarray, n_bits: int, n_lists: in
 def turbovec(base: np.ndarray, queries: np.ndarray, n_bits: int) -> Found:
     from turbovec import TurboQuantIndex
 
+    base, queries = (np.pad(rows, ((0, 0), (0, -rows.shape[1] % 8))) for rows in (base, queries))  # as it asks for
     index = TurboQuantIndex(dim=base.shape[1], bit_width=n_bits)
     index.calibrate(base[:10_000])
     index.add(base)

@@ -12,6 +12,7 @@ from slimvec.nn.adagrad import ProximalAdagrad
 from slimvec.nn.adam import ProximalAdam, ProximalYogi
 from slimvec.nn.anchor_mixture import AnchorMixture
 from slimvec.nn.bag import AnchorEmbeddingBag
+from slimvec.nn.budget import ParameterBudget
 from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.growth import AnchorGrowth, resize_anchors
 from slimvec.nn.sgd import ProximalSGD
@@ -21,6 +22,7 @@ __all__ = [
     "AnchorEmbeddingBag",
     "AnchorGrowth",
     "AnchorMixture",
+    "ParameterBudget",
     "ProximalAdagrad",
     "ProximalAdam",
     "ProximalSGD",

@@ -41,15 +41,28 @@ def as_related(relations: Any, anchor_rows: NDArray[np.int64] | None, n_rows: in
     return unpenalised(pairs, anchor_rows, n_rows)
 
 
-def anchor_count(n_anchors: int | None, anchors: Any, anchor_rows: Any) -> int:
-    """Return the number of anchors that those of the three which are given agree on."""
-    found = {len(given) for given in (anchors, anchor_rows) if given is not None}
+def anchor_count(given: tuple[Any, Any, Any], budget: int | None, shape: tuple[int, int]) -> int:
+    """Return the number of anchors that ``n_anchors``, ``anchors`` and ``anchor_rows`` agree on, or one for a budget."""
+    n_anchors, *arrays = given
+    found = {len(some) for some in arrays if some is not None}
     if n_anchors is not None:
         found.add(as_integer(n_anchors, "n_anchors", 1))
+    if not found and budget is not None:
+        found.add(_count_within(budget, shape))
     if len(found) != 1:
         names = "n_anchors, anchors and anchor_rows"
         raise ValueError(f"{names} give {sorted(found)} anchors; expected one number, the same from all that are given")
-    return found.pop()
+    count = found.pop()
+    if budget is not None and budget <= count * shape[1]:
+        taken = f"{count} anchors of {shape[1]} numbers take {count * shape[1]}"
+        raise ValueError(f"n_parameters={budget}; expected more, as {taken}, and T needs some, too")
+    return count
+
+
+def _count_within(budget: int, shape: tuple[int, int]) -> int:
+    """Return K for a budget."""
+    _, d = shape
+    return max(1, min(d, budget // (4 * d)))
 
 
 def choose_rows(

@@ -1,4 +1,4 @@
-"""A budget of parameters: kept to the entry, whatever the store and the optimizer, also by a training that was resumed."""
+"""A budget of parameters: kept, whatever the store and the optimizer, also by a training that is resumed."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_layer_ends_within_its_budget(way):
 @pytest.mark.parametrize("way", WAYS)
 def test_zeros_stay_once_it_is_reached(way, monkeypatch):
     """But for the steps in which entries may come: here the last one only."""
-    monkeypatch.setattr("slimvec.nn.budget.N_CUTS", 1)
+    monkeypatch.setattr("slimvec.nn.parameter_budget.N_CUTS", 1)
     training = Training(way)
     Ts = training.run(0, N_STEPS)
     for before, after in zip(Ts[27:-2], Ts[28:-1], strict=True):

@@ -12,9 +12,10 @@ from slimvec.nn.adagrad import ProximalAdagrad
 from slimvec.nn.adam import ProximalAdam, ProximalYogi
 from slimvec.nn.anchor_mixture import AnchorMixture
 from slimvec.nn.bag import AnchorEmbeddingBag
-from slimvec.nn.budget import ParameterBudget
 from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.growth import AnchorGrowth, resize_anchors
+from slimvec.nn.kept_entries import KeptEntries
+from slimvec.nn.parameter_budget import ParameterBudget
 from slimvec.nn.sgd import ProximalSGD
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "AnchorEmbeddingBag",
     "AnchorGrowth",
     "AnchorMixture",
+    "KeptEntries",
     "ParameterBudget",
     "ProximalAdagrad",
     "ProximalAdam",

@@ -78,13 +78,12 @@ class DenseTransform(Transform):
 
     def worths(self, lengths: Tensor) -> Tensor:
         self.settle()
-        T = self.weight.detach()
-        return (T.abs() * lengths.to(T))[T != 0]
+        entries = self.weight.detach()
+        return (entries.abs().float() * lengths.float())[entries != 0]
 
-    @torch.no_grad()
     def keep(self, kept: Tensor) -> None:
         support = self.weight != 0
-        stays = torch.zeros_like(support).masked_scatter_(support, kept)
+        stays = torch.zeros_like(support).masked_scatter_(support, kept.to(support.device))
         self.weight.data.masked_fill_(~stays, 0)  # .data: as in shrink
 
     def take_gradient(self) -> Gradient | None:

@@ -42,7 +42,7 @@ def as_related(relations: Any, anchor_rows: NDArray[np.int64] | None, n_rows: in
 
 
 def anchor_count(given: tuple[Any, Any, Any], budget: int | None, shape: tuple[int, int]) -> int:
-    """Return the number of anchors that ``n_anchors``, ``anchors`` and ``anchor_rows`` agree on, or one for a budget."""
+    """Return what ``n_anchors``, ``anchors`` and ``anchor_rows`` agree on, or how many anchors suit a budget."""
     n_anchors, *arrays = given
     found = {len(some) for some in arrays if some is not None}
     if n_anchors is not None:

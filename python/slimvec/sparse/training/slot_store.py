@@ -150,8 +150,8 @@ class SlotStore:
             self._make_room(2 * self.shape[1] * len(rows[part]) + 4 * len(rows[part]))
             self._tail = self._loops.step(
                 rows[part], np.ascontiguousarray(gradient[part], self.dtype), sizes[part], thresholds[part],
-                self._number(ratio), self.nonnegative, zeros_stay, self._starts, self._counts, self._rooms, self._columns,
-                self._values, self._free_starts, self._free_columns, self._scratch, self._tail,
+                self._number(ratio), self.nonnegative, zeros_stay, self._starts, self._counts, self._rooms,
+                self._columns, self._values, self._free_starts, self._free_columns, self._scratch, self._tail,
             )  # fmt: skip
 
     def step_output(

@@ -41,22 +41,27 @@ class KeptRows(NamedTuple):
 class KeptEntries:
     """A table of what layers hold, beside their budget: the ten most frequent rows, the next 90, and so on.
 
+    Made by :meth:`ParameterBudget.report`.
+
     Attributes
     ----------
     lines : list of KeptRows
     n_parameters, budget : int
         What the layers hold, anchors included, and what they may.
+
+    Examples
+    --------
+    >>> print(KeptEntries([KeptRows(0, 1, 10, 60, 0), KeptRows(0, 11, 80, 70, 14)], 178, 180))
+    178 of 180 parameters
+    <BLANKLINE>
+    rows by frequency  entries  per row  rows without
+               1 - 10       60     6.00             0
+              11 - 80       70     1.00            14
     """
 
     lines: list[KeptRows]
     n_parameters: int
     budget: int
-
-    @classmethod
-    def of(cls, layers: list[AnchorEmbedding], budget: int, counts: ArrayLike | None) -> KeptEntries:
-        """Return the table of some layers."""
-        lines = [line for number, layer in enumerate(layers) for line in _lines(number, layer, counts)]
-        return cls(lines, sum(layer.n_parameters for layer in layers), budget)
 
     def __str__(self) -> str:
         many = self.lines[-1].layer > 0
@@ -64,6 +69,12 @@ class KeptEntries:
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         made = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
         return "\n".join([f"{self.n_parameters:,} of {self.budget:,} parameters", "", *made])
+
+
+def kept_entries(layers: list[AnchorEmbedding], budget: int, counts: ArrayLike | None) -> KeptEntries:
+    """Return the table of some layers: see :meth:`slimvec.nn.ParameterBudget.report`."""
+    lines = [line for number, layer in enumerate(layers) for line in _lines(number, layer, counts)]
+    return KeptEntries(lines, sum(layer.n_parameters for layer in layers), budget)
 
 
 def _lines(number: int, layer: AnchorEmbedding, counts: Any) -> list[KeptRows]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from slimvec.nn.embedding import AnchorEmbedding
-from slimvec.nn.kept import KeptEntries
+from slimvec.nn.kept_entries import kept_entries
 from slimvec.nn.optimizer import ProximalOptimizer
 from slimvec.validation import as_integer
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor, nn
 
-N_CUTS = 50  # between the two moments; after them as often
+    from slimvec.nn.kept_entries import KeptEntries
+
+N_CUTS = 20  # between the two moments; after them as often
 
 
 class ParameterBudget:
@@ -196,7 +198,7 @@ class ParameterBudget:
         >>> len(budget.report().lines), budget.report().n_parameters
         (2, 28)
         """
-        return KeptEntries.of(self._layers, self.n_parameters, counts)
+        return kept_entries(self._layers, self.n_parameters, counts)
 
     # ---- saved
 

@@ -16,17 +16,18 @@ from slimvec.nn import AnchorEmbedding, ParameterBudget, ProximalAdam
 D, LENGTH, MIN_COUNT = 128, 100, 2
 EPOCHS, SEEDS, LR, START = 6, (0, 1), 3e-3, 0.1
 SIZE, ANCHORS = 1 / 40, 20  # of the dense rows' parameters
-MEMORY = 0.95  # of the running mean of abs(t ∂L/∂t)
+MEMORY = 0.95  # of running means
 PTB = language.Cell("dynamic", 0.1, 1000, epochs=1, part=0.15)
 SETTINGS = {"texts": (D, LENGTH, MIN_COUNT, EPOCHS, LR, START, SIZE), "ptb": language.SETTINGS, "memory": MEMORY}
 
-EFFECT = "abs(t ∂L/∂t), running mean"
-WORTHS = {  # of T, the lengths of the anchors (1, K), the counts of the rows (n, 1) and the running mean
-    "abs(t)": lambda T, lengths, counts, effect: T.abs(),
-    "abs(t) ‖a‖": lambda T, lengths, counts, effect: T.abs() * lengths,
-    "abs(t) ‖a‖ √frequency": lambda T, lengths, counts, effect: T.abs() * lengths * counts.sqrt(),
-    "abs(t) ‖a‖ frequency": lambda T, lengths, counts, effect: T.abs() * lengths * counts,
-    EFFECT: lambda T, lengths, counts, effect: effect,
+WORTHS = {  # of T, by what a budget has seen
+    "abs(t)": lambda T, seen: T.abs(),
+    "abs(t) ‖a‖": lambda T, seen: T.abs() * seen.lengths,
+    "abs(t) ‖a‖ √frequency": lambda T, seen: T.abs() * seen.lengths * seen.counts.sqrt(),
+    "abs(t) ‖a‖ frequency": lambda T, seen: T.abs() * seen.lengths * seen.counts,
+    "abs(t ∂L/∂t), running mean": lambda T, seen: seen.effects,
+    "abs(t) ‖a‖ √row energy": lambda T, seen: T.abs() * seen.lengths * seen.energies.sqrt(),
+    "abs(t) √mean square of ∂L/∂t": lambda T, seen: T.abs() * seen.squares.sqrt(),
 }
 OURS, FOR_GOOD = "abs(t) ‖a‖", "abs(t) ‖a‖, nothing comes back"
 WORTHS[FOR_GOOD] = WORTHS[OURS]
@@ -39,14 +40,16 @@ class BudgetBy(ParameterBudget):
         self.worth = worth
         super().__init__(layer, *arguments, **options)
         (self.layer,) = self._layers
+        T = self.layer.transform.weight
         self.counts = torch.as_tensor(counts, dtype=torch.float32)[:, None]
-        self.effect = torch.zeros_like(self.layer.transform.weight)
+        self.energies, self.effects, self.squares = torch.zeros(len(T), 1), torch.zeros_like(T), torch.zeros_like(T)
 
     @torch.no_grad()
     def step(self) -> None:
         T = self.layer.transform.weight
-        if WORTHS[self.worth] is WORTHS[EFFECT]:
-            self.effect.lerp_((T * T.grad).abs_(), 1 - MEMORY)
+        self.energies += T.grad.square().sum(dim=1, keepdim=True)
+        self.effects.lerp_((T * T.grad).abs_(), 1 - MEMORY)
+        self.squares.lerp_(T.grad.square(), 1 - MEMORY)
         super().step()
 
     def _hold(self) -> None:
@@ -55,12 +58,12 @@ class BudgetBy(ParameterBudget):
             self._layers[0].transform.zeros_stay = self.n_taken >= self._first
 
     def _worths(self):
-        T, A = self.layer.transform.weight.detach(), self.layer.anchors.detach()
-        lengths = torch.linalg.vector_norm(A, dim=1)
-        made = WORTHS[self.worth](T, lengths, self.counts, self.effect)
-        if self.worth == OURS:  # the script asks what the library does
-            assert torch.equal(made[T != 0], super()._worths()[0])
-        return [made[T != 0]]
+        T = self.layer.transform.weight.detach()
+        self.lengths = torch.linalg.vector_norm(self.layer.anchors.detach(), dim=1)
+        made = WORTHS[self.worth](T, self)[T != 0]
+        if self.worth == OURS:  # what the library does
+            assert torch.equal(made, super()._worths()[0])
+        return [made]
 
 
 def classify(corpus, cell: dict) -> dict:
@@ -107,8 +110,8 @@ NEWS = {"work": "newsgroups", "worth": OURS, "anchors": 20, "l1": 0.0}
 WORDS = {"work": "ptb", "worth": OURS, "anchors": 1000, "l1": 0.0, "seed": language.SEED}
 CHANGES = {  # what is compared, and the values beside the usual one
     "worth": (list(WORTHS), list(WORTHS)),
-    "anchors": ([20, 5, 80, 160], [1000, 200, 500]),
-    "l1": ([0.0, 1e-6, 1e-5], [0.0, 1e-6, 1e-5]),
+    "anchors": ([20, 5, 80], [1000, 250, 500]),
+    "l1": ([0.0, 1e-5], [0.0, 1e-6]),
 }
 
 
@@ -150,8 +153,10 @@ def main() -> None:
     kept_cells = cells.Cells("ant_worth", **SETTINGS)
     news = corpora.load(options.data, "newsgroups", LENGTH, MIN_COUNT, cells.FOLDER / "texts")
     words = language.Corpus(options.data / "ptb")
-    wanted = [NEWS | {name: value, "seed": seed} for name in CHANGES for value in CHANGES[name][0] for seed in SEEDS]
-    wanted += [WORDS | {name: value} for name in CHANGES for value in CHANGES[name][1]]
+    wanted = []
+    for name, (of_news, of_words) in CHANGES.items():
+        wanted += [NEWS | {name: value, "seed": seed} for value in of_news for seed in SEEDS]
+        wanted += [WORDS | {name: value} for value in of_words]
     found = {}
     for cell in wanted:
         train = (classify, news) if cell["work"] == "newsgroups" else (predict, words)

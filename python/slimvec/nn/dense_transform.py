@@ -76,10 +76,10 @@ class DenseTransform(Transform):
         indptr: NDArray[np.int64] = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n_rows))])
         return CsrParts((self.n_rows, self.n_anchors), indptr, columns, dense[rows, columns])
 
-    def worths(self, lengths: Tensor) -> Tensor:
+    def worths(self, of_rows: Tensor, of_columns: Tensor) -> Tensor:
         self.settle()
         entries = self.weight.detach()
-        return (entries.abs().float() * lengths.float())[entries != 0]
+        return (entries.abs().float() * of_rows[:, None] * of_columns)[entries != 0]
 
     def keep(self, kept: Tensor) -> None:
         support = self.weight != 0
@@ -94,6 +94,9 @@ class DenseTransform(Transform):
         """Forget nothing: the gradient of a parameter is torch's."""
 
     def step(self, gradient: Gradient, rule: Rule, state: State) -> None:
+        if self.energies is not None:
+            lengths = torch.linalg.vector_norm(gradient.values, dim=1, dtype=torch.float32)
+            self.add_energies(gradient.rows, lengths.square_())
         options = {"lazy": self.lazy, "zeros_stay": self.zeros_stay}
         step_rows(self.weight, gradient, rule, state, self.unpenalised, **options)
 

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
     from slimvec.nn.kept_entries import KeptEntries
 
+TINY = 1e-30
 N_CUTS = 20  # between the two moments; after them as often
 
 
 class ParameterBudget:
     """Trains layers down to a number of parameters, A and the non-zeros of T together.
 
-    Until the first of two moments T is free. Between them it loses the entries of least worth, abs(t_ij) ‖a_j‖: many at
-    first, then ever fewer [1]_; those that gradients bring back before the next time compete again. From the second
-    moment on the budget holds, there is no penalty, and zeros stay zeros but for the steps before the times, in which
-    entries may come in the place of others that vanished.
+    Until the first of two moments T is free. Between them it loses the entries of least worth, many at first, then ever
+    fewer [1]_; those that gradients bring back before the next time compete again. From the second moment on the budget
+    holds, there is no penalty, and zeros stay zeros but for the steps before the times, in which entries may come in
+    the place of others.
 
     Parameters
     ----------
@@ -57,12 +58,17 @@ class ParameterBudget:
     At the end the layers hold the budget to within 1 %, and never more. They hold less where T has not so many
     non-zeros to begin with, as with a strong ``l1``.
 
-    Which worth to cut by was measured: ``benchmarks/results/ant_worth.md``.
+    The worth of an entry is abs(t_ij) ‖a_j‖ √r_i, where r_i sums the squared gradients of row i of T over the steps so
+    far: by how much the loss would rise without the entry, to second order [2]_, as ‖a_j‖² is the share of r_i that
+    column j has if the gradients of E have no favourite direction. Rows that are seen often keep more entries by it. It
+    was measured beside others: ``benchmarks/results/ant_worth.md``.
 
     References
     ----------
     .. [1] M. Zhu, S. Gupta, "To Prune, or Not to Prune: Exploring the Efficacy of Pruning for Model Compression",
        ICLR 2018 workshop, eq. 1.
+    .. [2] Y. LeCun, J. Denker, S. Solla, "Optimal Brain Damage", NeurIPS 1989, eq. 5, with squared gradients in the
+       place of second derivatives.
 
     Examples
     --------
@@ -98,6 +104,7 @@ class ParameterBudget:
         self._every = max(1, (self._last - self._first) // N_CUTS)
         self.n_taken = 0
         self._n_at_first: int | None = None  # non-zeros when the cutting began
+        self._energies = [torch.zeros(part.num_embeddings, device=part.anchors.device) for part in self._layers]
         self._hold()
 
     @property
@@ -146,10 +153,11 @@ class ParameterBudget:
         return int(n_kept + max(0, self._n_at_first - n_kept) * left**3)
 
     def _hold(self) -> None:
-        """Say whether entries may come in the next step, and end the penalty with the cutting."""
+        """Tell the layers whether entries may come in the next step, and end the penalty with the cutting."""
         is_last = self.n_taken == self.n_steps
         zeros_stay = self.is_fixed and (is_last or not self._is_time(self.n_taken + 1))
-        for layer in self._layers:
+        for layer, energies in zip(self._layers, self._energies, strict=True):
+            layer.transform.energies = None if is_last else energies
             transform, group = layer.transform, self._optimizer.group_of(layer.transform)
             l1 = 0.0 if self.is_fixed else group["l1"]
             if (transform.zeros_stay, group["l1"]) != (zeros_stay, l1):
@@ -169,10 +177,14 @@ class ParameterBudget:
                 layer.transform.keep(kept)
 
     def _worths(self) -> list[Tensor]:
-        """Return the worth of the non-zeros of each layer: the length of what they add to their rows."""
-        return [
-            layer.transform.worths(torch.linalg.vector_norm(layer.anchors.detach(), dim=1)) for layer in self._layers
-        ]
+        """Return the worth of the non-zeros of each layer."""
+        seen = any(bool(energies.any()) for energies in self._energies)
+        found = []
+        for layer, energies in zip(self._layers, self._energies, strict=True):
+            lengths = torch.linalg.vector_norm(layer.anchors.detach(), dim=1, dtype=torch.float32)
+            shares = lengths / torch.linalg.vector_norm(lengths).clamp_min(TINY)  # the gradient of T is that of E times Aᵀ
+            found.append(layer.transform.worths(energies.sqrt() if seen else torch.ones_like(energies), shares))
+        return found
 
     # ---- what was kept
 
@@ -210,7 +222,8 @@ class ParameterBudget:
         dict
         """
         settings = {"n_parameters": self.n_parameters, "n_steps": self.n_steps, "cut": list(self.cut)}
-        return {**settings, "n_taken": self.n_taken, "n_at_first": self._n_at_first}
+        energies = [part.clone() for part in self._energies]
+        return {**settings, "n_taken": self.n_taken, "n_at_first": self._n_at_first, "energies": energies}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where another budget of the same settings was.
@@ -225,12 +238,18 @@ class ParameterBudget:
         ValueError
             If the settings differ.
         """
-        for name, own in self.state_dict().items():
-            if name not in state:
-                raise ValueError(f"state has no {name!r}; expected what state_dict() returned")
-            if name not in {"n_taken", "n_at_first"} and state[name] != own:
-                raise ValueError(f"state is of {name}={state[name]}; expected {own}, as this budget has")
+        own = self.state_dict()
+        if missing := own.keys() - state.keys():
+            raise ValueError(f"state has no {sorted(missing)}; expected what state_dict() returned")
+        for name in ("n_parameters", "n_steps", "cut"):
+            if state[name] != own[name]:
+                raise ValueError(f"state is of {name}={state[name]}; expected {own[name]}, as this budget has")
+        sizes, expected = ([len(part) for part in parts["energies"]] for parts in (state, own))
+        if sizes != expected:
+            raise ValueError(f"state is of layers of {sizes} rows; expected {expected}")
         self.n_taken, self._n_at_first = state["n_taken"], state["n_at_first"]
+        for energies, saved in zip(self._energies, state["energies"], strict=True):
+            energies.copy_(saved)
         self._hold()
 
 

@@ -55,6 +55,7 @@ class Transform(nn.Module, ABC):
     nonnegative: bool
     lazy: bool  # whether rows without a gradient wait for their penalty
     zeros_stay = False  # whether an entry that is zero stays so, whatever its gradient
+    energies: Tensor | None = None  # (n,) squared lengths of the rows of the gradient, summed over the steps, if asked
     _owner: Any = None
 
     # ---- read
@@ -92,8 +93,8 @@ class Transform(nn.Module, ABC):
         """Return T in CSR form."""
 
     @abstractmethod
-    def worths(self, lengths: Tensor) -> Tensor:
-        """Return abs(t_ij) × ``lengths[j]`` of all non-zeros, row by row."""
+    def worths(self, of_rows: Tensor, of_columns: Tensor) -> Tensor:
+        """Return abs(t_ij) × ``of_rows[i]`` × ``of_columns[j]`` of all non-zeros, row by row."""
 
     @abstractmethod
     def keep(self, kept: Tensor) -> None:
@@ -126,6 +127,12 @@ class Transform(nn.Module, ABC):
 
         ``replace(parameter, kept, new, dim)`` returns what takes the place of a parameter in the optimizer.
         """
+
+    def add_energies(self, rows: Tensor | None, squares: Tensor) -> None:
+        """Add the squared lengths of distinct ``rows`` of a gradient, or of all, to their sums, if these are wanted."""
+        if self.energies is not None:
+            everything = slice(None)
+            self.energies[everything if rows is None else rows] += squares.to(self.energies)
 
     # ---- rows that wait
 

@@ -17,16 +17,18 @@ D, LENGTH, MIN_COUNT = 128, 100, 2
 EPOCHS, SEEDS, LR, START = 6, (0, 1), 3e-3, 0.1
 SIZE, ANCHORS = 1 / 40, 20  # of the dense rows' parameters
 MEMORY = 0.95  # of running means
-PTB = language.Cell("dynamic", 0.1, 1000, epochs=1, part=0.15)
+PARTS = {"ptb": 0.15, "ptb, longer": 0.4}  # of the training words
 SETTINGS = {"texts": (D, LENGTH, MIN_COUNT, EPOCHS, LR, START, SIZE), "ptb": language.SETTINGS, "memory": MEMORY}
 
 WORTHS = {  # of T, by what a budget has seen
     "abs(t)": lambda T, seen: T.abs(),
     "abs(t) ‖a‖": lambda T, seen: T.abs() * seen.lengths,
+    "abs(t) ‖a‖ ⁴√frequency": lambda T, seen: T.abs() * seen.lengths * seen.counts**0.25,
     "abs(t) ‖a‖ √frequency": lambda T, seen: T.abs() * seen.lengths * seen.counts.sqrt(),
     "abs(t) ‖a‖ frequency": lambda T, seen: T.abs() * seen.lengths * seen.counts,
     "abs(t ∂L/∂t), running mean": lambda T, seen: seen.effects,
     "abs(t) ‖a‖ √row energy": lambda T, seen: T.abs() * seen.lengths * seen.energies.sqrt(),
+    "abs(t) ‖a‖ √row lengths": lambda T, seen: T.abs() * seen.lengths * seen.sums.sqrt(),
     "abs(t) √mean square of ∂L/∂t": lambda T, seen: T.abs() * seen.squares.sqrt(),
 }
 OURS, FOR_GOOD = "abs(t) ‖a‖", "abs(t) ‖a‖, nothing comes back"
@@ -42,12 +44,14 @@ class BudgetBy(ParameterBudget):
         (self.layer,) = self._layers
         T = self.layer.transform.weight
         self.counts = torch.as_tensor(counts, dtype=torch.float32)[:, None]
-        self.energies, self.effects, self.squares = torch.zeros(len(T), 1), torch.zeros_like(T), torch.zeros_like(T)
+        self.energies, self.sums = torch.zeros(len(T), 1), torch.zeros(len(T), 1)
+        self.effects, self.squares = torch.zeros_like(T), torch.zeros_like(T)
 
     @torch.no_grad()
     def step(self) -> None:
         T = self.layer.transform.weight
         self.energies += T.grad.square().sum(dim=1, keepdim=True)
+        self.sums += torch.linalg.vector_norm(T.grad, dim=1, keepdim=True)
         self.effects.lerp_((T * T.grad).abs_(), 1 - MEMORY)
         self.squares.lerp_(T.grad.square(), 1 - MEMORY)
         super().step()
@@ -61,8 +65,6 @@ class BudgetBy(ParameterBudget):
         T = self.layer.transform.weight.detach()
         self.lengths = torch.linalg.vector_norm(self.layer.anchors.detach(), dim=1)
         made = WORTHS[self.worth](T, self)[T != 0]
-        if self.worth == OURS:  # what the library does
-            assert torch.equal(made, super()._worths()[0])
         return [made]
 
 
@@ -101,7 +103,9 @@ def predict(corpus, cell: dict) -> dict:
             super().__init__(layer, *arguments, worth=cell["worth"], counts=counts, **options)
             layers.append((layer, self))
 
-    made = language.Cell(PTB.kind, 100 / cell["anchors"], cell["anchors"], cell["l1"], epochs=1, part=PTB.part)
+    made = language.Cell(
+        "dynamic", 100 / cell["anchors"], cell["anchors"], cell["l1"], epochs=1, part=PARTS[cell["work"]]
+    )
     found = language.train(made, corpus, torch.device("cpu"), Budget)
     return {"valid": found["valid"], "test": found["test"]} | kept(*layers[0])
 

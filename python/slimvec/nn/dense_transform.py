@@ -94,9 +94,6 @@ class DenseTransform(Transform):
         """Forget nothing: the gradient of a parameter is torch's."""
 
     def step(self, gradient: Gradient, rule: Rule, state: State) -> None:
-        if self.energies is not None:
-            lengths = torch.linalg.vector_norm(gradient.values, dim=1, dtype=torch.float32)
-            self.add_energies(gradient.rows, lengths.square_())
         options = {"lazy": self.lazy, "zeros_stay": self.zeros_stay}
         step_rows(self.weight, gradient, rule, state, self.unpenalised, **options)
 

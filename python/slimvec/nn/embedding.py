@@ -106,6 +106,7 @@ class AnchorEmbedding(LossTerms):
     anchor_rows: Tensor | None
     keeps_gradient = False  # of the rows last read: AnchorGrowth asks for it
     latest_gradient: Tensor | None = None
+    counts: Tensor | None = None  # (n,) how often rows were read in training: ParameterBudget asks for it
 
     def __init__(
         self,
@@ -209,12 +210,17 @@ class AnchorEmbedding(LossTerms):
         Tensor, shape (..., d)
         """
         unique, places = self._unique(ids)
+        self._count(unique, places)
         return nn.functional.embedding(places, self.rows(unique)).reshape(*ids.shape, self.embedding_dim)
 
     def _unique(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return which rows are wanted, each once, and where each id is among them."""
         unique, places = torch.unique(ids, return_inverse=True)
         return unique.to(torch.int64), places
+
+    def _count(self, unique: Tensor, places: Tensor) -> None:
+        if self.counts is not None and self.training:
+            self.counts[unique] += torch.bincount(places.flatten(), minlength=len(unique))
 
     def rows(self, unique: Tensor) -> Tensor:
         """Return ``unique`` rows of E, ``(m, d)``: each is computed once, however often a batch holds it.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import NDArray
 
     from slimvec.nn.embedding import AnchorEmbedding
 
@@ -71,20 +71,15 @@ class KeptEntries:
         return "\n".join([f"{self.n_parameters:,} of {self.budget:,} parameters", "", *made])
 
 
-def kept_entries(layers: list[AnchorEmbedding], budget: int, counts: ArrayLike | None) -> KeptEntries:
-    """Return the table of some layers: see :meth:`slimvec.nn.ParameterBudget.report`."""
-    lines = [line for number, layer in enumerate(layers) for line in _lines(number, layer, counts)]
+def kept_entries(layers: list[AnchorEmbedding], counts: list[NDArray[Any]], budget: int) -> KeptEntries:
+    """Return the table of some layers, whose rows occur so often: see :meth:`slimvec.nn.ParameterBudget.report`."""
+    lines = [line for number, layer in enumerate(layers) for line in _lines(number, layer, counts[number])]
     return KeptEntries(lines, sum(layer.n_parameters for layer in layers), budget)
 
 
-def _lines(number: int, layer: AnchorEmbedding, counts: Any) -> list[KeptRows]:
+def _lines(number: int, layer: AnchorEmbedding, counts: NDArray[Any]) -> list[KeptRows]:
     n = layer.num_embeddings
-    per_row = np.diff(layer.transform.to_csr().indptr)
-    if counts is not None:
-        frequencies = np.asarray(counts, np.float64)
-        if frequencies.shape != (n,):
-            raise ValueError(f"counts has shape {frequencies.shape}; expected ({n},), a number per row")
-        per_row = per_row[np.argsort(-frequencies, kind="stable")]
+    per_row = np.diff(layer.transform.to_csr().indptr)[np.argsort(-counts, kind="stable")]
     ends = [10**power for power in range(1, 20) if 10**power < n] + [n]
     found = zip([0, *ends[:-1]], ends, strict=True)
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from slimvec.nn.embedding import AnchorEmbedding
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from slimvec.nn.kept_entries import KeptEntries
 
-TINY = 1e-30
 N_CUTS = 20  # between the two moments; after them as often
 
 
@@ -41,6 +41,9 @@ class ParameterBudget:
         Steps of the whole training.
     cut : (float, float)
         The two moments, as parts of the training.
+    counts : array_like, shape (n,), optional
+        How often each row occurs in what is trained on. By default layers count what they read in training, which they
+        cannot where a model takes ``layer.weight`` alone: rows then count alike.
 
     Attributes
     ----------
@@ -58,10 +61,9 @@ class ParameterBudget:
     At the end the layers hold the budget to within 1 %, and never more. They hold less where T has not so many
     non-zeros to begin with, as with a strong ``l1``.
 
-    The worth of an entry is abs(t_ij) ‖a_j‖ √r_i, where r_i sums the squared gradients of row i of T over the steps so
-    far: by how much the loss would rise without the entry, to second order [2]_, as ‖a_j‖² is the share of r_i that
-    column j has if the gradients of E have no favourite direction. Rows that are seen often keep more entries by it. It
-    was measured beside others: ``benchmarks/results/ant_worth.md``.
+    The worth of an entry is abs(t_ij) ‖a_j‖ √c_i, the length of what it adds to its row, which occurs c_i times. To
+    second order the loss would rise by its square without the entry [2]_, if gradients of all occurrences are alike and
+    have no favourite direction. It was measured beside others: ``benchmarks/results/ant_worth.md``.
 
     References
     ----------
@@ -94,6 +96,7 @@ class ParameterBudget:
         *,
         n_steps: int,
         cut: tuple[float, float] = (0.2, 0.7),
+        counts: ArrayLike | None = None,
     ) -> None:
         self._layers = _trained_layers(layer, optimizer)
         self._optimizer = optimizer
@@ -104,7 +107,8 @@ class ParameterBudget:
         self._every = max(1, (self._last - self._first) // N_CUTS)
         self.n_taken = 0
         self._n_at_first: int | None = None  # non-zeros when the cutting began
-        self._energies = [torch.zeros(part.num_embeddings, device=part.anchors.device) for part in self._layers]
+        self._counts = [_as_counts(counts, part) for part in self._layers]
+        self._counting = counts is None
         self._hold()
 
     @property
@@ -156,8 +160,8 @@ class ParameterBudget:
         """Tell the layers whether entries may come in the next step, and end the penalty with the cutting."""
         is_last = self.n_taken == self.n_steps
         zeros_stay = self.is_fixed and (is_last or not self._is_time(self.n_taken + 1))
-        for layer, energies in zip(self._layers, self._energies, strict=True):
-            layer.transform.energies = None if is_last else energies
+        for layer, counts in zip(self._layers, self._counts, strict=True):
+            layer.counts = counts if self._counting and not is_last else None
             transform, group = layer.transform, self._optimizer.group_of(layer.transform)
             l1 = 0.0 if self.is_fixed else group["l1"]
             if (transform.zeros_stay, group["l1"]) != (zeros_stay, l1):
@@ -178,23 +182,17 @@ class ParameterBudget:
 
     def _worths(self) -> list[Tensor]:
         """Return the worth of the non-zeros of each layer."""
-        seen = any(bool(energies.any()) for energies in self._energies)
         found = []
-        for layer, energies in zip(self._layers, self._energies, strict=True):
+        for layer, counts in zip(self._layers, self._counts, strict=True):
             lengths = torch.linalg.vector_norm(layer.anchors.detach(), dim=1, dtype=torch.float32)
-            shares = lengths / torch.linalg.vector_norm(lengths).clamp_min(TINY)  # the gradient of T is that of E times Aᵀ
-            found.append(layer.transform.worths(energies.sqrt() if seen else torch.ones_like(energies), shares))
+            known = counts if bool(counts.any()) else torch.ones_like(counts)
+            found.append(layer.transform.worths((known / known.float().mean()).sqrt(), lengths))
         return found
 
     # ---- what was kept
 
-    def report(self, counts: ArrayLike | None = None) -> KeptEntries:
+    def report(self) -> KeptEntries:
         """Return how many entries rows have, frequent ones and rare ones.
-
-        Parameters
-        ----------
-        counts : array_like, shape (n,), optional
-            How often each row occurs; by default the first rows are taken for the most frequent ones.
 
         Returns
         -------
@@ -210,7 +208,7 @@ class ParameterBudget:
         >>> len(budget.report().lines), budget.report().n_parameters
         (2, 28)
         """
-        return kept_entries(self._layers, self.n_parameters, counts)
+        return kept_entries(self._layers, [part.cpu().numpy() for part in self._counts], self.n_parameters)
 
     # ---- saved
 
@@ -222,8 +220,8 @@ class ParameterBudget:
         dict
         """
         settings = {"n_parameters": self.n_parameters, "n_steps": self.n_steps, "cut": list(self.cut)}
-        energies = [part.clone() for part in self._energies]
-        return {**settings, "n_taken": self.n_taken, "n_at_first": self._n_at_first, "energies": energies}
+        counts = [part.clone() for part in self._counts]
+        return {**settings, "n_taken": self.n_taken, "n_at_first": self._n_at_first, "counts": counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where another budget of the same settings was.
@@ -244,12 +242,12 @@ class ParameterBudget:
         for name in ("n_parameters", "n_steps", "cut"):
             if state[name] != own[name]:
                 raise ValueError(f"state is of {name}={state[name]}; expected {own[name]}, as this budget has")
-        sizes, expected = ([len(part) for part in parts["energies"]] for parts in (state, own))
+        sizes, expected = ([len(part) for part in parts["counts"]] for parts in (state, own))
         if sizes != expected:
             raise ValueError(f"state is of layers of {sizes} rows; expected {expected}")
         self.n_taken, self._n_at_first = state["n_taken"], state["n_at_first"]
-        for energies, saved in zip(self._energies, state["energies"], strict=True):
-            energies.copy_(saved)
+        for counts, saved in zip(self._counts, state["counts"], strict=True):
+            counts.copy_(saved)
         self._hold()
 
 
@@ -289,6 +287,20 @@ def _as_budget(n_parameters: Any, layers: list[AnchorEmbedding]) -> int:
     least = sum(layer.anchors.numel() for layer in layers) + 1
     most = least - 1 + sum(layer.num_embeddings * layer.n_anchors for layer in layers)
     return as_integer(n_parameters, "n_parameters", least, most, ": what the anchors take and 1 ... all entries of T")
+
+
+def _as_counts(counts: Any, layer: AnchorEmbedding) -> Tensor:
+    """Return how often each row occurs, or zeros to start counting with."""
+    n, device = layer.num_embeddings, layer.anchors.device
+    if counts is None:
+        shared = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if shared and torch.distributed.get_world_size() > 1:
+            raise ValueError("counts is None, and each process would count other rows; expected the same counts in all")
+        return torch.zeros(n, dtype=torch.int64, device=device)
+    given = torch.as_tensor(np.asarray(counts, np.float64), dtype=torch.float32)
+    if given.shape != (n,) or not bool((torch.isfinite(given) & (given >= 0)).all()):
+        raise ValueError(f"counts has shape {tuple(given.shape)}; expected ({n},), numbers of at least 0")
+    return given.to(device)
 
 
 def _as_moments(cut: Any) -> tuple[float, float]:

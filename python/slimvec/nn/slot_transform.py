@@ -180,7 +180,6 @@ class SlotTransform(Transform):
             initial = rule.initial(torch.empty(self.n_rows, 1))
             state.update({name: kept[:, 0] for name, kept in initial.items()})
         rows = gradient.rows.numpy()
-        self._add_energies(rows, gradient.values)
         some = _some_rows(state, rows)
         sizes, thresholds = rule.row_steps(gradient.values, some)
         for name, kept in state.items():
@@ -192,15 +191,8 @@ class SlotTransform(Transform):
         if not rule.one_size:
             raise ValueError(f"{rule.name} takes no step of logits from slots; expected ProximalSGD")
         (G, U), (rows, values) = gradient.values
-        if self.energies is not None:  # of each vector h by itself: all together would take n b² products
-            self.add_energies(None, torch.from_numpy(np.square(G) @ np.square(U).sum(axis=0)))
-            self._add_energies(rows, values)
         also = {"rows": rows, "gradient": values}
         self.store.step_output(G, U, rule.size, rule.group["l1"], rule.factor, **also, zeros_stay=self.zeros_stay)
-
-    def _add_energies(self, rows: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-        if self.energies is not None:
-            self.add_energies(torch.from_numpy(rows), torch.from_numpy(np.einsum("ij,ij->i", values, values)))
 
     def shrink(self, missed: Missed, rule: Rule, state: State) -> None:
         ratio, excess = missed.clock.since(missed.stamps)

@@ -55,7 +55,6 @@ class Transform(nn.Module, ABC):
     nonnegative: bool
     lazy: bool  # whether rows without a gradient wait for their penalty
     zeros_stay = False  # whether an entry that is zero stays so, whatever its gradient
-    energies: Tensor | None = None  # (n,) squared lengths of the rows of the gradient, summed over the steps, if asked
     _owner: Any = None
 
     # ---- read
@@ -127,12 +126,6 @@ class Transform(nn.Module, ABC):
 
         ``replace(parameter, kept, new, dim)`` returns what takes the place of a parameter in the optimizer.
         """
-
-    def add_energies(self, rows: Tensor | None, squares: Tensor) -> None:
-        """Add the squared lengths of distinct ``rows`` of a gradient, or of all, to their sums, if these are wanted."""
-        if self.energies is not None:
-            everything = slice(None)
-            self.energies[everything if rows is None else rows] += squares.to(self.energies)
 
     # ---- rows that wait
 

@@ -138,11 +138,26 @@ def test_rows_count_by_how_often_they_are_read(storage):
         put(layer, np.ones((N, K), np.float32))
         layer(ids)
         layer.eval()(ids)  # is no training
-        assert layer.counts[[7, 9, 11, 12]].tolist() == [5, 3, 2, 0]
+        assert layer.reads[[7, 9, 11, 12, N]].tolist() == [5, 3, 2, 0, 0]
     put(layers[0], np.where(np.arange(N) == 11, 1.5, 1.0)[:, None] * np.ones((N, K), np.float32))  # 1.5 √2 > √3
     budget.finish()
     assert [np.flatnonzero(dense(layer).any(axis=1)).tolist() for layer in layers] == [[7, 11], [7]]
-    assert layers[0].counts is None
+    assert layers[0].reads is None
+
+
+@pytest.mark.parametrize("whole", [lambda layer: layer.weight, lambda layer: layer.logits(torch.ones(2, D))])
+@pytest.mark.parametrize("storage", ["dense", "slots"])
+def test_rows_that_an_output_layer_reads_count_alike(storage, whole):
+    layer = nn.AnchorEmbedding(N, D, K, anchors=np.ones((K, D)), storage=storage)
+    put(layer, np.where(np.arange(N) == 5, 1.5, 1.0)[:, None] * np.ones((N, K), np.float32))
+    budget = nn.ParameterBudget(layer, nn.ProximalSGD(layer), K * D + K, n_steps=5)
+    layer(torch.full((10,), 7))
+    whole(layer.eval())
+    assert layer.reads[-1] == 0
+    whole(layer.train())
+    layer(torch.full((10,), 7))
+    budget.finish()
+    assert np.flatnonzero(dense(layer).any(axis=1)).tolist() == [5]
 
 
 def test_counts_that_are_given():
@@ -151,7 +166,7 @@ def test_counts_that_are_given():
     counts = np.zeros(N, np.uint32)
     counts[[50, 20]] = 3, 1
     budget = nn.ParameterBudget(layer, nn.ProximalSGD(layer), K * D + 2 * K, n_steps=5, counts=counts)
-    assert layer.counts is None
+    assert layer.reads is None
     budget.finish()
     assert np.flatnonzero(dense(layer).any(axis=1)).tolist() == [20, 50]
     assert budget.report().lines[0].n_entries == 2 * K

@@ -169,8 +169,7 @@ def train(cell: Cell, corpus: Corpus, device: torch.device, budget_type: type = 
     budget = None
     if cell.is_cut:
         n_parameters = int(cell.size * len(corpus.words) * D)
-        counts = torch.bincount(text, minlength=len(corpus.words)).cpu()
-        budget = budget_type(model.embedding, optimizers[-1], n_parameters, n_steps=n_steps, cut=CUT, counts=counts)
+        budget = budget_type(model.embedding, optimizers[-1], n_parameters, n_steps=n_steps, cut=CUT)
     rates = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     done = 0
     for _ in range(cell.epochs):

@@ -106,7 +106,6 @@ class AnchorEmbedding(LossTerms):
     anchor_rows: Tensor | None
     keeps_gradient = False  # of the rows last read: AnchorGrowth asks for it
     latest_gradient: Tensor | None = None
-    counts: Tensor | None = None  # (n,) how often rows were read in training: ParameterBudget asks for it
 
     def __init__(
         self,
@@ -210,17 +209,13 @@ class AnchorEmbedding(LossTerms):
         Tensor, shape (..., d)
         """
         unique, places = self._unique(ids)
-        self._count(unique, places)
+        self.count_reads(unique, places)
         return nn.functional.embedding(places, self.rows(unique)).reshape(*ids.shape, self.embedding_dim)
 
     def _unique(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return which rows are wanted, each once, and where each id is among them."""
         unique, places = torch.unique(ids, return_inverse=True)
         return unique.to(torch.int64), places
-
-    def _count(self, unique: Tensor, places: Tensor) -> None:
-        if self.counts is not None and self.training:
-            self.counts[unique] += torch.bincount(places.flatten(), minlength=len(unique))
 
     def rows(self, unique: Tensor) -> Tensor:
         """Return ``unique`` rows of E, ``(m, d)``: each is computed once, however often a batch holds it.
@@ -250,6 +245,7 @@ class AnchorEmbedding(LossTerms):
     @property
     def weight(self) -> Tensor:
         """E = T A, all rows, ``(n, d)``: what ``nn.Embedding`` has as a parameter, here computed at each call."""
+        self.count_reads()
         whole = None if self.softmax else self.transform.combine_all(self.anchors)
         return self.rows(torch.arange(self.num_embeddings, device=self.anchors.device)) if whole is None else whole
 

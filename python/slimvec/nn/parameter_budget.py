@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.kept_entries import kept_entries
@@ -14,7 +15,7 @@ from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from slimvec.nn.kept_entries import KeptEntries
 
@@ -42,8 +43,8 @@ class ParameterBudget:
     cut : (float, float)
         The two moments, as parts of the training.
     counts : array_like, shape (n,), optional
-        How often each row occurs in what is trained on. By default layers count what they read in training, which they
-        cannot where a model takes ``layer.weight`` alone: rows then count alike.
+        How often each row occurs in what is trained on. By default the layers count the rows that they look up, and
+        where a model takes all rows at once, by ``logits`` or ``weight``, these count alike.
 
     Attributes
     ----------
@@ -63,7 +64,8 @@ class ParameterBudget:
 
     The worth of an entry is abs(t_ij) ‖a_j‖ √c_i, the length of what it adds to its row, which occurs c_i times. To
     second order the loss would rise by its square without the entry [2]_, if gradients of all occurrences are alike and
-    have no favourite direction. It was measured beside others: ``benchmarks/results/ant_worth.md``.
+    have no favourite direction. An output layer reads all rows for every word that it predicts: there c_i is the same
+    for all. Both were measured, beside other worths: ``benchmarks/results/ant_worth.md``.
 
     References
     ----------
@@ -108,7 +110,7 @@ class ParameterBudget:
         self.n_taken = 0
         self._n_at_first: int | None = None  # non-zeros when the cutting began
         self._counts = [_as_counts(counts, part) for part in self._layers]
-        self._counting = counts is None
+        self._is_counting = counts is None
         self._hold()
 
     @property
@@ -161,7 +163,7 @@ class ParameterBudget:
         is_last = self.n_taken == self.n_steps
         zeros_stay = self.is_fixed and (is_last or not self._is_time(self.n_taken + 1))
         for layer, counts in zip(self._layers, self._counts, strict=True):
-            layer.counts = counts if self._counting and not is_last else None
+            layer.reads = counts if self._is_counting and not is_last else None
             transform, group = layer.transform, self._optimizer.group_of(layer.transform)
             l1 = 0.0 if self.is_fixed else group["l1"]
             if (transform.zeros_stay, group["l1"]) != (zeros_stay, l1):
@@ -185,8 +187,10 @@ class ParameterBudget:
         found = []
         for layer, counts in zip(self._layers, self._counts, strict=True):
             lengths = torch.linalg.vector_norm(layer.anchors.detach(), dim=1, dtype=torch.float32)
-            known = counts if bool(counts.any()) else torch.ones_like(counts)
-            found.append(layer.transform.worths((known / known.float().mean()).sqrt(), lengths))
+            rows = counts[:-1].float()
+            if counts[-1] > 0 or not rows.any():
+                rows = torch.ones_like(rows)
+            found.append(layer.transform.worths((rows / rows.mean()).sqrt(), lengths))
         return found
 
     # ---- what was kept
@@ -208,7 +212,7 @@ class ParameterBudget:
         >>> len(budget.report().lines), budget.report().n_parameters
         (2, 28)
         """
-        return kept_entries(self._layers, [part.cpu().numpy() for part in self._counts], self.n_parameters)
+        return kept_entries(self._layers, [part[:-1].cpu().numpy() for part in self._counts], self.n_parameters)
 
     # ---- saved
 
@@ -242,7 +246,7 @@ class ParameterBudget:
         for name in ("n_parameters", "n_steps", "cut"):
             if state[name] != own[name]:
                 raise ValueError(f"state is of {name}={state[name]}; expected {own[name]}, as this budget has")
-        sizes, expected = ([len(part) for part in parts["counts"]] for parts in (state, own))
+        sizes, expected = ([len(part) - 1 for part in parts["counts"]] for parts in (state, own))
         if sizes != expected:
             raise ValueError(f"state is of layers of {sizes} rows; expected {expected}")
         self.n_taken, self._n_at_first = state["n_taken"], state["n_at_first"]
@@ -274,7 +278,7 @@ def _trained_layers(layer: Any, optimizer: Any) -> list[AnchorEmbedding]:
 
 
 def _is_module(value: Any) -> bool:
-    return isinstance(value, torch.nn.Module)
+    return isinstance(value, nn.Module)
 
 
 def _as_budget(n_parameters: Any, layers: list[AnchorEmbedding]) -> int:
@@ -290,17 +294,17 @@ def _as_budget(n_parameters: Any, layers: list[AnchorEmbedding]) -> int:
 
 
 def _as_counts(counts: Any, layer: AnchorEmbedding) -> Tensor:
-    """Return how often each row occurs, or zeros to start counting with."""
+    """Return how often each row is read, and all at once: what is given, or zeros to start counting with."""
     n, device = layer.num_embeddings, layer.anchors.device
     if counts is None:
         shared = torch.distributed.is_available() and torch.distributed.is_initialized()
         if shared and torch.distributed.get_world_size() > 1:
             raise ValueError("counts is None, and each process would count other rows; expected the same counts in all")
-        return torch.zeros(n, dtype=torch.int64, device=device)
+        return torch.zeros(n + 1, dtype=torch.int64, device=device)
     given = torch.as_tensor(np.asarray(counts, np.float64), dtype=torch.float32)
     if given.shape != (n,) or not bool((torch.isfinite(given) & (given >= 0)).all()):
         raise ValueError(f"counts has shape {tuple(given.shape)}; expected ({n},), numbers of at least 0")
-    return given.to(device)
+    return nn.functional.pad(given, (0, 1)).to(device)
 
 
 def _as_moments(cut: Any) -> tuple[float, float]:

@@ -160,6 +160,15 @@ def test_rows_that_an_output_layer_reads_count_alike(storage, whole):
     assert np.flatnonzero(dense(layer).any(axis=1)).tolist() == [5]
 
 
+def test_processes_have_to_agree_on_counts(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    layer = nn.AnchorEmbedding(N, D, K)
+    with pytest.raises(ValueError, match="counts is None, and each process would count other rows"):
+        nn.ParameterBudget(layer, nn.ProximalSGD(layer), 100, n_steps=5)
+    nn.ParameterBudget(layer, nn.ProximalSGD(layer), 100, n_steps=5, counts=np.ones(N))
+
+
 def test_counts_that_are_given():
     layer = nn.AnchorEmbedding(N, D, K)
     put(layer, np.ones((N, K), np.float32))

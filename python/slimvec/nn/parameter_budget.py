@@ -60,7 +60,8 @@ class ParameterBudget:
     Notes
     -----
     At the end the layers hold the budget to within 1 %, and never more. They hold less where T has not so many
-    non-zeros to begin with, as with a strong ``l1``.
+    non-zeros to begin with, as with a strong ``l1``. With ``storage="slots"`` T grows until the first moment; a small
+    ``l1`` keeps it from that, or ``cut=(0, 0.7)``.
 
     The worth of an entry is abs(t_ij) ‖a_j‖ √c_i, the length of what it adds to its row, which occurs c_i times. To
     second order the loss would rise by its square without the entry [2]_, if gradients of all occurrences are alike and

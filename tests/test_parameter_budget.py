@@ -275,13 +275,17 @@ def test_a_mixture_holds_what_it_was_made_for():
 def test_a_layer_is_told_what_it_may_hold():
     layer = nn.AnchorEmbedding(1000, 16, n_parameters=4000)
     assert layer.budget == 4000
-    assert 16 * layer.n_anchors < 4000
+    assert layer.n_anchors == 16
+    assert nn.AnchorEmbedding(1000, 16, n_parameters=1600).n_anchors == 12  # an eighth
+    assert nn.AnchorEmbedding(1000, 16, n_parameters=100).n_anchors == 2
     assert nn.AnchorEmbedding(1000, 16, 7, n_parameters=4000).n_anchors == 7
     given = nn.AnchorEmbedding.from_vectors(np.eye(40, 16), n_parameters=120)
     assert len(given.anchor_rows) == given.n_anchors == nn.AnchorEmbedding(40, 16, n_parameters=120).n_anchors
     for options in ({"n_anchors": 7}, {"anchors": np.eye(7, 16)}, {"anchor_rows": range(7)}):
         with pytest.raises(ValueError, match="n_parameters=112; expected more, as 7 anchors of 16 numbers take 112"):
             nn.AnchorEmbedding(1000, 16, n_parameters=112, **options)
+    with pytest.raises(TypeError, match="n_parameters=120.0 is not an integer"):
+        nn.AnchorEmbedding.from_vectors(np.eye(40, 16), n_parameters=120.0)
     with pytest.raises(ValueError, match="n_parameters=16; expected more"):
         nn.AnchorEmbedding(1000, 16, n_parameters=16)
     with pytest.raises(ValueError, match="give .. anchors; expected one number"):

@@ -30,8 +30,8 @@ STORAGES: dict[str, type[Transform]] = {"dense": DenseTransform, "slots": SlotTr
 class AnchorEmbedding(LossTerms):
     """A drop-in for ``torch.nn.Embedding`` whose rows are sparse combinations of a few anchors, E = T A [1]_.
 
-    Train it with a proximal optimizer of this package, which makes the zeros of T:
-    ``ProximalAdagrad(model, l1=...)``.
+    Train it with a proximal optimizer of this package, such as ``ProximalAdagrad(model)``, and a
+    :class:`ParameterBudget`; or make the zeros of T by a penalty alone, ``ProximalAdagrad(model, l1=...)``.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class AnchorEmbedding(LossTerms):
         K. It follows from ``anchors``, ``anchor_rows`` or ``n_parameters`` where one is given.
     n_parameters : int, optional
         What the layer may hold when it is trained, A and the non-zeros of T together: a :class:`ParameterBudget` sees
-        to it. ANCHORS_RULE
+        to it. Anchors take an eighth of it, and are d at most, unless it is said how many there are.
     padding_idx : int, optional
         A row that is zero and stays so.
     anchors : array_like, shape (K, d), optional
@@ -133,9 +133,8 @@ class AnchorEmbedding(LossTerms):
         self.padding_idx = None if padding_idx is None else as_integer(padding_idx, "padding_idx", -n, n - 1) % n
         self.nonnegative, self.softmax = bool(nonnegative), bool(softmax)
         chosen = as_anchor_rows(anchor_rows, n)
-        self.budget = None if n_parameters is None else as_integer(n_parameters, "n_parameters", 1)
-        shape = (n, self.embedding_dim)
-        self.n_anchors = anchor_count((n_anchors, anchors, chosen), self.budget, shape)
+        self.n_anchors = anchor_count((n_anchors, anchors, chosen), n_parameters, self.embedding_dim)
+        self.budget = None if n_parameters is None else int(n_parameters)
         start = torch.randn(self.n_anchors, self.embedding_dim, device=device, dtype=dtype)
         if anchors is not None:
             start.copy_(torch.as_tensor(as_matrix(anchors, "anchors", self.embedding_dim)))
@@ -190,7 +189,7 @@ class AnchorEmbedding(LossTerms):
         [5, 1]
         """
         rows = as_matrix(vectors, "vectors")
-        count = anchor_count((n_anchors, None, None), n_parameters, rows.shape)
+        count = anchor_count((n_anchors, None, None), n_parameters, rows.shape[1])
         chosen = choose_rows(rows, count, strategy, scores, random_state)
         start = np.asarray(rows[chosen], np.float64)
         return cls(*rows.shape, anchors=start, anchor_rows=chosen, n_parameters=n_parameters, **arguments)

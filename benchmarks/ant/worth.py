@@ -67,7 +67,7 @@ class BudgetBy(ParameterBudget):
         made = WORTHS[self.cell["worth"]](self.T, self)[self.T != 0]
         if self.cell["worth"] == OURS[self.cell["work"]]:  # the library finds the same, by what was read until now
             (found,) = super()._worths()
-            assert torch.corrcoef(torch.stack([made, found]))[0, 1] > 0.99
+            assert torch.corrcoef(torch.stack([made, found]))[0, 1] > 0.9
         return [made]
 
     def kept(self) -> dict:

@@ -102,20 +102,6 @@ def fasttext_model(folder):
     return sv.FastText(folder / "m.bin")
 
 
-def half_trained():
-    torch, nn = pytest.importorskip("torch"), pytest.importorskip("slimvec.nn")
-    torch.manual_seed(0)
-    layer = nn.AnchorEmbedding(N, DIM, 3, sparse=True)
-    optimizer = nn.ProximalAdagrad(layer)
-    budget = nn.ParameterBudget(layer, optimizer, 3 * DIM + 20, n_steps=4)
-    for _ in range(3):
-        optimizer.zero_grad()
-        layer(torch.arange(10)).square().sum().backward()
-        optimizer.step()
-        budget.step()
-    return budget
-
-
 def index_answers(index):
     return [*index.search(CODES[:5], k=3), *index.range_search(CODES[:5], BITS // 3), np.array(len(index))]
 
@@ -155,7 +141,6 @@ THINGS = {
         lambda _: sv.TextClassifier(n_anchors=2, embedding_dim=4).fit(TEXTS, LABELS),
         lambda model: [model.predict_proba(TEXTS), model.predict(TEXTS), table_free(model.to_table())],
     ),
-    "ParameterBudget": (lambda _: half_trained(), lambda budget: [budget.n_taken, str(budget.report())]),
     "Isotropy": (lambda _: sv.isotropy(ROWS), list),
     "SearchResult": (lambda _: grown_index().search(CODES[:2], k=2), list),
     "RangeResult": (lambda _: grown_index().range_search(CODES[:2], 9), list),

@@ -155,15 +155,20 @@ of the 10 most frequent words, the next 90, and so on.
 ‖a‖ is the length of an entry's anchor; row energy and row lengths sum ‖∂L/∂t_i‖² and ‖∂L/∂t_i‖ over the steps, for row
 i of T; running means look {1 / (1 - MEMORY):.0f} steps back. *Nothing comes back*: an entry that was cut stays zero."""
 FOUND = """\
-In the classifier every worth that looks at how often a word is seen is ahead of those that do not. In the language
-model the longer training turns what the short one says around: there, where the output layer reads all rows for every
-word, frequency costs, and the more of it the more. So the library weighs rows by √frequency, unless a model takes all
-rows at once. The length of the anchor changes little, and gradients tell no more than frequencies. Whether entries may
-come back decides little here; it is what keeps a budget filled where entries vanish by themselves."""
+In the classifier, worths that look at how often a word is seen are ahead of the size of an entry, alone or times the
+length of its anchor, by about as much as seeds differ. In the language model the longer training turns around what the
+short one says: there, where the output layer reads all rows for every word, frequency costs, and the more of it the
+more. So the library weighs rows by √frequency, unless a model takes all rows at once. Gradients tell no more than
+frequencies do. Whether entries may come back decides little; it is what fills a budget up where entries vanish by
+themselves."""
+COUNTED = """\
+Cut by the library's own worth, as in the next table. An eighth of the budget, what a layer takes unless it is told
+otherwise, holds 91 anchors in the classifier and 312 in the language model, of which it takes d = 200."""
+PENALISED = "λ of the proximal optimizer, until the budget is reached. The library needs none."
 EXPLAINED = {
     "worth": ("By worth", FOUND),
-    "anchors": ("By the number of anchors", "Cut by the library's own worth, as in the table below."),
-    "l1": ("By a penalty besides", "λ of the proximal optimizer, until the budget is reached."),
+    "anchors": ("By the number of anchors", COUNTED),
+    "l1": ("By a penalty besides", PENALISED),
 }
 
 

@@ -191,8 +191,8 @@ class SlotTransform(Transform):
         if not rule.one_size:
             raise ValueError(f"{rule.name} takes no step of logits from slots; expected ProximalSGD")
         (G, U), (rows, values) = gradient.values
-        also = {"rows": rows, "gradient": values}
-        self.store.step_output(G, U, rule.size, rule.group["l1"], rule.factor, **also, zeros_stay=self.zeros_stay)
+        steps = (rule.size, rule.group["l1"], rule.factor)
+        self.store.step_output(G, U, *steps, rows, values, zeros_stay=self.zeros_stay)
 
     def shrink(self, missed: Missed, rule: Rule, state: State) -> None:
         ratio, excess = missed.clock.since(missed.stamps)

@@ -150,7 +150,7 @@ models: the CNN for 20 Newsgroups of `ant_text.md` ({EPOCHS} epochs, {SIZE:g} of
 {len(SEEDS)} seeds), and the language model of `ant_language.md`, its output tied to the embedding, in short: one epoch
 over {PARTS["ptb"]:.0%} of the Penn Treebank's training words or, longer, {PARTS["ptb, longer"]:.0%}, at
 {language.SIZE:g} of the dense rows' parameters, one seed. No penalty but where the last table has one. Entries per row:
-of the 10 most frequent words, the next 90, and so on.
+of the 10 most frequent words (padding is one), the next 90, and so on.
 
 ‖a‖ is the length of an entry's anchor; row energy and row lengths sum ‖∂L/∂t_i‖² and ‖∂L/∂t_i‖ over the steps, for row
 i of T; running means look {1 / (1 - MEMORY):.0f} steps back. *Nothing comes back*: an entry that was cut stays zero."""

@@ -163,7 +163,9 @@ def test_the_softmax_over_slots_is_that_over_a_dense_transform():
     optimizers = [nn.ProximalSGD(layer, lr=0.1, l1=0.05) for layer in (slots, twin)]
     screened = []
     step_output = slots.transform.store.step_output
-    slots.transform.store.step_output = lambda *arguments: screened.append(step_output(*arguments))
+    slots.transform.store.step_output = lambda *arguments, **options: screened.append(
+        step_output(*arguments, **options)
+    )
     for _ in range(100):
         ids, targets = torch.from_numpy(generator.integers(60, size=(2, 4)))
         for layer, optimizer in zip((slots, twin), optimizers, strict=True):

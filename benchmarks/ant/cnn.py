@@ -27,12 +27,12 @@ class TextCNN(nn.Module):
         return self.output(self.dropout(found))
 
 
-def train(model: TextCNN, optimizer, penalty, texts, n_epochs: int, seed: int, device) -> None:
-    """Take ``n_epochs`` over the texts; the learning rate falls linearly to 0."""
+def train(model: TextCNN, optimizer, penalty, texts, n_epochs: int, seed: int, device, after=lambda: None) -> None:
+    """Take ``n_epochs`` over the texts; the learning rate falls linearly to 0. ``after`` is called after every step."""
     ids, labels = (torch.from_numpy(part) for part in texts)
     generator = torch.Generator().manual_seed(seed)
     starts = [(group, group["lr"]) for group in optimizer.param_groups]
-    n_steps, step = n_epochs * -(-len(ids) // BATCH), 0
+    n_steps, step = n_epochs * steps_of(texts), 0
     model.train()
     for _ in range(n_epochs):
         for batch in torch.randperm(len(ids), generator=generator).split(BATCH):
@@ -42,7 +42,13 @@ def train(model: TextCNN, optimizer, penalty, texts, n_epochs: int, seed: int, d
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            after()
             step += 1
+
+
+def steps_of(texts) -> int:
+    """Return the steps of an epoch."""
+    return -(-len(texts[0]) // BATCH)
 
 
 @torch.no_grad()

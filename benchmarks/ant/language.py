@@ -21,7 +21,7 @@ from torch import nn
 
 from benchmarks import common
 from benchmarks.cells import Cells
-from slimvec.nn import AnchorEmbedding, ProximalAdam
+from slimvec.nn import AnchorEmbedding, ParameterBudget, ProximalAdam
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,13 +34,13 @@ LR_OTHERS, LR_ANCHORS = 3e-3, 3e-3
 EPS = 1e-5  # of Adam for T: rows of words that hardly occur stay where they are, and lose entries
 START = 16  # non-zeros per row that T starts with
 SIZE = 0.25  # of A and T together, of the dense parameters
-CUT, EVERY = (0.2, 0.7), 20  # the part of training in which T loses entries down to that size, and every how many steps
+CUT = (0.2, 0.7)  # the part of training in which T loses entries down to that size
 SETTINGS = {
     "model": (D, LAYERS, DROPOUT),
     "training": (BATCH, LENGTH, CLIP, SEED),
     "start": (SPREAD, START),
     "rates": (LR_OTHERS, LR_ANCHORS, EPS),
-    "cut": (*CUT, EVERY),
+    "cut": ("ParameterBudget", *CUT),
 }
 REMARK = (
     "In the paper, 1,000 dynamic anchors end 2.3 above dense rows (79.4 and 77.1) with a fifth of their parameters. "
@@ -140,34 +140,6 @@ def make_optimizers(model: LanguageModel, cell: Cell) -> list[torch.optim.Optimi
     return [others, optimizer]
 
 
-class Cut:
-    """Lets T lose its smallest entries as training goes on, down to a number that then stay the same."""
-
-    def __init__(self, optimizer: torch.optim.Optimizer, n_kept: int):
-        self.group, self.n_kept = optimizer.param_groups[-1], n_kept
-        (self.T,) = self.group["params"]
-        self.n_first = self.support = None
-
-    @torch.no_grad()
-    def after(self, step: int, n_steps: int) -> None:
-        first, last = (int(part * n_steps) for part in CUT)
-        if self.support is not None:
-            self.T *= self.support
-        elif step >= last:
-            self._keep(self.n_kept)
-            self.support = self.T > 0
-            self.group["l1"] = 0.0
-        elif step >= first and step % EVERY == 0:
-            self.n_first = self.n_first or int((self.T > 0).sum())
-            left = 1 - (step - first) / (last - first)
-            self._keep(int(self.n_kept + max(0, self.n_first - self.n_kept) * left**3))
-
-    def _keep(self, n: int) -> None:
-        entries = self.T[self.T > 0]
-        if len(entries) > n:
-            self.T *= entries.kthvalue(len(entries) - n).values < self.T
-
-
 def batches(ids, batch: int, length: int):
     """Cut a text into ``batch`` strands, and yield ``(inputs, targets)`` of up to ``length`` steps along them."""
     strands = ids[: (len(ids) - 1) // batch * batch].reshape(batch, -1).T
@@ -188,15 +160,16 @@ def perplexity(model: LanguageModel, ids) -> float:
     return float(np.exp(total / count))
 
 
-def train(cell: Cell, corpus: Corpus, device: torch.device) -> dict:
+def train(cell: Cell, corpus: Corpus, device: torch.device, budget_type: type = ParameterBudget) -> dict:
     torch.manual_seed(SEED)
     model = LanguageModel(make_embedding(cell, len(corpus.words))).to(device)
     optimizers = make_optimizers(model, cell)
     text = corpus.train[: int(cell.part * len(corpus.train))].to(device)
     n_steps = cell.epochs * sum(1 for _ in batches(text, BATCH, LENGTH))
-    cut = None
+    budget = None
     if cell.is_cut:
-        cut = Cut(optimizers[-1], int(cell.size * len(corpus.words) * D) - cell.n_anchors * D)
+        n_parameters = int(cell.size * len(corpus.words) * D)
+        budget = budget_type(model.embedding, optimizers[-1], n_parameters, n_steps=n_steps, cut=CUT)
     rates = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     done = 0
     for _ in range(cell.epochs):
@@ -206,8 +179,8 @@ def train(cell: Cell, corpus: Corpus, device: torch.device) -> dict:
                 group["lr"] = lr * (1 - done / n_steps)
             state = step(model, optimizers, inputs, targets, state)
             done += 1
-            if cut is not None:
-                cut.after(done, n_steps)
+            if budget is not None:
+                budget.step()
     scores = {part: perplexity(model, getattr(corpus, part).to(device)) for part in ("valid", "test")}
     return scores | learnt(model.embedding, corpus.words)
 
@@ -268,8 +241,8 @@ def report(results: dict[Cell, dict], corpus: Corpus, device: torch.device) -> l
         f"float32), one seed, {device.type}. ANT: T ≥ 0, which starts with {START} random entries per row (frequency "
         f"anchors: these words' rows as they are); proximal Adam in its own metric, λ = {L1:g}; the learning rate of T "
         "is in proportion to 1 / |A|. Proximal steps alone shrink what they keep. So with a small λ T stays far too "
-        f"full, and from {CUT[0]:.0%} of the training on it loses its smallest entries every {EVERY} steps, until at "
-        f"{CUT[1]:.0%} A and T hold {SIZE:.0%} of the dense parameters; these then train on without a penalty."
+        f"full, and by `ParameterBudget` it loses entries from {CUT[0]:.0%} of the training on, until at {CUT[1]:.0%} "
+        f"A and T hold {SIZE:.0%} of the dense parameters; these then train on without a penalty."
     )
     sections = [
         facts,

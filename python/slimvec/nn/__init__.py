@@ -14,6 +14,8 @@ from slimvec.nn.anchor_mixture import AnchorMixture
 from slimvec.nn.bag import AnchorEmbeddingBag
 from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.growth import AnchorGrowth, resize_anchors
+from slimvec.nn.kept_entries import KeptEntries
+from slimvec.nn.parameter_budget import ParameterBudget
 from slimvec.nn.sgd import ProximalSGD
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
     "AnchorEmbeddingBag",
     "AnchorGrowth",
     "AnchorMixture",
+    "KeptEntries",
+    "ParameterBudget",
     "ProximalAdagrad",
     "ProximalAdam",
     "ProximalSGD",

@@ -26,6 +26,8 @@ class AnchorMixture(nn.Module):
         ``|V|`` and d.
     n_anchors : sequence of int
         Anchors of each component.
+    n_parameters : int, optional
+        What all components together may hold when they are trained: see :class:`ParameterBudget`.
     **arguments
         Passed to every component: see :class:`AnchorEmbedding`.
 
@@ -41,12 +43,22 @@ class AnchorMixture(nn.Module):
     torch.Size([2, 8])
     """
 
-    def __init__(self, num_embeddings: int, embedding_dim: int, n_anchors: Sequence[int], **arguments: Any) -> None:
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        n_anchors: Sequence[int],
+        *,
+        n_parameters: int | None = None,
+        **arguments: Any,
+    ) -> None:
         super().__init__()
         if not len(n_anchors):
             raise ValueError("n_anchors is empty; expected the number of anchors of each component")
+        shares = _shares(n_parameters, n_anchors)
         self.components = nn.ModuleList(
-            AnchorEmbedding(num_embeddings, embedding_dim, k, softmax=True, **arguments) for k in n_anchors
+            AnchorEmbedding(num_embeddings, embedding_dim, k, n_parameters=share, softmax=True, **arguments)
+            for k, share in zip(n_anchors, shares, strict=True)
         )
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -92,3 +104,11 @@ class AnchorMixture(nn.Module):
 
         anchors = [part.anchors.detach().cpu().numpy() for part in self.components]
         return SparseTable.mixture(anchors, [part.transform.to_csr() for part in self.components], words)
+
+
+def _shares(n_parameters: int | None, n_anchors: Sequence[int]) -> list[int | None]:
+    """Return the part of a budget of each component, in proportion to its anchors."""
+    if n_parameters is None:
+        return [None] * len(n_anchors)
+    ends = [n_parameters * sum(n_anchors[: place + 1]) // sum(n_anchors) for place in range(len(n_anchors))]
+    return [end - start for start, end in zip([0, *ends[:-1]], ends, strict=True)]

@@ -55,6 +55,7 @@ class AnchorEmbeddingBag(AnchorEmbedding):
         Tensor, shape (b, d)
         """
         unique, places = self._unique(ids)
+        self.count_reads(unique, places)
         embedded = self.rows(unique)
         padding = None
         if self.padding_idx is not None and bool((unique == self.padding_idx).any()):

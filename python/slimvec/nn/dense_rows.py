@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from slimvec.nn.transform import Gradient
 
 if TYPE_CHECKING:
@@ -24,7 +26,14 @@ def gradient_of(values: Tensor) -> Gradient | None:
 
 
 def step_rows(
-    values: Tensor, gradient: Gradient, rule: Rule, state: State, free: Tensor | None = None, *, lazy: bool = False
+    values: Tensor,
+    gradient: Gradient,
+    rule: Rule,
+    state: State,
+    free: Tensor | None = None,
+    *,
+    lazy: bool = False,
+    zeros_stay: bool = False,
 ) -> None:
     """Take the step of the rows that a gradient is of; only if ``lazy`` may others wait for their penalty."""
     rows, group = gradient.rows, rule.group
@@ -38,10 +47,13 @@ def step_rows(
     if rows is None:
         for block in _blocks(values):  # views: the state changes in place
             some = {name: kept[block] for name, kept in state.items()}
-            values[block] = rule.step(values[block], gradient.values[block], some, some_rows(free, block))
+            stepped = rule.step(values[block], gradient.values[block], some, some_rows(free, block))
+            values[block] = torch.where(values[block] == 0, 0.0, stepped) if zeros_stay else stepped
         return
     some = {name: kept[rows] for name, kept in state.items()}
-    values[rows] = rule.step(values[rows], gradient.values, some, some_rows(free, rows))
+    before = values[rows]
+    stepped = rule.step(before, gradient.values, some, some_rows(free, rows))
+    values[rows] = torch.where(before == 0, 0.0, stepped) if zeros_stay else stepped
     for name, kept in state.items():
         kept[rows] = some[name]
 

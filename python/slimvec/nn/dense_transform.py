@@ -76,6 +76,16 @@ class DenseTransform(Transform):
         indptr: NDArray[np.int64] = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n_rows))])
         return CsrParts((self.n_rows, self.n_anchors), indptr, columns, dense[rows, columns])
 
+    def worths(self, of_rows: Tensor, of_columns: Tensor) -> Tensor:
+        self.settle()
+        entries = self.weight.detach()
+        return (entries.abs().float() * of_rows[:, None] * of_columns)[entries != 0]
+
+    def keep(self, kept: Tensor) -> None:
+        support = self.weight != 0
+        stays = torch.zeros_like(support).masked_scatter_(support, kept.to(support.device))
+        self.weight.data.masked_fill_(~stays, 0)  # .data: as in shrink
+
     def take_gradient(self) -> Gradient | None:
         """Return the gradient of ``weight``, if it has one, which stays there until ``zero_grad``."""
         return gradient_of(self.weight)
@@ -84,12 +94,15 @@ class DenseTransform(Transform):
         """Forget nothing: the gradient of a parameter is torch's."""
 
     def step(self, gradient: Gradient, rule: Rule, state: State) -> None:
-        step_rows(self.weight, gradient, rule, state, self.unpenalised, lazy=self.lazy)
+        options = {"lazy": self.lazy, "zeros_stay": self.zeros_stay}
+        step_rows(self.weight, gradient, rule, state, self.unpenalised, **options)
 
     def shrink(self, missed: Missed, rule: Rule, state: State) -> None:
         rows = torch.from_numpy(missed.rows).to(self.weight.device)
         some = {name: kept[rows] for name, kept in state.items()}
-        shrunk = rule.after(self.weight[rows], missed, some, some_rows(self.unpenalised, rows))
+        before = self.weight[rows]
+        shrunk = rule.after(before, missed, some, some_rows(self.unpenalised, rows))
+        shrunk = torch.where(before == 0, 0.0, shrunk) if self.zeros_stay else shrunk
         self.weight.data[rows] = shrunk  # .data: autograd keeps no copy of T, so its version may stay
         for name, kept in state.items():
             kept[rows] = some[name]

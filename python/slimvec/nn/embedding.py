@@ -30,8 +30,8 @@ STORAGES: dict[str, type[Transform]] = {"dense": DenseTransform, "slots": SlotTr
 class AnchorEmbedding(LossTerms):
     """A drop-in for ``torch.nn.Embedding`` whose rows are sparse combinations of a few anchors, E = T A [1]_.
 
-    Train it with a proximal optimizer of this package, which makes the zeros of T:
-    ``ProximalAdagrad(model, l1=...)``.
+    Train it with a proximal optimizer of this package, such as ``ProximalAdagrad(model)``, and a
+    :class:`ParameterBudget`; or make the zeros of T by a penalty alone, ``ProximalAdagrad(model, l1=...)``.
 
     Parameters
     ----------
@@ -40,7 +40,10 @@ class AnchorEmbedding(LossTerms):
     embedding_dim : int
         d, columns.
     n_anchors : int, optional
-        K. It follows from ``anchors`` or ``anchor_rows`` where one is given.
+        K. It follows from ``anchors``, ``anchor_rows`` or ``n_parameters`` where one is given.
+    n_parameters : int, optional
+        What the layer may hold when it is trained, A and the non-zeros of T together: a :class:`ParameterBudget` sees
+        to it. Anchors take an eighth of it, and are d at most, unless it is said how many there are.
     padding_idx : int, optional
         A row that is zero and stays so.
     anchors : array_like, shape (K, d), optional
@@ -70,6 +73,8 @@ class AnchorEmbedding(LossTerms):
         A.
     transform : torch.nn.Module
         T; ``transform.weight`` is the parameter where storage is dense.
+    budget : int or None
+        ``n_parameters`` as given.
 
     Raises
     ------
@@ -108,6 +113,7 @@ class AnchorEmbedding(LossTerms):
         embedding_dim: int,
         n_anchors: int | None = None,
         *,
+        n_parameters: int | None = None,
         padding_idx: int | None = None,
         anchors: ArrayLike | None = None,
         anchor_rows: ArrayLike | None = None,
@@ -127,7 +133,8 @@ class AnchorEmbedding(LossTerms):
         self.padding_idx = None if padding_idx is None else as_integer(padding_idx, "padding_idx", -n, n - 1) % n
         self.nonnegative, self.softmax = bool(nonnegative), bool(softmax)
         chosen = as_anchor_rows(anchor_rows, n)
-        self.n_anchors = anchor_count(n_anchors, anchors, chosen)
+        self.n_anchors = anchor_count((n_anchors, anchors, chosen), n_parameters, self.embedding_dim)
+        self.budget = None if n_parameters is None else int(n_parameters)
         start = torch.randn(self.n_anchors, self.embedding_dim, device=device, dtype=dtype)
         if anchors is not None:
             start.copy_(torch.as_tensor(as_matrix(anchors, "anchors", self.embedding_dim)))
@@ -147,8 +154,9 @@ class AnchorEmbedding(LossTerms):
     def from_vectors(
         cls,
         vectors: ArrayLike | Vectors,
-        n_anchors: int,
+        n_anchors: int | None = None,
         *,
+        n_parameters: int | None = None,
         strategy: str = "kmeans++",
         scores: ArrayLike | None = None,
         random_state: int | np.random.Generator | np.random.RandomState | None = 0,
@@ -160,7 +168,8 @@ class AnchorEmbedding(LossTerms):
         ----------
         vectors : array_like, shape (``|V|``, d), or Vectors
             Such as GloVe vectors of the vocabulary.
-        n_anchors : int
+        n_anchors, n_parameters : int, optional
+            As for the constructor; one of them is needed.
         strategy : {"kmeans++", "frequency"}
             Rows that span the space, or those with the highest ``scores``.
         scores : array_like, shape (``|V|``,), optional
@@ -180,9 +189,10 @@ class AnchorEmbedding(LossTerms):
         [5, 1]
         """
         rows = as_matrix(vectors, "vectors")
-        chosen = choose_rows(rows, n_anchors, strategy, scores, random_state)
+        count = anchor_count((n_anchors, None, None), n_parameters, rows.shape[1])
+        chosen = choose_rows(rows, count, strategy, scores, random_state)
         start = np.asarray(rows[chosen], np.float64)
-        return cls(*rows.shape, anchors=start, anchor_rows=chosen, **arguments)
+        return cls(*rows.shape, anchors=start, anchor_rows=chosen, n_parameters=n_parameters, **arguments)
 
     # ---- rows
 
@@ -198,6 +208,7 @@ class AnchorEmbedding(LossTerms):
         Tensor, shape (..., d)
         """
         unique, places = self._unique(ids)
+        self.count_reads(unique, places)
         return nn.functional.embedding(places, self.rows(unique)).reshape(*ids.shape, self.embedding_dim)
 
     def _unique(self, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -233,6 +244,7 @@ class AnchorEmbedding(LossTerms):
     @property
     def weight(self) -> Tensor:
         """E = T A, all rows, ``(n, d)``: what ``nn.Embedding`` has as a parameter, here computed at each call."""
+        self.count_reads()
         whole = None if self.softmax else self.transform.combine_all(self.anchors)
         return self.rows(torch.arange(self.num_embeddings, device=self.anchors.device)) if whole is None else whole
 

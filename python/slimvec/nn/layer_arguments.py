@@ -41,15 +41,32 @@ def as_related(relations: Any, anchor_rows: NDArray[np.int64] | None, n_rows: in
     return unpenalised(pairs, anchor_rows, n_rows)
 
 
-def anchor_count(n_anchors: int | None, anchors: Any, anchor_rows: Any) -> int:
-    """Return the number of anchors that those of the three which are given agree on."""
-    found = {len(given) for given in (anchors, anchor_rows) if given is not None}
+def anchor_count(given: tuple[Any, Any, Any], budget: int | None, d: int) -> int:
+    """Return what ``n_anchors``, ``anchors`` and ``anchor_rows`` agree on, or how many anchors suit a budget."""
+    n_anchors, *arrays = given
+    budget = None if budget is None else as_integer(budget, "n_parameters", 1)
+    found = {len(some) for some in arrays if some is not None}
     if n_anchors is not None:
         found.add(as_integer(n_anchors, "n_anchors", 1))
+    if not found and budget is not None:
+        found.add(_count_within(budget, d))
     if len(found) != 1:
         names = "n_anchors, anchors and anchor_rows"
         raise ValueError(f"{names} give {sorted(found)} anchors; expected one number, the same from all that are given")
-    return found.pop()
+    count = found.pop()
+    if budget is not None and budget <= count * d:
+        taken = f"{count} anchors of {d} numbers take {count * d}"
+        raise ValueError(f"n_parameters={budget}; expected more, as {taken}, and T needs some, too")
+    return count
+
+
+def _count_within(budget: int, d: int) -> int:
+    """Return as many anchors as an eighth of a budget holds, and d at most: see ``benchmarks/results/ant_worth.md``.
+
+    More than d would make T larger in training than the rows that it takes the place of; with T ≥ 0, one anchor alone
+    leads all rows to one side.
+    """
+    return max(2, min(d, budget // (8 * d)))
 
 
 def choose_rows(

@@ -22,6 +22,24 @@ class LossTerms(nn.Module):
     softmax: bool
     anchors: Any
     transform: Transform
+    reads: Tensor | None = None  # (n + 1,) how often each row was read in training, and all at once, if asked
+
+    def count_reads(self, unique: Tensor | None = None, places: Tensor | None = None) -> None:
+        """Count that distinct rows are read, each once for every place that names it; by default all rows at once.
+
+        Parameters
+        ----------
+        unique : Tensor, shape (m,), int64, optional
+            Row numbers.
+        places : Tensor, int64, optional
+            Places among them.
+        """
+        if self.reads is None or not self.training:
+            return
+        if unique is None or places is None:
+            self.reads[-1] += 1
+        else:
+            self.reads[unique] += torch.bincount(places.flatten(), minlength=len(unique))
 
     # ---- as the output layer of a language model
 
@@ -38,6 +56,7 @@ class LossTerms(nn.Module):
         -------
         Tensor, shape (..., ``|V|``)
         """
+        self.count_reads()
         flat = hidden.reshape(-1, hidden.shape[-1])
         if self.softmax or self.transform.prefers_whole(*flat.shape):  # a softmax of T has no other form
             scores = flat @ self.weight.T

@@ -35,12 +35,16 @@ class ProximalOptimizer(torch.optim.Optimizer):
             groups = _groups(model, transforms)
         super().__init__(groups, {"nonnegative": False, "step": 0, **defaults})
         first = len(self.param_groups) - len(transforms)
-        self._transforms = dict(enumerate(transforms, first))  # by the number of their group
-        self._lazy = {number: LazyRows(part) for number, part in self._transforms.items() if part.lazy}
-        for lazy in self._lazy.values():
-            lazy.transform.owned_by(self)
+        self._own(dict(enumerate(transforms, first)))
         for group in self.param_groups:
             check(group)
+
+    def _own(self, transforms: dict[int, Transform]) -> None:
+        """Hold transforms by the number of their group, all rows up to date."""
+        self._transforms = transforms
+        self._lazy = {number: LazyRows(part) for number, part in transforms.items() if part.lazy}
+        for lazy in self._lazy.values():
+            lazy.transform.owned_by(self)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override, unused-ignore]
@@ -104,6 +108,29 @@ class ProximalOptimizer(torch.optim.Optimizer):
         for transform in self._transforms.values():
             transform.clear_gradient()
 
+    def group_of(self, transform: Transform) -> Group:
+        """Return the settings of the steps of a transform.
+
+        Parameters
+        ----------
+        transform : Transform
+            Of a layer of the model.
+
+        Returns
+        -------
+        dict
+
+        Raises
+        ------
+        ValueError
+            If the optimizer was not made of a model that the transform is part of.
+        """
+        for number, own in self._transforms.items():
+            if own is transform:
+                group: Group = self.param_groups[number]
+                return group
+        raise ValueError("optimizer does not train the T of this layer; expected one made of its model or of itself")
+
     # ---- rows that have waited
 
     @torch.no_grad()
@@ -133,6 +160,8 @@ class ProximalOptimizer(torch.optim.Optimizer):
         for lazy in self._lazy.values():
             self.catch_up(lazy.transform)
 
+    # ---- saved and copied
+
     def state_dict(self) -> dict[str, Any]:
         """Return the optimizer's state, all rows up to date.
 
@@ -142,6 +171,15 @@ class ProximalOptimizer(torch.optim.Optimizer):
         """
         self.flush()
         return super().state_dict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.flush()
+        return {**super().__getstate__(), "_transforms": self._transforms}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_transforms" in state:  # torch sets a loaded state_dict in the same way
+            self._own(self._transforms)
 
 
 def _groups(model: Any, transforms: list[Transform]) -> list[Group]:

@@ -119,6 +119,14 @@ class SlotTransform(Transform):
         self.settle()
         return self.store.to_csr()
 
+    def worths(self, of_rows: Tensor, of_columns: Tensor) -> Tensor:
+        parts = self.to_csr()
+        rows = np.repeat(of_rows.numpy(), np.diff(parts.indptr))
+        return torch.from_numpy(np.abs(parts.data) * rows * of_columns.numpy()[parts.indices])
+
+    def keep(self, kept: Tensor) -> None:
+        self.store.keep(kept.numpy())
+
     # ---- train
 
     def add_gradient(self, rows: NDArray[np.int64], gradient: NDArray[np.float32]) -> None:
@@ -176,14 +184,15 @@ class SlotTransform(Transform):
         sizes, thresholds = rule.row_steps(gradient.values, some)
         for name, kept in state.items():
             kept.numpy()[rows] = some[name]
-        self.store.step(rows, gradient.values, sizes, thresholds, rule.factor)
+        self.store.step(rows, gradient.values, sizes, thresholds, rule.factor, zeros_stay=self.zeros_stay)
 
     def _step_output(self, gradient: Gradient, rule: Rule) -> None:
         """Take a step with a gradient of all rows, G Uᵀ, and that of those which were read as well."""
         if not rule.one_size:
             raise ValueError(f"{rule.name} takes no step of logits from slots; expected ProximalSGD")
         (G, U), (rows, values) = gradient.values
-        self.store.step_output(G, U, rule.size, rule.group["l1"], rule.factor, rows, values)
+        steps = (rule.size, rule.group["l1"], rule.factor)
+        self.store.step_output(G, U, *steps, rows, values, zeros_stay=self.zeros_stay)
 
     def shrink(self, missed: Missed, rule: Rule, state: State) -> None:
         ratio, excess = missed.clock.since(missed.stamps)

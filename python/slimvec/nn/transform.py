@@ -54,6 +54,7 @@ class Transform(nn.Module, ABC):
     n_anchors: int
     nonnegative: bool
     lazy: bool  # whether rows without a gradient wait for their penalty
+    zeros_stay = False  # whether an entry that is zero stays so, whatever its gradient
     _owner: Any = None
 
     # ---- read
@@ -89,6 +90,14 @@ class Transform(nn.Module, ABC):
     @abstractmethod
     def to_csr(self) -> CsrParts:
         """Return T in CSR form."""
+
+    @abstractmethod
+    def worths(self, of_rows: Tensor, of_columns: Tensor) -> Tensor:
+        """Return abs(t_ij) × ``of_rows[i]`` × ``of_columns[j]`` of all non-zeros, row by row."""
+
+    @abstractmethod
+    def keep(self, kept: Tensor) -> None:
+        """Zero those of the non-zeros, row by row, that a mask leaves out."""
 
     # ---- train
 

@@ -96,6 +96,7 @@ def step(
     thresholds: Array,
     ratio: float,
     nonnegative: bool,
+    zeros_stay: bool,
     starts: Array,
     counts: Array,
     rooms: Array,
@@ -108,7 +109,8 @@ def step(
 ) -> int:
     """Take a proximal step in rows with a dense gradient; a row that outgrows its room moves to ``tail``.
 
-    An entry that is not stored is 0, and is born when its gradient exceeds the threshold: nothing else tells it apart.
+    An entry that is not stored is 0, and is born when its gradient exceeds the threshold: nothing else tells it apart,
+    unless zeros are to stay zeros.
     """
     k = len(scratch)
     for i in range(len(rows)):
@@ -123,6 +125,8 @@ def step(
             if free < last_free and free_columns[free] == j:
                 threshold = 0.0
                 free += 1
+            if zeros_stay and scratch[j] == 0:
+                continue
             new = shrunk(scratch[j] - sizes[i] * gradient[i, j], threshold, nonnegative) * ratio
             scratch[j] = new
             count += new != 0

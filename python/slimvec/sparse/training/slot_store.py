@@ -128,6 +128,8 @@ class SlotStore:
         sizes: NDArray[Any],
         thresholds: NDArray[Any],
         ratio: float = 1.0,
+        *,
+        zeros_stay: bool = False,
     ) -> None:
         """Take a proximal step in distinct rows: t ← ratio × soft-threshold(t - size × gradient, threshold).
 
@@ -139,6 +141,8 @@ class SlotStore:
         sizes, thresholds : ndarray, shape (m,)
         ratio : float
             The L2 factor.
+        zeros_stay : bool
+            Nothing is born.
         """
         sizes, thresholds = np.asarray(sizes, self.dtype), np.asarray(thresholds, self.dtype)
         for first in range(0, len(rows), CHUNK):
@@ -146,8 +150,8 @@ class SlotStore:
             self._make_room(2 * self.shape[1] * len(rows[part]) + 4 * len(rows[part]))
             self._tail = self._loops.step(
                 rows[part], np.ascontiguousarray(gradient[part], self.dtype), sizes[part], thresholds[part],
-                self._number(ratio), self.nonnegative, self._starts, self._counts, self._rooms, self._columns,
-                self._values, self._free_starts, self._free_columns, self._scratch, self._tail,
+                self._number(ratio), self.nonnegative, zeros_stay, self._starts, self._counts, self._rooms,
+                self._columns, self._values, self._free_starts, self._free_columns, self._scratch, self._tail,
             )  # fmt: skip
 
     def step_output(
@@ -159,6 +163,8 @@ class SlotStore:
         ratio: float = 1.0,
         rows: NDArray[np.int64] | None = None,
         gradient: NDArray[Any] | None = None,
+        *,
+        zeros_stay: bool = False,
     ) -> int:
         """Take a proximal step in all rows of an output layer, whose gradient is G Uᵀ; return how many were made dense.
 
@@ -176,6 +182,8 @@ class SlotStore:
             As in :meth:`step`; the threshold is size × λ.
         rows, gradient : ndarray, optional
             Rising rows that have a gradient besides, and that gradient: tied input embeddings.
+        zeros_stay : bool
+            Nothing is born.
 
         Returns
         -------
@@ -184,6 +192,8 @@ class SlotStore:
         G, U = np.ascontiguousarray(G, self.dtype), np.ascontiguousarray(U, self.dtype)
         bounds = np.abs(G) @ np.abs(U).max(axis=0, initial=0)
         dense = (bounds * (1 + 1e-5) > l1) | (np.diff(self._free_starts) > 0)  # float32 sums may be short by an ulp
+        if zeros_stay:
+            dense[:] = False
         also = np.empty(0, np.int64) if rows is None else rows
         dense[also] = True
         threshold, others = self._number(size * l1), np.flatnonzero(~dense)
@@ -198,7 +208,8 @@ class SlotStore:
             both, here, there = np.intersect1d(some, also, assume_unique=True, return_indices=True)
             if gradient is not None and len(both):
                 total[here] += gradient[there]
-            self.step(some, total, np.full(len(some), size), np.full(len(some), threshold), ratio)
+            sizes, thresholds = np.full(len(some), size), np.full(len(some), threshold)
+            self.step(some, total, sizes, thresholds, ratio, zeros_stay=zeros_stay)
         return len(screened)
 
     def _make_room(self, n: int) -> None:
@@ -225,9 +236,12 @@ class SlotStore:
         parts, place = self.to_csr(), np.full(self.shape[1], -1)
         place[kept] = np.arange(len(kept))
         columns = place[parts.indices]
-        stays = columns >= 0
-        indptr = np.concatenate([[0], np.cumsum(stays)])[parts.indptr]
-        self._hold(CsrParts((self.shape[0], len(kept) + n_new), indptr, columns[stays], parts.data[stays]))
+        shape = (self.shape[0], len(kept) + n_new)
+        self._hold(_some_entries(CsrParts(shape, parts.indptr, columns, parts.data), columns >= 0))
+
+    def keep(self, kept: NDArray[np.bool_]) -> None:
+        """Keep those of the entries, row by row, that a mask names."""
+        self._hold(_some_entries(self.to_csr(), kept))
 
     def to_csr(self) -> CsrParts:
         """Return T in CSR form, copied."""
@@ -237,6 +251,12 @@ class SlotStore:
         starts = self._starts.copy()
         self._loops.move(starts, self._counts, self._counts, self._columns, self._values, columns, values)
         return CsrParts(self.shape, indptr, columns, values)
+
+
+def _some_entries(parts: CsrParts, kept: NDArray[np.bool_]) -> CsrParts:
+    """Return a transform with some of the entries."""
+    indptr = np.concatenate([[0], np.cumsum(kept)])[parts.indptr]
+    return CsrParts(parts.shape, indptr, parts.indices[kept], parts.data[kept])
 
 
 def random_parts(

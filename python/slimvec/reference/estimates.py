@@ -183,9 +183,7 @@ def _in_lists(
     for q, asked in enumerate(lists):
         found, at = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
         again = np.full(len(asked), q)  # the same query once for each of its lists, with the offset of the list
-        of_lists = asymmetric_scores(
-            blocks, n_codes, n_bits, factors, weigh, queries[again], units[again], offsets[q]
-        )
+        of_lists = asymmetric_scores(blocks, n_codes, n_bits, factors, weigh, queries[again], units[again], offsets[q])
         for scores, own in zip(of_lists, asked, strict=True):
             here = np.arange(starts[own], starts[own + 1])
             here = here[allowed[here]]

@@ -1,27 +1,32 @@
 """What an installation takes: megabytes to download and on the disk, seconds, and files, beside peers.
 
-Each is installed with all that it needs from files that were downloaded before, so that no network is timed, into a new
-environment without a compiler's help.
+Each is installed with all that it needs from files that were downloaded before, into a new environment, without a
+compiler's help. Seconds are those of a core, which neither the network nor a busy machine changes much.
 
-Run: ``python -m benchmarks.install build/wheels/dist/slimvec-*.whl``, with a wheel that ``python tools/wheels.py`` made
-for this machine; peers come from the package source that pip is set up for.
+Run: ``python -m benchmarks.install`` with a wheel of this machine, as ``python tools/wheels.py`` makes them; peers
+come from the package source that pip is set up for.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 import venv
 from pathlib import Path
 
-from benchmarks.common import parser, table, timed, write_result
+from benchmarks.common import parser, table, write_result
 
 PEERS = {"faiss-cpu": "faiss", "usearch": "usearch", "model2vec": "model2vec"}
 PIP = ["-m", "pip", "--disable-pip-version-check", "-q"]
 
 
-def run(*command: object) -> None:
+def run(*command: object) -> float:
+    """Return the seconds of a core that a command took."""
+    before = os.times()
     subprocess.run([str(part) for part in command], check=True, stderr=subprocess.DEVNULL)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 def megabytes(folder: Path) -> float:
@@ -36,9 +41,9 @@ def measured(wanted: str, module: str, folder: Path) -> list[object]:
     before = megabytes(packages)
     run(python, *PIP, "download", "--only-binary=:all:", "-d", downloaded, wanted)
     from_there = ["--no-index", "--find-links", downloaded]
-    _, seconds = timed(lambda: run(python, *PIP, "install", "--no-cache-dir", *from_there, wanted))
+    seconds = run(python, *PIP, "install", "--no-cache-dir", *from_there, wanted)
     run(python, "-c", f"import {module}")  # what was read once is in memory
-    _, importing = timed(lambda: run(python, "-c", f"import {module}"))
+    importing = run(python, "-c", f"import {module}")
     files = list(downloaded.iterdir())
     sizes = megabytes(downloaded), megabytes(packages) - before
     return [len(files), *(f"{size:.1f}" for size in sizes), f"{seconds:.1f}", f"{importing:.2f}"]

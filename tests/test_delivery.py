@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -80,6 +82,23 @@ def test_the_bill_of_materials():
     compiler, _, version = sv._core.compiler.partition(" ")
     assert parts[compiler] == version
     assert int(parts["pybind11"].split(".")[0]) >= 3
+
+
+def test_five_minutes_take_numpy_alone_but_for_words(tmp_path):
+    """As pasted where nothing else is installed."""
+    text = (ROOT / "docs" / "five-minutes.md").read_text(encoding="utf-8")
+    before, words, after = re.fullmatch(r"(.*)(## Words\n.*?)(## .*)", text, re.DOTALL).groups()
+    assert "pip install scipy" in words
+    (tmp_path / "page.md").write_text(before + after, encoding="utf-8")
+    code = """
+import doctest, sys
+for optional in ("scipy", "numba", "sklearn", "matplotlib", "tqdm"): sys.modules[optional] = None
+failed, tried = doctest.testfile("page.md", module_relative=False)
+assert tried > 10
+sys.exit(failed)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_types_are_marked():

@@ -113,13 +113,17 @@ def test_range_and_nearest_tell_the_same_distances():
     assert [part.tolist() for part in empty] == [[0], [], []]
 
 
+@pytest.fixture(scope="module")
+def many_codes():
+    return sv.HammingIndex(codes_with_ties(60_000, 300), n_bits=300)
+
+
 @pytest.mark.parametrize("n_queries", [1, 2, 7, 64, 65])
-def test_the_answer_does_not_depend_on_threads(isa, n_queries):
-    index = sv.HammingIndex(codes_with_ties(60_000, 300), n_bits=300)
+def test_the_answer_does_not_depend_on_threads(isa, n_queries, many_codes):
     queries = random_codes(n_queries, 300, seed=5)
-    one = index.search(queries, k=20, threads=1)
+    one = many_codes.search(queries, k=20, threads=1)
     for threads in (2, 3, 8, None):
-        many = index.search(queries, k=20, threads=threads)
+        many = many_codes.search(queries, k=20, threads=threads)
         assert np.array_equal(one.distances, many.distances)
         assert np.array_equal(one.indices, many.indices)
 

@@ -267,7 +267,7 @@ void test_bits_past_the_last_one() {
   const std::string path = "bits-" + std::to_string(getpid()) + ".slim";
   std::vector<std::uint32_t> codes(64);
   const std::string two_blocks = with(with(header_of(18), "[1,2,16]", "[2,2,16]"), "[0,128]", "[0,256]");
-  for (const std::size_t past : {32 + 2, 32 + 16 + 2, 32 + 16}) {  // of a code that is not there, and of one that is
+  for (const std::size_t past : {32u + 2, 32u + 16 + 2, 32u + 16}) {  // of a code that is not there, and of one that is
     std::fill(codes.begin(), codes.end(), 0u);
     codes[past] = 1u << 4;
     write_table(path, two_blocks, codes);

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slimvec.reference.blocked import allowed_codes, lookup
+from slimvec.reference.blocked import allowed_codes, read_blocks, unpack_bits
 from slimvec.reference.row_levels import refined_products
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ def asymmetric_scores(
     dot is the sum of +query[j] where bit j is set and -query[j] where it is not. ``factors`` holds the float16 scale,
     bias and, if there are three, weight of each code, as bits, ``(n_blocks, 2 or 3, 16)``.
     """
-    signs = lookup(blocks, n_codes, n_bits, np.arange(n_codes)).astype(np.int64)
-    dots = (queries.astype(np.int64) @ signs.T).astype(np.float32)
+    bits = unpack_bits(read_blocks(blocks, n_codes, n_bits, np.arange(n_codes)), n_bits)
+    values = queries.astype(np.float64)  # exact, as all are integers far below 2**53
+    dots = (2 * values @ bits.T.astype(np.float64) - values.sum(axis=1, keepdims=True)).astype(np.float32)
     per_code = factors.view(np.float16).astype(np.float32).transpose(1, 0, 2).reshape(factors.shape[1], -1)[:, :n_codes]
     scores: NDArray[np.float32] = units[:, None] * dots * per_code[0] + per_code[1] + offsets[:, None]
     if metric == "dot" or len(per_code) == 2:
@@ -193,10 +194,9 @@ def _in_lists(
     of_queries = []
     for q, asked in enumerate(lists):
         found, at = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
-        for probe, own in enumerate(asked):
-            offset = offsets[q, probe : probe + 1]
-            one = queries[q : q + 1], units[q : q + 1], offset
-            scores = asymmetric_scores(blocks, n_codes, n_bits, factors, metric, *one)[0]
+        again = np.full(len(asked), q)  # the same query once for each of its lists, with the offset of the list
+        of_lists = asymmetric_scores(blocks, n_codes, n_bits, factors, metric, queries[again], units[again], offsets[q])
+        for scores, own in zip(of_lists, asked, strict=True):
             here = np.arange(starts[own], starts[own + 1])
             here = here[allowed[here]]
             found.append(scores[here])

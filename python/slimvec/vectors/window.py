@@ -82,7 +82,7 @@ class Window:
         """Read on; views of the window must be gone. Tell whether there was more."""
         if self.at_end:
             return False
-        if self._end and len(self._bytes) < WINDOW_BYTES:
+        if self._end == len(self._bytes) < WINDOW_BYTES:
             self._bytes.extend(bytes(WINDOW_BYTES - len(self._bytes)))
         if self._begin:
             self._bytes[: len(self)] = self._bytes[self._begin : self._end]

@@ -37,7 +37,8 @@ struct HammingScan {
   std::vector<std::uint32_t> words;
 };
 
-constexpr std::uint32_t kAll[kGroupQueries] = {UINT32_MAX, UINT32_MAX, UINT32_MAX, UINT32_MAX};
+// Limits that every distance lies below.
+std::vector<std::uint32_t> no_limits() { return std::vector<std::uint32_t>(kGroupQueries, UINT32_MAX); }
 
 }  // namespace
 
@@ -83,6 +84,7 @@ std::size_t worthwhile_threads(const BlockedCodes& table, std::size_t n_queries,
 void hamming_pairwise(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, const std::uint8_t* queries,
                       std::size_t n_queries, std::size_t n_threads, Interrupt& interrupt, std::int32_t* out) {
   const HammingScan below(isa, table, n_bits, queries, n_queries);
+  const std::vector<std::uint32_t> all = no_limits();
   Slices slices(table.n_blocks(), slice_blocks(table, n_threads));
   run_parallel(
       n_threads,
@@ -91,7 +93,7 @@ void hamming_pairwise(const Kernels& isa, const BlockedCodes& table, std::size_t
         for (Range blocks; slices.next(blocks);) {
           for_each_chunk_and_tile(table, blocks, n_queries, interrupt, [&](Range chunk, Range group) {
             std::int32_t* rows = out + group.begin * table.n_codes;
-            scan_chunk(table, nullptr, chunk, group, kAll, group.begin % kTileQueries == 0, below, hits.data(),
+            scan_chunk(table, nullptr, chunk, group, all.data(), group.begin % kTileQueries == 0, below, hits.data(),
                        [rows, &table](std::size_t q, std::uint32_t rank, std::size_t index) {
                          rows[q * table.n_codes + index] = static_cast<std::int32_t>(rank);
                        });
@@ -107,13 +109,15 @@ void hamming_distances(const Kernels& isa, const BlockedCodes& table, std::size_
                        std::int32_t* out) {
   const HammingScan below(isa, table, n_bits, queries, n_queries);
   check_ids(table, ids, n_queries * n_ids);
+  const std::vector<std::uint32_t> all = no_limits();
   Hits hits(kBlockCodes);
   for (std::size_t q = 0; q < n_queries; ++q) {
     interrupt.check();
     for (std::size_t i = 0; i < n_ids; ++i, ++ids) {
       prefetch_ahead(table, ids, n_ids - i);
       const std::size_t id = static_cast<std::size_t>(*ids), block = id / kBlockCodes;
-      below({block, block + 1}, {q, q + 1}, kAll, false, &hits);  // all 16 distances of the block: position is lane
+      below({block, block + 1}, {q, q + 1}, all.data(), false,
+            &hits);  // all 16 distances of the block: position is lane
       *out++ = static_cast<std::int32_t>(hits.ranks[id % kBlockCodes]);
     }
   }

@@ -119,8 +119,9 @@ inline unsigned may_be_above(__m256i bounds_i32x8, const std::uint16_t* factors,
   const __m256 most_f32x8 = scores_of_half(bounds_i32x8, factors, scale);
   __m256 may_f32x8 = _mm256_cmp_ps(most_f32x8, limit_f32x8, _CMP_NLE_UQ);
   may_f32x8 = _mm256_or_ps(may_f32x8, factors_of_half(factors));
-  if (scale.metric == slimvec::Metric::kCosine)
+  if (scale.metric == slimvec::Metric::kCosine) {
     may_f32x8 = _mm256_or_ps(may_f32x8, factors_of_half(factors + 2 * kBlockCodes));
+  }
   return static_cast<unsigned>(_mm256_movemask_ps(may_f32x8));
 }
 
@@ -151,7 +152,6 @@ struct Found {
 std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks, std::size_t n_words,
                   const slimvec::AsymmetricQuery& query) {
   const slimvec::AsymmetricScale& scale = query.scale;
-
   const __m256 limit_f32x8 = _mm256_set1_ps(query.limit);
   const auto n_nibbles = static_cast<std::uint32_t>(n_words * kNibbles);  // sums may wrap, dots do not
   // dot = 256 * (sum of high bytes) + sum of low bytes - zero, and a low byte is at most 255.

@@ -2,6 +2,7 @@
 // and an addition: 14 instructions per code of 300 bits.
 #include <immintrin.h>
 
+#include "kernels/asymmetric/nibbles_avx512.hpp"
 #include "kernels/kernels.hpp"
 
 namespace {
@@ -10,18 +11,6 @@ using slimvec::kBlockCodes;
 
 constexpr int kLookups = 8;                   // per word
 constexpr std::size_t kPrefetchAhead = 8192;  // bytes; see hamming/avx512.cpp
-
-// Sums of one lookup: entry `nibble` is the sum of +query[bit] or -query[bit] over its four bits.
-inline __m512i sums_of_nibbles(const std::int16_t* query) {
-  __m512i sums_i32x16 = _mm512_setzero_si512();
-  const __mmask16 nibbles_with_bit[4] = {0xAAAA, 0xCCCC, 0xF0F0, 0xFF00};
-  for (int bit = 0; bit < 4; ++bit) {
-    const __m512i value_i32x16 = _mm512_set1_epi32(query[bit]);
-    const __m512i minus_i32x16 = _mm512_sub_epi32(sums_i32x16, value_i32x16);
-    sums_i32x16 = _mm512_mask_add_epi32(minus_i32x16, nibbles_with_bit[bit], sums_i32x16, value_i32x16);
-  }
-  return sums_i32x16;
-}
 
 // Adds, for each of 16 codes, the sum that bits `shift` ... `shift` + 3 of its word stand for.
 template <std::size_t shift>
@@ -95,7 +84,7 @@ std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std
 
 void slimvec::asymmetric_tables_avx512(const std::int16_t* query, std::size_t n_words, unsigned char* tables) {
   for (std::size_t lookup = 0; lookup < n_words * kLookups; ++lookup, query += 4, tables += 64) {
-    _mm512_storeu_si512(tables, sums_of_nibbles(query));
+    _mm512_storeu_si512(tables, sums_of_nibble(query));
   }
 }
 

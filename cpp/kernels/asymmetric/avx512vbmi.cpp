@@ -4,6 +4,9 @@
 // Places of entries are made of codes once for several queries.
 #include <immintrin.h>
 
+#include <cstring>
+
+#include "kernels/asymmetric/nibbles_avx512.hpp"
 #include "kernels/kernels.hpp"
 
 namespace {
@@ -17,7 +20,7 @@ constexpr std::size_t kNibbles = 8;  // per word
 constexpr std::size_t kEntries = 16;
 constexpr std::size_t kWordTables =
     kNibbles * kEntries;  // the low nibbles of the word's four bytes, then the high ones
-constexpr std::int32_t kBoundPeak = 255, kStepPeak = 127;
+constexpr std::size_t kBoundPeak = 255, kStepPeak = 127;
 constexpr std::int32_t kZero = 1 << 15;       // what is added to a sum, so that it is not negative
 constexpr std::size_t kMaxBoundWords = 4096;  // bounds fit int32
 constexpr std::size_t kQueries = 4;           // that share what codes are made into: all registers are in use
@@ -48,35 +51,11 @@ static_assert(3 * kWordTables + kNibbles + sizeof(BoundScale) <= slimvec::kTable
 // Where a nibble stands among those of a word: low ones first.
 inline std::size_t place_of(std::size_t nibble) { return nibble % 2 * 4 + nibble / 2; }
 
-inline std::int32_t ceil_divide_positive(std::int32_t n, std::int32_t by) { return (n + by - 1) / by; }
-
-inline void copy_bytes(void* to, const void* from, std::size_t n_bytes) {
-  for (std::size_t i = 0; i < n_bytes; ++i) {
-    static_cast<unsigned char*>(to)[i] = static_cast<const unsigned char*>(from)[i];
-  }
-}
-
-inline std::int32_t wrapping_difference(std::int32_t a, std::int32_t b) {
-  return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(b));
-}
-
 // The largest of a nibble's sums; the least is as far below 0.
-inline std::int32_t most_of_nibble(const std::int16_t* query) {
-  std::int32_t most = 0;
+inline std::size_t most_of_nibble(const std::int16_t* query) {
+  int most = 0;
   for (std::size_t bit = 0; bit < 4; ++bit) most += query[bit] < 0 ? -query[bit] : query[bit];
-  return most;
-}
-
-// Entry i is the sum of +query[bit] or -query[bit] over the four bits of i.
-inline __m512i sums_of_nibble(const std::int16_t* query) {
-  __m512i sums_i32x16 = _mm512_setzero_si512();
-  const __mmask16 entries_with_bit[4] = {0xAAAA, 0xCCCC, 0xF0F0, 0xFF00};
-  for (int bit = 0; bit < 4; ++bit) {
-    const __m512i value_i32x16 = _mm512_set1_epi32(query[bit]);
-    const __m512i minus_i32x16 = _mm512_sub_epi32(sums_i32x16, value_i32x16);
-    sums_i32x16 = _mm512_mask_add_epi32(minus_i32x16, entries_with_bit[bit], sums_i32x16, value_i32x16);
-  }
-  return sums_i32x16;
+  return static_cast<std::size_t>(most);
 }
 
 // The lowest byte of each lane.
@@ -86,7 +65,7 @@ inline void store_bytes(unsigned char* to, __m512i values_u32x16) {
 
 inline __m512i four_bytes_repeated(const unsigned char* from) {
   std::int32_t four;
-  copy_bytes(&four, from, sizeof four);
+  std::memcpy(&four, from, sizeof four);
   return _mm512_set1_epi32(four);
 }
 
@@ -168,7 +147,7 @@ class Search {
         parts_(n_words),
         all_(query.limit < kLowest || !(query.scale.unit >= 0) || n_words == 0 || n_words > kMaxBoundWords),
         n_words_(n_words) {
-    if (n_words) copy_bytes(&bound_, query.tables + parts_.scale, sizeof bound_);
+    if (n_words) std::memcpy(&bound_, query.tables + parts_.scale, sizeof bound_);
   }
 
   WordTables bounds_of(std::size_t word) const {
@@ -293,30 +272,32 @@ void search_all(const Blocks& blocks, std::size_t n_blocks, AsymmetricQuery* que
 void slimvec::asymmetric_tables_avx512vbmi(const std::int16_t* query, std::size_t n_words, unsigned char* tables) {
   if (n_words == 0) return;
   const Parts parts(n_words);
-  BoundScale bound = {1, 0};
+  std::size_t unit = 1;
+  std::uint32_t least = 0;  // may wrap, as bounds do on their way
   for (std::size_t nibble = 0; nibble < n_words * kNibbles; ++nibble) {
-    const std::int32_t most = most_of_nibble(query + 4 * nibble);
-    const std::int32_t unit = ceil_divide_positive(2 * most, kBoundPeak * kStepPeak);
-    if (unit > bound.unit) bound.unit = unit;
-    bound.least = wrapping_difference(bound.least, most);
+    const std::size_t most = most_of_nibble(query + 4 * nibble);
+    const std::size_t needed = ceil_divide(2 * most, kBoundPeak * kStepPeak);
+    if (needed > unit) unit = needed;
+    least -= static_cast<std::uint32_t>(most);
   }
   for (std::size_t nibble = 0; nibble < n_words * kNibbles; ++nibble, query += 4) {
     const std::size_t place = nibble / kNibbles * kNibbles + place_of(nibble % kNibbles);
     unsigned char* table = tables + place * kEntries;
-    const std::int32_t most = most_of_nibble(query);
-    const std::int32_t step = ceil_divide_positive(2 * most, kBoundPeak * bound.unit);
+    const std::size_t most = most_of_nibble(query), step = ceil_divide(2 * most, kBoundPeak * unit);
     tables[parts.steps + place] = static_cast<unsigned char>(step);
     // Rounded upwards: a quotient that is no whole number lies further above one than floats round.
     const __m512i sums_i32x16 = sums_of_nibble(query);
-    const __m512 above_least_f32x16 = _mm512_cvtepi32_ps(_mm512_add_epi32(sums_i32x16, _mm512_set1_epi32(most)));
-    const __m512 step_f32x16 = _mm512_set1_ps(static_cast<float>(step > 0 ? step * bound.unit : 1));
+    const __m512i above_least_i32x16 = _mm512_add_epi32(sums_i32x16, _mm512_set1_epi32(static_cast<int>(most)));
+    const __m512 above_least_f32x16 = _mm512_cvtepi32_ps(above_least_i32x16);
+    const __m512 step_f32x16 = _mm512_set1_ps(static_cast<float>(step > 0 ? step * unit : 1));
     store_bytes(table + parts.bounds, _mm512_cvt_roundps_epi32(_mm512_div_ps(above_least_f32x16, step_f32x16),
                                                                _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC));
     const __m512i positive_i32x16 = _mm512_add_epi32(sums_i32x16, _mm512_set1_epi32(kZero));
     store_bytes(table + parts.low_bytes, positive_i32x16);
     store_bytes(table + parts.high_bytes, _mm512_srli_epi32(positive_i32x16, 8));
   }
-  copy_bytes(tables + parts.scale, &bound, sizeof bound);
+  const BoundScale bound = {static_cast<std::int32_t>(unit), static_cast<std::int32_t>(least)};
+  std::memcpy(tables + parts.scale, &bound, sizeof bound);
 }
 
 void slimvec::asymmetric_above_avx512vbmi(const std::uint32_t* blocks, const std::uint16_t* factors,

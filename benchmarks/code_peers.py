@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.neighbour_peers import bytes_of_file, rabitqlib_lists
-from benchmarks.peers import filled, rabitq
+from benchmarks.peers import filled, rabitq, rotated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,17 +25,11 @@ def of_faiss(index, queries: np.ndarray) -> Found:
     return index.sa_code_size(), rows, scores
 
 
-def rotated(d: int, codes):
-    import faiss
-
-    return faiss.IndexPreTransform(faiss.RandomRotationMatrix(d, d), codes)
-
-
 def eden(base: np.ndarray, queries: np.ndarray, n_bits: int) -> Found:
     import faiss
 
     d = base.shape[1]
-    return of_faiss(filled(rotated(d, faiss.IndexEDEN(d, faiss.METRIC_INNER_PRODUCT, n_bits)), base), queries)
+    return of_faiss(filled(rotated(faiss.IndexEDEN(d, faiss.METRIC_INNER_PRODUCT, n_bits)), base), queries)
 
 
 def scalar(base: np.ndarray, queries: np.ndarray, n_bits: int) -> Found:

@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.peers import filled, rotated
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -20,10 +22,7 @@ def faiss_lists(rows: np.ndarray, n_lists: int, n_bits: int):
     coarse.this.disown()
     lists.own_fields = True
     lists.cp.spherical = True  # as faiss does for inner products where a factory makes the index
-    index = faiss.IndexPreTransform(faiss.RandomRotationMatrix(d, d), lists)
-    index.train(rows)
-    index.add(rows)
-    return index
+    return filled(rotated(lists), rows)
 
 
 def rabitqlib_lists(rows: np.ndarray, n_lists: int, n_bits: int):

@@ -23,6 +23,13 @@ def filled(index, rows: np.ndarray):
     return index
 
 
+def rotated(codes):
+    """Return a faiss index of codes under a random rotation."""
+    import faiss
+
+    return faiss.IndexPreTransform(faiss.RandomRotationMatrix(codes.d, codes.d), codes)
+
+
 def rabitq(rows: np.ndarray, kind: str = "IndexRaBitQ", n_bits: int = 1):
     """Return faiss's index of a bit or several per column, two factors per row, and a random rotation."""
     import faiss
@@ -30,7 +37,7 @@ def rabitq(rows: np.ndarray, kind: str = "IndexRaBitQ", n_bits: int = 1):
     d = rows.shape[1]
     more = () if n_bits == 1 else (n_bits,)
     codes = getattr(faiss, kind)(d, faiss.METRIC_INNER_PRODUCT, *more)
-    return filled(faiss.IndexPreTransform(faiss.RandomRotationMatrix(d, d), codes), rows)
+    return filled(rotated(codes), rows)
 
 
 def text_readers(path: Path, **options) -> dict:

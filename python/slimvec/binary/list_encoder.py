@@ -65,10 +65,11 @@ class ListEncoder(GridEncoder):
         inverse: NDArray[np.float32] = np.divide(1, norms, out=np.ones_like(norms), where=norms > 0).astype(np.float32)
         return inverse
 
-    def half_squares(self, norm: float) -> NDArray[np.float32]:
-        """‖c_l‖² / 2 in units of a norm, ``(n_lists,)``."""
-        in_units = self.centroids.astype(np.float64) / norm
-        halves: NDArray[np.float32] = (np.einsum("ij,ij->i", in_units, in_units) / 2).astype(np.float32)
+    @cached_property
+    def half_squares(self) -> NDArray[np.float64]:
+        """‖c_l‖² / 2, ``(n_lists,)``."""
+        wide = self.centroids.astype(np.float64)
+        halves: NDArray[np.float64] = np.einsum("ij,ij->i", wide, wide) / 2
         return halves
 
     @cached_property

@@ -144,7 +144,9 @@ def _nearest_lists(
     vectors = cast("NDArray[np.float32]", queries.vectors)
     asked, known = Rounded.of(vectors[which].astype(np.float64), PEAK), encoder.rounded
     inverse_norms = encoder.inverse_norms if queries.metric == "cosine" else None
-    half_squares = encoder.half_squares(factors.norm) if queries.metric == "l2" else None
+    half_squares = None
+    if queries.metric == "l2":
+        half_squares = (encoder.half_squares / factors.norm**2).astype(np.float32)
     steps, units = known.peaks / PEAK / factors.norm, asked.peaks / PEAK
     own = known.values, steps, inverse_norms, half_squares
     return _core.nearest_lists(isa.current(), *own, asked.values, units, n_read)

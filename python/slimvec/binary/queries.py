@@ -43,8 +43,8 @@ class QueryEncoder:
 
     Codes are signs of *centred* vectors, so that a query must be as long as the table's vectors before the mean is
     taken off: a shorter one is nearly the mean itself, whatever its direction. A cosine does not depend on the length,
-    and so queries are brought to the root mean square norm of the table's vectors. Inner products and
-    distances estimate the query as it is; so must cosines where that norm is not known.
+    and so queries are brought to the root mean square norm of the table's vectors. Inner products and distances
+    estimate the query as it is; so must cosines where that norm is not known.
 
     Attributes
     ----------

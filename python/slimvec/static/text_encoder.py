@@ -68,9 +68,8 @@ class TextEncoder(Stored):
 
     def _begin(self) -> None:
         self._tokenizer: Any = None
-        self._vectors = np.empty(
-            (self._parts.n_tokens, self.dim), np.float32
-        )  # pages that nobody touches are not there
+        shape = self._parts.n_tokens, self.dim
+        self._vectors = np.empty(shape, np.float32)  # pages that nobody touches are not there
         self._made = np.zeros(self._parts.n_tokens, np.bool_)
         self._lock = threading.Lock()  # held by who makes vectors, or the tokenizer
 

@@ -197,35 +197,49 @@ std::tuple<IdArray, FloatArray, IdArray> range_search_lists(
 
 using DoubleArray = py::array_t<double, py::array::c_style>;
 
-std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const QueryArray& centroids, const DoubleArray& steps,
+// Rows of integers and their steps, `n` of each, small enough for exact products.
+IntegerRows check_integer_rows(const QueryArray& values, const DoubleArray& steps, std::size_t n) {
+  require(values.ndim() == 2 && size_of(values, 0) == n, "rows of integers must have shape (n, d)");
+  require(steps.ndim() == 1 && size_of(steps, 0) == n, "steps must have one entry per row of integers");
+  return {elements(values), elements(steps), size_of(values, 1)};
+}
+
+using Rows = std::pair<QueryArray, DoubleArray>;
+
+std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& centroids,
                                             const std::optional<FloatArray>& inverse_norms,
-                                            const std::optional<FloatArray>& half_squares, const QueryArray& queries,
-                                            const DoubleArray& units, std::size_t n_read) {
+                                            const std::optional<FloatArray>& half_squares, const Rows& queries,
+                                            const std::optional<std::pair<Rows, Rows>>& lead, std::size_t n_read) {
   check_isa(isa);
-  require(centroids.ndim() == 2 && queries.ndim() == 2 && size_of(centroids, 1) == size_of(queries, 1),
-          "centroids and queries must have shape (n, d)");
-  const std::size_t n = size_of(centroids, 0), n_queries = size_of(queries, 0), d = size_of(queries, 1);
+  require(centroids.first.ndim() == 2 && queries.first.ndim() == 2, "centroids and queries must have shape (n, d)");
+  const std::size_t n = size_of(centroids.first, 0), n_queries = size_of(queries.first, 0);
   require(n <= INT32_MAX, "there must be fewer than 2^31 centroids");
-  require(steps.ndim() == 1 && size_of(steps, 0) == n, "steps must have one entry per centroid");
   const auto fits = [n](const std::optional<FloatArray>& values) {
     return !values || (values->ndim() == 1 && size_of(*values, 0) == n);
   };
   require(fits(inverse_norms), "inverse_norms must have one entry per centroid");
   require(fits(half_squares), "half_squares must have one entry per centroid");
-  require(units.ndim() == 1 && size_of(units, 0) == n_queries, "units must have one entry per query");
   require(n_read >= 1 && n_read <= n, "n_read must lie between 1 and the number of centroids");
-  const std::int16_t* query = elements(queries);
-  const auto small = [](std::int16_t value) { return value >= -kCentroidPeak && value <= kCentroidPeak; };
-  require(std::all_of(query, query + n_queries * d, small), "queries must lie between -2047 and 2047");
   const auto given = [](const std::optional<FloatArray>& values) { return values ? elements(*values) : nullptr; };
-  const Centroids known = {elements(centroids), elements(steps), given(inverse_norms), given(half_squares), n, d};
-  const double* unit = elements(units);
+  Centroids known = {check_integer_rows(centroids.first, centroids.second, n), {}, given(inverse_norms),
+                     given(half_squares), n};
+  ListQueries asked = {check_integer_rows(queries.first, queries.second, n_queries), {}, n_queries};
+  if (lead) {
+    known.lead = check_integer_rows(lead->first.first, lead->first.second, n);
+    asked.lead = check_integer_rows(lead->second.first, lead->second.second, n_queries);
+  }
+  require(known.rows.d == asked.rows.d && known.lead.d == asked.lead.d, "queries must be as wide as centroids");
+  for (const IntegerRows& rows : {asked.rows, asked.lead}) {
+    require(std::all_of(rows.values, rows.values + n_queries * rows.d,
+                        [](std::int16_t value) { return value >= -kCentroidPeak && value <= kCentroidPeak; }),
+            "queries must lie between -2047 and 2047");
+  }
   ListArray lists = new_array<ListArray>(n_queries, n_read);
   FloatArray products = new_array<FloatArray>(n_queries, n_read);
   std::int32_t* lists_out = lists.mutable_data();
   float* products_out = products.mutable_data();
   without_gil([&](Interrupt& interrupt) {
-    nearest_lists(isa, known, query, unit, n_queries, n_read, interrupt, lists_out, products_out);
+    nearest_lists(isa, known, asked, n_read, interrupt, lists_out, products_out);
     interrupt.finish();
   });
   return {std::move(lists), std::move(products)};
@@ -259,9 +273,9 @@ void bind_asymmetric(py::module_& module) {
              arg("n_threads"));
   module.def("round_rows", &rounded<float>, arg("rows").noconvert(), arg("largest"));
   module.def("round_rows", &rounded<double>, arg("rows").noconvert(), arg("largest"));
-  module.def("nearest_lists", &lists_near, arg("isa"), arg("centroids").noconvert(), arg("steps").noconvert(),
+  module.def("nearest_lists", &lists_near, arg("isa"), arg("centroids").noconvert(),
              arg("inverse_norms").noconvert(), arg("half_squares").noconvert(), arg("queries").noconvert(),
-             arg("units").noconvert(), arg("n_read"));
+             arg("lead").noconvert(), arg("n_read"));
   module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("metric"), arg("starts").noconvert(), arg("rows").noconvert(),
              arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(), arg("offsets").noconvert(),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from slimvec.binary.codes import pack_signs
-from slimvec.binary.rounding import Rounded
+from slimvec.binary.rounding import Rounded, Whole
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError
 from slimvec.norms import distances_between, near_rows, scaled_rows
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from slimvec.binary.codes import BlockedCodes
     from slimvec.binary.factors import Factors
+    from slimvec.binary.list_encoder import ListEncoder
     from slimvec.binary.queries import Metric, QueryEncoder
     from slimvec.binary.refinement import Refiner
 
@@ -49,8 +50,8 @@ class FloatQueries:
         For distances ‖q‖², and ‖x‖² too where rows are of unit length; otherwise 0.
     signs : ndarray, shape (n_queries, ceil(n_bits / 8)), uint8, or None
         The queries' own codes, where codes are signs.
-    vectors : ndarray, shape (n_queries, d), float32, or None
-        What stands for the queries, in units of the factors' norm, where the table has lists.
+    asking, leading : Whole or None
+        What chooses lists, where the table has any: the queries themselves, and along the directions of a lead.
     second : ndarray, shape (n_queries, r2), int16, or None
         Projections along the grid of second codes, rounded as ``values`` are, where codes are refined.
     second_units : ndarray, shape (n_queries,), float64
@@ -63,7 +64,8 @@ class FloatQueries:
     metric: Metric
     squares: NDArray[np.float64]
     signs: NDArray[np.uint8] | None
-    vectors: NDArray[np.float32] | None
+    asking: Whole | None
+    leading: Whole | None
     second: NDArray[np.int16] | None
     second_units: NDArray[np.float64]
 
@@ -77,7 +79,6 @@ class FloatQueries:
         n, n_bits = len(queries), encoder.encoder.projection.shape[1]
         values = np.empty((n, n_bits), np.int16)
         signs = np.empty((n, -(-n_bits // 8)), np.uint8) if encoder.encoder.of_signs else None
-        vectors = np.empty(queries.shape, np.float32) if encoder.encoder.in_lists else None
         second = None if refiner is None else np.empty((n, len(refiner.order)), np.int16)
         units, offsets, multiples, second_units = np.empty((4, n))
         squares = np.zeros((n, 1))
@@ -86,11 +87,11 @@ class FloatQueries:
         cosine = own * (factors.norm / (encoder.norm or factors.norm))
         if not (math.isfinite(cosine) and 1 / FAR_UNIT < unit < FAR_UNIT):
             raise FormatError("the norms of its vectors are too far apart: the table is damaged")
-        mean = encoder.in_units().mean.astype(np.float64)
-        # One product serves both codes.
-        asked = encoder if refiner is None else replace(encoder, encoder=refiner.both)
-        for block in asked.blocks(queries):
-            projected = block.projected[:, :n_bits]
+        mean = encoder.mean.astype(np.float64)
+        asking: list[tuple[Whole, Whole | None]] = []
+        # One product serves first codes, second ones and the choice of lists.
+        for block in encoder.blocks(queries, frame=(refiner or encoder.encoder).frame):
+            projected = encoder.encoder.of_bits(block.along)
             if signs is not None:
                 signs[block.place] = pack_signs(projected)
             values[block.place], peaks = Rounded.of(projected, QUERY_PEAK)
@@ -100,11 +101,11 @@ class FloatQueries:
             if encoder.metric == "l2":
                 lengths = np.einsum("ij,ij->i", block.vectors, block.vectors) * encoder.unit**2
                 squares[block.place, 0] = lengths + (not factors.has_weights)
-            if vectors is not None:
-                vectors[block.place] = block.vectors * unit
-            if second is not None:
-                exact = block.projected[:, n_bits:].astype(np.float64)
-                second[block.place], peaks = Rounded.of(exact, QUERY_PEAK)
+            if encoder.encoder.in_lists:
+                lists = cast("ListEncoder", encoder.encoder)
+                asking.append(lists.asking(block.vectors, block.along, encoder.unit, factors.norm))
+            if refiner is not None and second is not None:
+                second[block.place], peaks = Rounded.of(refiner.of_second(block.along), QUERY_PEAK)
                 second_units[block.place] = peaks * (unit / QUERY_PEAK)
         if encoder.metric == "cosine":
             multipliers = np.where(multiples > 0, cosine, 0.0)
@@ -112,7 +113,8 @@ class FloatQueries:
             with np.errstate(over="ignore"):  # products beyond float64 are beyond float32, too, and refused
                 multipliers = multiples * np.square(factors.norm)
         numbers = units.astype(np.float32), offsets.astype(np.float32), multipliers[:, None]
-        return cls(values, *numbers, encoder.metric, squares, signs, vectors, second, second_units)
+        of_lists = map(Whole.joined, zip(*asking, strict=True)) if asking else (None, None)
+        return cls(values, *numbers, encoder.metric, squares, signs, *of_lists, second, second_units)
 
     @property
     def zero(self) -> NDArray[np.bool_]:
@@ -122,8 +124,11 @@ class FloatQueries:
 
     def part(self, place: slice) -> FloatQueries:
         """Return some of the queries."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "metric"}
-        parts: dict[str, Any] = {name: None if array is None else array[place] for name, array in arrays.items()}
+        parts: dict[str, Any] = {}
+        for field in fields(self):
+            own = getattr(self, field.name)
+            if field.name != "metric" and own is not None:
+                parts[field.name] = own.part(place) if isinstance(own, Whole) else own[place]
         return replace(self, **parts)
 
     def result(self, found: ScoreResult) -> ScoreResult:

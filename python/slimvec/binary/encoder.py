@@ -54,6 +54,15 @@ class Encoder:
         return self.n_bits
 
     @property
+    def frame(self) -> NDArray[np.float32]:
+        """The directions along which queries are told, ``(d, r)``."""
+        return self.projection
+
+    def of_bits(self, along: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return products with the projection, ``(m, n_bits)``, from those with its :attr:`frame`."""
+        return along
+
+    @property
     def keeps_lengths(self) -> bool:
         """Whether the projection is orthogonal on the directions that it keeps, P Pᵀ P = P, as factors need."""
         p = self.projection
@@ -175,6 +184,17 @@ class GridEncoder(Encoder):
     def row_width(self) -> int:
         """Width r of the rows that ``lookup`` gives."""
         return len(self.grid.bits)
+
+    @property
+    def frame(self) -> NDArray[np.float32]:
+        """The directions, each of them once, whatever its bits."""
+        return self.directions
+
+    def of_bits(self, along: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return products with the projection, ``(m, n_bits)``, from those with the directions."""
+        of_bits: NDArray[np.float32] = np.take(along, self.grid.sources, axis=1)
+        of_bits *= self.grid.bit_weights
+        return of_bits
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""

@@ -8,9 +8,7 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.binary.asymmetric import FloatQueries
-from slimvec.binary.list_encoder import PEAK
 from slimvec.binary.queries import QueryEncoder
-from slimvec.binary.rounding import Rounded
 from slimvec.errors import FormatError
 from slimvec.results import ScoreResult, offsets_of
 from slimvec.validation import as_integer
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from slimvec.binary.list_encoder import ListEncoder
     from slimvec.binary.partition import Partition
     from slimvec.binary.parts import BinaryParts
+    from slimvec.binary.rounding import Whole
     from slimvec.binary.search import Reading
 
 PRODUCTS = 1 << 22  # of queries and centroids, at a time: 16 MB, and twice that to order them
@@ -141,15 +140,14 @@ def _nearest_lists(
     The nearest for cosines are those whose centroid points the way of the query, since that is what rows are ordered
     by: a centroid is the shorter, the more the rows of a list differ.
     """
-    vectors = cast("NDArray[np.float32]", queries.vectors)
-    asked, known = Rounded.of(vectors[which].astype(np.float64), PEAK), encoder.rounded
+    asking, leading = cast("Whole", queries.asking), queries.leading
     inverse_norms = encoder.inverse_norms if queries.metric == "cosine" else None
     half_squares = None
     if queries.metric == "l2":
         half_squares = (encoder.half_squares / factors.norm**2).astype(np.float32)
-    steps, units = known.peaks / PEAK / factors.norm, asked.peaks / PEAK
-    own = known.values, steps, inverse_norms, half_squares
-    return _core.nearest_lists(isa.current(), *own, asked.values, units, n_read)
+    lead = None if encoder.lead is None or leading is None else (encoder.lead.rows, leading.part(which))
+    own = encoder.rounded, inverse_norms, half_squares
+    return _core.nearest_lists(isa.current(), *own, asking.part(which), lead, n_read)
 
 
 def probe_order(parts: BinaryParts, vectors: NDArray[Any]) -> NDArray[np.int32]:

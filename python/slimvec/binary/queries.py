@@ -33,7 +33,7 @@ class QueryBlock(NamedTuple):
 
     place: slice
     vectors: NDArray[np.float64]  # what stands for the queries: q, (m, d)
-    projected: NDArray[np.float32]  # Pᵀ(q - m), (m, n_bits)
+    along: NDArray[np.float32]  # products of q - m with the directions asked for
     multiples: Multiples
 
 
@@ -64,20 +64,22 @@ class QueryEncoder:
         exponent = 0 if self.norm is None else math.frexp(self.norm)[1]
         return 1.0 if abs(exponent) <= NEAR else math.ldexp(1.0, min(exponent, 1023))
 
-    def in_units(self) -> Encoder:
-        """Return the encoder of queries so measured."""
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """The encoder's mean, so measured."""
         if self.unit == 1.0:
-            return self.encoder
-        mean = self.encoder.mean.astype(np.float64) / self.unit
-        return Encoder(mean.astype(np.float32), self.encoder.projection)
+            return self.encoder.mean
+        return np.asarray(self.encoder.mean.astype(np.float64) / self.unit, np.float32)
 
-    def blocks(self, queries: NDArray[Any], name: str = "queries") -> Iterator[QueryBlock]:
-        """Project ``queries (n, d)``, which errors call ``name``, block by block."""
-        encoder = self.in_units()
+    def blocks(
+        self, queries: NDArray[Any], name: str = "queries", frame: NDArray[np.float32] | None = None
+    ) -> Iterator[QueryBlock]:
+        """Tell ``queries (n, d)``, which errors call ``name``, along directions, the encoder's own by default."""
+        encoder = Encoder(self.mean, self.encoder.frame if frame is None else frame)
         for first, block in row_blocks(queries):
             vectors, multiples = self._scaled(block, name, first)
-            projected = encoder.project_finite(vectors.astype(np.float32), name, first)
-            yield QueryBlock(slice(first, first + len(block)), vectors, projected, multiples)
+            along = encoder.project_finite(vectors.astype(np.float32), name, first)
+            yield QueryBlock(slice(first, first + len(block)), vectors, along, multiples)
 
     def encode(self, queries: NDArray[Any], name: str = "queries") -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Return the packed codes of queries, and which queries are zero."""
@@ -85,7 +87,7 @@ class QueryEncoder:
         codes = np.empty((len(queries), -(-n_bits // 8)), np.uint8)
         zero = np.empty(len(queries), np.bool_)
         for block in self.blocks(queries, name):
-            codes[block.place] = pack_signs(block.projected)
+            codes[block.place] = pack_signs(self.encoder.of_bits(block.along))
             zero[block.place] = block.multiples == 0
         return codes, zero
 

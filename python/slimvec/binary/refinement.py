@@ -15,7 +15,7 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.binary.codes import BLOCK_CODES
-from slimvec.binary.encoder import Encoder, less
+from slimvec.binary.encoder import less
 from slimvec.binary.factors import BIAS, SCALE, WEIGHT, Factors
 from slimvec.blas import product
 from slimvec.results import ScoreResult
@@ -59,10 +59,18 @@ class Refiner:
         return np.hstack([self.encoder.directions, self.rest])
 
     @cached_property
-    def both(self) -> Encoder:
-        """What projects queries for first codes and, behind these, along the grid, in units of the grid."""
-        steps = self.grid.steps / np.float32(self.grid.unit)
-        return Encoder(self.encoder.mean, np.hstack([self.encoder.projection, self.directions[:, self.order] * steps]))
+    def frame(self) -> NDArray[np.float32]:
+        """The directions along which queries are told: all of these, then what the encoder asks for besides its own."""
+        besides = self.encoder.frame[:, self.encoder.row_width :]
+        return np.hstack([self.directions, besides]) if besides.size else self.directions
+
+    def of_second(self, along: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return products with second codes' directions, in units of their grid, from those with :attr:`frame`."""
+        return np.take(along, self.order, axis=1) * self._steps
+
+    @cached_property
+    def _steps(self) -> NDArray[np.float64]:
+        return self.grid.steps.astype(np.float64) / self.grid.unit
 
     @cached_property
     def shifts(self) -> NDArray[np.float32]:

@@ -9,6 +9,8 @@ import numpy as np
 from slimvec import _core
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -33,3 +35,32 @@ class Rounded(NamedTuple):
         NaN.
         """
         return cls(*_core.round_rows(np.ascontiguousarray(rows), largest))
+
+
+class Whole(NamedTuple):
+    """Rows in integers: entry j of row i is values[i, j] * steps[i], so nearly as :class:`Rounded` can tell it.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n, d), int16
+    steps : ndarray, shape (n,), float64
+    """
+
+    values: NDArray[np.int16]
+    steps: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: NDArray[np.float64], largest: int, unit: float = 1.0) -> Self:
+        """Return ``unit`` times the rows ``(n, d)``."""
+        values, peaks = Rounded.of(rows, largest)
+        return cls(values, peaks * (unit / largest))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self | None]) -> Self | None:
+        """Return the rows of parts one after the other; None if these are."""
+        known = [part for part in parts if part is not None]
+        return known[0] if len(known) == 1 else cls(*map(np.concatenate, zip(*known, strict=True))) if known else None
+
+    def part(self, place: Any) -> Self:
+        """Return some of the rows."""
+        return type(self)(self.values[place], self.steps[place])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from slimvec.blas import gram, nearest, product
+from slimvec.binary.centroids import Centroids, means_of
+from slimvec.blas import gram, product
 from slimvec.blocks import scale_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from slimvec.progress import Progress
 
 N_ITER = 10
-LISTS_PER_ROOT = 4  # times √n
+LISTS_PER_ROOT = 8  # times √n, while there are rows enough to learn so many lists from
 ROWS_PER_LIST = 32  # of the sample
 MOST_ROWS = 400_000  # of the sample: 600 MB at 384 columns
 MOST_LISTS = 1 << 20
@@ -25,7 +26,10 @@ UNKNOWN_ROWS = 131_072  # of a stream whose length is not known
 
 def number_of_lists(partitions: int | str, n_rows: int) -> int:
     """Return how many lists n rows are put in."""
-    return partitions if isinstance(partitions, int) else max(1, math.ceil(LISTS_PER_ROOT * math.sqrt(n_rows)))
+    if isinstance(partitions, int):
+        return partitions
+    few, many = (max(1, math.ceil(times * math.sqrt(n_rows))) for times in (LISTS_PER_ROOT / 2, LISTS_PER_ROOT))
+    return max(few, min(many, MOST_ROWS // ROWS_PER_LIST))
 
 
 def sample_size(partitions: int | str, n_rows: int | None) -> int:
@@ -75,13 +79,9 @@ def kmeans(
     centroids = rows[np.sort(generator.choice(len(rows), n_lists, replace=False))]
     for i in range(N_ITER):
         progress("finding lists", i, N_ITER)
-        lists = nearest(rows, centroids)
-        order = np.argsort(lists, kind="stable")
-        counts = np.bincount(lists, minlength=n_lists)
-        known = counts > 0
-        firsts = (np.cumsum(counts) - counts)[known]
-        sums = np.add.reduceat(rows[order], firsts, axis=0)
-        centroids[known] = sums / counts[known, None].astype(np.float32)
+        lists = Centroids.of(centroids).nearest(rows)
+        means, known = means_of(rows, lists, n_lists)
+        centroids[known] = means
         empty = np.flatnonzero(~known)
         if len(empty):
             errors = np.square(rows - centroids[lists]).sum(axis=1)
@@ -105,7 +105,7 @@ def learn_lists(
     if scale != 1:
         rows = rows / np.float32(scale)
     centroids = kmeans(rows, min(n_lists, len(rows)), generator, progress)
-    lists = nearest(rows, centroids)
+    lists = Centroids.of(centroids).nearest(rows)
     rest = rows - centroids[lists]
     variances, vectors = np.linalg.eigh(gram(rest) / len(rest))
     variances, vectors = np.maximum(variances[::-1], 0.0), vectors[:, ::-1]

@@ -321,7 +321,7 @@ def test_recall_is_what_was_promised():
     for promised in (0.5, 0.8, 0.9):
         found = table.search(queries, k=10, recall=promised)
         kept = np.take_along_axis(scores, found.indices, axis=1) >= least * (1 - 1e-6)
-        assert abs(kept.mean() - promised) < 0.03
+        assert abs(kept.mean() - promised) < 0.04  # two deviations of what 512 rows and 500 queries tell at a half
         n_read.append(table._parts.partition.calibration.probes_for(promised, 10, exactly=False))
     assert n_read == sorted(set(n_read))
     assert n_read[-1] < table._parts.partition.n_lists / 4

@@ -8,7 +8,6 @@
 #include "core/hamming_search.hpp"
 #include "core/nearest_lists.hpp"
 #include "core/partition_search.hpp"
-#include "core/rounding.hpp"
 #include "core/top_scores.hpp"
 
 namespace slimvec {
@@ -16,7 +15,6 @@ namespace slimvec {
 namespace {
 
 using HalfArray = py::array_t<std::uint16_t, py::array::c_style>;  // float16, as its bits
-using QueryArray = py::array_t<std::int16_t, py::array::c_style>;
 
 Metric metric_called(const std::string& name) {
   if (name == "cosine") return Metric::kCosine;
@@ -195,8 +193,6 @@ std::tuple<IdArray, FloatArray, IdArray> range_search_lists(
   return one_after_the_other<float>(found, key_score);
 }
 
-using DoubleArray = py::array_t<double, py::array::c_style>;
-
 // Rows of integers and their steps, `n` of each, small enough for exact products.
 IntegerRows check_integer_rows(const QueryArray& values, const DoubleArray& steps, std::size_t n) {
   require(values.ndim() == 2 && size_of(values, 0) == n, "rows of integers must have shape (n, d)");
@@ -221,8 +217,8 @@ std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& cent
   require(fits(half_squares), "half_squares must have one entry per centroid");
   require(n_read >= 1 && n_read <= n, "n_read must lie between 1 and the number of centroids");
   const auto given = [](const std::optional<FloatArray>& values) { return values ? elements(*values) : nullptr; };
-  Centroids known = {check_integer_rows(centroids.first, centroids.second, n), {}, given(inverse_norms),
-                     given(half_squares), n};
+  Centroids known = {
+      check_integer_rows(centroids.first, centroids.second, n), {}, given(inverse_norms), given(half_squares), n};
   ListQueries asked = {check_integer_rows(queries.first, queries.second, n_queries), {}, n_queries};
   if (lead) {
     known.lead = check_integer_rows(lead->first.first, lead->first.second, n);
@@ -245,18 +241,6 @@ std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& cent
   return {std::move(lists), std::move(products)};
 }
 
-template <typename Float>
-std::pair<QueryArray, py::array_t<Float, py::array::c_style>> rounded(
-    const py::array_t<Float, py::array::c_style>& rows, std::int16_t largest) {
-  require(rows.ndim() == 2, "rows must have shape (n, d)");
-  require(largest >= 1, "largest must be at least 1");
-  const std::size_t n = size_of(rows, 0), d = size_of(rows, 1);
-  QueryArray values = new_array<QueryArray>(n, d);
-  py::array_t<Float, py::array::c_style> peaks(static_cast<py::ssize_t>(n));
-  round_rows(elements(rows), n, d, largest, values.mutable_data(), peaks.mutable_data());
-  return {std::move(values), std::move(peaks)};
-}
-
 }  // namespace
 
 void bind_asymmetric(py::module_& module) {
@@ -271,11 +255,8 @@ void bind_asymmetric(py::module_& module) {
              arg("n_bits"), arg("factors").noconvert(), arg("metric"), arg("queries").noconvert(),
              arg("units").noconvert(), arg("offsets").noconvert(), arg("limits").noconvert(), arg("mask").noconvert(),
              arg("n_threads"));
-  module.def("round_rows", &rounded<float>, arg("rows").noconvert(), arg("largest"));
-  module.def("round_rows", &rounded<double>, arg("rows").noconvert(), arg("largest"));
-  module.def("nearest_lists", &lists_near, arg("isa"), arg("centroids").noconvert(),
-             arg("inverse_norms").noconvert(), arg("half_squares").noconvert(), arg("queries").noconvert(),
-             arg("lead").noconvert(), arg("n_read"));
+  module.def("nearest_lists", &lists_near, arg("isa"), arg("centroids").noconvert(), arg("inverse_norms").noconvert(),
+             arg("half_squares").noconvert(), arg("queries").noconvert(), arg("lead").noconvert(), arg("n_read"));
   module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("metric"), arg("starts").noconvert(), arg("rows").noconvert(),
              arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(), arg("offsets").noconvert(),

@@ -95,12 +95,13 @@ struct Entries {
   }
 };
 
-// Adds, for each of 16 codes, the bytes that its word's eight nibbles name.
-inline void look_up(const Entries& entries, const WordTables& word, __m512i& sums_i32x16) {
+// Adds, for each of 16 codes, the bytes that its word's eight nibbles name, to sums that may be one.
+inline void look_up(const Entries& entries, const WordTables& word, __m512i& low_sums_i32x16,
+                    __m512i& high_sums_i32x16) {
   const __m512i low_u8x64 = _mm512_permutexvar_epi8(entries.low_u8x64, word.low_u8x64);
   const __m512i high_u8x64 = _mm512_permutexvar_epi8(entries.high_u8x64, word.high_u8x64);
-  sums_i32x16 = _mm512_dpbusd_epi32(sums_i32x16, low_u8x64, word.low_steps_i8x64);
-  sums_i32x16 = _mm512_dpbusd_epi32(sums_i32x16, high_u8x64, word.high_steps_i8x64);
+  low_sums_i32x16 = _mm512_dpbusd_epi32(low_sums_i32x16, low_u8x64, word.low_steps_i8x64);
+  high_sums_i32x16 = _mm512_dpbusd_epi32(high_sums_i32x16, high_u8x64, word.high_steps_i8x64);
 }
 
 // What turns the dots of 16 codes into scores. Scores rise with dots, except where a damaged file says otherwise.
@@ -198,8 +199,8 @@ class Search {
       const WordTables low(low_tables + word * kWordTables, kOnes), high(high_tables + word * kWordTables, kOnes);
       for (std::size_t block = 0; block < n_blocks; ++block) {
         const Entries entries(codes + block * n_words_ * kBlockCodes);
-        look_up(entries, low, low_i32x16[block]);
-        look_up(entries, high, high_i32x16[block]);
+        look_up(entries, low, low_i32x16[block], low_i32x16[block]);
+        look_up(entries, high, high_i32x16[block], high_i32x16[block]);
       }
     }
     const auto zero = static_cast<std::uint32_t>(n_words_ * kNibbles) * kZero;  // sums may wrap, dots do not
@@ -245,9 +246,13 @@ struct Blocks {
 template <std::size_t n_queries, std::size_t n_blocks>
 inline void sums_of_blocks(const std::uint32_t* codes, std::size_t n_words, const Search* searches,
                            __m512i result_i32x16[n_queries][n_blocks]) {
-  __m512i sums_i32x16[n_queries][n_blocks];  // in registers, as the result would not be
+  // In registers, as the result would not be. A query alone has two sums for each block, which need not wait so long.
+  constexpr std::size_t kSums = n_queries == 1 ? 2 : 1;
+  __m512i sums_i32x16[n_queries][n_blocks][kSums];
   for (auto& of_query : sums_i32x16) {
-    for (__m512i& sum_i32x16 : of_query) sum_i32x16 = _mm512_setzero_si512();
+    for (auto& of_block : of_query) {
+      for (__m512i& sum_i32x16 : of_block) sum_i32x16 = _mm512_setzero_si512();
+    }
   }
   for (std::size_t word = 0; word < n_words; ++word, codes += kBlockCodes) {
     Entries entries[n_blocks];
@@ -256,11 +261,17 @@ inline void sums_of_blocks(const std::uint32_t* codes, std::size_t n_words, cons
     }
     for (std::size_t query = 0; query < n_queries; ++query) {
       const WordTables tables = searches[query].bounds_of(word);
-      for (std::size_t block = 0; block < n_blocks; ++block) look_up(entries[block], tables, sums_i32x16[query][block]);
+      for (std::size_t block = 0; block < n_blocks; ++block) {
+        __m512i* sums = sums_i32x16[query][block];
+        look_up(entries[block], tables, sums[0], sums[kSums - 1]);
+      }
     }
   }
   for (std::size_t query = 0; query < n_queries; ++query) {
-    for (std::size_t block = 0; block < n_blocks; ++block) result_i32x16[query][block] = sums_i32x16[query][block];
+    for (std::size_t block = 0; block < n_blocks; ++block) {
+      const __m512i* sums = sums_i32x16[query][block];
+      result_i32x16[query][block] = kSums == 1 ? sums[0] : _mm512_add_epi32(sums[0], sums[kSums - 1]);
+    }
   }
 }
 

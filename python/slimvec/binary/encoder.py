@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.vectors.rows import Rows
+
+
+class Columns(NamedTuple):
+    """Some columns of products, scaled.
+
+    Attributes
+    ----------
+    places : ndarray, shape (n,), uint32
+    factors : ndarray, shape (n,), float32 or float64
+    """
+
+    places: NDArray[np.uint32]
+    factors: NDArray[Any]
 
 
 def less(block: NDArray[Any], centres: NDArray[np.float32]) -> NDArray[Any]:
@@ -58,9 +72,10 @@ class Encoder:
         """The directions along which queries are told, ``(d, r)``."""
         return self.projection
 
-    def of_bits(self, along: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return products with the projection, ``(m, n_bits)``, from those with its :attr:`frame`."""
-        return along
+    @cached_property
+    def columns(self) -> Columns | None:
+        """Which of these directions each bit is told by, and times what; None where bit by bit they are the same."""
+        return None
 
     @property
     def keeps_lengths(self) -> bool:
@@ -107,6 +122,10 @@ class Encoder:
 
     def assign(self, block: NDArray[Any]) -> NDArray[np.int32] | None:  # noqa: ARG002
         """Return the list of each row of a block, where there are lists."""
+        return None
+
+    def lead_at_mean(self, unit: float) -> NDArray[np.float32] | None:  # noqa: ARG002
+        """Return the mean along those directions of :attr:`frame` that lists are chosen by, where there are lists."""
         return None
 
     def centres(self, lists: NDArray[np.integer] | None) -> NDArray[np.float32]:  # noqa: ARG002
@@ -190,11 +209,10 @@ class GridEncoder(Encoder):
         """The directions, each of them once, whatever its bits."""
         return self.directions
 
-    def of_bits(self, along: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return products with the projection, ``(m, n_bits)``, from those with the directions."""
-        of_bits: NDArray[np.float32] = np.take(along, self.grid.sources, axis=1)
-        of_bits *= self.grid.bit_weights
-        return of_bits
+    @cached_property
+    def columns(self) -> Columns | None:
+        """Of each bit its direction, and what it counts."""
+        return Columns(self.grid.sources.astype(np.uint32), self.grid.bit_weights)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 
-from slimvec.binary.centroids import Centroids
 from slimvec.binary.encoder import GridEncoder, less
-from slimvec.binary.rounding import Whole
+from slimvec.binary.rounding import Rounded, Whole
 from slimvec.blas import gram, product
+from slimvec.centroids import Centroids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,21 +76,13 @@ class ListEncoder(GridEncoder):
         Both are integers, so that which lists a query reads, and what these add to its scores, does not depend on the
         queries beside it.
         """
-        return Whole.of(self.centroids.astype(np.float64), PEAK)
+        return Whole.of(Rounded.of(self.centroids.astype(np.float64), PEAK), PEAK)
 
-    def asking(
-        self, vectors: NDArray[np.float64], along: NDArray[np.float32], unit: float, norm: float
-    ) -> tuple[Whole, Whole | None]:
-        """Return queries as lists are chosen for them, in units of ``norm``, and their lead, if there is one.
-
-        ``vectors (m, d)`` are in units of ``unit``, and so are their products with :attr:`frame` at the end of
-        ``along``.
-        """
-        leading = None
-        if self.lead is not None:
-            own = along[:, -len(self.lead.at_mean) :] + self.lead.at_mean / np.float32(unit)
-            leading = Whole.of(own.astype(np.float64), PEAK, unit / norm)
-        return Whole.of(vectors, PEAK, unit / norm), leading
+    def lead_at_mean(self, unit: float) -> NDArray[np.float32]:
+        """Return the mean along the directions of the lead, in units; empty where there is none."""
+        if self.lead is None:
+            return np.empty(0, np.float32)
+        return self.lead.at_mean if unit == 1 else self.lead.at_mean / np.float32(unit)
 
     @cached_property
     def lead(self) -> Lead | None:
@@ -104,7 +96,7 @@ class ListEncoder(GridEncoder):
         if 2 * width > d:
             return None
         leading = np.asarray(directions[:, : -width - 1 : -1], np.float32)
-        rows = Whole.of(product(self.centroids, leading).astype(np.float64), PEAK)
+        rows = Whole.of(Rounded.of(product(self.centroids, leading).astype(np.float64), PEAK), PEAK)
         return Lead(leading, rows, self.mean @ leading)
 
     @cached_property

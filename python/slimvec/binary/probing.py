@@ -67,27 +67,42 @@ def search_lists(
 
     Where these lists hold fewer, scores end with minus infinity, and indices with -1.
     """
-    encoder, partition = cast("ListEncoder", parts.encoder), cast("Partition", parts.partition)
-    n_queries, n_lists = len(queries.values), partition.n_lists
+    n_queries, n_lists = len(queries.values), cast("Partition", parts.partition).n_lists
     wanted = n_lists if reading.n_lists is None else reading.n_lists
     last = min(reading.n_rows, k) - 1
-    scores, indices = np.empty((n_queries, k), np.float32), np.empty((n_queries, k), np.int64)
     step = max(1, PRODUCTS // n_lists)
-    for first in range(0, n_queries, step):
+    parts_found = []
+    for first in range(0, max(1, n_queries), step):
         place = slice(first, min(first + step, n_queries))
-        left, n_read = np.arange(place.start, place.stop), wanted
-        while len(left):
-            read = _nearest_lists(encoder, factors, queries, left, n_read)
-            try:
-                found = _core.partition_search(*_arguments(parts, factors, queries, left, read, k, mask, n_threads))
-            except IndexError as error:
-                raise FormatError(f"tensor 'partition.rows': {error}") from error
-            scores[left], indices[left] = found
-            if n_read == n_lists:
-                break
-            left = left[found[1][:, last] < 0]
+        found, n_read = _in_lists(parts, factors, queries, place, wanted, k, mask, n_threads), wanted
+        while n_read < n_lists and (found.indices[:, last] < 0).any():
+            left = np.flatnonzero(found.indices[:, last] < 0)
             n_read = min(FURTHER * n_read, n_lists)
-    return ScoreResult(scores, indices)
+            more = _in_lists(parts, factors, queries, place.start + left, n_read, k, mask, n_threads)
+            found.scores[left], found.indices[left] = more
+        parts_found.append(found)
+    if len(parts_found) == 1:
+        return parts_found[0]
+    return ScoreResult(*(np.concatenate(of) for of in zip(*parts_found, strict=True)))
+
+
+def _in_lists(
+    parts: BinaryParts,
+    factors: Factors,
+    queries: FloatQueries,
+    which: slice | NDArray[np.intp],
+    n_read: int,
+    k: int,
+    mask: NDArray[np.uint8] | None,
+    n_threads: int,
+) -> ScoreResult:
+    """Return what some queries find in so many lists each."""
+    read = _nearest_lists(cast("ListEncoder", parts.encoder), factors, queries, which, n_read)
+    try:
+        found = _core.partition_search(*_arguments(parts, factors, queries, which, read, k, mask, n_threads))
+    except IndexError as error:
+        raise FormatError(f"tensor 'partition.rows': {error}") from error
+    return ScoreResult(*found)
 
 
 def search_all_lists_above(
@@ -121,7 +136,7 @@ def _arguments(
     parts: BinaryParts,
     factors: Factors,
     queries: FloatQueries,
-    which: NDArray[np.intp],
+    which: slice | NDArray[np.intp],
     read: tuple[NDArray[np.int32], NDArray[np.float32]],
     *others: Any,
 ) -> Any:
@@ -133,7 +148,7 @@ def _arguments(
 
 
 def _nearest_lists(
-    encoder: ListEncoder, factors: Factors, queries: FloatQueries, which: NDArray[np.intp], n_read: int
+    encoder: ListEncoder, factors: Factors, queries: FloatQueries, which: slice | NDArray[np.intp], n_read: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the lists nearest to some queries, nearest first, and what each adds to its scores.
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.binary.codes import BLOCK_CODES
-from slimvec.binary.encoder import less
+from slimvec.binary.encoder import Columns, less
 from slimvec.binary.factors import BIAS, SCALE, WEIGHT, Factors
 from slimvec.blas import product
 from slimvec.results import ScoreResult
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from slimvec.binary.encoder import GridEncoder
     from slimvec.binary.levels import Grid, Quantized
     from slimvec.binary.list_encoder import ListEncoder
+    from slimvec.binary.rounding import Whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +65,10 @@ class Refiner:
         besides = self.encoder.frame[:, self.encoder.row_width :]
         return np.hstack([self.directions, besides]) if besides.size else self.directions
 
-    def of_second(self, along: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return products with second codes' directions, in units of their grid, from those with :attr:`frame`."""
-        return np.take(along, self.order, axis=1) * self._steps
-
     @cached_property
-    def _steps(self) -> NDArray[np.float64]:
-        return self.grid.steps.astype(np.float64) / self.grid.unit
+    def columns(self) -> Columns:
+        """Which of these directions the grid is over, and times what they are in its units."""
+        return Columns(self.order, self.grid.steps.astype(np.float64) / self.grid.unit)
 
     @cached_property
     def shifts(self) -> NDArray[np.float32]:
@@ -171,8 +169,7 @@ class Refinement:
             self.codes,
             self.refiner.grid.bits,
             self.numbers.view(np.uint16),
-            cast("NDArray[np.int16]", queries.second),
-            queries.second_units,
+            *cast("Whole", queries.second),
             shortlist.indices,
             first,
             ratios,

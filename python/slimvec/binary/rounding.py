@@ -50,16 +50,14 @@ class Whole(NamedTuple):
     steps: NDArray[np.float64]
 
     @classmethod
-    def of(cls, rows: NDArray[np.float64], largest: int, unit: float = 1.0) -> Self:
-        """Return ``unit`` times the rows ``(n, d)``."""
-        values, peaks = Rounded.of(rows, largest)
-        return cls(values, peaks * (unit / largest))
+    def of(cls, rounded: tuple[NDArray[np.int16], NDArray[np.float64]], largest: int, unit: float = 1.0) -> Self:
+        """Return ``unit`` times rows that were :class:`Rounded` to that largest integer."""
+        return cls(rounded[0], rounded[1] * (unit / largest))
 
     @classmethod
-    def joined(cls, parts: Sequence[Self | None]) -> Self | None:
-        """Return the rows of parts one after the other; None if these are."""
-        known = [part for part in parts if part is not None]
-        return known[0] if len(known) == 1 else cls(*map(np.concatenate, zip(*known, strict=True))) if known else None
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return the rows of parts one after the other."""
+        return cls(*map(np.concatenate, zip(*parts, strict=True)))
 
     def part(self, place: Any) -> Self:
         """Return some of the rows."""

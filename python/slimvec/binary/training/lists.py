@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from slimvec.binary.centroids import Centroids, means_of
 from slimvec.blas import gram, product
 from slimvec.blocks import scale_of
+from slimvec.centroids import Centroids, means_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

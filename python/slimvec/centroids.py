@@ -19,13 +19,16 @@ N_GROUPS = 8  # whose centroids a row meets: 98 % of rows then find the nearest 
 PART_ROWS = 4096  # of which a group meets some hundreds
 
 
-def means_of(rows: NDArray[np.float32], lists: NDArray[np.int32], n_lists: int) -> tuple[NDArray, NDArray[np.bool_]]:
+def means_of(
+    rows: NDArray[np.float32], lists: NDArray[np.int32], n_lists: int
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the means of the rows in each list that has any, in order, and which lists do."""
     order = np.argsort(lists, kind="stable")
     counts = np.bincount(lists, minlength=n_lists)
     known = counts > 0
     sums = np.add.reduceat(rows[order], (np.cumsum(counts) - counts)[known], axis=0)
-    return sums / counts[known, None].astype(np.float32), known
+    means: NDArray[np.float32] = sums / counts[known, None].astype(np.float32)
+    return means, known
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,7 @@ def means_of(
     counts = np.bincount(lists, minlength=n_lists)
     known = counts > 0
     sums = np.add.reduceat(rows[order], (np.cumsum(counts) - counts)[known], axis=0)
-    means: NDArray[np.float32] = sums / counts[known, None].astype(np.float32)
+    means: NDArray[np.float32] = np.asarray(sums / counts[known, None], np.float32)
     return means, known
 
 

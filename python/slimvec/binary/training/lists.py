@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from slimvec.progress import Progress
 
 N_ITER = 10
-LISTS_PER_ROOT = 8  # times √n, while there are rows enough to learn so many lists from
+LISTS_PER_ROOT = 4  # times √n: twice as many hold half of the codes that a recall needs, and take longer to walk over
 ROWS_PER_LIST = 32  # of the sample
 MOST_ROWS = 400_000  # of the sample: 600 MB at 384 columns
 MOST_LISTS = 1 << 20
@@ -26,10 +26,7 @@ UNKNOWN_ROWS = 131_072  # of a stream whose length is not known
 
 def number_of_lists(partitions: int | str, n_rows: int) -> int:
     """Return how many lists n rows are put in."""
-    if isinstance(partitions, int):
-        return partitions
-    few, many = (max(1, math.ceil(times * math.sqrt(n_rows))) for times in (LISTS_PER_ROOT / 2, LISTS_PER_ROOT))
-    return max(few, min(many, MOST_ROWS // ROWS_PER_LIST))
+    return partitions if isinstance(partitions, int) else max(1, math.ceil(LISTS_PER_ROOT * math.sqrt(n_rows)))
 
 
 def sample_size(partitions: int | str, n_rows: int | None) -> int:

@@ -17,17 +17,22 @@ MANY = 2048  # centroids: with fewer, all products take less time than making gr
 N_ITER = 4
 N_GROUPS = 8  # whose centroids a row meets: 98 % of rows then find the nearest of all, others one that is nearly so
 PART_ROWS = 4096  # of which a group meets some hundreds
+SUMMED_ROWS = 65_536  # of which a copy is made
 
 
 def means_of(
     rows: NDArray[np.float32], lists: NDArray[np.int32], n_lists: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return the means of the rows in each list that has any, in order, and which lists do."""
-    order = np.argsort(lists, kind="stable")
     counts = np.bincount(lists, minlength=n_lists)
     known = counts > 0
-    sums = np.add.reduceat(rows[order], (np.cumsum(counts) - counts)[known], axis=0)
-    means: NDArray[np.float32] = np.asarray(sums / counts[known, None], np.float32)
+    sums = np.zeros((n_lists, rows.shape[1]), np.float32)
+    for first in range(0, len(rows), SUMMED_ROWS):
+        part = lists[first : first + SUMMED_ROWS]
+        order = np.argsort(part, kind="stable")
+        here, firsts = np.unique(part[order], return_index=True)
+        sums[here] += np.add.reduceat(rows[first : first + SUMMED_ROWS][order], firsts, axis=0)
+    means: NDArray[np.float32] = np.asarray(sums[known] / counts[known, None], np.float32)
     return means, known
 
 

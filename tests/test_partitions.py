@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from slimvec.binary.calibrating import NearestRows
 from slimvec.binary.calibration import Calibration
 from slimvec.binary.training.lists import kmeans
 from slimvec.blas import nearest
+from slimvec.centroids import Centroids
 from slimvec.files.table_file import checksum_of
 from slimvec.isa import current
 from slimvec.progress import ignore
@@ -327,6 +329,14 @@ def test_recall_is_what_was_promised():
     assert n_read[-1] < table._parts.partition.n_lists / 4
 
 
+@pytest.mark.parametrize("metric", ["dot", "l2"])
+def test_of_rows_of_one_length_lists_are_read_by_angle(metric):
+    table = made(X / np.linalg.norm(X, axis=1, keepdims=True))
+    asked = QUERIES / np.linalg.norm(QUERIES, axis=1, keepdims=True)
+    expected, found = (table.search(asked, k=5, probes=2, metric=one) for one in ("cosine", metric))
+    assert np.array_equal(found.indices, expected.indices)
+
+
 def test_probes_are_read_between_those_that_were_measured():
     measured = Calibration((1, 4, 16), {10: (0.5, 0.8, 0.9)}, {10: (0.6, 0.9, 1.0)})
     assert [measured.probes_for(share, 10, exactly=False) for share in (0.1, 0.5, 0.65, 0.8, 0.9)] == [1, 1, 2, 4, 16]
@@ -434,3 +444,56 @@ def test_checksums_cover_the_facts_of_lists(tmp_path):
     with pytest.raises(sv.FormatError):
         sv.open(path, verify=True)
     assert checksum_of({}, {}) == checksum_of({"checksum": 1}, {})
+
+
+@pytest.fixture(scope="module")
+def many_lists():
+    """Rows whose many lists have a lead, and queries."""
+    rng = np.random.default_rng(5)
+    falling = np.geomspace(1, 0.02, 96).astype(np.float32)
+    rows, queries = (rng.standard_normal((n, 96), dtype=np.float32) * falling for n in (6000, 40))
+    return sv.TransformCoding(96, partitions=2100, n_iter=2, n_passes=0).compress(rows), rows, queries
+
+
+def test_a_first_look_along_a_few_directions_loses_little(many_lists):
+    table, _, queries = many_lists
+    lead = table._parts.encoder.lead
+    assert lead is not None
+    assert lead.directions.shape[1] == 32
+    whole = copy.copy(table._parts.encoder)
+    whole.__dict__["lead"] = None
+    assert whole.frame.shape == whole.directions.shape
+    exact = sv.BinaryTable.from_parts(replace(table._parts, encoder=whole))
+    for probes in (1, 20, 200, 1000):
+        found, expected = (one.search(queries, k=10, probes=probes).indices for one in (table, exact))
+        assert np.mean([len(np.intersect1d(a, b)) for a, b in zip(found, expected, strict=True)]) > 9
+    assert same(table.search(queries, k=10, probes=1000), exact.search(queries, k=10, probes=1000))
+    assert same(table.search(queries, k=10, probes=2100), exact.search(queries, k=10))
+
+
+def test_a_query_finds_the_same_alone_and_among_others(many_lists):
+    table, _, queries = many_lists
+    together = table.search(queries, k=10, probes=30)
+    for i in (0, 17, 39):
+        alone = table.search(queries[i : i + 1], k=10, probes=30)
+        assert same((together.scores[i : i + 1], together.indices[i : i + 1]), alone)
+
+
+def test_groups_of_centroids_find_nearly_the_nearest(many_lists):
+    table, rows, _ = many_lists
+    centroids = table._parts.encoder.centroids
+    grouped = Centroids.of(centroids)
+    assert 40 < len(grouped.members) == len(grouped.heads) < 50
+    assert np.array_equal(np.sort(np.concatenate(grouped.members)), np.arange(2100))
+    found, exact = grouped.nearest(rows), nearest(rows, centroids)
+    assert (found == exact).mean() > 0.8
+    lengths = [np.linalg.norm(rows - centroids[of], axis=1).mean() for of in (found, exact)]
+    assert lengths[0] < 1.02 * lengths[1]
+    assert np.array_equal(grouped.nearest(centroids[:7]), np.arange(7))
+    twice = Centroids.of(np.vstack([centroids, centroids]))
+    assert (twice.nearest(centroids) < 2100).all()  # ties go to the first
+
+
+def test_few_centroids_are_all_met():
+    rows, centroids = clusters(300), clusters(40, 2)
+    assert np.array_equal(Centroids.of(centroids).nearest(rows), nearest(rows, centroids))

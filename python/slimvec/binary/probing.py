@@ -48,7 +48,12 @@ def lists_to_read(
     if not (isinstance(recall, (int, float)) and not isinstance(recall, bool) and 0 < recall <= 1):
         raise ValueError(f"recall={recall!r}; expected a share above 0, at most 1")
     if metric != "cosine":
-        raise ValueError(f'recall={recall!r}: it was measured for cosines; with metric="{metric}" expected probes')
+        same = (
+            "" if cast("Factors", parts.factors).has_weights else ', or metric="cosine", the same order for these rows'
+        )
+        raise ValueError(
+            f'recall={recall!r}: it was measured for cosines; with metric="{metric}" expected probes{same}'
+        )
     if partition.calibration is None:
         raise ValueError(f"recall={recall!r}: the table has too few rows for it to have been measured; expected probes")
     return partition.calibration.probes_for(recall, k, exactly)
@@ -153,12 +158,14 @@ def _nearest_lists(
     """Return the lists nearest to some queries, nearest first, and what each adds to its scores.
 
     The nearest for cosines are those whose centroid points the way of the query, since that is what rows are ordered
-    by: a centroid is the shorter, the more the rows of a list differ.
+    by: a centroid is the shorter, the more the rows of a list differ. Rows of one length are in that order whatever the
+    metric.
     """
     asking, leading = cast("Whole", queries.asking), queries.leading
-    inverse_norms = encoder.inverse_norms if queries.metric == "cosine" else None
+    metric = queries.metric if factors.has_weights else "cosine"
+    inverse_norms = encoder.inverse_norms if metric == "cosine" else None
     half_squares = None
-    if queries.metric == "l2":
+    if metric == "l2":
         half_squares = (encoder.half_squares / factors.norm**2).astype(np.float32)
     lead = None if encoder.lead is None or leading is None else (encoder.lead.rows, leading.part(which))
     own = encoder.rounded, inverse_norms, half_squares

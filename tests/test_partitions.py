@@ -461,7 +461,7 @@ def test_a_first_look_along_a_few_directions_loses_little(many_lists):
     assert lead is not None
     assert lead.directions.shape[1] == 32
     whole = copy.copy(table._parts.encoder)
-    whole.__dict__ |= {"lead": None, "frame": whole.directions}
+    whole.__dict__.update(lead=None, frame=whole.directions)
     exact = sv.BinaryTable.from_parts(replace(table._parts, encoder=whole))
     for probes in (1, 20, 200, 1000):
         found, expected = (one.search(queries, k=10, probes=probes).indices for one in (table, exact))

@@ -41,6 +41,9 @@ def make_tables(folder: Path) -> None:
         source = rows if words is None else sv.Vectors(words, rows)
         sv.IIQ(n_bits=5, n_remove=0).compress(source, factors=True).save(folder / f"factors-{n}")
         sv.TransformCoding(20, n_remove=n % 2).compress(source).save(folder / f"grid-{n}")
+        sv.TransformCoding(20, refine_bits=1).compress(source).save(folder / f"refined-{n}")
+        sv.TransformCoding(20, partitions=3).compress(source).save(folder / f"lists-{n}")
+        sv.TransformCoding(13, refine_bits=2, partitions=4, n_remove=1).compress(source).save(folder / f"both-{n}")
         weights = csr_array(np.where(generator.random((n, 3)) < 0.5, generator.standard_normal((n, 3)), 0))
         anchors = generator.standard_normal((3, 4))
         for dtype in ("float32", "float16", "int4"):

@@ -238,6 +238,17 @@ def test_wrong_facts_are_told_of(tmp_path, change):
         sv.open(rewritten(path, change))
 
 
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+def test_lists_may_hold_fewer_rows_than_are_handed_to_originals(table, metric):
+    found = table.search(QUERIES, 5, metric=metric, probes=1, originals=X)
+    assert (found.indices >= 0).all()
+    every = table.search(QUERIES, len(X), metric=metric, oversample=None, originals=X)
+    for some, all_of, its in zip(found.indices, every.indices, found.scores, strict=True):
+        places = np.flatnonzero(np.isin(all_of, some))
+        assert all_of[places].tolist() == some.tolist()  # in the order of exact scores
+        assert (np.diff(its) <= 0).all()
+
+
 def test_what_users_may_get_wrong_is_named():
     table, plain = PLAIN, made(partitions=None)
     for wrong, said in (

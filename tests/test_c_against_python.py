@@ -5,6 +5,8 @@ The C library is the one of ``cmake --preset default``. Longer: ``--hypothesis-p
 
 from __future__ import annotations
 
+import itertools
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -120,9 +122,10 @@ def compare_refusals(c, table):
     if not 0 < c.original_dim < 1000:
         return
     queries = np.arange(3.0 * c.original_dim).reshape(3, -1) % 7 - 3
-    for metric in METRICS:
-        here = in_python(lambda metric=metric: table.search(queries, 3, metric=metric))
-        in_c = c.search(queries, 3, metric)
+    for metric, probes in itertools.product(METRICS, (None, 1) if c.n_lists else (None,)):
+        how = {"metric": metric} if probes is None else {"metric": metric, "probes": probes}
+        here = in_python(partial(table.search, queries, 3, **how))
+        in_c = c.search(queries, 3, **how)
         assert (in_c is None) == (here is None)
         assert here is None or here.indices.shape == in_c[0].shape
 

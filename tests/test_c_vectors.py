@@ -190,13 +190,6 @@ def test_some_lists(opened, name, metric):
     assert all(map(np.array_equal, every, c.search(ASKED, 10, metric, probes=c.n_lists)))
 
 
-def test_lists_that_are_read_are_the_nearest(opened):
-    c, _ = opened("lists")
-    near, every = c.search(ASKED, 40, probes=1)[0], c.search(ASKED, 40)[0]
-    assert not np.array_equal(near, every)
-    assert all(set(some) != set(all_of) or i == 7 for i, (some, all_of) in enumerate(zip(near, every, strict=True)))
-
-
 @pytest.mark.parametrize(
     ("name", "metric"),
     [(name, metric) for name in ("factors", "grid", "refined", "refined lists") for metric in METRICS]

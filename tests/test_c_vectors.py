@@ -182,7 +182,7 @@ def test_some_lists(opened, name, metric):
     """Also fewer than hold k rows: then further ones are read."""
     c, table = opened(name)
     for probes in (1, 2, 7, c.n_lists, c.n_lists + 5):
-        for k in (1, 10, 60, len(table) + 3):
+        for k in (1, 10, 60, 100, len(table) + 3):
             found, here = (one.search(ASKED, k, metric=metric, probes=probes) for one in (c, table))
             compare_found(found, here, strictly=metric != "l2")
             assert all(map(np.array_equal, found, c.search(ASKED, k, metric, threads=3, probes=probes)))

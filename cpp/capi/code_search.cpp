@@ -119,7 +119,7 @@ class VectorSearch {
     while (!left.empty()) {
       read_lists(queries, left, n_read, k, rows, scores);
       if (n_read == n_lists) return;
-      n_read = n_read < n_lists / kFurther ? n_read * kFurther : n_lists;
+      n_read = n_read > n_lists / kFurther ? n_lists : n_read * kFurther;
       const auto is_done = [=](std::size_t q) { return rows[q * k + asked_.k - 1] >= 0; };
       left.erase(std::remove_if(left.begin(), left.end(), is_done), left.end());
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -71,6 +72,22 @@ std::size_t count_lists(const TableFile& file, std::size_t d) {
   return n;
 }
 
+// Summed in eight lanes, one after the other at the end.
+double squared_distance(const float* a, const float* b, std::size_t n) {
+  constexpr std::size_t kLanes = 8;
+  double sums[kLanes] = {};
+  const auto add = [&](std::size_t lane, std::size_t i) {
+    const double apart = static_cast<double>(a[i]) - static_cast<double>(b[i]);
+    sums[lane] += apart * apart;
+  };
+  std::size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) add(lane, i + lane);
+  }
+  for (; i < n; ++i) add(0, i);
+  return std::accumulate(sums, sums + kLanes, 0.0);
+}
+
 }  // namespace
 
 RowLists::RowLists(const TableFile& file, std::size_t n_rows, std::size_t d, double norm)
@@ -118,20 +135,10 @@ Lists RowLists::view() const {
 }
 
 std::size_t RowLists::nearest(const float* vector) const {
-  constexpr std::size_t kLanes = 8;
   std::size_t best = 0;
   double least = std::numeric_limits<double>::infinity();
   for (std::size_t list = 0; list < n_lists_; ++list) {
-    const float* const its = centroid(list);
-    double sums[kLanes] = {};
-    for (std::size_t i = 0; i < d_; i += kLanes) {
-      for (std::size_t lane = 0; lane < std::min(kLanes, d_ - i); ++lane) {
-        const double apart = static_cast<double>(vector[i + lane]) - static_cast<double>(its[i + lane]);
-        sums[lane] += apart * apart;
-      }
-    }
-    double distance = 0;
-    for (const double sum : sums) distance += sum;
+    const double distance = squared_distance(vector, centroid(list), d_);
     if (distance < least) {
       least = distance;
       best = list;

@@ -35,14 +35,14 @@ void check_last_block(const BlockedCodes& codes, std::size_t n_bits) {
   }
 }
 
-std::optional<RowFactors> read_factors(const TableFile& file, std::size_t n_blocks) {
-  if (!file.has("factors")) return std::nullopt;
+std::unique_ptr<const RowFactors> read_factors(const TableFile& file, std::size_t n_blocks) {
+  if (!file.has("factors")) return nullptr;
   const Tensor& values = file.tensor("factors", {"F16"}, {n_blocks, TableFile::kAny, kBlockCodes});
   if (values.shape[1] != 2 && values.shape[1] != 3) throw std::runtime_error("its factors are neither 2 nor 3");
-  return RowFactors{values.as<std::uint16_t>(), values.shape[1],
-                    file.real_fact("factors", "norm", std::numeric_limits<double>::min()),
-                    file.real_fact("factors", "shrinkage", 0),
-                    values.shape[1] == 2 || file.is_zero("factors", "short")};
+  return std::make_unique<const RowFactors>(
+      RowFactors{values.as<std::uint16_t>(), values.shape[1],
+                 file.real_fact("factors", "norm", std::numeric_limits<double>::min()),
+                 file.real_fact("factors", "shrinkage", 0), values.shape[1] == 2 || file.is_zero("factors", "short")});
 }
 
 }  // namespace

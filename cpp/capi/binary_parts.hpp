@@ -31,7 +31,7 @@ struct BinaryParts {
   const Kernels& isa;
   BlockedCodes codes;
   std::size_t n_bits;
-  std::optional<RowFactors> factors;
+  std::unique_ptr<const RowFactors> factors;
   std::unique_ptr<RowLists> lists;  // and what lies by rows lies by their positions, but for second codes
   std::unique_ptr<Encoder> encoder;
   std::optional<double> norm;  // root mean square norm of the vectors that the table was made from

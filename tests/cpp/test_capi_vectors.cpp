@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <thread>
 
 #include "capi/slimvec.h"
 #include "check.hpp"
@@ -120,11 +121,37 @@ void test_refined_codes_in_lists() {
   slimvec_close(table);
 }
 
+// The first who ask make what all share: where rows lie, and the centroids in integers.
+void test_several_threads_at_once() {
+  slimvec_table* table = slimvec_open((folder + "/v3/lists.slim").c_str());
+  CHECK(table != nullptr);
+  const float query[12] = {-2, 2, 0, 4, 4, 4, 1, 3, 0, 0, 1, 1};
+  constexpr std::size_t kThreads = 4, kFound = 4;
+  std::vector<std::int64_t> rows(kThreads * kFound);
+  std::vector<float> scores(kThreads * kFound), vectors(kThreads * 12);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&, i] {
+      const std::int64_t row = 17;
+      CHECK(slimvec_search_lists(table, query, 1, kFound, SLIMVEC_COSINE, 1, 1, rows.data() + i * kFound,
+                                 scores.data() + i * kFound) == 4);
+      CHECK(slimvec_lookup_original(table, &row, 1, vectors.data() + i * 12) == 0);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  slimvec_close(table);
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    CHECK(std::equal(rows.begin(), rows.begin() + kFound, rows.begin() + static_cast<std::ptrdiff_t>(i * kFound)));
+    CHECK(std::equal(vectors.begin(), vectors.begin() + 12, vectors.begin() + static_cast<std::ptrdiff_t>(i * 12)));
+  }
+}
+
 }  // namespace
 
 int main(int, char** argv) {
   folder = argv[1];
   test_vectors();
   test_refined_codes_in_lists();
+  test_several_threads_at_once();
   std::printf("the C functions find what Python found\n");
 }

@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -210,9 +211,9 @@ def test_rows_that_are_no_permutation_are_told_of(tmp_path, rows):
     opened = sv.open(wrong)
     with pytest.raises(sv.FormatError, match=r"partition\.rows"):
         opened.lookup([3])
-    if rows.max() >= len(X):
+    for ask in (opened.search, partial(opened.search, probes=1), partial(opened.range_search, min_score=0.9)):
         with pytest.raises(sv.FormatError, match="damaged"):
-            opened.search(QUERIES, k=len(X))
+            ask(QUERIES)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +228,8 @@ def test_rows_that_are_no_permutation_are_told_of(tmp_path, rows):
         lambda facts: facts["partition"]["calibration"].update(recall={"10": [2.0, 1, 1, 1, 1]}),
         lambda facts: facts["partition"]["calibration"].update(reach={"x": [1, 1, 1, 1, 1]}),
         lambda facts: facts["partition"]["calibration"].update(reach={"7": [1, 1, 1, 1, 1]}),
+        lambda facts: facts["partition"]["calibration"].update(reach={"\u00b2": [1, 1, 1, 1, 1]}),
+        lambda facts: facts["partition"]["calibration"].update(reach={"9" * 5000: [1, 1, 1, 1, 1]}),
         lambda facts: facts.pop("partition"),
     ],
 )
@@ -235,6 +238,17 @@ def test_wrong_facts_are_told_of(tmp_path, change):
     PLAIN.save(path)
     with pytest.raises(sv.FormatError):
         sv.open(rewritten(path, change))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+def test_lists_may_hold_fewer_rows_than_are_handed_to_originals(table, metric):
+    found = table.search(QUERIES, 5, metric=metric, probes=1, originals=X)
+    assert (found.indices >= 0).all()
+    every = table.search(QUERIES, len(X), metric=metric, oversample=None, originals=X)
+    for some, all_of, its in zip(found.indices, every.indices, found.scores, strict=True):
+        places = np.flatnonzero(np.isin(all_of, some))
+        assert all_of[places].tolist() == some.tolist()  # in the order of exact scores
+        assert (np.diff(its) <= 0).all()
 
 
 def test_what_users_may_get_wrong_is_named():

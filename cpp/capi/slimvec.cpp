@@ -92,6 +92,24 @@ void check_rows(const std::vector<std::int64_t>& found) {
   }
 }
 
+// Answers a search of any k; places that are left over hold row -1 and score 0. Returns how many are filled.
+int64_t search_into(const slimvec::Table& table, slimvec::Asked asked, int64_t* rows, float* scores) {
+  const std::size_t k = asked.k, n_queries = asked.queries.n;
+  if (k < 1) throw std::out_of_range("k=0; expected at least 1");
+  check_threads(asked.n_threads);
+  (void)table.original_dim();  // tells of a table that cannot be asked
+  const std::size_t n = asked.k = std::min(k, table.n_rows());
+  std::vector<std::int64_t> found(n_queries * n);
+  std::vector<float> values(n_queries * n);
+  if (n > 0) table.search(asked, found.data(), values.data());
+  check_rows(found);
+  for (std::size_t i = 0; i < n_queries; ++i) {
+    std::fill_n(std::copy_n(found.data() + i * n, n, rows + i * k), k - n, -1);
+    std::fill_n(std::copy_n(values.data() + i * n, n, scores + i * k), k - n, 0.0f);
+  }
+  return static_cast<int64_t>(n);
+}
+
 slimvec::Metric metric_of(int metric) {
   if (metric == SLIMVEC_COSINE) return slimvec::Metric::kCosine;
   if (metric == SLIMVEC_DOT) return slimvec::Metric::kDot;
@@ -221,23 +239,27 @@ int slimvec_nearest(const slimvec_table* table, int64_t row, size_t k, size_t n_
   return guarded(search, -1);
 }
 
+int64_t slimvec_lists(const slimvec_table* table) { return static_cast<int64_t>(table->table->n_lists()); }
+
 int64_t slimvec_search(const slimvec_table* table, const float* queries, size_t n_queries, size_t k, int metric,
                        size_t n_threads, int64_t* rows, float* scores) {
   const auto search = [=] {
-    const slimvec::Metric asked = metric_of(metric);
-    if (k < 1) throw std::out_of_range("k=0; expected at least 1");
-    check_threads(n_threads);
-    (void)table->table->original_dim();  // tells of a table that cannot be asked
-    const std::size_t n = std::min(k, table->table->n_rows());
-    std::vector<std::int64_t> found(n_queries * n);
-    std::vector<float> values(n_queries * n);
-    if (n > 0) table->table->search({queries, n_queries}, n, asked, n_threads, found.data(), values.data());
-    check_rows(found);
-    for (std::size_t i = 0; i < n_queries; ++i) {
-      std::fill_n(std::copy_n(found.data() + i * n, n, rows + i * k), k - n, -1);
-      std::fill_n(std::copy_n(values.data() + i * n, n, scores + i * k), k - n, 0.0f);
+    return search_into(*table->table, {{queries, n_queries}, k, metric_of(metric), slimvec::kAllLists, n_threads}, rows,
+                       scores);
+  };
+  return guarded(search, int64_t{-1});
+}
+
+int64_t slimvec_search_lists(const slimvec_table* table, const float* queries, size_t n_queries, size_t k, int metric,
+                             size_t n_probes, size_t n_threads, int64_t* rows, float* scores) {
+  const auto search = [=] {
+    if (n_probes < 1) throw std::out_of_range("n_probes=0; expected at least 1");
+    if (table->table->n_lists() == 0) {
+      throw std::runtime_error(
+          "this table has no lists, and all of it is read, by slimvec_search; make it with "
+          "partitions= in Python");
     }
-    return static_cast<int64_t>(n);
+    return search_into(*table->table, {{queries, n_queries}, k, metric_of(metric), n_probes, n_threads}, rows, scores);
   };
   return guarded(search, int64_t{-1});
 }

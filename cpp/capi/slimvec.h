@@ -57,7 +57,7 @@ SLIMVEC_API int64_t slimvec_find(const slimvec_table* table, const char* word, s
 SLIMVEC_API int slimvec_word(const slimvec_table* table, int64_t row, const char** word, size_t* length);
 
 /* vectors[i * dim ...] = the vector of rows[i]: of a table of codes -1 and +1, of codes of several bits what is left of
- * the original vector, less the mean, along each direction. */
+ * the original vector, less the mean, along each direction, by all that the table keeps of it. */
 SLIMVEC_API int slimvec_lookup(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vectors);
 
 /* vectors[i * original_dim ...] = a vector like the one that rows[i] was made from. Tables of codes need factors. */
@@ -77,6 +77,14 @@ enum { SLIMVEC_COSINE = 0, SLIMVEC_DOT = 1, SLIMVEC_L2 = 2 };
  * alike, but for distances. At most n_threads threads search. */
 SLIMVEC_API int64_t slimvec_search(const slimvec_table* table, const float* queries, size_t n_queries, size_t k,
                                    int metric, size_t n_threads, int64_t* rows, float* scores);
+
+/* The number of lists that rows lie in, of which slimvec_search reads all; 0 of a table without. */
+SLIMVEC_API int64_t slimvec_lists(const slimvec_table* table);
+
+/* As slimvec_search, but of each vector only the n_probes nearest lists are read, and further ones where these hold
+ * fewer than k rows. */
+SLIMVEC_API int64_t slimvec_search_lists(const slimvec_table* table, const float* queries, size_t n_queries, size_t k,
+                                         int metric, size_t n_probes, size_t n_threads, int64_t* rows, float* scores);
 
 /* codes[i * ((bits + 7) / 8) ...] = the packed code of vectors[i * original_dim ...], made as the table's own were. */
 SLIMVEC_API int slimvec_encode(const slimvec_table* table, const float* vectors, size_t n_vectors, uint8_t* codes);

@@ -60,21 +60,21 @@ class SparseTable : public Table {
     best(query, inverse_norms_, k, n_threads, rows, similarities);
   }
 
-  void search(Vectors queries, std::size_t k, Metric metric, std::size_t n_threads, std::int64_t* rows,
-              float* scores) const override {
-    if (metric == Metric::kL2) throw std::invalid_argument("distances are asked of tables of codes only");
+  void search(const Asked& asked, std::int64_t* rows, float* scores) const override {
+    if (asked.metric == Metric::kL2) throw std::invalid_argument("distances are asked of tables of codes only");
+    const std::size_t k = asked.k;
     std::vector<double> products(k);
-    for (std::size_t i = 0; i < queries.n; ++i, rows += k, scores += k) {
-      const float* asked = queries.values + i * dim();
-      check_finite(asked, dim(), i);
-      std::vector<float> query(asked, asked + dim());
-      if (metric == Metric::kCosine) {
+    for (std::size_t i = 0; i < asked.queries.n; ++i, rows += k, scores += k) {
+      const float* values = asked.queries.values + i * dim();
+      check_finite(values, dim(), i);
+      std::vector<float> query(values, values + dim());
+      if (asked.metric == Metric::kCosine) {
         normalize(query);
-        best(query, inverse_norms_, k, n_threads, rows, scores);
+        best(query, inverse_norms_, k, asked.n_threads, rows, scores);
         continue;
       }
       const int exponent = bring_near(query);
-      best(query, nullptr, k, n_threads, rows, scores);
+      best(query, nullptr, k, asked.n_threads, rows, scores);
       std::transform(scores, scores + k, products.begin(),
                      [exponent](float score) { return std::ldexp(static_cast<double>(score), exponent); });
       as_products(products.data(), k, scores);

@@ -91,12 +91,20 @@ TableFile::Place TableFile::add_tensor(const std::string& name, const Json& entr
   return {begin, end};
 }
 
-void TableFile::check_object(const char* name, bool is_optional) const {
+const Json* TableFile::object(const char* name) const {
   const Json* found = facts_.find(name);
-  const bool is_none = !found || (found->kind == Json::Kind::kWord && found->text == "null");
-  if (is_none ? !is_optional : found->kind != Json::Kind::kObject) {
-    fail(std::string(name) + " is not the object that it should be: damaged");
-  }
+  if (!found || found->is_null()) return nullptr;
+  if (found->kind != Json::Kind::kObject) fail(std::string(name) + " is not the object that it should be: damaged");
+  return found;
+}
+
+bool TableFile::has_any(const std::string& prefix) const {
+  const auto next = tensors_.lower_bound(prefix);
+  return next != tensors_.end() && next->first.compare(0, prefix.size(), prefix) == 0;
+}
+
+void TableFile::check_object(const char* name, bool is_optional) const {
+  if (!object(name) && !is_optional) fail(std::string(name) + " is missing, or not the object that it should be");
 }
 
 void TableFile::check_made_by() const {

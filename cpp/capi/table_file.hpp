@@ -37,9 +37,11 @@ class TableFile {
   double real_fact(const char* name, double minimum) const;        // a number
   double real_fact(const char* object, const char* name, double minimum) const;
   bool is_zero(const char* object, const char* name) const;  // whether a fact is there and the integer 0
+  const Json* object(const char* name) const;                // a fact that is an object; null if there is none, or null
   void check_object(const char* name, bool is_optional) const;
   void check_made_by() const;
   bool has(const char* name) const { return tensors_.count(name) != 0; }
+  bool has_any(const std::string& prefix) const;  // tensors whose name begins so
 
   // A tensor of one of these dtypes and of this shape, in which kAny stands for any length.
   const Tensor& tensor(const char* name, std::initializer_list<const char*> dtypes,

@@ -120,12 +120,20 @@ void check_found(const slimvec_table* table, const std::vector<std::int64_t>& ro
   CHECK(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end());
 }
 
+// By all lists, or by n_probes of them.
+std::int64_t search(const slimvec_table* table, const std::vector<float>& vectors, std::size_t n, std::size_t k,
+                    int metric, std::size_t n_probes, std::size_t n_threads, std::int64_t* rows, float* scores) {
+  if (n_probes == 0) return slimvec_search(table, vectors.data(), n, k, metric, n_threads, rows, scores);
+  return slimvec_search_lists(table, vectors.data(), n, k, metric, n_probes, n_threads, rows, scores);
+}
+
 void ask_search(const slimvec_table* table, const std::vector<float>& vectors, std::size_t n, std::size_t k, int metric,
-                bool is_binary) {
+                std::size_t n_probes, bool is_binary) {
   std::vector<std::int64_t> rows(n * k, -2), again(n * k, -2);
   std::vector<float> scores = unwritten(n * k), scores_again = unwritten(n * k);
-  const std::int64_t found = slimvec_search(table, vectors.data(), n, k, metric, 1, rows.data(), scores.data());
-  CHECK(found == slimvec_search(table, vectors.data(), n, k, metric, 3, again.data(), scores_again.data()));
+  const std::int64_t found = search(table, vectors, n, k, metric, n_probes, 1, rows.data(), scores.data());
+  CHECK(found == search(table, vectors, n, k, metric, n_probes, 3, again.data(), scores_again.data()));
+  CHECK(found < 0 || n_probes == 0 || slimvec_lists(table) > 0);
   CHECK(succeeded(found < 0 ? -1 : 0, scores) == succeeded(found < 0 ? -1 : 0, scores_again) && rows == again);
   if (found < 0) return;
   CHECK(found == std::min(slimvec_rows(table), static_cast<std::int64_t>(k)));
@@ -155,7 +163,9 @@ void ask_by_vectors(const slimvec_table* table, std::int64_t row, bool is_binary
     vectors[2 * dim + i] = 0;
   }
   for (const int metric : {+SLIMVEC_COSINE, +SLIMVEC_DOT, 2}) {
-    for (const std::size_t k : {0u, 1u, 7u}) ask_search(table, vectors, 3, k, metric, is_binary);
+    for (const std::size_t k : {0u, 1u, 7u}) {
+      for (const std::size_t n_probes : {0u, 1u, 3u}) ask_search(table, vectors, 3, k, metric, n_probes, is_binary);
+    }
   }
   std::vector<std::uint8_t> codes(3 * size, 0xA5), alone(size);
   const std::vector<std::uint8_t> before = codes;

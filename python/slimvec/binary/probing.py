@@ -147,7 +147,7 @@ def _arguments(
 ) -> Any:
     """Return what the core is told of the table, some of the queries, the lists that they read, and others."""
     partition = cast("Partition", parts.partition)
-    lists = partition.starts, partition.rows
+    lists = partition.starts, partition.distinct_rows
     asked = queries.values[which], queries.units[which], *read
     return parts.codes.scored_by(factors, queries, *lists, *asked, *others)
 

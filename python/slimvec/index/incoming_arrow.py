@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 READ_ROWS = 4096
+READ_BYTES = 1 << 20  # of a column of Parquet, where all of it at once may be a whole file
 
 
 def pyarrow() -> ModuleType:
@@ -139,7 +140,7 @@ def from_parquet(paths: list[Any], vectors: Any, ids: str | None, name: str) -> 
 
     def walk(names: list[str]) -> Iterator[Any]:
         for path in paths:
-            with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
+            with pq.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False) as file:
                 yield from file.iter_batches(READ_ROWS, columns=names)
 
     return IncomingArrow(schemas[0], walk, vectors, ids, n_rows, name)

@@ -10,7 +10,6 @@ from slimvec.index.answering import Answering
 from slimvec.index.coder import Coder
 from slimvec.index.fit_sums import Sums
 from slimvec.index.given_ids import as_ids, plain, require_known
-from slimvec.index.ids import kind_of
 from slimvec.index.incoming import checked_rows
 from slimvec.index.segments import Segment
 from slimvec.index.state import State, made_columns
@@ -118,7 +117,7 @@ class Index(Answering):
         n_bits, refine_bits = codes_of(rows, recall, n_bits, refine_bits, progress)
         coder, parts = Coder.learnt(rows, TransformCoding(n_bits, refine_bits=refine_bits), progress)
         next_number = None if rows.has_ids else int(own.values.max()) + 1
-        index = cls(coder, [Segment(parts, own, columns=kept)], kind_of(own.values), next_number)
+        index = cls(coder, [Segment(parts, own, columns=kept)], own.kind, next_number)
         index._state.n_skipped, index._state.columns = rows.n_skipped, columns
         return index
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from slimvec.index.fit_sums import Sums
 from slimvec.index.given_ids import as_ids, plain, require_known
-from slimvec.index.ids import ids_of, kind_of
+from slimvec.index.ids import ids_of
 from slimvec.index.kept_columns import KeptColumns
 from slimvec.index.segments import Segment, View
 from slimvec.validation import check_width
@@ -80,7 +80,7 @@ class State:
     def require_alike(self, rows: CheckedRows) -> None:
         """Raise an error for rows of another width, or with ids of another kind."""
         check_width(rows.dim, "source", self.coder.dim)
-        if rows.has_ids and len(rows) and kind_of(rows.ids.values) != self.kind:
+        if rows.has_ids and len(rows) and rows.ids.kind != self.kind:
             as_ids(rows.ids.values, "ids", self.kind)
 
     def require_fitting(self, rows: CheckedRows) -> None:

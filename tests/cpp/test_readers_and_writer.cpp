@@ -1,5 +1,5 @@
 // Eight threads search codes while one makes others, puts them together and hands them on, as an index does. What a
-// search has been given never changes; ThreadSanitizer tells if it does. SLIMVEC_TEST_SECONDS says how long.
+// search has been given never changes; ThreadSanitizer tells if it does. SLIMVEC_SECONDS says how long.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -142,7 +142,7 @@ Shared grown(const Segment* before, const Kernels& isa, const Grid& grid, const 
 }
 
 double seconds() {
-  const char* given = std::getenv("SLIMVEC_TEST_SECONDS");
+  const char* given = std::getenv("SLIMVEC_SECONDS");
   return given == nullptr ? 1.0 : std::atof(given);
 }
 

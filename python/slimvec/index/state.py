@@ -147,9 +147,15 @@ class State:
 
     def compact(self) -> None:
         """Put all rows that are there together, unless they are."""
-        if len(self.segments) > 1 or any(segment.marks.alive is not None for segment in self.segments):
-            self.segments = [self._joined(self.segments)]
+        whole = self.whole()
+        if self.segments != [whole]:
+            self.segments = [whole]
             self._now_changed()
+
+    def whole(self) -> Segment:
+        """Return all rows that are there as one segment: the only one, if it is whole."""
+        only = self.segments[0]
+        return only if len(self.segments) == 1 and only.marks.alive is None else self._joined(self.segments)
 
     def recode(self, coder: Coder, parts: BinaryParts) -> None:
         """Put other codes, made by another encoder, in the place of those of all rows that are there."""

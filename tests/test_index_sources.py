@@ -94,6 +94,10 @@ def test_arrow(type_of):
     check(head, ids="id")
     assert tail is None
 
+    views = pa.array([*X[:3].tolist(), None, *X[3:].tolist()], pa.list_view(pa.float32()))
+    views = views.take(pa.array([i for i in range(5001) if i != 3]))
+    check(pa.table({"id": IDS, "embedding": views}), ids="id")
+
     class Stream:
         def __arrow_c_stream__(self, requested=None):
             return table.__arrow_c_stream__(requested)

@@ -246,6 +246,8 @@ def _parts(column: Any) -> tuple[Any, NDArray[np.int64], NDArray[np.int64], NDAr
         starts = (column.offset + np.arange(len(column))) * size
         return column.values, starts, np.where(null, 0, size), null
     offsets = column.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
+    if _is_view(column.type):
+        return column.values, offsets, np.where(null, 0, column.sizes.to_numpy(zero_copy_only=False)), null
     return column.values, offsets[:-1], np.where(null, 0, np.diff(offsets)), null
 
 
@@ -275,7 +277,12 @@ def _storage(of: Any) -> Any:
 
 def _is_list(of: Any) -> bool:
     types = pyarrow().types
-    return bool(types.is_list(of) or types.is_large_list(of) or types.is_fixed_size_list(of))
+    return bool(types.is_list(of) or types.is_large_list(of) or types.is_fixed_size_list(of) or _is_view(of))
+
+
+def _is_view(of: Any) -> bool:
+    """Tell whether it is a type of lists that may lie in any order, each with a size of its own."""
+    return str(of).startswith(("list_view<", "large_list_view<"))
 
 
 def _check_values(of: Any, column: str, name: str) -> None:

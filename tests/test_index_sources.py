@@ -81,6 +81,8 @@ def test_polars(kind):
     check(frame, vectors="embedding", ids="id")
     index = check(frame.lazy(), ids="id")
     assert index.search(X[9], 3, where=frame["id"] == "id 9").ids == ["id 9"]
+    assert index.search(pl.Series(X[9]), 3).ids == index.search(X[9], 3).ids
+    assert index.search(frame["embedding"][:5], 3).ids == index.search(X[:5], 3).ids
 
 
 @pytest.mark.parametrize("type_of", ["list", "large", "fixed"])

@@ -133,8 +133,12 @@ def _as_queries(queries: Rows | ArrayLike, view: View) -> tuple[NDArray[Any], bo
     if isinstance(queries, list | tuple):
         single = not queries or np.ndim(queries[0]) == 0
     else:
-        single = getattr(queries, "ndim", None) == 1
-    single = single and getattr(queries, "dtype", None) != np.dtype(object)  # which is a column of rows
-    rows = whole(as_rows(as_array(queries, "queries")[None] if single else queries, "queries"))
+        single = len(getattr(queries, "shape", ())) == 1
+    given = queries
+    if single:
+        vector = as_array(queries, "queries")
+        single = vector.ndim == 1 and vector.dtype != object  # and no column of rows
+        given = vector[None] if single else vector
+    rows = whole(as_rows(given, "queries"))
     check_width(rows.shape[1], "queries", view.coder.dim)
     return rows, single

@@ -154,6 +154,21 @@ def test_results_come_in_order_and_few_wait(monkeypatch):
     assert list(blas.in_order(work, [4])) == [16]
 
 
+@pytest.mark.parametrize("partitions", [None, 5])
+def test_a_table_is_made_by_all_threads_and_is_the_same_by_one(monkeypatch, tmp_path, partitions):
+    X = np.random.default_rng(0).standard_normal((5500, 20), dtype=np.float32) * np.linspace(2, 0.3, 20)
+    coding = sv.TransformCoding(30, refine_bits=2, partitions=partitions, n_iter=3).fit(X)
+    files = []
+    for n_threads in (1, 3):
+        monkeypatch.setattr(blas, "as_threads", lambda _, n=n_threads: n)
+        files.append(tmp_path / f"{n_threads}.slim")
+        coding.to_table(X).save(files[-1])
+    assert files[0].read_bytes() == files[1].read_bytes()
+    X[[2500, 5499]] = np.inf  # in the third part of the first block of rows, and in the last part of the next one
+    with pytest.raises(ValueError, match="in row 2500 "):
+        coding.to_table(X)
+
+
 def test_what_a_thread_raises_is_raised(monkeypatch):
     monkeypatch.setattr(blas, "as_threads", lambda _: 2)
     with pytest.raises(ZeroDivisionError):

@@ -20,7 +20,7 @@ from mutations import SEVERAL, damaged_tensors
 from slimvec.files.table_writer import save_table
 
 DATA = Path(__file__).parent / "data"
-REFUSED = {"index1", "index2"}  # folders of what C does not open
+REFUSED = {"index1", "index2", "index3"}  # folders of what C does not open
 SAMPLES = {path.stem: path.read_bytes() for path in sorted(DATA.rglob("*.slim")) if REFUSED.isdisjoint(path.parts)}
 KINDS = (sv.BinaryTable, sv.SparseTable)  # what C opens
 

@@ -14,6 +14,7 @@ FROZEN = Path(__file__).parent / "data" / "v1"
 GRID = Path(__file__).parent / "data" / "v2" / "grid"
 INDEX = Path(__file__).parent / "data" / "index1"
 INDEX_2 = Path(__file__).parent / "data" / "index2"
+INDEX_3 = Path(__file__).parent / "data" / "index3"  # the same in one file
 LISTS = Path(__file__).parent / "data" / "v3" / "lists"
 ANSWERS = json.loads((FROZEN / "later.json").read_text())
 WORDS = ("cat", "dog", "größe", "new york", "sea")
@@ -86,9 +87,10 @@ def test_folders_of_indexes(preload, kind, isa):
 
 
 @pytest.mark.parametrize("preload", [False, True])
-def test_folders_with_columns(preload):
+@pytest.mark.parametrize("place", [INDEX_2 / "columns", INDEX_3 / "columns.slim"])
+def test_indexes_with_columns(place, preload):
     answers = json.loads((INDEX_2 / "columns.json").read_text())
-    index = sv.open(INDEX_2 / "columns", verify=True, preload=preload)
+    index = sv.open(place, verify=True, preload=preload)
     assert index.columns(answers["ids"]) == answers["columns"]
     where = 'year > 2000 AND "a ""kind""" = ? OR sold'
     assert index.search(np.float32(answers["queries"]), 4, where, parameters=["ä"]).ids == answers["found"]

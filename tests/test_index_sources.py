@@ -44,7 +44,10 @@ def test_arrays(tmp_path):
 def test_torch():
     torch = pytest.importorskip("torch")
     check(torch.nn.Parameter(torch.from_numpy(X)), ids=IDS)
-    assert sv.Index.build(torch.from_numpy(X).bfloat16(), n_bits=12).search(X[7], 1).ids == [7]
+    short = torch.from_numpy(X).bfloat16()
+    assert sv.Index.build(short, n_bits=12).search(short[7].requires_grad_(), 1).ids == [7]
+    with pytest.raises(TypeError, match=r"source is a tensor of layout torch\.sparse_coo; expected a dense one"):
+        sv.Index.build(short.to_sparse())
 
 
 def test_pandas():
@@ -57,6 +60,10 @@ def test_pandas():
     assert all(int(one[3:]) % 2 for found in hits.ids for one in found)
     numbers = pd.DataFrame(X, columns=[f"x{i}" for i in range(12)])
     check(numbers, ids=IDS)
+    check(pd.DataFrame(X), ids=IDS)
+    check(pd.DataFrame(X).assign(id=IDS), ids="id", keep={"n": range(5000)})
+    with pytest.raises(ValueError, match="keep holds '3', which is no column of source; its columns are 'id'"):
+        check(pd.DataFrame(X).assign(id=IDS), ids="id", vectors=["0", "1"], keep=["3"])
     check(numbers.assign(id=IDS, z=1), vectors=list(numbers.columns), ids="id")
     with pytest.raises(ValueError, match="vectors='x' is no column of source; its columns are 'id'"):
         check(frame, vectors="x")
@@ -74,6 +81,8 @@ def test_polars(kind):
     check(frame, vectors="embedding", ids="id")
     index = check(frame.lazy(), ids="id")
     assert index.search(X[9], 3, where=frame["id"] == "id 9").ids == ["id 9"]
+    assert index.search(pl.Series(X[9]), 3).ids == index.search(X[9], 3).ids
+    assert index.search(frame["embedding"][:5], 3).ids == index.search(X[:5], 3).ids
 
 
 @pytest.mark.parametrize("type_of", ["list", "large", "fixed"])
@@ -86,6 +95,10 @@ def test_arrow(type_of):
     head, tail = table_of(pa, type_of, np.vstack([X[:3], X]), [*"abc", *IDS]).slice(3), None
     check(head, ids="id")
     assert tail is None
+
+    views = pa.array([*X[:3].tolist(), None, *X[3:].tolist()], pa.list_view(pa.float32()))
+    views = views.take(pa.array([i for i in range(5001) if i != 3]))
+    check(pa.table({"id": IDS, "embedding": views}), ids="id")
 
     class Stream:
         def __arrow_c_stream__(self, requested=None):
@@ -194,3 +207,101 @@ def test_rows_left_out_keep_their_numbers():
 def test_what_is_no_source(source, options, error, message):
     with pytest.raises(error, match=message):
         sv.Index.build(source, **options)
+
+
+def test_one_array_of_several(tmp_path):
+    np.savez(tmp_path / "z.npz", one=X, two=X[:, :3])
+    check(tmp_path / "z.npz", vectors="one", ids=IDS)
+    with pytest.raises(sv.FormatError, match=r'several matrices, found one .*by vectors="\.\.\." \(--vectors\)'):
+        sv.Index.build(tmp_path / "z.npz")
+    with pytest.raises(ValueError, match="vectors='three' is not in it"):
+        sv.Index.build(tmp_path / "z.npz", vectors="three")
+    with pytest.raises(ValueError, match=r"z\.npz has no columns"):
+        sv.Index.build(tmp_path / "z.npz", ids="one")
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "ann.hdf5", "w") as file:
+        file["train"], file["test"], file["distances"] = X, X[:9], np.zeros((9, 5), np.float32)
+    check(tmp_path / "ann.hdf5", vectors="train", ids=IDS)
+
+
+def test_arrow_files_and_streams(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    table = table_of(pa, "list")
+    for path, write in (("a.arrow", pa.ipc.new_file), ("b.arrows", pa.ipc.new_stream), ("c.arrow", pa.ipc.new_stream)):
+        with pa.OSFile(str(tmp_path / path), "wb") as file, write(file, table.schema) as writer:
+            writer.write_table(table, max_chunksize=700)
+        check(tmp_path / path, vectors="embedding", ids="id")
+    from pyarrow.feather import write_feather
+
+    write_feather(table.slice(0, 3000), tmp_path / "d.feather", compression="lz4")
+    write_feather(table.slice(3000), tmp_path / "e.feather")
+    check(str(tmp_path / "*.feather"), ids="id")
+    (tmp_path / "no.arrow").write_bytes(b"ARROW1 and no more")
+    with pytest.raises(sv.FormatError, match=r"no\.arrow: neither a file nor a stream of Arrow"):
+        sv.Index.build(tmp_path / "no.arrow")
+    with pytest.raises(ValueError, match=r"a\.arrow has no column 'x'; its columns are id, embedding, year"):
+        sv.Index.build([tmp_path / "a.arrow", tmp_path / "d.feather"], vectors="x")
+
+
+def test_datasets_of_arrow(tmp_path):
+    dataset = pytest.importorskip("pyarrow.dataset")
+    import pyarrow as pa
+
+    dataset.write_dataset(
+        table_of(pa, "list"), tmp_path, format="parquet", max_rows_per_file=2000, max_rows_per_group=900
+    )
+    check(dataset.dataset(tmp_path), vectors="embedding", ids="id")
+
+
+def test_lance(tmp_path):
+    lance = pytest.importorskip("lance")
+    import pyarrow as pa
+
+    check(lance.write_dataset(table_of(pa, "fixed"), str(tmp_path / "x.lance")), vectors="embedding", ids="id")
+
+
+def test_results_of_duckdb():
+    duckdb = pytest.importorskip("duckdb")
+    import pyarrow as pa
+
+    films = table_of(pa, "list")
+    assert len(films) == 5000
+    check(duckdb.sql("SELECT * FROM films"), vectors="embedding", ids="id")
+
+
+def test_what_others_give():
+    class Tensor:
+        def __dlpack__(self, **options):
+            return X.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return X.__dlpack_device__()
+
+    class Elsewhere(Tensor):
+        def __dlpack__(self, **_):
+            raise BufferError("it is on a GPU")
+
+    check(Tensor(), ids=IDS)
+    with pytest.raises(TypeError, match="source is Elsewhere, which NumPy cannot read: it is on a GPU"):
+        sv.Index.build(Elsewhere())
+    sparse = pytest.importorskip("scipy.sparse")
+    check(sparse.csc_array(X), ids=IDS)
+
+
+def test_bfloat16():
+    dtypes = pytest.importorskip("ml_dtypes")
+    short = X.astype(dtypes.bfloat16)
+    expected = sv.Index.build(short.astype(np.float32), n_bits=24).search(X[:20], 5).ids
+    cells = np.empty(len(short), object)
+    cells[:] = list(short)
+    for source in (short, cells, short[::-1][::-1], [*short]):
+        index = sv.Index.build(source, n_bits=24)
+        assert index.search(X[:20], 5).ids == expected
+        assert index.search(short[:20], 1).ids == index.search(short[:20].astype(np.float32), 1).ids
+
+
+def test_jax():
+    jax = pytest.importorskip("jax")
+    check(jax.numpy.asarray(X), ids=IDS)
+    short = jax.numpy.asarray(X, jax.numpy.bfloat16)
+    assert sv.Index.build(short, n_bits=24).search(short[7], 1).ids == [7]

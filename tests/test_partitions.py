@@ -85,6 +85,28 @@ def test_probes_find_the_best_of_their_lists(n_probes, k, seed, masked, threads)
         np.testing.assert_array_equal(found.scores[q], wanted[0])
 
 
+REFINED = made(refine_bits=3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0, 1), st.integers(1, 60), st.integers(0, 2**32), st.sampled_from([1, 3, 10]), st.integers(1, 40))
+def test_masks_hold_for_first_codes_and_second_ones(share, k, seed, n_probes, oversample):
+    """Whatever is read and refined: rows that are allowed, each once, as many as there are, by scores that all have."""
+    allowed = np.random.default_rng(seed).random(len(X)) < share
+    allowed[seed % len(X)] = True
+    found = REFINED.search(QUERIES, k=k, probes=n_probes, oversample=oversample, mask=allowed)
+    every = REFINED.search(QUERIES, k=len(X), oversample=None, probes=10)
+    n = min(k, int(allowed.sum()))
+    for q in range(len(QUERIES)):
+        score_of = dict(zip(every.indices[q].tolist(), every.scores[q].tolist(), strict=True))
+        rows = found.indices[q].tolist()
+        assert len(rows) == len(set(rows)) == n
+        assert allowed[rows].all()
+        assert found.scores[q].tolist() == [score_of[row] for row in rows]
+        if n_probes == 10 and k * oversample >= allowed.sum():  # all that is allowed was refined
+            assert rows == [row for row in every.indices[q].tolist() if allowed[row]][:n]
+
+
 def test_all_lists_are_the_whole_table_however_it_is_asked(table, isa):
     every = table.search(QUERIES, k=50)
     assert same(every, table.search(QUERIES, k=50, probes=10))

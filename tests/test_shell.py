@@ -80,7 +80,7 @@ def completions(capsys, *words):
 def test_bash_completes(capsys):
     (commands,) = (action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
     assert completions(capsys, "slimvec", "") == list(commands.choices)
-    assert completions(capsys, "slimvec", "comp") == ["compress", "completion"]
+    assert completions(capsys, "slimvec", "comp") == ["compress", "compress-model", "completion"]
     assert completions(capsys, "slimvec", "neighbors", "a.slim", "--j") == ["--json"]
     assert completions(capsys, "slimvec", "demo", "--method", "i") == ["iiq"]
     assert completions(capsys, "slimvec", "completion", "z") == ["zsh"]

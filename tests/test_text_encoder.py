@@ -356,6 +356,35 @@ class TestRefusals:
             sv.compress_model(Model())
 
 
+def test_the_command_line(tmp_path, capsys):
+    model, file, texts, out = (tmp_path / name for name in ("m", "m.slim", "t.txt", "x.npy"))
+    folder(model, {"normalize": True})
+    assert main(["compress-model", str(model), "-o", str(file), "--bits", "20", "--refine-bits", "2"]) == 0
+    assert "n_bits=20" in capsys.readouterr().out
+    sv.compress_model(model, 20, 2).save(tmp_path / "same.slim")
+    assert file.read_bytes() == (tmp_path / "same.slim").read_bytes()
+    texts.write_bytes("\n".join([*TEXTS, ""]).encode())
+    pytest.importorskip("tokenizers")
+    assert main(["encode", str(file), str(texts), "-o", str(out)]) == 0
+    assert np.array_equal(np.load(out), sv.open(file).encode(TEXTS))
+    (tmp_path / "bad").write_bytes(b"a\n\xff")
+    (tmp_path / "none").touch()
+    for arguments, message in (
+        ([file, tmp_path / "bad"], "is not UTF-8 (invalid start byte at byte 2)"),
+        ([file, tmp_path / "none"], "is empty; expected a text on each line"),
+        ([table_of(tmp_path), texts], "encodes no texts"),
+    ):
+        assert main(["encode", *map(str, arguments), "-o", str(tmp_path / "never.npy")]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["compress-model", str(texts), "-o", str(tmp_path / "never.npy")]) == 2
+    assert not (tmp_path / "never.npy").exists()
+
+
+def table_of(path):
+    sv.IIQ(8).compress(ROWS).save(path / "table.slim")
+    return path / "table.slim"
+
+
 def test_threads_may_share_one(tmp_path):
     sv.compress_model(folder(tmp_path / "m")).save(tmp_path / "m.slim")
     right = encode(sv.open(tmp_path / "m.slim"))

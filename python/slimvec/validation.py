@@ -59,20 +59,29 @@ def check_width(width: int, name: str, n_columns: int) -> None:
 
 def as_array(values: Any, name: str) -> NDArray[Any]:
     """Return ``values`` as NumPy understands them; masked arrays, and lists of these, are refused."""
-    if type(values) is np.ndarray:
+    if type(values) is np.ndarray and values.dtype.kind != "V":
         return values
     listed = values if isinstance(values, list | tuple) else [values]
     if any(isinstance(value, np.ma.MaskedArray) for value in listed):
         raise TypeError(f"{name} is a masked array, and codes have no place for a mask; fill or drop the masked rows")
-    if getattr(values, "requires_grad", False):
-        values = values.detach()  # of torch; shares its memory
+    if hasattr(values, "requires_grad"):  # a tensor of torch
+        values = values.detach().to("cpu")  # which shares its memory, if it is there
+        if str(values.dtype) == "torch.bfloat16":  # which NumPy has not
+            values = values.float()
     try:
-        return np.asarray(values)
+        if hasattr(values, "__dlpack__") and not hasattr(values, "__array__"):
+            return np.from_dlpack(values)
+        array = np.asarray(values)
     except ValueError as error:
         raise ValueError(f"{name} {_uneven(listed) or f'is no array: {error}'}") from None
-    except (TypeError, RuntimeError) as error:  # in torch's words, say, which tell what to do
-        remedy = "; NumPy has no bfloat16, but X.float() is read" if "BFloat16" in str(error) else ""
-        raise TypeError(f"{name} is {type(values).__name__}, which NumPy cannot read: {error}{remedy}") from None
+    except (TypeError, RuntimeError, BufferError) as error:  # in torch's words, say, which tell what to do
+        raise TypeError(f"{name} is {type(values).__name__}, which NumPy cannot read: {error}") from None
+    return array.astype(np.float32) if _is_short(array.dtype) else array
+
+
+def _is_short(dtype: np.dtype[Any]) -> bool:
+    """Tell whether it is bfloat16, or shorter, of the package ml_dtypes, which JAX has; NumPy casts it, and no more."""
+    return dtype.kind == "V" and dtype.names is None and np.can_cast(dtype, np.float32)
 
 
 # What NumPy makes no numbers of, recognised by what it has: one row each, and what to do.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.binary.block_numbers import BlockNumbers
 from slimvec.binary.calibrating import N_ASKING, NearestRows, calibrate
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.factors import FactorsBuilder
@@ -14,13 +16,15 @@ from slimvec.binary.list_encoder import ListEncoder
 from slimvec.binary.partition import Partition
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.refinement import RefinementBuilder
+from slimvec.blas import in_order, row_parts
 from slimvec.blocks import even_blocks
 from slimvec.files.table_writer import save_table, table_writer
 from slimvec.norms import WideRows
+from slimvec.validation import check_finite
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -83,6 +87,7 @@ class TableBuilder:
         asking = np.unique(np.linspace(0, max(0, n - 1), min(n, N_ASKING)).astype(np.int64))
         vectors = []
         for first, block in self._blocks("assigning"):
+            check_finite(block, "vectors", self.first_row + first)
             lists[first : first + len(block)] = encoder.assign(block)
             own = asking - first
             vectors.append(block[own[(own >= 0) & (own < len(block))]])
@@ -141,47 +146,12 @@ class TableBuilder:
     def _parts(
         self, codes: BlockedCodes, beside: _Beside, partition: Partition | None = None, *, weights: bool = False
     ) -> BinaryParts:
-        made = None if beside.factors is None else beside.factors.finish(weights)
+        made = None if beside.factors is None else beside.factors.finish(beside.numbers, weights)
         refined = None if beside.refinement is None or made is None else beside.refinement.finish(made.has_weights)
         words = self.rows.vocabulary
-        return BinaryParts(codes, words, self.encoder, made, self.made_by, beside.norm, refined, partition)
-
-
-class BlockNumbers(NamedTuple):
-    """What a table tells of all its rows, block by block, so that shares of them can be put together.
-
-    Attributes
-    ----------
-    squares : list of float
-        Sum of the squared lengths of the vectors of each block.
-    energies : list of tuple of float
-        See :func:`slimvec.binary.factors.shrinkage_of`; empty without factors.
-    of_unit_length : bool
-        Whether all vectors are.
-    n_short : int
-        See :class:`slimvec.binary.factors.Factors`.
-    """
-
-    squares: list[float]
-    energies: list[tuple[float, float]]
-    of_unit_length: bool
-    n_short: int = 0
-
-    @classmethod
-    def joined(cls, shares: Iterable[BlockNumbers]) -> BlockNumbers:
-        """Return the numbers of shares that follow each other."""
-        shares = list(shares)
-        squares = [own for share in shares for own in share.squares]
-        energies = [own for share in shares for own in share.energies]
-        n_short = sum(share.n_short for share in shares)
-        return cls(squares, energies, all(share.of_unit_length for share in shares), n_short)
-
-    def norm(self, n_rows: int) -> float:
-        """Root mean square norm of the rows; 1 if all are zero, when no query is nearer than another."""
-        total = 0.0
-        for own in self.squares:
-            total += own
-        return (total / max(1, n_rows)) ** 0.5 or 1.0
+        return BinaryParts(
+            codes, words, self.encoder, made, self.made_by, beside.numbers.norm(beside.n_rows), refined, partition
+        )
 
 
 @dataclass(eq=False)
@@ -191,8 +161,8 @@ class _Beside:
     factors: FactorsBuilder | None
     refinement: RefinementBuilder | None = None
     first_row: int = 0
-    _squares: list[float] = field(default_factory=list)
-    _n_rows: int = 0
+    n_rows: int = 0
+    _numbers: list[BlockNumbers] = field(default_factory=list)
 
     def update(
         self,
@@ -202,29 +172,46 @@ class _Beside:
         places: NDArray[np.int64] | None = None,
         lists: NDArray[np.int32] | None = None,
     ) -> NDArray[np.uint8]:
-        """Return the codes of a block of rows, which come to lie at ``places`` if not at their own numbers."""
-        number = self.first_row + first
-        self._squares.append(_energy(block, number))
-        self._n_rows += len(block)
+        """Return the codes of a block of rows, which come to lie at ``places`` if not at their own numbers.
+
+        Each part of the rows is one thread's.
+        """
+        codes = np.empty((len(block), -(-encoder.n_bits // 8)), np.uint8)
+        if places is None:
+            places = np.arange(first, first + len(block))
+        work = partial(self._code, first, block, encoder, places, lists, codes)
+        self._numbers += in_order(work, row_parts(len(block)))
+        self.n_rows += len(block)
+        return codes
+
+    def _code(
+        self,
+        first: int,
+        block: NDArray[Any],
+        encoder: Encoder,
+        places: NDArray[np.int64],
+        lists: NDArray[np.int32] | None,
+        codes: NDArray[np.uint8],
+        part: slice,
+    ) -> BlockNumbers:
+        """Code a part of a block, and return what it tells."""
+        rows, number = block[part], self.first_row + first + part.start
+        squares = _energy(rows, number)
         if self.factors is None:
-            return encoder.codes(block, "vectors", number)
-        quantized = encoder.quantize(block, "vectors", number, self.factors.norm, lists)
-        exact = self.factors.update(slice(first, first + len(block)) if places is None else places, block, quantized)
+            codes[part] = encoder.codes(rows, "vectors", number)
+            return BlockNumbers([squares], [], False)
+        norm = self.factors.norm
+        quantized = encoder.quantize(rows, "vectors", number, norm, None if lists is None else lists[part])
+        codes[part] = quantized.codes
+        made = self.factors.update(places[part], rows, quantized)
         if self.refinement is not None:
-            self.refinement.update(first, block, quantized, exact, self.factors.norm)
-        return quantized.codes
+            self.refinement.update(first + part.start, rows, quantized, made.exact, norm)
+        return BlockNumbers([squares], [made.energies], made.of_unit_length, made.n_short)
 
     @property
     def numbers(self) -> BlockNumbers:
         """What has been gathered of all rows."""
-        if self.factors is None:
-            return BlockNumbers(self._squares, [], False)
-        return BlockNumbers(self._squares, self.factors.energies, self.factors.of_unit_length, self.factors.n_short)
-
-    @property
-    def norm(self) -> float:
-        """Root mean square norm of the rows."""
-        return self.numbers.norm(self._n_rows)
+        return BlockNumbers.joined(self._numbers)
 
 
 def _energy(block: NDArray[Any], first_row: int) -> float:

@@ -11,7 +11,7 @@ Where the vectors are not of unit length a third factor, the *weight* 1 / ‖x�
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from slimvec.binary.block_numbers import BlockNumbers
     from slimvec.binary.encoder import Encoder
     from slimvec.binary.levels import Quantized
-
-Place = Any  # a slice, or an integer array
 
 SCALE, BIAS, WEIGHT = range(3)
 LARGEST_HALF = 65504.0
@@ -91,8 +90,29 @@ class Factors:
         return scales
 
 
+class FactorsMade(NamedTuple):
+    """The factors of some vectors.
+
+    Attributes
+    ----------
+    exact : ndarray, shape (3, m), float32
+        Before they are rounded.
+    energies : tuple of float
+        Σ s ⟨z, c⟩ and Σ s² ‖c‖²; of signs Σ ‖z‖², ...
+    of_unit_length : bool
+        Whether all vectors are.
+    n_short : int
+        See :class:`Factors`.
+    """
+
+    exact: NDArray[np.float32]
+    energies: tuple[float, float]
+    of_unit_length: bool
+    n_short: int
+
+
 class FactorsBuilder:
-    """Factors in the making, block by block of vectors.
+    """Factors in the making, some vectors at a time, also by several threads.
 
     Parameters
     ----------
@@ -106,14 +126,9 @@ class FactorsBuilder:
         self._rows = np.zeros((3, -(-n_codes // BLOCK_CODES) * BLOCK_CODES), np.float16)
         self._encoder = encoder
         self.norm = norm or 1.0
-        self.energies: list[tuple[float, float]] = []  # of each block: Σ s ⟨z, c⟩ and Σ s² ‖c‖²; of signs Σ ‖z‖², ...
-        self.of_unit_length, self.n_short = True, 0
 
-    def update(self, place: Place, block: NDArray[Any], quantized: Quantized) -> NDArray[np.float32]:
-        """Take in vectors, whose places among the codes are given, and how codes stand for them in units of R.
-
-        Returns the factors before they are rounded, ``(3, m)``.
-        """
+    def update(self, places: NDArray[np.int64], block: NDArray[Any], quantized: Quantized) -> FactorsMade:
+        """Take in vectors, whose places among the codes are given, and how codes stand for them in units of R."""
         vectors = np.divide(block, self.norm, dtype=np.float64).astype(np.float32)  # the norm may be beyond float32
         scales, products = quantized.scales, quantized.products
         energies = scales * products
@@ -122,24 +137,27 @@ class FactorsBuilder:
         weights, short = _weights(norms, np.sqrt(energies), self._encoder.n_bits)
         made = np.stack([scales, biases, weights])
         with np.errstate(over="ignore"):  # reported by finish
-            self._rows[:, place] = made
+            self._rows[:, places] = made
         scale_energy = float((scales**2 * quantized.energies).sum(dtype=np.float64))
-        self.energies.append((float(energies.sum(dtype=np.float64)), scale_energy))
-        self.n_short += int(short.sum())
-        self.of_unit_length &= bool((np.abs(norms * self.norm - 1) < UNIT_TOLERANCE).all())
-        return made
+        of_unit_length = bool((np.abs(norms * self.norm - 1) < UNIT_TOLERANCE).all())
+        return FactorsMade(
+            made, (float(energies.sum(dtype=np.float64)), scale_energy), of_unit_length, int(short.sum())
+        )
 
-    def finish(self, weights: bool = False) -> Factors:
-        """Return the factors; weights only where vectors are not of unit length, or ``weights`` are asked for."""
-        rows = self._rows[: 3 if weights or not self.of_unit_length else 2]
+    def finish(self, numbers: BlockNumbers, weights: bool = False) -> Factors:
+        """Return the factors; weights only where vectors are not of unit length, or ``weights`` are asked for.
+
+        ``numbers`` are those of all rows.
+        """
+        rows = self._rows[: 3 if weights or not numbers.of_unit_length else 2]
         if not np.isfinite(rows).all():
             raise ValueError("vectors are too long beside those that were fitted for float16 factors; fit on them")
         values = np.ascontiguousarray(rows.reshape(len(rows), -1, BLOCK_CODES).transpose(1, 0, 2))
-        return Factors(values, self.norm, shrinkage_of(self.energies), self.n_short)
+        return Factors(values, self.norm, shrinkage_of(numbers.energies), numbers.n_short)
 
 
 def shrinkage_of(energies: Iterable[tuple[float, float]]) -> float:
-    """Return ρ from what a builder keeps of each block, in order."""
+    """Return ρ from what a builder keeps of each part, in order."""
     energy = scale_energy = 0.0
     for own, of_scales in energies:
         energy += own

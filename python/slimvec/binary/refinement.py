@@ -196,7 +196,7 @@ def _half_squares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 class RefinementBuilder:
-    """Second codes in the making, block by block of rows.
+    """Second codes in the making, some rows at a time, also by several threads.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from slimvec.cli import bench, completion, compress, evaluate, folders, many_queries, recommending, tables
+from slimvec.cli import bench, completion, compress, evaluate, folders, many_queries, models, recommending, tables
 from slimvec.cli.bars import Bars
 from slimvec.cli.build_facts import Version
 from slimvec.cli.evaluate import INTERRUPTED
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     tables.add_commands(commands)
     many_queries.add_command(commands)
     recommending.add_command(commands)
+    models.add_commands(commands)
     folders.add_commands(commands)
     evaluate.add_command(commands)
     bench.add_command(commands)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 VERSIONS = 1, 2, 3  # that are read; 2 has codes of several bits, 3 refines them or lays them out in lists
 CHECKSUMS = "crc32"  # of the tensors, by name
 CHECKSUM = "checksum"  # of all other facts, and of types and shapes
+INDEX = "index"  # the kind of a file that holds all of an index
 MAX_DEPTH = 32  # of objects and arrays in each other, as in C
 
 
@@ -104,17 +105,23 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
         opened = next((opened for name, opened in _FOLDERS.items() if (folder / name).is_file()), None)
         if opened is not None:
             return opened(folder, verify, preload)
-        from slimvec.index.index import Index  # tables need nothing of it
-
-        return Index._opened(path, verify, preload)
+        return _opened_index(path, verify, preload)
     try:
         content = read_content(path, preload, verify)
         kind = content.facts.get("kind")
+        if kind == INDEX:
+            return _opened_index(path, verify, preload)
         if not isinstance(kind, str) or kind not in _TABLES:
             raise FormatError(f"unknown kind of table {kind!r}; expected one of {sorted(_TABLES)}")  # noqa: TRY301
         return _TABLES[kind].from_content(content)
     except FormatError as error:
         raise FormatError(f"{os.fsdecode(path)}: {_what_else(path) or error}") from None
+
+
+def _opened_index(path: str | os.PathLike[str], verify: bool, preload: bool) -> Any:
+    from slimvec.index.index import Index  # tables need nothing of it
+
+    return Index._opened(path, verify, preload)
 
 
 def _what_else(path: str | os.PathLike[str]) -> str | None:

@@ -12,7 +12,7 @@ from slimvec.index.hits import Hits
 from slimvec.index.holding import Holding
 from slimvec.index.ranking import Ranking
 from slimvec.index.where import allowed_rows_of
-from slimvec.validation import as_integer, as_threads, check_width
+from slimvec.validation import as_array, as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
 
 if TYPE_CHECKING:
@@ -130,8 +130,15 @@ class Answering(Holding):
 
 def _as_queries(queries: Rows | ArrayLike, view: View) -> tuple[NDArray[Any], bool]:
     """Return queries as rows, and whether they came as one vector."""
-    single = getattr(queries, "ndim", None) == 1 or (isinstance(queries, list) and np.ndim(queries) == 1)
-    single = single and getattr(queries, "dtype", None) != np.dtype(object)  # which is a column of rows
-    rows = whole(as_rows(np.asarray(queries)[None] if single else queries, "queries"))
+    if isinstance(queries, list | tuple):
+        single = not queries or np.ndim(queries[0]) == 0
+    else:
+        single = len(getattr(queries, "shape", ())) == 1
+    given = queries
+    if single:
+        vector = as_array(queries, "queries")
+        single = vector.ndim == 1 and vector.dtype != object  # and no column of rows
+        given = vector[None] if single else vector
+    rows = whole(as_rows(given, "queries"))
     check_width(rows.shape[1], "queries", view.coder.dim)
     return rows, single

@@ -28,6 +28,7 @@ from slimvec.index.manifest import (
     writing,
 )
 from slimvec.index.marks import Marks
+from slimvec.index.one_file import load_file
 from slimvec.index.segments import Segment
 from slimvec.index.state import State
 from slimvec.index.stored_rows import coder_from, encoder_content, rows_content, segment_from
@@ -47,6 +48,7 @@ class Home:
     Attributes
     ----------
     folder : Path
+        Or the one file that an index was opened from.
     generation : int
     token : str
         Of this save alone.
@@ -78,7 +80,7 @@ class Home:
 
 
 def load(folder: Path, verify: bool = False, preload: bool = False) -> tuple[State, Home]:
-    """Open what the last save into a folder has made.
+    """Open what the last save into a folder, or a file, has made.
 
     Raises
     ------
@@ -87,11 +89,17 @@ def load(folder: Path, verify: bool = False, preload: bool = False) -> tuple[Sta
     OSError
         If it is no folder of an index.
     """
+    if folder.is_file():
+        state, token = load_file(folder, verify, preload)
+        return state, Home(folder, 0, token, None, {}, preload, is_opened=True)
     return _newest(folder, verify, preload, None)
 
 
 def reload(state: State, home: Home) -> tuple[State, Home] | None:
     """Open what the last save has made, if that is not what there is already; mapped files stay so."""
+    if home.folder.is_file():
+        found = load(home.folder, preload=home.preload)
+        return None if not state.changed and found[1].token == home.token else found
     if not state.changed and _manifest(home.folder).token == home.token:
         return None
     return _newest(home.folder, False, home.preload, (state, home))

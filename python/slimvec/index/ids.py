@@ -37,6 +37,11 @@ class Ids(ABC):
         """Return the row of each id, or -1."""
 
     @property
+    def kind(self) -> IdKind:
+        """What they are."""
+        return "integers"
+
+    @property
     @abstractmethod
     def values(self) -> NDArray[Any]:
         """All ids: int64, or NumPy's strings."""
@@ -146,6 +151,10 @@ class Texts(Ids):
 
     def __init__(self, words: Vocabulary) -> None:
         self._words = words
+
+    @property
+    def kind(self) -> IdKind:
+        return "texts"
 
     def __len__(self) -> int:
         return len(self._words)

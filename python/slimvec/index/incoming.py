@@ -12,7 +12,7 @@ import numpy as np
 
 from slimvec.index import incoming_arrow as arrow
 from slimvec.index.checked_rows import CheckedRows
-from slimvec.index.incoming_arrays import Cells, IncomingRows, Sliced, from_sparse, from_torch
+from slimvec.index.incoming_arrays import Cells, IncomingRows, Sliced, from_slices, from_sparse, from_torch
 from slimvec.index.incoming_frames import from_pandas, from_polars
 from slimvec.index.kept_values import GivenColumns, check_names
 from slimvec.validation import as_matrix
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from slimvec.index.checked_rows import Incoming, Keep, OnBad
 
 NAME = "source"
-PARQUET, IPC = {".parquet", ".pq", ".parq"}, {".arrow", ".feather", ".ipc"}
+PARQUET, IPC = {".parquet", ".pq", ".parq"}, {".arrow", ".arrows", ".feather", ".ipc"}
+OF_ARRAYS = {".npz", ".h5", ".hdf5", ".safetensors"}  # that have names
 
 
 class Kind(NamedTuple):
@@ -57,6 +58,11 @@ def _is_column(source: Any) -> bool:
     return getattr(source, "dtype", None) == np.dtype(object) and getattr(source, "ndim", 0) == 1 and len(source) > 0
 
 
+def _is_short(source: Any) -> bool:
+    """Tell whether it is an array of bfloat16, of ml_dtypes or JAX."""
+    return getattr(getattr(source, "dtype", None), "kind", "") == "V" and source.dtype.names is None
+
+
 def _always(_: Any) -> bool:
     return True
 
@@ -80,8 +86,10 @@ KINDS = (
         _of("pyarrow", "Array", "ChunkedArray"),
         lambda source, *_: arrow.from_table(arrow.pyarrow().table({"x": source}), "x", None, NAME),
     ),
+    Kind(_of("pyarrow", "Dataset"), lambda source, vectors, ids: arrow.from_scans(source, vectors, ids, NAME), _always),
     Kind(_of("torch", "Tensor"), lambda source, *_: from_torch(source, NAME)),
     Kind(lambda source: hasattr(source, "tocsr"), lambda source, *_: from_sparse(source, NAME)),
+    Kind(_is_short, lambda source, *_: from_slices(source, NAME)),
     Kind(_is_column, lambda source, *_: Cells(np.asarray(source), NAME)),
     Kind(
         lambda source: hasattr(source, "__arrow_c_stream__") and not isinstance(source, np.ndarray),
@@ -138,7 +146,7 @@ def _kept(source: Any, incoming: Any, vectors: Any, keep: Any, names: list[str],
             f"keep={{{names[0]!r}: values}}, with a value for each row"
         )
     frame = source.collect() if hasattr(source, "collect") else source
-    _require(names, list(map(str, frame.columns)))
+    _require(names, [name for name in frame.columns if isinstance(name, str)])
     return GivenColumns({name: frame[name] for name in names})
 
 
@@ -176,9 +184,9 @@ def _from_paths(paths: list[Path], vectors: Any, ids: str | None) -> Incoming:
     name = paths[0].name if len(paths) == 1 else f"{paths[0].name} and {len(paths) - 1} more"
     if suffixes <= PARQUET:
         return arrow.from_parquet(paths, vectors, ids, name)
-    if suffixes <= IPC and len(paths) == 1:
-        return arrow.from_ipc(paths[0], vectors, ids, name)
-    if vectors is not None or ids is not None:
+    if suffixes <= IPC:
+        return arrow.from_ipc(paths, vectors, ids, name)
+    if ids is not None or not (vectors is None or (isinstance(vectors, str) and suffixes <= OF_ARRAYS)):
         raise ValueError(f"{name} has no columns; expected Parquet or Arrow files where vectors or ids name some")
     if suffixes == {".npy"} and (len(paths) > 1 or not paths[0].with_name("words.txt").exists()):
         return _from_npy(paths, name)
@@ -187,7 +195,12 @@ def _from_paths(paths: list[Path], vectors: Any, ids: str | None) -> Incoming:
     from slimvec.vectors.reading import read_vectors
     from slimvec.vectors.vector_file import VectorFile
 
-    return IncomingRows(read_vectors(paths[0]) if paths[0].is_dir() else VectorFile(paths[0]))
+    if paths[0].is_dir():
+        return IncomingRows(read_vectors(paths[0]))
+    try:
+        return IncomingRows(VectorFile(paths[0], tensor=vectors))
+    except ValueError as error:  # which array is meant is told by another argument here
+        raise type(error)(str(error).replace("tensor=", "vectors=").replace("--tensor", "--vectors")) from None
 
 
 def _from_npy(paths: list[Path], name: str) -> Incoming:

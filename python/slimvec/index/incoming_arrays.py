@@ -82,12 +82,17 @@ class Sliced:
 
 def from_torch(tensor: Any, name: str) -> Sliced:
     """Return the rows of a tensor, wherever it lies and whatever its type."""
+    if str(tensor.layout) != "torch.strided":
+        raise TypeError(
+            f"{name} is a tensor of layout {tensor.layout}; expected a dense one, X.to_dense(), or a matrix of "
+            "scipy.sparse, which is filled up by blocks"
+        )
+    return from_slices(tensor, name)
 
-    def some(first: int, last: int) -> NDArray[Any]:
-        part = tensor[first:last].detach().to("cpu")
-        return as_matrix(part.float() if str(part.dtype) == "torch.bfloat16" else part, name)
 
-    return Sliced(tuple(tensor.shape), some, name)
+def from_slices(matrix: Any, name: str) -> Sliced:
+    """Return the rows of what is turned into numbers that NumPy has a few rows at a time."""
+    return Sliced(tuple(matrix.shape), lambda first, last: as_matrix(matrix[first:last], name), name)
 
 
 def from_sparse(matrix: Any, name: str) -> Sliced:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from slimvec.blocks import rows_per_block
-from slimvec.errors import needs
+from slimvec.errors import FormatError, needs
 from slimvec.index.checked_rows import Batch
 from slimvec.index.columns import Columns, choose_columns
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 READ_ROWS = 4096
+IPC_FILE = b"ARROW1"  # how a file begins; a stream begins otherwise
+READ_BYTES = 1 << 20  # of a column of Parquet, where all of it at once may be a whole file
 
 
 def pyarrow() -> ModuleType:
@@ -131,26 +134,64 @@ def from_parquet(paths: list[Any], vectors: Any, ids: str | None, name: str) -> 
         with pq.ParquetFile(path) as file:
             schemas.append(file.schema_arrow)
             n_rows += file.metadata.num_rows
+    _require_columns(paths, schemas, vectors, ids)
+
+    def walk(names: list[str]) -> Iterator[Any]:
+        for path in paths:
+            with pq.ParquetFile(path, buffer_size=READ_BYTES, pre_buffer=False) as file:
+                yield from file.iter_batches(READ_ROWS, columns=names)
+
+    return IncomingArrow(schemas[0], walk, vectors, ids, n_rows, name)
+
+
+def _require_columns(paths: list[Any], schemas: list[Any], vectors: Any, ids: str | None) -> None:
+    """Raise ValueError unless each file has the columns that are named."""
     wanted = {one for one in [*([vectors] if isinstance(vectors, str) else vectors or []), ids] if one is not None}
     for path, schema in zip(paths, schemas, strict=True):
         missing = wanted - set(schema.names)
         if missing:
             raise ValueError(f"{path} has no column {min(missing)!r}; its columns are {', '.join(schema.names)}")
 
+
+def from_ipc(paths: list[Any], vectors: Any, ids: str | None, name: str) -> IncomingArrow:
+    """Return the rows of Arrow files and streams, one after the other, mapped."""
+    schemas = []
+    for path in paths:
+        with _mapped(path) as (schema, _):
+            schemas.append(schema)
+    _require_columns(paths, schemas, vectors, ids)
+
     def walk(names: list[str]) -> Iterator[Any]:
         for path in paths:
-            with pq.ParquetFile(path, memory_map=True, pre_buffer=False) as file:
-                yield from file.iter_batches(READ_ROWS, columns=names)
+            with _mapped(path) as (_, batches):
+                for batch in batches:
+                    yield batch.select(names)
 
-    return IncomingArrow(schemas[0], walk, vectors, ids, n_rows, name)
+    return IncomingArrow(schemas[0], walk, vectors, ids, None, name)
 
 
-def from_ipc(path: Any, vectors: Any, ids: str | None, name: str) -> IncomingArrow:
-    """Return the rows of an Arrow file, mapped."""
+@contextmanager
+def _mapped(path: Any) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """Give the schema of an Arrow file, or of a stream in a file, and its record batches."""
     pa = pyarrow()
     with pa.memory_map(str(path)) as mapped:
-        table = pa.ipc.open_file(mapped).read_all()
-    return from_table(table, vectors, ids, name)
+        is_file = mapped.read(len(IPC_FILE)) == IPC_FILE
+        mapped.seek(0)
+        try:
+            reader = pa.ipc.open_file(mapped) if is_file else pa.ipc.open_stream(mapped)
+            some = map(reader.get_batch, range(reader.num_record_batches)) if is_file else iter(reader)
+            yield reader.schema, some
+        except pa.ArrowInvalid as error:
+            raise FormatError(f"{path}: neither a file nor a stream of Arrow, or damaged: {error}") from None
+
+
+def from_scans(dataset: Any, vectors: Any, ids: str | None, name: str) -> IncomingArrow:
+    """Return the rows of a dataset of pyarrow, such as Lance has."""
+
+    def walk(names: list[str]) -> Iterator[Any]:
+        yield from dataset.to_batches(columns=names, batch_size=READ_ROWS)
+
+    return IncomingArrow(dataset.schema, walk, vectors, ids, None, name)
 
 
 def from_dataset(dataset: Any, vectors: Any, ids: str | None, name: str) -> IncomingArrow:
@@ -205,6 +246,8 @@ def _parts(column: Any) -> tuple[Any, NDArray[np.int64], NDArray[np.int64], NDAr
         starts = (column.offset + np.arange(len(column))) * size
         return column.values, starts, np.where(null, 0, size), null
     offsets = column.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
+    if _is_view(column.type):
+        return column.values, offsets, np.where(null, 0, column.sizes.to_numpy(zero_copy_only=False)), null
     return column.values, offsets[:-1], np.where(null, 0, np.diff(offsets)), null
 
 
@@ -234,7 +277,12 @@ def _storage(of: Any) -> Any:
 
 def _is_list(of: Any) -> bool:
     types = pyarrow().types
-    return bool(types.is_list(of) or types.is_large_list(of) or types.is_fixed_size_list(of))
+    return bool(types.is_list(of) or types.is_large_list(of) or types.is_fixed_size_list(of) or _is_view(of))
+
+
+def _is_view(of: Any) -> bool:
+    """Tell whether it is a type of lists that may lie in any order, each with a size of its own."""
+    return str(of).startswith(("list_view<", "large_list_view<"))
 
 
 def _check_values(of: Any, column: str, name: str) -> None:

@@ -37,9 +37,10 @@ class _Numbers:
 
 def from_pandas(frame: Any, vectors: Any, ids: str | None, name: str) -> Incoming:
     """Return the rows of a pandas frame."""
+    frame = frame.set_axis(list(map(str, frame.columns)), axis=1)  # which may be numbers
     lists = [column for column in frame.columns if _holds_rows(frame[column])]
     numbers = [column for column in frame.columns if frame[column].dtype.kind in "fiu"]
-    columns = choose_columns(list(map(str, frame.columns)), lists, numbers, vectors, ids, name)
+    columns = choose_columns(list(frame.columns), lists, numbers, vectors, ids, name)
     own = None if ids is None else frame[ids].to_list()
     if own is not None and frame[ids].isna().any():
         own = [None if missing else one for one, missing in zip(own, frame[ids].isna(), strict=True)]

@@ -10,7 +10,6 @@ from slimvec.index.answering import Answering
 from slimvec.index.coder import Coder
 from slimvec.index.fit_sums import Sums
 from slimvec.index.given_ids import as_ids, plain, require_known
-from slimvec.index.ids import kind_of
 from slimvec.index.incoming import checked_rows
 from slimvec.index.segments import Segment
 from slimvec.index.state import State, made_columns
@@ -73,11 +72,13 @@ class Index(Answering):
         Parameters
         ----------
         source : array_like, frame, path or list of paths
-            An array of any kind, also mapped, sparse, or of torch; :class:`Vectors` and :class:`VectorFile`; a frame of
-            pandas or polars; an Arrow table, or whatever exports Arrow's C stream; a dataset of Hugging Face; Parquet
-            files, a folder or pattern of them; ``.npy`` files. Read three times, by blocks where it can be.
+            An array of any kind, also mapped, sparse, of torch, or of whatever has ``__array__`` or ``__dlpack__``;
+            :class:`Vectors` and :class:`VectorFile`; a frame of pandas or polars; an Arrow table, or whatever exports
+            Arrow's C stream; a dataset of Arrow, Lance or Hugging Face; files of Parquet and Arrow, a folder or pattern
+            of them; ``.npy``, ``.npz``, HDF5. Read three times, by blocks where it can be.
         vectors : str or list of str, optional
-            The column of lists, or the columns of numbers, that hold the vectors. Not needed where there is one choice.
+            The column of lists, or the columns of numbers, that hold the vectors; or the array, of a file of several.
+            Not needed where there is one choice.
         ids : str or array_like, optional
             The column of ids, or an id for each row: integers or strings, each once. By default words, where the source
             has them, or the numbers of the rows.
@@ -118,7 +119,7 @@ class Index(Answering):
         n_bits, refine_bits = codes_of(rows, recall, n_bits, refine_bits, progress)
         coder, parts = Coder.learnt(rows, TransformCoding(n_bits, refine_bits=refine_bits), progress)
         next_number = None if rows.has_ids else int(own.values.max()) + 1
-        index = cls(coder, [Segment(parts, own, columns=kept)], kind_of(own.values), next_number)
+        index = cls(coder, [Segment(parts, own, columns=kept)], own.kind, next_number)
         index._state.n_skipped, index._state.columns = rows.n_skipped, columns
         return index
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from slimvec.index import folder
+from slimvec.index.one_file import save_file
 
 if TYPE_CHECKING:
     from slimvec.index.folder import Home
@@ -28,8 +29,8 @@ class Kept:
         self._home: Home | None = None  # the save that the state comes from, or went to
         self._lock = threading.RLock()  # held by whoever changes the state
 
-    def save(self, path: str | os.PathLike[str] | None = None) -> None:
-        """Write the index into a folder that :func:`slimvec.open` maps.
+    def save(self, path: str | os.PathLike[str] | None = None, *, one_file: bool = False) -> None:
+        """Write the index into a folder, or one file, that :func:`slimvec.open` maps.
 
         What is there already is not written again: a save costs what was added since, and a few kilobytes for removed
         rows. It is there whole or not at all, also if the process is killed or the disk is full.
@@ -39,6 +40,9 @@ class Kept:
         path : str or path, optional
             A folder, which need not exist. By default the one that the index was opened from, or saved to before. An
             index that is there already is replaced.
+        one_file : bool
+            Write all rows into a file of this name, for an index that is only read from then on: whoever opens it can
+            change it, and save that to a folder.
 
         Raises
         ------
@@ -62,6 +66,11 @@ class Kept:
         500
         """
         with self._lock:
+            if one_file:
+                if path is None:
+                    raise ValueError("path is None; expected the name of the one file")
+                save_file(self._state, path)
+                return
             if path is None:
                 if self._home is None:
                     raise ValueError("path is None, and this index was neither opened nor saved; expected a folder")

@@ -222,7 +222,7 @@ def _checked(facts: dict[str, Any], segments: list[Any], removed: list[Any]) -> 
         facts["next_number"],
         facts["skipped"],
         tuple(rows),
-        _columns_of(facts["columns"]) if "columns" in facts else None,
+        columns_of(facts["columns"]) if "columns" in facts else None,
         _sums_of(facts["added"]) if "added" in facts else None,
     )
     names = [encoder.name, *(one.file.name for one in rows)]
@@ -235,7 +235,7 @@ def _checked(facts: dict[str, Any], segments: list[Any], removed: list[Any]) -> 
     return found
 
 
-def _columns_of(text: Any) -> ColumnKinds:
+def columns_of(text: Any) -> ColumnKinds:
     """Return names and kinds of kept columns, as :func:`write_manifest` has written them."""
     try:
         pairs = json.loads(text)

@@ -9,7 +9,7 @@ import numpy as np
 
 from slimvec.index.fit_sums import Sums
 from slimvec.index.given_ids import as_ids, plain, require_known
-from slimvec.index.ids import ids_of, kind_of
+from slimvec.index.ids import ids_of
 from slimvec.index.kept_columns import KeptColumns
 from slimvec.index.segments import Segment, View
 from slimvec.validation import check_width
@@ -80,7 +80,7 @@ class State:
     def require_alike(self, rows: CheckedRows) -> None:
         """Raise an error for rows of another width, or with ids of another kind."""
         check_width(rows.dim, "source", self.coder.dim)
-        if rows.has_ids and len(rows) and kind_of(rows.ids.values) != self.kind:
+        if rows.has_ids and len(rows) and rows.ids.kind != self.kind:
             as_ids(rows.ids.values, "ids", self.kind)
 
     def require_fitting(self, rows: CheckedRows) -> None:
@@ -147,9 +147,15 @@ class State:
 
     def compact(self) -> None:
         """Put all rows that are there together, unless they are."""
-        if len(self.segments) > 1 or any(segment.marks.alive is not None for segment in self.segments):
-            self.segments = [self._joined(self.segments)]
+        whole = self.whole()
+        if self.segments != [whole]:
+            self.segments = [whole]
             self._now_changed()
+
+    def whole(self) -> Segment:
+        """Return all rows that are there as one segment: the only one, if it is whole."""
+        only = self.segments[0]
+        return only if len(self.segments) == 1 and only.marks.alive is None else self._joined(self.segments)
 
     def recode(self, coder: Coder, parts: BinaryParts) -> None:
         """Put other codes, made by another encoder, in the place of those of all rows that are there."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.files.table_file import Content
+    from slimvec.index.fit_sums import Sums
     from slimvec.index.ids import IdKind
     from slimvec.index.kept_values import ColumnKinds
     from slimvec.index.marks import Marks
@@ -37,11 +38,17 @@ def encoder_content(coder: Coder) -> tuple[dict[str, Any], dict[str, NDArray[Any
 def coder_from(content: Content) -> Coder:
     """Return the encoder of such a file's content."""
     parts = BinaryParts.from_content(content) if content.facts.get("kind") == BinaryParts.kind else None
-    if parts is None or len(parts) or parts.encoder is None or parts.factors is None or parts.norm is None:
+    if parts is None or len(parts):
+        raise FormatError("it is no encoder of an index: a table without rows, with factors")
+    return coder_of(parts, sums_from(content.facts[FITTED]) if FITTED in content.facts else None)
+
+
+def coder_of(parts: BinaryParts, fitted: Sums | None) -> Coder:
+    """Return the encoder of a table, after checking that rows of an index may have it."""
+    if parts.encoder is None or parts.factors is None or parts.norm is None:
         raise FormatError("it is no encoder of an index: a table without rows, with factors")
     if parts.partition is not None:
         raise FormatError("its encoder has lists, which rows of an index are not in")
-    fitted = sums_from(content.facts[FITTED]) if FITTED in content.facts else None
     if fitted is not None and (len(fitted.total) != len(parts.encoder.mean) or not fitted.n_rows):
         raise FormatError("its sums are not of rows that it was learnt from: damaged")
     return Coder.of(parts, fitted)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from slimvec.binary.builder import BlockNumbers
+from slimvec.binary.block_numbers import BlockNumbers
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.factors import WEIGHT, Factors, shrinkage_of
 from slimvec.binary.parts import BinaryParts

@@ -9,7 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from slimvec.binary.builder import BlockNumbers, TableBuilder
+from slimvec.binary.block_numbers import BlockNumbers
+from slimvec.binary.builder import TableBuilder
 from slimvec.binary.factors import shrinkage_of
 from slimvec.blas import alone
 from slimvec.blocks import rows_per_block

@@ -87,8 +87,8 @@ class AnchorEmbedding(LossTerms):
     Entries of T start as abs(N(0, 1)) / √K and anchors as N(0, 1), so that rows start about as long as those of
     ``nn.Embedding``; the authors' code starts both much smaller.
 
-    Slots keep the gradient of T themselves, beside autograd: ``DistributedDataParallel`` does not average it over
-    processes. With several processes take dense storage.
+    With ``DistributedDataParallel`` storage is dense: slots keep the gradient of T themselves, beside autograd, and it
+    would not be averaged over processes, so that a step there is refused.
 
     References
     ----------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from slimvec.nn.processes import n_processes
 from slimvec.nn.transform import Gradient, Transform, TransformStart
 from slimvec.sparse.product import CsrParts
 from slimvec.sparse.training.slot_store import SlotStore, random_parts
@@ -148,6 +149,11 @@ class SlotTransform(Transform):
         Its values are a dense row for each that was read; or, of all rows, the factors G and U, and besides the rows
         that were read, with theirs.
         """
+        if n_processes() > 1:
+            raise RuntimeError(
+                f'storage="slots" in {n_processes()} processes, each of which would train a T of its own, as gradients '
+                'of parameters alone are shared; expected storage="dense"'
+            )
         rows, values = self._summed_gradient()
         output = self._output
         self.clear_gradient()

@@ -143,11 +143,6 @@ def ranked_words(
     return [listed[place] for place in order.tolist()], row
 
 
-def read_known(texts: Any, rows: dict[str, int], first: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return rows and sizes of texts, without words that are not in ``rows``; ``first`` as in :func:`read_texts`."""
-    return without_unknown(*read_texts(texts, lambda token: rows.get(token, -1), first))
-
-
 def without_unknown(flat: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return rows and sizes of texts without rows of -1."""
     found = flat >= 0

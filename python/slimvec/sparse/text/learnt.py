@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from slimvec.errors import FormatError
 from slimvec.sparse.table import SparseTable
-from slimvec.sparse.text.bags import as_texts, read_known
+from slimvec.sparse.text.bags import as_texts, read_texts, without_unknown
 from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -20,6 +19,19 @@ if TYPE_CHECKING:
     from slimvec.files.table_file import Content
 
 TEXTS_AT_ONCE = 1024
+
+
+class KnownWords(dict[Any, int]):
+    """The rows of tokens that were asked for, -1 of those that a vocabulary does not have."""
+
+    def __init__(self, vocabulary: Any) -> None:
+        self._vocabulary = vocabulary
+
+    def __missing__(self, token: Any) -> int:
+        """Look in the vocabulary, once for each token."""
+        row = self._vocabulary.find(token) if isinstance(token, str) else -1
+        self[token] = row
+        return row
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +52,13 @@ class Learnt:
     coef: NDArray[np.float32]
     intercept: NDArray[np.float32]
 
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {str(word): row for row, word in enumerate(self.table)}
-
     def logits(self, texts: Any) -> NDArray[np.float32]:
         """Return a score of each class for each text, ``(n, n_classes)``; texts are asked for as they are needed."""
         waiting, found = iter(as_texts(texts)), [np.empty((0, len(self.classes)), np.float32)]
         while some := list(islice(waiting, TEXTS_AT_ONCE)):
-            flat, sizes = read_known(some, self._rows, (len(found) - 1) * TEXTS_AT_ONCE)
+            known = KnownWords(self.table.vocabulary)
+            first = (len(found) - 1) * TEXTS_AT_ONCE
+            flat, sizes = without_unknown(*read_texts(some, known.__getitem__, first))
             bags: Any = np.split(flat, np.cumsum(sizes))[:-1]
             found.append(self._scores(self.table.mean(bags)))
         return np.concatenate(found)

@@ -161,6 +161,7 @@ def test_a_file_of_labels_without_texts(tmp_path):
 
 def test_texts_are_asked_for_as_they_are_needed(monkeypatch):
     monkeypatch.setattr("slimvec.sparse.text.learnt.TEXTS_AT_ONCE", 8)
+    monkeypatch.setattr("slimvec.sparse.text.learnt.MOST_KNOWN", 100)
     labels, texts = zip(*lines(50), strict=True)
     model = sv.TextClassifier(4, 6, n_epochs=2).fit(texts, labels)
     found = model.logits(iter(texts))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from slimvec.files.table_file import Content
 
 TEXTS_AT_ONCE = 1024
+MOST_KNOWN = 1 << 18  # tokens whose rows are remembered from texts before
 
 
 class KnownWords(dict[Any, int]):
@@ -55,8 +56,10 @@ class Learnt:
     def logits(self, texts: Any) -> NDArray[np.float32]:
         """Return a score of each class for each text, ``(n, n_classes)``; texts are asked for as they are needed."""
         waiting, found = iter(as_texts(texts)), [np.empty((0, len(self.classes)), np.float32)]
+        known = KnownWords(self.table.vocabulary)
         while some := list(islice(waiting, TEXTS_AT_ONCE)):
-            known = KnownWords(self.table.vocabulary)
+            if len(known) > MOST_KNOWN:
+                known.clear()
             first = (len(found) - 1) * TEXTS_AT_ONCE
             flat, sizes = without_unknown(*read_texts(some, known.__getitem__, first))
             bags: Any = np.split(flat, np.cumsum(sizes))[:-1]

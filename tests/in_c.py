@@ -35,6 +35,13 @@ def load():
     library.slimvec_search.argtypes = [pointer, pointer, size, size, ctypes.c_int, size, pointer, pointer]
     asked = [pointer, pointer, size, size, ctypes.c_int, size, size, pointer, pointer]
     library.slimvec_search_lists.argtypes = asked
+    for name in ("classes", "classify", "classify_rows"):
+        getattr(library, f"slimvec_{name}").restype = ctypes.c_int64
+    library.slimvec_classes.argtypes = [pointer]
+    library.slimvec_class_name.argtypes = [pointer, ctypes.c_int64, pointer, pointer]
+    library.slimvec_class_label.argtypes = [pointer, ctypes.c_int64, pointer]
+    library.slimvec_classify.argtypes = [pointer, ctypes.c_char_p, size, pointer]
+    library.slimvec_classify_rows.argtypes = [pointer, pointer, size, pointer]
     library.slimvec_nearest.argtypes = [pointer, ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t, pointer, pointer]
     return library
 
@@ -104,6 +111,28 @@ class InC:
         codes = np.full((len(vectors), -(-self.bits // 8)), 0xA5, np.uint8)
         failed = self._c.slimvec_encode(self._table, vectors.ctypes, ctypes.c_size_t(len(vectors)), codes.ctypes)
         return None if failed else codes
+
+    def classes(self):
+        """Return names or numbers of classes, or None where there is no classifier."""
+        n = self._c.slimvec_classes(self._table)
+        return None if n < 0 else [self.class_(which) for which in range(n)]
+
+    def class_(self, which):
+        text, size, label = ctypes.c_char_p(), ctypes.c_size_t(), ctypes.c_int64()
+        if not self._c.slimvec_class_name(self._table, which, ctypes.byref(text), ctypes.byref(size)):
+            return ctypes.string_at(text, size.value).decode()
+        return None if self._c.slimvec_class_label(self._table, which, ctypes.byref(label)) else label.value
+
+    def classify(self, text):
+        """Return the class and the scores of a text, bytes, or of rows."""
+        scores = np.full(max(0, self._c.slimvec_classes(self._table)), np.nan, np.float32)
+        if isinstance(text, bytes):
+            found = self._c.slimvec_classify(self._table, text, len(text), scores.ctypes)
+        else:
+            rows = np.array(text, np.int64)
+            found = self._c.slimvec_classify_rows(self._table, rows.ctypes, len(rows), scores.ctypes)
+        assert np.isnan(scores).all() if found < 0 else np.isfinite(scores).all()
+        return None if found < 0 else (found, scores)
 
     def nearest(self, row, k):
         rows, cosines = np.empty(k, np.int64), np.empty(k, np.float32)

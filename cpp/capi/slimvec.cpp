@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "capi/classifier.hpp"
 #include "capi/table.hpp"
+#include "capi/text_words.hpp"
 #include "core/utf8.hpp"
 #include "core/vocabulary.hpp"
 
@@ -82,6 +84,12 @@ std::optional<Vocabulary> read_vocabulary(const TableFile& file, std::size_t n) 
   return found;
 }
 
+std::vector<std::int64_t> known_rows(const std::int64_t* rows, std::size_t n_rows) {
+  std::vector<std::int64_t> known;
+  std::copy_if(rows, rows + n_rows, std::back_inserter(known), [](std::int64_t row) { return row != -1; });
+  return known;
+}
+
 void check_threads(size_t n_threads) {
   if (n_threads < 1) throw std::out_of_range("n_threads=0; expected at least 1");
 }
@@ -129,6 +137,38 @@ struct slimvec_table {
     file.check_made_by();
     vocabulary = read_vocabulary(file, table->n_rows());
     if (kind == "sparse") (void)read_words(file, "anchor_words", file.fact("anchors"));
+    if (kind == "sparse" && file.tells("n_classes")) read_classifier();
+  }
+
+  // A damaged classifier is told of when it is asked: its table is whole, as slimvec.open has it.
+  void read_classifier() {
+    try {
+      if (!vocabulary) throw std::runtime_error("its table has no words");
+      const std::optional<Vocabulary> names = read_words(file, "classes", file.fact("n_classes"));
+      classifier.emplace(file, table->dim(), names ? std::optional<Words>(names->words) : std::nullopt);
+    } catch (const std::exception& error) {
+      no_classifier = error.what();
+    }
+  }
+
+  const slimvec::Classifier& classes() const {
+    if (!classifier) throw std::runtime_error(no_classifier);
+    return *classifier;
+  }
+
+  std::size_t checked_class(std::int64_t which) const {
+    if (static_cast<std::uint64_t>(which) >= classes().n_classes()) {
+      throw std::out_of_range("class " + std::to_string(which) + " is none of " +
+                              std::to_string(classes().n_classes()));
+    }
+    return static_cast<std::size_t>(which);
+  }
+
+  std::int64_t classify(const std::vector<std::int64_t>& rows, float* scores) const {
+    const slimvec::Classifier& asked = classes();
+    std::vector<float> mean(table->dim());
+    table->mean(rows.data(), rows.size(), mean.data());
+    return static_cast<std::int64_t>(asked.score(mean.data(), scores));
   }
 
   const Vocabulary& words() const {
@@ -139,6 +179,8 @@ struct slimvec_table {
   TableFile file;
   std::unique_ptr<slimvec::Table> table;
   std::optional<Vocabulary> vocabulary;
+  std::optional<slimvec::Classifier> classifier;
+  std::string no_classifier = "this table holds no text classifier";
 };
 
 const char* slimvec_error(void) { return error_text; }
@@ -211,8 +253,7 @@ int slimvec_lookup_original(const slimvec_table* table, const int64_t* rows, siz
 
 int slimvec_mean(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vector) {
   const auto mean = [=] {
-    std::vector<std::int64_t> known;
-    std::copy_if(rows, rows + n_rows, std::back_inserter(known), [](std::int64_t row) { return row != -1; });
+    const std::vector<std::int64_t> known = known_rows(rows, n_rows);
     table->table->mean(known.data(), known.size(), vector);
     return 0;
   };
@@ -272,4 +313,44 @@ int slimvec_encode(const slimvec_table* table, const float* vectors, size_t n_ve
     return 0;
   };
   return guarded(encode, -1);
+}
+
+int64_t slimvec_classes(const slimvec_table* table) {
+  return guarded([=] { return static_cast<int64_t>(table->classes().n_classes()); }, int64_t{-1});
+}
+
+int slimvec_class_name(const slimvec_table* table, int64_t which, const char** name, size_t* length) {
+  const auto read = [=] {
+    const std::string_view found = table->classes().name(table->checked_class(which));
+    *name = found.data();
+    *length = found.size();
+    return 0;
+  };
+  return guarded(read, -1);
+}
+
+int slimvec_class_label(const slimvec_table* table, int64_t which, int64_t* label) {
+  const auto read = [=] {
+    *label = table->classes().label(table->checked_class(which));
+    return 0;
+  };
+  return guarded(read, -1);
+}
+
+int64_t slimvec_classify(const slimvec_table* table, const char* text, size_t length, float* scores) {
+  const auto classify = [=] {
+    (void)table->classes();  // tells of a table that cannot be asked
+    const Vocabulary& vocabulary = table->words();
+    std::vector<std::int64_t> rows;
+    for (const std::string& word : slimvec::text_words({text, length})) {
+      const std::int64_t row = find_word(vocabulary.words, vocabulary.slots, word);
+      if (row >= 0) rows.push_back(row);
+    }
+    return table->classify(rows, scores);
+  };
+  return guarded(classify, int64_t{-1});
+}
+
+int64_t slimvec_classify_rows(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* scores) {
+  return guarded([=] { return table->classify(known_rows(rows, n_rows), scores); }, int64_t{-1});
 }

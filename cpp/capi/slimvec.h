@@ -1,6 +1,6 @@
 /* slimvec in C: tables that the Python library or the command line wrote, opened by mapping, on machines without
- * Python. Words and rows to vectors, means, nearest rows of rows and of vectors, and codes of new vectors, by the same
- * code and with the same answers.
+ * Python. Words and rows to vectors, means, nearest rows of rows and of vectors, codes of new vectors, and classes of
+ * texts, by the same code and with the same answers.
  *
  *   slimvec_table* table = slimvec_open("glove.slim");
  *   if (table == NULL) puts(slimvec_error());
@@ -93,6 +93,24 @@ SLIMVEC_API int slimvec_encode(const slimvec_table* table, const float* vectors,
  * k lies between 1 and slimvec_rows - 1; at most n_threads threads search. */
 SLIMVEC_API int slimvec_nearest(const slimvec_table* table, int64_t row, size_t k, size_t n_threads, int64_t* rows,
                                 float* similarities);
+
+/* Number of classes of a text classifier, as TextClassifier.save wrote it; -1 of a table that holds none. */
+SLIMVEC_API int64_t slimvec_classes(const slimvec_table* table);
+
+/* Points `name` to the name of a class, 0 and on: UTF-8 inside the table, without a final zero. Where classes are
+ * numbers, slimvec_class_label gives that of a class instead. */
+SLIMVEC_API int slimvec_class_name(const slimvec_table* table, int64_t which, const char** name, size_t* length);
+SLIMVEC_API int slimvec_class_label(const slimvec_table* table, int64_t which, int64_t* label);
+
+/* The class of a text of `length` bytes of UTF-8, and scores[0 .. classes): logits, the same bits as
+ * TextClassifier.logits; exp(score) over the sum of all is the probability. Words are found as in Python, and unknown
+ * ones left out. Of equal scores the first class is returned; -1 on failure. */
+SLIMVEC_API int64_t slimvec_classify(const slimvec_table* table, const char* text, size_t length, float* scores);
+
+/* The same of a text whose words are these rows; rows of -1, as slimvec_find returns for unknown words, are left out.
+ */
+SLIMVEC_API int64_t slimvec_classify_rows(const slimvec_table* table, const int64_t* rows, size_t n_rows,
+                                          float* scores);
 
 #ifdef __cplusplus
 }

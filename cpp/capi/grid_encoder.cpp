@@ -50,7 +50,7 @@ Levels read_levels(const TableFile& file, std::size_t n_bits) {
   check_bits(bits.as<std::uint8_t>(), n, n_bits);
   const Tensor &steps = file.tensor("steps", {"F32"}, {n}), &weights = file.tensor("weights", {"F32"}, {n});
   check_steps(steps.as<float>(), weights.as<float>(), n);
-  const std::uint64_t n_passes = file.fact("grid", "passes");
+  const std::size_t n_passes = file.fact("grid", "passes");
   if (n_passes > kMostPasses) throw std::runtime_error("the passes of its grid are out of range: damaged");
   return {bits.as<std::uint8_t>(),
           steps.as<float>(),

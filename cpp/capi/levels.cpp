@@ -38,7 +38,7 @@ float unit_of(const float* steps, std::size_t n) {
 
 }  // namespace
 
-Levels::Levels(const TableFile& file, const std::string& prefix, double parallel, std::uint64_t n_passes)
+Levels::Levels(const TableFile& file, const std::string& prefix, double parallel, std::size_t n_passes)
     : parallel_(parallel), n_passes_(n_passes) {
   const std::string of_bits = prefix + "bits", of_steps = prefix + "steps", of_weights = prefix + "weights";
   const Tensor& stored = file.tensor(of_bits.c_str(), {"U8"}, {TableFile::kAny});

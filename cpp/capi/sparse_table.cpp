@@ -133,7 +133,7 @@ class SparseTable : public Table {
 }  // namespace
 
 std::unique_ptr<Table> make_sparse_table(const TableFile& file) {
-  const std::uint64_t n_rows = file.fact("rows"), n_anchors = file.fact("anchors"), d = file.fact("dimension");
+  const std::size_t n_rows = file.fact("rows"), n_anchors = file.fact("anchors"), d = file.fact("dimension");
   const char* index = n_anchors <= 1 << 8 ? "U8" : n_anchors <= 1 << 16 ? "U16" : "U32";
   if (n_anchors == 0 || d == 0) throw std::runtime_error("its sizes are out of range");
   const Tensor& anchors = file.tensor("anchors", {"F32", "F16"}, {n_anchors, d});

@@ -8,8 +8,8 @@ namespace slimvec {
 
 namespace {
 
-constexpr std::uint64_t kMostPasses = 1000;  // as in Python
-constexpr double kLeastStep = 0x1p-100;      // of the longest one; in its units a shorter step has no inverse
+constexpr std::size_t kMostPasses = 1000;  // as in Python
+constexpr double kLeastStep = 0x1p-100;    // of the longest one; in its units a shorter step has no inverse
 
 void check_bits(const std::string& name, const std::uint8_t* bits, std::size_t n) {
   const bool in_order = n > 0 && bits[0] <= kMaxBitsPerDirection && bits[n - 1] >= 1 &&
@@ -38,7 +38,7 @@ float unit_of(const float* steps, std::size_t n) {
 
 }  // namespace
 
-Levels::Levels(const TableFile& file, const std::string& prefix, double parallel, std::uint64_t n_passes)
+Levels::Levels(const TableFile& file, const std::string& prefix, double parallel, std::size_t n_passes)
     : parallel_(parallel), n_passes_(n_passes) {
   const std::string of_bits = prefix + "bits", of_steps = prefix + "steps", of_weights = prefix + "weights";
   const Tensor& stored = file.tensor(of_bits.c_str(), {"U8"}, {TableFile::kAny});

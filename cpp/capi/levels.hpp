@@ -15,7 +15,7 @@ class Levels {
  public:
   // Those of the tensors that begin with `prefix`; `parallel` and `n_passes` are what the header says of them. Throws
   // std::runtime_error for what is damaged.
-  Levels(const TableFile& file, const std::string& prefix, double parallel, std::uint64_t n_passes);
+  Levels(const TableFile& file, const std::string& prefix, double parallel, std::size_t n_passes);
 
   std::size_t n_bits() const { return bit_weights_.size(); }
   std::size_t n_directions() const { return grid_.bits.size(); }

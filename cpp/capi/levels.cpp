@@ -8,8 +8,8 @@ namespace slimvec {
 
 namespace {
 
-constexpr std::uint64_t kMostPasses = 1000;  // as in Python
-constexpr double kLeastStep = 0x1p-100;      // of the longest one; in its units a shorter step has no inverse
+constexpr std::size_t kMostPasses = 1000;  // as in Python
+constexpr double kLeastStep = 0x1p-100;    // of the longest one; in its units a shorter step has no inverse
 
 void check_bits(const std::string& name, const std::uint8_t* bits, std::size_t n) {
   const bool in_order = n > 0 && bits[0] <= kMaxBitsPerDirection && bits[n - 1] >= 1 &&

@@ -17,7 +17,7 @@ MANY = 2048  # centroids: with fewer, all products take less time than making gr
 N_ITER = 4
 N_GROUPS = 8  # whose centroids a row meets: 98 % of rows then find the nearest of all, others one that is nearly so
 PART_ROWS = 4096  # of which a group meets some hundreds
-SUMMED_ROWS = 65_536  # of which a copy is made
+SUMMED_ROWS = 32_768  # of which a copy is made
 
 
 def means_of(

@@ -82,7 +82,8 @@ def kmeans(
         centroids[known] = means
         empty = np.flatnonzero(~known)
         if len(empty):
-            errors = np.square(rows - centroids[lists]).sum(axis=1)
+            parts = (slice(first, first + PART_ROWS) for first in range(0, len(rows), PART_ROWS))
+            errors = np.concatenate([np.square(rows[part] - centroids[lists[part]]).sum(axis=1) for part in parts])
             farthest = np.argsort(-errors, kind="stable")[: len(empty)]
             farthest = farthest[errors[farthest] > 0]
             centroids[empty[: len(farthest)]] = rows[farthest]

@@ -89,7 +89,7 @@ class FloatQueries:
                     square = np.square(np.float64(factors.norm))
                     multipliers[:, 0] = square if block.multiples is None else block.multiples * square
             if encoder.metric == "l2":
-                squares[:, 0] = made.squares * encoder.unit**2 + (not factors.has_weights)
+                squares[:, 0] = made.squares * np.square(np.float64(encoder.unit)) + (not factors.has_weights)
             part = cls(
                 made.values[0],
                 made.values[1] * (unit / QUERY_PEAK),

@@ -9,7 +9,6 @@ import numpy as np
 from slimvec import _core, isa
 from slimvec.binary.asymmetric import FloatQueries
 from slimvec.binary.queries import QueryEncoder
-from slimvec.errors import FormatError
 from slimvec.results import ScoreResult, offsets_of
 from slimvec.validation import as_integer
 
@@ -103,11 +102,7 @@ def _in_lists(
 ) -> ScoreResult:
     """Return what some queries find in so many lists each."""
     read = _nearest_lists(cast("ListEncoder", parts.encoder), factors, queries, which, n_read)
-    try:
-        found = _core.partition_search(*_arguments(parts, factors, queries, which, read, k, mask, n_threads))
-    except IndexError as error:
-        raise FormatError(f"tensor 'partition.rows': {error}") from error
-    return ScoreResult(*found)
+    return ScoreResult(*_core.partition_search(*_arguments(parts, factors, queries, which, read, k, mask, n_threads)))
 
 
 def search_all_lists_above(
@@ -125,12 +120,9 @@ def search_all_lists_above(
     for first in range(0, len(queries.values), step):
         which = np.arange(first, min(first + step, len(queries.values)))
         read = _nearest_lists(encoder, factors, queries, which, n_lists)
-        try:
-            offsets, of_queries, indices = _core.partition_range_search(
-                *_arguments(parts, factors, queries, which, read, limits[which], mask, n_threads)
-            )
-        except IndexError as error:
-            raise FormatError(f"tensor 'partition.rows': {error}") from error
+        offsets, of_queries, indices = _core.partition_range_search(
+            *_arguments(parts, factors, queries, which, read, limits[which], mask, n_threads)
+        )
         counts.append(np.diff(offsets))
         scores.append(of_queries)
         rows.append(indices)
@@ -166,7 +158,7 @@ def _nearest_lists(
     inverse_norms = encoder.inverse_norms if metric == "cosine" else None
     half_squares = None
     if metric == "l2":
-        half_squares = (encoder.half_squares / factors.norm**2).astype(np.float32)
+        half_squares = (encoder.half_squares / np.square(np.float64(factors.norm))).astype(np.float32)
     lead = None if encoder.lead is None or leading is None else (encoder.lead.rows, leading.part(which))
     own = encoder.rounded, inverse_norms, half_squares
     return _core.nearest_lists(isa.current(), *own, asking.part(which), lead, n_read)

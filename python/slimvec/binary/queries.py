@@ -184,7 +184,7 @@ class QueryEncoder:
 
     def _may_hold_signs(self) -> bool:
         """Tell whether the table's vectors may be rows of -1 and +1."""
-        return self.norm is None or math.isclose(self.norm**2, len(self.encoder.mean), rel_tol=1e-5)
+        return self.norm is None or math.isclose(self.norm, math.sqrt(len(self.encoder.mean)), rel_tol=5e-6)
 
 
 def _beyond(norms: NDArray[np.float64], exponents: NDArray[np.intc], reference: int) -> NDArray[np.intc]:

@@ -20,7 +20,7 @@ from slimvec.progress import ignore
 N_QUERIES, K = 1000, 10
 LEVELS = (0.8, 0.9, 0.95)
 ROWS_PER_LIST = 32
-PER_ROOT = (2, 4, 8, 16)  # times √n
+PER_ROOT = (2, 4, 8)  # times √n
 ORTHOGONAL = (0, 1, 3)  # how much the second list's error counts along the first one's
 DIRECTIONS = (32, 64, 96, 128, 192)
 WIDTHS = (1, 2, 4)

@@ -23,9 +23,9 @@ def load():
     pointer = ctypes.c_void_p
     library.slimvec_open.restype = pointer
     library.slimvec_error.restype = ctypes.c_char_p
-    for name in ("rows", "dim", "original_dim", "bits", "find", "search"):
+    for name in ("rows", "dim", "original_dim", "bits", "lists", "find", "search", "search_lists"):
         getattr(library, f"slimvec_{name}").restype = ctypes.c_int64
-    for name in ("close", "rows", "dim", "original_dim", "bits"):
+    for name in ("close", "rows", "dim", "original_dim", "bits", "lists"):
         getattr(library, f"slimvec_{name}").argtypes = [pointer]
     library.slimvec_find.argtypes = [pointer, ctypes.c_char_p, ctypes.c_size_t]
     library.slimvec_word.argtypes = [pointer, ctypes.c_int64, pointer, pointer]
@@ -33,6 +33,15 @@ def load():
         getattr(library, f"slimvec_{name}").argtypes = [pointer, pointer, ctypes.c_size_t, pointer]
     size = ctypes.c_size_t
     library.slimvec_search.argtypes = [pointer, pointer, size, size, ctypes.c_int, size, pointer, pointer]
+    asked = [pointer, pointer, size, size, ctypes.c_int, size, size, pointer, pointer]
+    library.slimvec_search_lists.argtypes = asked
+    for name in ("classes", "classify", "classify_rows"):
+        getattr(library, f"slimvec_{name}").restype = ctypes.c_int64
+    library.slimvec_classes.argtypes = [pointer]
+    library.slimvec_class_name.argtypes = [pointer, ctypes.c_int64, pointer, pointer]
+    library.slimvec_class_label.argtypes = [pointer, ctypes.c_int64, pointer]
+    library.slimvec_classify.argtypes = [pointer, ctypes.c_char_p, size, pointer]
+    library.slimvec_classify_rows.argtypes = [pointer, pointer, size, pointer]
     library.slimvec_nearest.argtypes = [pointer, ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t, pointer, pointer]
     return library
 
@@ -47,6 +56,7 @@ class InC:
             raise ValueError(library.slimvec_error().decode(errors="replace"))
         self.n, self.dim = library.slimvec_rows(self._table), library.slimvec_dim(self._table)
         self.original_dim, self.bits = library.slimvec_original_dim(self._table), library.slimvec_bits(self._table)
+        self.n_lists = library.slimvec_lists(self._table)
 
     def close(self):
         self._c.slimvec_close(self._table)
@@ -78,12 +88,16 @@ class InC:
     def error(self):
         return self._c.slimvec_error().decode(errors="replace")
 
-    def search(self, queries, k, metric="cosine", threads=1):
+    def search(self, queries, k, metric="cosine", threads=1, probes=None):
         queries = np.ascontiguousarray(queries, np.float32)
         n, size = len(queries), ctypes.c_size_t
         rows, scores = np.full((n, k), -2, np.int64), np.full((n, k), np.nan, np.float32)
-        asked = queries.ctypes, size(n), size(k), METRICS.index(metric), size(threads)
-        found = self._c.slimvec_search(self._table, *asked, rows.ctypes, scores.ctypes)
+        asked = queries.ctypes, size(n), size(k), METRICS.index(metric)
+        if probes is None:
+            found = self._c.slimvec_search(self._table, *asked, size(threads), rows.ctypes, scores.ctypes)
+        else:
+            how = size(probes), size(threads)
+            found = self._c.slimvec_search_lists(self._table, *asked, *how, rows.ctypes, scores.ctypes)
         if found < 0:
             assert (rows == -2).all()
             assert np.isnan(scores).all()
@@ -97,6 +111,28 @@ class InC:
         codes = np.full((len(vectors), -(-self.bits // 8)), 0xA5, np.uint8)
         failed = self._c.slimvec_encode(self._table, vectors.ctypes, ctypes.c_size_t(len(vectors)), codes.ctypes)
         return None if failed else codes
+
+    def classes(self):
+        """Return names or numbers of classes, or None where there is no classifier."""
+        n = self._c.slimvec_classes(self._table)
+        return None if n < 0 else [self.class_(which) for which in range(n)]
+
+    def class_(self, which):
+        text, size, label = ctypes.c_char_p(), ctypes.c_size_t(), ctypes.c_int64()
+        if not self._c.slimvec_class_name(self._table, which, ctypes.byref(text), ctypes.byref(size)):
+            return ctypes.string_at(text, size.value).decode()
+        return None if self._c.slimvec_class_label(self._table, which, ctypes.byref(label)) else label.value
+
+    def classify(self, text):
+        """Return the class and the scores of a text, bytes, or of rows."""
+        scores = np.full(max(0, self._c.slimvec_classes(self._table)), np.nan, np.float32)
+        if isinstance(text, bytes):
+            found = self._c.slimvec_classify(self._table, text, len(text), scores.ctypes)
+        else:
+            rows = np.array(text, np.int64)
+            found = self._c.slimvec_classify_rows(self._table, rows.ctypes, len(rows), scores.ctypes)
+        assert np.isnan(scores).all() if found < 0 else np.isfinite(scores).all()
+        return None if found < 0 else (found, scores)
 
     def nearest(self, row, k):
         rows, cosines = np.empty(k, np.int64), np.empty(k, np.float32)

@@ -251,3 +251,15 @@ def test_without_torch():
     code = "import sys; sys.modules['torch'] = None; import slimvec; import slimvec.nn"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "slimvec[torch]" in done.stderr
+
+
+@pytest.mark.parametrize("kind", [nn.AnchorEmbedding, nn.AnchorEmbeddingBag])
+@pytest.mark.parametrize("storage", ["dense", "slots"])
+def test_rows_that_a_layer_does_not_have(storage, kind):
+    layer = kind(10, 3, 2, storage=storage)
+    for bad in (10, -1, 10**9):
+        with pytest.raises(IndexError):
+            layer(torch.tensor([[3, bad]]))
+    for dtype in (torch.float32, torch.bool):
+        with pytest.raises(TypeError, match="ids has dtype torch.*; expected integers"):
+            layer(torch.ones(1, 2, dtype=dtype))

@@ -169,3 +169,16 @@ def test_command_line(folder, queries, tmp_path, capsys):
     arguments[4] = tmp_path / "a.txt"
     assert main([str(one) for one in arguments]) == 2
     assert "expected a name that ends in .npz" in capsys.readouterr().err
+
+
+def test_lines_printed(folder, queries, tmp_path, capsys):
+    words = folder / "words.slim"
+    assert main(["search", str(words), str(folder / "queries.txt"), "--json", "-k", "2", "--metric", "dot"]) == 0
+    printed = capsys.readouterr().out
+    sv.search_to_file(words, folder / "queries.txt", tmp_path / "a.jsonl", k=2, metric="dot")
+    lines = (tmp_path / "a.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in printed.splitlines()] == [json.loads(line) for line in lines]
+    assert len(lines) == N
+    for both in ([], ["--json", "-o", str(tmp_path / "b.npz")]):  # one of the two, and one alone
+        with pytest.raises(SystemExit):
+            main(["search", str(words), str(folder / "queries.npy"), *both])

@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse import csr_array
 
 import slimvec as sv
-from in_c import LIBRARY, METRICS, InC, compare_vectors, load
+from in_c import LIBRARY, METRICS, InC, close, compare_found, compare_vectors, load
 from slimvec.files.table_file import read_content
 from slimvec.files.table_writer import save_table
 
@@ -41,11 +41,22 @@ TABLES = {
     "wide": lambda: sv.TransformCoding(24 * 6).compress(ROWS[:33]),
     "few": lambda: sv.TransformCoding(48).fit(ROWS).to_table(ROWS[:3]),
     "none": lambda: sv.TransformCoding(48).fit(ROWS).to_table(ROWS[:0]),
+    "refined": lambda: sv.TransformCoding(48, refine_bits=3).compress(ROWS),
+    "unit refined": lambda: sv.TransformCoding(29, refine_bits=1, n_remove=2).compress(UNIT),
+    "few refined": lambda: sv.TransformCoding(48, refine_bits=2).fit(ROWS).to_table(ROWS[:3]),
+    "lists": lambda: sv.TransformCoding(48, partitions=9).compress(ROWS),
+    "unit lists": lambda: sv.TransformCoding(37, partitions=20, n_remove=1).compress(UNIT),
+    "refined lists": lambda: sv.TransformCoding(29, refine_bits=2, partitions=9).compress(ROWS),
+    "unit refined lists": lambda: sv.TransformCoding(24, refine_bits=3, partitions=5, n_remove=1).compress(UNIT),
+    "one list": lambda: sv.TransformCoding(48, refine_bits=1, partitions=1).compress(ROWS),
+    "empty lists": lambda: sv.TransformCoding(20, refine_bits=1, partitions=60).fit(ROWS).to_table(ROWS[:25]),
+    "no rows in lists": lambda: sv.TransformCoding(20, partitions=4).fit(ROWS).to_table(ROWS[:0]),
     "anchors": lambda: sv.SparseTable(RNG.standard_normal((9, 24)), WEIGHTS),
     "int4": lambda: sv.SparseTable(RNG.standard_normal((9, 24)), WEIGHTS, dtype="int4"),
 }
 OF_CODES = [name for name in TABLES if name not in {"anchors", "int4"}]
-OF_GRIDS = ["grid", "unit grid", "one bit", "wide", "few"]
+OF_GRIDS = ["grid", "unit grid", "one bit", "wide", "few", "refined", "unit refined", "few refined"]
+IN_LISTS = [name for name in TABLES if "list" in name]
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +128,19 @@ def with_exact_sums(table, path):
     order = np.random.default_rng(3).permutation(d)
     tensors[name] = np.eye(d, dtype=np.float32)[:, order[:width]]
     tensors["mean"] = np.arange(d, dtype=np.float32) % 3 - 1
-    if "removed" in tensors:
-        tensors["removed"] = np.eye(d, dtype=np.float32)[:, order[width : width + 2]]
+    for name in ("removed", "refinement.rest"):
+        if name in tensors:
+            tensors[name] = np.eye(d, dtype=np.float32)[:, order[width : width + tensors[name].shape[1]]]
+    if "centroids" in tensors:
+        tensors["centroids"] = np.rint(4 * tensors["centroids"])
     facts = {key: fact for key, fact in content.facts.items() if key not in {"crc32", "checksum"}}
     save_table(path, facts, tensors)
 
 
-@pytest.mark.parametrize("name", ["factors", "removed", "by hand", "grid", "unit grid", "one bit", "wide"])
+@pytest.mark.parametrize(
+    "name",
+    ["factors", "removed", "by hand", "grid", "unit grid", "one bit", "wide", "lists", "refined", "refined lists"],
+)
 def test_codes_of_exact_sums_are_the_same_bits(library, tmp_path, name):
     path = tmp_path / "t.slim"
     table = TABLES[name]()
@@ -149,9 +166,33 @@ def test_rows_of_grids_are_the_same_bits(opened, name):
     assert np.array_equal(c.mean([-1, 1, -1]), table.lookup([1]))
 
 
+@pytest.mark.parametrize("name", IN_LISTS)
+def test_rows_in_lists(opened, name):
+    """What the centroid of a list adds to its rows is a sum, which C adds up in another order."""
+    c, table = opened(name)
+    every = np.arange(len(table))
+    assert c.n_lists == table._parts.partition.n_lists
+    assert close(c.lookup(every), table.lookup(every))
+    assert close(c.mean(every), table.mean([every]))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("name", IN_LISTS)
+def test_some_lists(opened, name, metric):
+    """Also fewer than hold k rows: then further ones are read."""
+    c, table = opened(name)
+    for probes in (1, 2, 7, c.n_lists, c.n_lists + 5):
+        for k in (1, 10, 60, 100, len(table) + 3):
+            found, here = (one.search(ASKED, k, metric=metric, probes=probes) for one in (c, table))
+            compare_found(found, here, strictly=metric != "l2")
+            assert all(map(np.array_equal, found, c.search(ASKED, k, metric, threads=3, probes=probes)))
+    every = c.search(ASKED, 10, metric)
+    assert all(map(np.array_equal, every, c.search(ASKED, 10, metric, probes=c.n_lists)))
+
+
 @pytest.mark.parametrize(
     ("name", "metric"),
-    [(name, metric) for name in ("factors", "grid") for metric in METRICS]
+    [(name, metric) for name in ("factors", "grid", "refined", "refined lists") for metric in METRICS]
     + [("codes", "cosine"), ("anchors", "cosine"), ("anchors", "dot")],
 )
 def test_many_vectors_at_once_are_found_as_one(opened, name, metric):
@@ -205,6 +246,9 @@ def test_what_a_table_must_have(library, opened, tmp_path):
     assert "inner products need" in refused(codes, ASKED, 2, "dot")
     assert "distances need the lengths of rows; expected" in refused(codes, ASKED, 2, "l2")
     assert "of tables of codes only" in refused(opened("anchors")[0], ASKED, 2, "l2")
+    for name in ("grid", "anchors"):
+        assert "no lists" in refused(opened(name)[0], ASKED, 2, probes=3)
+    assert "n_probes=0" in refused(opened("lists")[0], ASKED, 2, probes=0)
     grid, _ = opened("grid")
     far = np.full((1, 24), 1e38, np.float32)
     assert "beyond float32" in refused(grid, far, 2, "dot")
@@ -216,14 +260,6 @@ def test_distances_need_all_lengths(library, tmp_path):
     short = np.vstack([ROWS + 3, np.full((1, 24), 1e-4, np.float32)])
     sv.TransformCoding(48).compress(short).save(path)
     assert "of which this table is not sure" in refused(InC(library, path), ASKED, 2, "l2")
-
-
-@pytest.mark.parametrize(("options", "said"), [({"refine_bits": 2}, "refinement"), ({"partitions": 3}, "lists")])
-def test_what_c_cannot_read_is_refused_and_not_answered_for_without(library, tmp_path, options, said):
-    path = tmp_path / "t.slim"
-    sv.TransformCoding(24, **options).compress(ROWS).save(path)
-    with pytest.raises(ValueError, match=said):
-        InC(library, path)
 
 
 @pytest.mark.parametrize("name", ["factors", "codes"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import slimvec as sv
 from conftest import random_codes
-from slimvec import pages
+from slimvec.files import pages
 
 
 def distances(a, b):

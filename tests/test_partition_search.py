@@ -78,22 +78,71 @@ def test_any_number_of_threads_finds_the_same(n_queries):
 
 
 @pytest.mark.parametrize("d", [1, 7, 16, 300, 511, 512, 513, 1100])
-@pytest.mark.parametrize("n", [1, 2, 33])
+@pytest.mark.parametrize("n", [1, 2, 33, 2000])
 def test_nearest_lists_equal_their_twin(isa, n, d):
     rng = np.random.default_rng(d)
-    centroids, queries = (rng.integers(-2047, 2048, (m, d)).astype(np.int16) for m in (n, 19))
+    n_queries = 19 if n < 2000 or d < 20 else 2
+    centroids, queries = (rng.integers(-2047, 2048, (m, d)).astype(np.int16) for m in (n, n_queries))
     queries[0] = 2047
     centroids[:1] = 2047
     centroids[n // 2 :] = centroids[: n - n // 2]  # ties
-    steps, units = rng.random(n) + 0.5, rng.random(19)
+    steps, units = rng.random(n) + 0.5, rng.random(n_queries)
     steps[n // 2 :] = steps[: n - n // 2]
     inverse = (rng.random(n) + 0.1).astype(np.float32)
     inverse[n // 2 :] = inverse[: n - n // 2]
+    few = max(1, d // 3)
+    led = [(np.ascontiguousarray(rows[:, :few]), by * 1.5) for rows, by in ((centroids, steps), (queries, units))]
     for norms, halves in ((None, None), (inverse, None), (None, inverse)):
-        for n_read in {1, (n + 1) // 2, n}:
-            asked = centroids, steps, norms, halves, queries, units, n_read
-            made, expected = _core.nearest_lists(current(), *asked), reference.nearest_lists(*asked)
-            assert all(map(same, made, expected))
+        for n_read in {1, (n + 9) // 10, n // 4 + 1, (n + 1) // 2, n}:
+            for lead in (None, tuple(led)):
+                asked = (centroids, steps), norms, halves, (queries, units), lead, n_read
+                made, expected = _core.nearest_lists(current(), *asked), reference.nearest_lists(*asked)
+                assert all(map(same, made, expected))
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 7), (3, 1, 1), (70, 33, 40), (2, 300, 428), (0, 4, 6)])
+def test_prepared_queries_equal_their_twin(isa, shape):
+    n, d, p = shape
+    rng = np.random.default_rng(d)
+    vectors, mean = rng.standard_normal((n, d)), rng.standard_normal(d).astype(np.float32)
+    frame = rng.standard_normal((d, p)).astype(np.float32)
+    vectors[1:2] *= 1e30
+    bits = rng.integers(0, p, 3 * p).astype(np.uint32), rng.random(3 * p).astype(np.float32)
+    second = rng.integers(0, p, p).astype(np.uint32), rng.random(p)
+    lead = rng.standard_normal(p // 2).astype(np.float32)
+    for options in ((None, None, None), (bits, second, lead), (bits, None, lead[:0]), (None, second, None)):
+        made = _core.prepare_queries(current(), vectors, mean, frame, *options)
+        expected = reference.prepare_queries(vectors, mean, frame, *options)
+        for own, other in zip(made, expected, strict=True):
+            if isinstance(own, tuple):
+                assert all(map(same, own, other))
+            else:
+                assert own == other if isinstance(own, (int, type(None))) else same(own, other)
+
+
+def test_queries_that_are_no_numbers_are_told_of(isa):
+    vectors = np.ones((50, 3))
+    vectors[[7, 41], 1] = np.inf, np.nan
+    frame, zeros = np.ones((3, 2), np.float32), np.zeros(3, np.float32)
+    made = _core.prepare_queries(current(), vectors, zeros, frame, None, None, None)
+    assert made[1] == 7
+    assert np.isnan(made[2][1][[7, 41]]).all()
+    assert np.isfinite(made[2][1][np.r_[:7, 8:41, 42:50]]).all()
+
+
+def test_what_does_not_fit_queries_is_refused():
+    vectors, mean, frame = np.ones((2, 3)), np.ones(3, np.float32), np.ones((3, 4), np.float32)
+    fitting = {"vectors": vectors, "mean": mean, "frame": frame, "bits": None, "second": None, "lead_at_mean": None}
+    for message, wrong in [
+        ("and mean", {"mean": mean[:2].copy()}),
+        ("frame must have shape", {"frame": frame[:2].copy()}),
+        ("must name directions", {"bits": (np.array([4], np.uint32), np.ones(1, np.float32))}),
+        ("one factor each", {"bits": (np.array([1], np.uint32), np.ones(2, np.float32))}),
+        ("must name directions", {"second": (np.array([4], np.uint32), np.ones(1))}),
+        ("one entry for each of the last", {"lead_at_mean": np.ones(5, np.float32)}),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            _core.prepare_queries(current(), **{**fitting, **wrong})
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -126,27 +175,33 @@ def test_rounding_refuses_what_does_not_fit():
 def test_lists_that_are_no_numbers_come_last(isa):
     centroids, queries = np.arange(12, dtype=np.int16).reshape(4, 3), np.ones((1, 3), np.int16)
     steps = np.array([1, np.nan, 1, np.nan])
-    lists, products = _core.nearest_lists(current(), centroids, steps, None, None, queries, np.ones(1), 4)
+    asked = (centroids, steps), None, None, (queries, np.ones(1)), None, 4
+    lists, products = _core.nearest_lists(current(), *asked)
     assert lists.tolist() == [[2, 0, 1, 3]]
     assert np.isnan(products[0, 2:]).all()
 
 
 def test_nearest_lists_refuse_what_does_not_fit():
-    centroids, queries = np.zeros((4, 3), np.int16), np.zeros((2, 3), np.int16)
-    fitting = {"steps": np.ones(4), "inverse_norms": None, "half_squares": None}
-    fitting |= {"queries": queries, "units": np.ones(2), "n_read": 1}
+    own, asked = (np.zeros((4, 3), np.int16), np.ones(4)), (np.zeros((2, 3), np.int16), np.ones(2))
+    narrow = np.zeros((4, 2), np.int16), np.ones(4)
+    fitting = {"centroids": own, "inverse_norms": None, "half_squares": None, "queries": asked}
+    fitting |= {"lead": (narrow, (np.zeros((2, 2), np.int16), np.ones(2))), "n_read": 1}
     for message, wrong in [
-        ("between -2047 and 2047", {"queries": queries + np.int16(2048)}),
-        ("must have shape", {"queries": queries[:, 1:].copy()}),
-        ("steps must have one entry", {"steps": np.ones(3)}),
+        ("between -2047 and 2047", {"queries": (asked[0] + np.int16(2048), asked[1])}),
+        ("between -2047 and 2047", {"lead": (narrow, (np.full((2, 2), -2048, np.int16), np.ones(2)))}),
+        ("as wide as centroids", {"queries": (asked[0][:, 1:].copy(), asked[1])}),
+        ("as wide as centroids", {"lead": (narrow, asked)}),
+        ("must have shape", {"queries": (asked[0][0], asked[1])}),
+        ("must have shape", {"lead": (asked, asked)}),
+        ("steps must have one entry", {"centroids": (own[0], np.ones(3))}),
+        ("steps must have one entry", {"queries": (asked[0], np.ones(3))}),
         ("inverse_norms must have one entry", {"inverse_norms": np.ones(3, np.float32)}),
         ("half_squares must have one entry", {"half_squares": np.ones(3, np.float32)}),
-        ("units must have one entry", {"units": np.ones(3)}),
         ("n_read must lie between", {"n_read": 0}),
         ("n_read must lie between", {"n_read": 5}),
     ]:
         with pytest.raises(ValueError, match=message):
-            _core.nearest_lists(current(), centroids, **{**fitting, **wrong})
+            _core.nearest_lists(current(), **{**fitting, **wrong})
 
 
 def test_what_does_not_fit_is_refused():

@@ -145,6 +145,7 @@ def test_files_streams_and_copies_hold_it(table, tmp_path, way):
         (lambda facts: facts.update(refinement=3), {}),
         (lambda facts: facts["refinement"].update(oversample=[1.5, 2]), {}),
         (lambda facts: facts["refinement"].update(oversample=[0, 2]), {}),
+        (lambda facts: facts["refinement"].update(oversample=[8, 1 << 62]), {}),
         (lambda facts: facts["refinement"].pop("passes"), {}),
         (lambda facts: facts.pop("grid"), {}),
         (lambda facts: None, {"order": lambda order: order * 0}),

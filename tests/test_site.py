@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
 
-from making import check_links, figures, places, result_pages, tables  # noqa: E402
+from making import browser, check_links, figures, places, result_pages, tables  # noqa: E402
 
 
 def numbers(text):
@@ -142,3 +142,17 @@ def test_links_that_lead_nowhere_are_found(tmp_path):
     assert check_links.broken_links(tmp_path) == []
     (tmp_path / "index.html").write_text('<a href="a/#down">A</a><a href="b/">B</a><img src="c.svg">')
     assert check_links.broken_links(tmp_path) == [f"index.html: {link}" for link in ("a/#down", "b/", "c.svg")]
+
+
+def test_the_page_in_the_browser_calls_what_is_exported():
+    """By the numbers of arguments that C declares."""
+    header = (ROOT / "cpp" / "capi" / "slimvec.h").read_text(encoding="utf-8")
+    script = (DOCS / "look" / "browser.js").read_text(encoding="utf-8")
+    calls = re.findall(r"slimvec\._(\w+)\(([^()]*)\)", script)
+    assert {name for name, _ in calls} == set(browser.FUNCTIONS)
+    for name, given in calls:
+        if name.startswith("slimvec_"):
+            (declared,) = re.findall(rf"^SLIMVEC_API [^(]*\b{name}\(([^)]*)\)", header, re.MULTILINE)
+            assert given.count(",") == declared.count(","), name
+    (place,) = re.findall(r'<div id="(.+?)">', (DOCS / "in-the-browser.md").read_text(encoding="utf-8"))
+    assert f'getElementById("{place}")' in script

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 import slimvec as sv
 from conftest import random_codes
-from slimvec import pages
-from slimvec.files import atomic, table_writer
+from slimvec.files import atomic, pages, table_writer
 
 FROZEN = Path(__file__).parent / "data" / "v1"
 HEADER_END = 8

@@ -14,8 +14,11 @@ import slimvec as sv
 
 pytest.importorskip("numba")
 pytest.importorskip("scipy")
-from slimvec.sparse.text.bags import Bags, learn_words, read_known
+from scipy.sparse import csr_array
+
+from slimvec.sparse.text.bags import Bags, learn_words, read_texts, without_unknown
 from slimvec.sparse.text.first_entries import first_entries
+from slimvec.sparse.text.learnt import KnownWords
 from slimvec.sparse.text.model import INITIAL, TextModel
 from slimvec.sparse.training.slot_store import SlotStore
 
@@ -191,7 +194,8 @@ def test_words_and_bags():
     assert np.allclose(bags.weights, [0.4, 0.4, 0.2, 1, 1])
     some = bags.take(np.array([3, 0, 2]))
     assert [part.tolist() for part in (some.offsets, some.rows)] == [[0, 1, 4, 4], [2, 0, 1, 2]]
-    flat, sizes = read_known(["and the", "dogs"], {"the": 0, "and": 2})
+    known = KnownWords(sv.SparseTable(np.eye(1, 2), csr_array((3, 1)), ["the", "cat", "and"]).vocabulary)
+    flat, sizes = without_unknown(*read_texts(["and the", ["dogs", 7]], known.__getitem__))
     assert (flat.tolist(), sizes.tolist()) == ([2, 0], [2, 0])
 
 

@@ -190,6 +190,17 @@ def check(targets: list[Target]) -> None:
             raise SystemExit(f"expected at most {LARGEST:,} bytes and one module, {target.suffix}; got {modules}")
         if not any(name.endswith(".dist-info/sboms/slimvec.cdx.json") for name in names):
             raise SystemExit("there is no bill of materials in it")
+        found = [
+            "-q",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--no-index",
+            "--find-links",
+            DIST,
+            "--platform",
+            target.platform,
+        ]
+        run(tool("pip"), "download", *found, "-d", WORK / "downloaded", "slimvec")  # as on such a machine
 
 
 def test(_: list[Target]) -> None:

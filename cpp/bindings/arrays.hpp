@@ -23,6 +23,8 @@ using FloatArray = py::array_t<float, py::array::c_style>;
 using ByteArray = py::array_t<std::uint8_t, py::array::c_style>;
 using WordArray = py::array_t<std::uint32_t, py::array::c_style>;
 using IdArray = py::array_t<std::int64_t, py::array::c_style>;
+using QueryArray = py::array_t<std::int16_t, py::array::c_style>;
+using DoubleArray = py::array_t<double, py::array::c_style>;
 using DistanceArray = py::array_t<std::int32_t, py::array::c_style>;
 
 inline void require(bool holds, const std::string& message) {

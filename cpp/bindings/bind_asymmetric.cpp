@@ -8,7 +8,6 @@
 #include "core/hamming_search.hpp"
 #include "core/nearest_lists.hpp"
 #include "core/partition_search.hpp"
-#include "core/rounding.hpp"
 #include "core/top_scores.hpp"
 
 namespace slimvec {
@@ -16,7 +15,6 @@ namespace slimvec {
 namespace {
 
 using HalfArray = py::array_t<std::uint16_t, py::array::c_style>;  // float16, as its bits
-using QueryArray = py::array_t<std::int16_t, py::array::c_style>;
 
 Metric metric_called(const std::string& name) {
   if (name == "cosine") return Metric::kCosine;
@@ -195,52 +193,52 @@ std::tuple<IdArray, FloatArray, IdArray> range_search_lists(
   return one_after_the_other<float>(found, key_score);
 }
 
-using DoubleArray = py::array_t<double, py::array::c_style>;
+// Rows of integers and their steps, `n` of each, small enough for exact products.
+IntegerRows check_integer_rows(const QueryArray& values, const DoubleArray& steps, std::size_t n) {
+  require(values.ndim() == 2 && size_of(values, 0) == n, "rows of integers must have shape (n, d)");
+  require(steps.ndim() == 1 && size_of(steps, 0) == n, "steps must have one entry per row of integers");
+  return {elements(values), elements(steps), size_of(values, 1)};
+}
 
-std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const QueryArray& centroids, const DoubleArray& steps,
+using Rows = std::pair<QueryArray, DoubleArray>;
+
+std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& centroids,
                                             const std::optional<FloatArray>& inverse_norms,
-                                            const std::optional<FloatArray>& half_squares, const QueryArray& queries,
-                                            const DoubleArray& units, std::size_t n_read) {
+                                            const std::optional<FloatArray>& half_squares, const Rows& queries,
+                                            const std::optional<std::pair<Rows, Rows>>& lead, std::size_t n_read) {
   check_isa(isa);
-  require(centroids.ndim() == 2 && queries.ndim() == 2 && size_of(centroids, 1) == size_of(queries, 1),
-          "centroids and queries must have shape (n, d)");
-  const std::size_t n = size_of(centroids, 0), n_queries = size_of(queries, 0), d = size_of(queries, 1);
+  require(centroids.first.ndim() == 2 && queries.first.ndim() == 2, "centroids and queries must have shape (n, d)");
+  const std::size_t n = size_of(centroids.first, 0), n_queries = size_of(queries.first, 0);
   require(n <= INT32_MAX, "there must be fewer than 2^31 centroids");
-  require(steps.ndim() == 1 && size_of(steps, 0) == n, "steps must have one entry per centroid");
   const auto fits = [n](const std::optional<FloatArray>& values) {
     return !values || (values->ndim() == 1 && size_of(*values, 0) == n);
   };
   require(fits(inverse_norms), "inverse_norms must have one entry per centroid");
   require(fits(half_squares), "half_squares must have one entry per centroid");
-  require(units.ndim() == 1 && size_of(units, 0) == n_queries, "units must have one entry per query");
   require(n_read >= 1 && n_read <= n, "n_read must lie between 1 and the number of centroids");
-  const std::int16_t* query = elements(queries);
-  const auto small = [](std::int16_t value) { return value >= -kCentroidPeak && value <= kCentroidPeak; };
-  require(std::all_of(query, query + n_queries * d, small), "queries must lie between -2047 and 2047");
   const auto given = [](const std::optional<FloatArray>& values) { return values ? elements(*values) : nullptr; };
-  const Centroids known = {elements(centroids), elements(steps), given(inverse_norms), given(half_squares), n, d};
-  const double* unit = elements(units);
+  Centroids known = {
+      check_integer_rows(centroids.first, centroids.second, n), {}, given(inverse_norms), given(half_squares), n};
+  ListQueries asked = {check_integer_rows(queries.first, queries.second, n_queries), {}, n_queries};
+  if (lead) {
+    known.lead = check_integer_rows(lead->first.first, lead->first.second, n);
+    asked.lead = check_integer_rows(lead->second.first, lead->second.second, n_queries);
+  }
+  require(known.rows.d == asked.rows.d && known.lead.d == asked.lead.d, "queries must be as wide as centroids");
+  for (const IntegerRows& rows : {asked.rows, asked.lead}) {
+    require(std::all_of(rows.values, rows.values + n_queries * rows.d,
+                        [](std::int16_t value) { return value >= -kCentroidPeak && value <= kCentroidPeak; }),
+            "queries must lie between -2047 and 2047");
+  }
   ListArray lists = new_array<ListArray>(n_queries, n_read);
   FloatArray products = new_array<FloatArray>(n_queries, n_read);
   std::int32_t* lists_out = lists.mutable_data();
   float* products_out = products.mutable_data();
   without_gil([&](Interrupt& interrupt) {
-    nearest_lists(isa, known, query, unit, n_queries, n_read, interrupt, lists_out, products_out);
+    nearest_lists(isa, known, asked, n_read, interrupt, lists_out, products_out);
     interrupt.finish();
   });
   return {std::move(lists), std::move(products)};
-}
-
-template <typename Float>
-std::pair<QueryArray, py::array_t<Float, py::array::c_style>> rounded(
-    const py::array_t<Float, py::array::c_style>& rows, std::int16_t largest) {
-  require(rows.ndim() == 2, "rows must have shape (n, d)");
-  require(largest >= 1, "largest must be at least 1");
-  const std::size_t n = size_of(rows, 0), d = size_of(rows, 1);
-  QueryArray values = new_array<QueryArray>(n, d);
-  py::array_t<Float, py::array::c_style> peaks(static_cast<py::ssize_t>(n));
-  round_rows(elements(rows), n, d, largest, values.mutable_data(), peaks.mutable_data());
-  return {std::move(values), std::move(peaks)};
 }
 
 }  // namespace
@@ -257,11 +255,8 @@ void bind_asymmetric(py::module_& module) {
              arg("n_bits"), arg("factors").noconvert(), arg("metric"), arg("queries").noconvert(),
              arg("units").noconvert(), arg("offsets").noconvert(), arg("limits").noconvert(), arg("mask").noconvert(),
              arg("n_threads"));
-  module.def("round_rows", &rounded<float>, arg("rows").noconvert(), arg("largest"));
-  module.def("round_rows", &rounded<double>, arg("rows").noconvert(), arg("largest"));
-  module.def("nearest_lists", &lists_near, arg("isa"), arg("centroids").noconvert(), arg("steps").noconvert(),
-             arg("inverse_norms").noconvert(), arg("half_squares").noconvert(), arg("queries").noconvert(),
-             arg("units").noconvert(), arg("n_read"));
+  module.def("nearest_lists", &lists_near, arg("isa"), arg("centroids").noconvert(), arg("inverse_norms").noconvert(),
+             arg("half_squares").noconvert(), arg("queries").noconvert(), arg("lead").noconvert(), arg("n_read"));
   module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("metric"), arg("starts").noconvert(), arg("rows").noconvert(),
              arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(), arg("offsets").noconvert(),

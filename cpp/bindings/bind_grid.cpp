@@ -55,7 +55,6 @@ std::tuple<ByteArray, FloatArray, FloatArray, FloatArray> codes_of(const Kernels
   return {std::move(codes), std::move(scales), std::move(products), std::move(energies)};
 }
 
-using DoubleArray = py::array_t<double, py::array::c_style>;
 using OptionalDoubles = std::optional<DoubleArray>;
 
 const double* check_doubles(const OptionalDoubles& doubles, std::size_t n_queries, std::size_t n_ids) {

@@ -10,6 +10,7 @@ void bind_grid(pybind11::module_& module);
 void bind_hamming(pybind11::module_& module);
 void bind_asymmetric(pybind11::module_& module);
 void bind_memory(pybind11::module_& module);
+void bind_queries(pybind11::module_& module);
 void bind_sparse(pybind11::module_& module);
 void bind_text(pybind11::module_& module);
 void bind_vocabulary(pybind11::module_& module);
@@ -28,6 +29,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   slimvec::bind_hamming(module);
   slimvec::bind_asymmetric(module);
   slimvec::bind_memory(module);
+  slimvec::bind_queries(module);
   slimvec::bind_sparse(module);
   slimvec::bind_text(module);
   slimvec::bind_vocabulary(module);

@@ -12,7 +12,32 @@ namespace slimvec {
 
 namespace {
 
-// Summed in eight lanes, one after the other at the end.
+class SignEncoder : public Encoder {
+ public:
+  using Encoder::Encoder;
+
+  std::size_t n_bits() const override { return width(); }
+  bool of_signs() const override { return true; }
+
+  void spread(const float* projected, float* values) const override { std::copy_n(projected, n_bits(), values); }
+
+  void encode(const float* rows, std::size_t n, std::uint8_t* codes) const override {
+    std::vector<float> centred(dim()), values(n_bits());
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t j = 0; j < dim(); ++j) centred[j] = rows[i * dim() + j] - mean()[j];
+      project(centred.data(), values.data());
+      check_finite(values.data(), n_bits(), i);
+      isa_.pack_signs(values.data(), 1, n_bits(), codes + i * code_size(n_bits()));
+    }
+  }
+
+  void row(const std::uint8_t* code, float scale, float* out) const override {
+    isa_.unpack(code, 1, n_bits(), &scale, out);
+  }
+};
+
+}  // namespace
+
 float dot(const float* a, const float* b, std::size_t n) {
   constexpr std::size_t kLanes = 8;
   double sums[kLanes] = {};
@@ -25,28 +50,6 @@ float dot(const float* a, const float* b, std::size_t n) {
   for (; i < n; ++i) sums[0] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
   return static_cast<float>(std::accumulate(sums, sums + kLanes, 0.0));
 }
-
-class SignEncoder : public Encoder {
- public:
-  using Encoder::Encoder;
-
-  std::size_t n_bits() const override { return width(); }
-  bool of_signs() const override { return true; }
-
-  void encode(const float* rows, std::size_t n, std::uint8_t* codes) const override {
-    std::vector<float> values(n_bits());
-    for (std::size_t i = 0; i < n; ++i) {
-      project(rows + i * dim(), mean(), i, values.data());
-      isa_.pack_signs(values.data(), 1, n_bits(), codes + i * code_size(n_bits()));
-    }
-  }
-
-  void row(const std::uint8_t* code, float scale, float* out) const override {
-    isa_.unpack(code, 1, n_bits(), &scale, out);
-  }
-};
-
-}  // namespace
 
 void check_finite(const float* values, std::size_t n, std::size_t row) {
   if (std::all_of(values, values + n, [](float value) { return std::isfinite(value); })) return;
@@ -66,22 +69,14 @@ void Encoder::multiply(const float* x, const float* matrix, std::size_t columns,
   isa_.gather_f32(matrix, columns, columns, places_.data(), x, starts, 1, false, out);
 }
 
-void Encoder::project(const float* x, const float* mean, std::size_t row, float* values) const {
-  std::vector<float> centred(d_);
-  for (std::size_t i = 0; i < d_; ++i) centred[i] = x[i] - mean[i];
-  multiply(centred.data(), matrix_, width_, values);
-  check_finite(values, width_, row);
+void Encoder::expand(const float* values, float* vector) const {
+  for (std::size_t i = 0; i < d_; ++i) vector[i] = dot(matrix_ + i * width_, values, width_);
 }
 
-void Encoder::reconstruct(const std::uint8_t* code, float scale, float* vector) const {
-  std::vector<float> values(width_);
-  row(code, scale, values.data());
-  for (std::size_t i = 0; i < d_; ++i) vector[i] = dot(matrix_ + i * width_, values.data(), width_) + mean_[i];
-}
-
-std::unique_ptr<Encoder> read_encoder(const Kernels& isa, const TableFile& file, std::size_t n_bits) {
+std::unique_ptr<Encoder> read_encoder(const Kernels& isa, const TableFile& file, std::size_t n_bits,
+                                      const RowLists* lists) {
   if (!file.has("mean")) return nullptr;
-  if (file.tells("grid")) return read_grid_encoder(isa, file, n_bits);
+  if (file.tells("grid")) return read_grid_encoder(isa, file, n_bits, lists);
   const Tensor& mean = file.tensor("mean", {"F32"}, {TableFile::kAny});
   const Tensor& projection = file.tensor("projection", {"F32"}, {mean.shape[0], n_bits});
   return std::make_unique<SignEncoder>(isa, mean.as<float>(), projection.as<float>(), mean.shape[0], n_bits);

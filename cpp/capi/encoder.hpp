@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "capi/row_lists.hpp"
 #include "capi/table_file.hpp"
 #include "kernels/kernels.hpp"
 
@@ -28,25 +29,25 @@ class Encoder {
   virtual std::size_t n_bits() const = 0;
   virtual bool of_signs() const = 0;  // whether distances between codes mean something
 
-  // values[j] = what bit j of a code meets in the product of codes with x - mean. `mean` is that of vectors measured as
-  // x is. Throws std::invalid_argument, naming the row, if a value is not finite.
-  virtual void project(const float* x, const float* mean, std::size_t row, float* values) const;
+  // out[0 .. columns) = x^T matrix, whose d rows have as many columns.
+  void multiply(const float* x, const float* matrix, std::size_t columns, float* out) const;
 
-  // Packed codes of n rows; throws as `project` does.
+  // out[0 .. width) = P^T x of a vector x less the mean.
+  void project(const float* centred, float* out) const { multiply(centred, matrix_, width_, out); }
+
+  // values[j] = what bit j of a code meets in products with a vector whose projection is given.
+  virtual void spread(const float* projected, float* values) const = 0;
+
+  // Packed codes of n rows. Throws std::invalid_argument, naming the row, for what is not finite.
   virtual void encode(const float* rows, std::size_t n, std::uint8_t* codes) const = 0;
 
   // out[0 .. width) = scale * c.
   virtual void row(const std::uint8_t* code, float scale, float* out) const = 0;
 
-  // vector[0 .. d) = m + scale * P c.
-  void reconstruct(const std::uint8_t* code, float scale, float* vector) const;
+  // vector[0 .. d) = P values.
+  void expand(const float* values, float* vector) const;
 
  protected:
-  const float* matrix() const { return matrix_; }
-
-  // out[0 .. columns) = x^T matrix.
-  void multiply(const float* x, const float* matrix, std::size_t columns, float* out) const;
-
   const Kernels& isa_;
 
  private:
@@ -55,11 +56,17 @@ class Encoder {
   std::vector<std::uint32_t> places_;  // 0 ... d - 1
 };
 
-// The encoder that a file tells of, if there is one. Throws std::runtime_error for one that is damaged.
-std::unique_ptr<Encoder> read_encoder(const Kernels& isa, const TableFile& file, std::size_t n_bits);
+// The encoder that a file tells of, if there is one; `lists`, if any, outlive it. Throws std::runtime_error for one
+// that is damaged.
+std::unique_ptr<Encoder> read_encoder(const Kernels& isa, const TableFile& file, std::size_t n_bits,
+                                      const RowLists* lists);
 
 // The same for a file whose codes have several bits along their directions.
-std::unique_ptr<Encoder> read_grid_encoder(const Kernels& isa, const TableFile& file, std::size_t n_bits);
+std::unique_ptr<Encoder> read_grid_encoder(const Kernels& isa, const TableFile& file, std::size_t n_bits,
+                                           const RowLists* lists);
+
+// Summed in eight lanes, one after the other at the end.
+float dot(const float* a, const float* b, std::size_t n);
 
 // Throws std::invalid_argument, as users' vectors are at fault, unless all values are finite.
 void check_finite(const float* values, std::size_t n, std::size_t row);

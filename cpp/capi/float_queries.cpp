@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/hamming_search.hpp"
+#include "core/rounding.hpp"
 
 namespace slimvec {
 
@@ -59,7 +60,8 @@ QueryEncoder::QueryEncoder(const Encoder& encoder, std::optional<double> norm, M
 QueryEncoder::Query QueryEncoder::project(const float* query, std::size_t row) const {
   const std::size_t d = encoder_.dim();
   check_finite(query, d, row);
-  Query made{std::vector<double>(query, query + d), std::vector<float>(encoder_.n_bits()), 0};
+  Query made{std::vector<double>(query, query + d), std::vector<float>(d), std::vector<float>(encoder_.width()),
+             std::vector<float>(encoder_.n_bits()), 0};
   const double length = norm_of(query, d);
   double factor = 1 / unit_;
   if (length > 0 && metric_ == Metric::kCosine && norm_) {
@@ -76,12 +78,13 @@ QueryEncoder::Query QueryEncoder::project(const float* query, std::size_t row) c
     made.multiple = std::ldexp(1.0, beyond);
   }
   if (metric_ == Metric::kL2) made.multiple = 1;
-  std::vector<float> narrow(d);
   for (std::size_t i = 0; i < d; ++i) {
     made.vector[i] *= factor;
-    narrow[i] = static_cast<float>(made.vector[i]);
+    made.centred[i] = static_cast<float>(made.vector[i]) - mean_[i];
   }
-  encoder_.project(narrow.data(), mean_.data(), row, made.projected.data());
+  encoder_.project(made.centred.data(), made.projected.data());
+  encoder_.spread(made.projected.data(), made.values.data());
+  check_finite(made.values.data(), made.values.size(), row);
   return made;
 }
 
@@ -109,7 +112,7 @@ void QueryEncoder::refuse_codes(const Kernels& isa, const BlockedCodes& table, V
     Interrupt never(nullptr);
     hamming_search(isa, table, n_bits, {}, code.data(), 1, 1, 1, never, &distance, &found);
     if (distance != 0) return;
-    isa.pack_signs(project(queries.values + i * d, i).projected.data(), 1, n_bits, own.data());
+    isa.pack_signs(project(queries.values + i * d, i).values.data(), 1, n_bits, own.data());
     if (own == code) continue;
     if (first == queries.n) {
       first = i;
@@ -126,28 +129,30 @@ void QueryEncoder::refuse_codes(const Kernels& isa, const BlockedCodes& table, V
   }
 }
 
-FloatQueries::FloatQueries(const Kernels& isa, const QueryEncoder& encoder, const RowFactors& factors, Vectors queries,
-                           std::size_t first, std::size_t n)
-    : n_bits_(encoder.encoder().n_bits()), metric_(encoder.metric()), codes_(n * code_size(n_bits_)) {
-  const double unit = encoder.unit() / factors.norm;
-  if (!std::isfinite(cosine_of(encoder, factors)) || unit <= 1 / kFarUnit || unit >= kFarUnit) {
+FloatQueries::FloatQueries(const BinaryParts& parts, const QueryEncoder& encoder, Vectors queries, std::size_t first,
+                           std::size_t n)
+    : parts_(parts), n_bits_(parts.n_bits), metric_(encoder.metric()), codes_(n * code_size(n_bits_)) {
+  const double unit = encoder.unit() / parts.factors->norm;
+  vector_unit_ = unit / parts.factors->norm;
+  if (!std::isfinite(cosine_of(encoder, *parts.factors)) || unit <= 1 / kFarUnit || unit >= kFarUnit) {
     throw std::runtime_error("the norms of its vectors are too far apart: the table is damaged");
   }
   values_.reserve(n * n_bits_);
   for (std::size_t i = 0; i < n; ++i) {
     const QueryEncoder::Query query =
         encoder.project(queries.values + (first + i) * encoder.encoder().dim(), first + i);
-    isa.pack_signs(query.projected.data(), 1, n_bits_, codes_.data() + i * code_size(n_bits_));
-    add(encoder, factors, query);
+    parts.isa.pack_signs(query.values.data(), 1, n_bits_, codes_.data() + i * code_size(n_bits_));
+    add(encoder, query, first + i);
   }
 }
 
-void FloatQueries::add(const QueryEncoder& encoder, const RowFactors& factors, const QueryEncoder::Query& query) {
+void FloatQueries::add(const QueryEncoder& encoder, const QueryEncoder::Query& query, std::size_t row) {
+  const RowFactors& factors = *parts_.factors;
   constexpr float kPeak = kQueryPeak;
   float peak = 0;
-  for (const float value : query.projected) peak = std::max(peak, std::abs(value));
+  for (const float value : query.values) peak = std::max(peak, std::abs(value));
   const float step = peak > 0 ? kPeak / peak : 0.0f;
-  for (const float value : query.projected) {  // infinite steps are those of values that are no numbers but noise
+  for (const float value : query.values) {  // infinite steps are those of values that are no numbers but noise
     const float whole = std::isfinite(step) ? std::rint(value * step) : 0.0f;
     values_.push_back(static_cast<std::int16_t>(std::clamp(whole, -kPeak, kPeak)));
   }
@@ -165,6 +170,21 @@ void FloatQueries::add(const QueryEncoder& encoder, const RowFactors& factors, c
   } else {
     multipliers_.push_back(query.multiple * (factors.norm * factors.norm));
   }
+  if (parts_.lists) {
+    vectors_.insert(vectors_.end(), query.vector.begin(), query.vector.end());
+  }
+  if (parts_.second) {
+    const std::size_t n = parts_.second->codes().n_directions;
+    std::vector<float> projected(parts_.second->n_directions());
+    std::vector<double> values(n);
+    parts_.second->project(query.centred.data(), query.projected.data(), projected.data());
+    parts_.second->spread(projected.data(), values.data());
+    check_finite(projected.data(), projected.size(), row);
+    second_.resize(second_.size() + n);
+    double largest = 0;
+    round_rows(values.data(), 1, n, kQueryPeak, second_.data() + second_.size() - n, &largest);
+    second_units_.push_back(largest * (unit / kQueryPeak));
+  }
 }
 
 AsymmetricQueries FloatQueries::view() const {
@@ -175,9 +195,7 @@ void FloatQueries::finish(std::size_t k, std::int64_t* rows, float* scores) cons
   std::vector<double> exact(k);
   for (std::size_t q = 0; q < multipliers_.size(); ++q) {
     const double multiplier = multipliers_[q];
-    if (std::find(rows, rows + k, -1) != rows + k) {
-      throw std::runtime_error("factors of some rows are no numbers: the table is damaged");
-    }
+    check_all_found(rows, k);
     std::transform(scores, scores + k, exact.begin(),
                    [multiplier](float score) { return static_cast<double>(score) * multiplier; });
     if (metric_ == Metric::kDot) {
@@ -197,6 +215,12 @@ void FloatQueries::finish(std::size_t k, std::int64_t* rows, float* scores) cons
     if (multiplier == 0) answer_zero_query(k, rows, scores);
     rows += k;
     scores += k;
+  }
+}
+
+void check_all_found(const std::int64_t* rows, std::size_t n) {
+  if (std::find(rows, rows + n, -1) != rows + n) {
+    throw std::runtime_error("factors of some rows are no numbers: the table is damaged");
   }
 }
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "capi/encoder.hpp"
+#include "capi/binary_parts.hpp"
 #include "core/asymmetric_search.hpp"
 #include "core/blocked_codes.hpp"
 
@@ -19,15 +19,6 @@ struct Vectors {
   std::size_t n;
 };
 
-// Two or three numbers per code (core/asymmetric_search.hpp) in units of `norm`, the root mean square norm of the
-// vectors that the table was made from; `shrinkage` times its scale, a code is nearest to its vector.
-struct RowFactors {
-  const std::uint16_t* values;
-  std::size_t n_factors;
-  double norm, shrinkage;
-  bool tell_lengths;  // of each vector: all are 1, or weights are their inverses
-};
-
 // An encoder for queries. A cosine does not depend on a query's length, but codes of centred vectors do: so queries are
 // brought to the norm of the table's vectors, if that is known; inner products and distances take them as they are, and
 // so it is in python/slimvec/binary/queries.py, which tells more.
@@ -36,9 +27,10 @@ class QueryEncoder {
   QueryEncoder(const Encoder& encoder, std::optional<double> norm, Metric metric);
 
   struct Query {
-    std::vector<double> vector;    // what stands for the query, in units
-    std::vector<float> projected;  // one value per bit
-    double multiple;               // how many of `vector` the query is; 0 for a query of zeros but for distances
+    std::vector<double> vector;             // what stands for the query, in units
+    std::vector<float> centred, projected;  // less the mean, and along the encoder's directions
+    std::vector<float> values;              // one per bit
+    double multiple;  // how many of `vector` the query is; 0 for a query of zeros but for distances
   };
 
   // Throws std::invalid_argument, naming the row, for what is not finite, and for distances if it is too long for them.
@@ -68,13 +60,17 @@ class QueryEncoder {
 // kernels give <x, q> - |x|^2 / 2.
 class FloatQueries {
  public:
-  // Those from row `first` of `queries` on, `n` of them.
-  FloatQueries(const Kernels& isa, const QueryEncoder& encoder, const RowFactors& factors, Vectors queries,
-               std::size_t first, std::size_t n);
+  // Those from row `first` of `queries` on, `n` of them, against a table that has factors.
+  FloatQueries(const BinaryParts& parts, const QueryEncoder& encoder, Vectors queries, std::size_t first,
+               std::size_t n);
 
   AsymmetricQueries view() const;
   Metric metric() const { return metric_; }
-  const std::uint8_t* codes() const { return codes_.data(); }  // of the queries themselves
+  const std::uint8_t* codes() const { return codes_.data(); }    // of the queries themselves
+  const double* vectors() const { return vectors_.data(); }      // where there are lists: what stands for them
+  double vector_unit() const { return vector_unit_; }            // times a centroid: a product in units of the factors
+  const std::int16_t* second() const { return second_.data(); }  // where there are second codes: as values
+  const double* second_units() const { return second_units_.data(); }
 
   // Turns the k scores of each query into those of the metric: cosines, none beyond 1, inner products or negated
   // distances. Throws std::overflow_error for what is beyond float32, and std::runtime_error where rows are missing,
@@ -82,16 +78,24 @@ class FloatQueries {
   void finish(std::size_t k, std::int64_t* rows, float* scores) const;
 
  private:
-  void add(const QueryEncoder& encoder, const RowFactors& factors, const QueryEncoder::Query& query);
+  void add(const QueryEncoder& encoder, const QueryEncoder::Query& query, std::size_t row);
 
+  const BinaryParts& parts_;
   const std::size_t n_bits_;
   const Metric metric_;
   std::vector<std::uint8_t> codes_;
   std::vector<std::int16_t> values_;
   std::vector<float> units_, offsets_;
+  std::vector<double> vectors_;
+  double vector_unit_ = 1;
+  std::vector<std::int16_t> second_;
+  std::vector<double> second_units_;
   std::vector<double> multipliers_;  // 0 for a query of zeros, but for distances
   std::vector<double> squares_;      // for distances: of its length, and of that of rows which are all as long
 };
+
+// Throws std::runtime_error where rows are missing, whose scores are no numbers.
+void check_all_found(const std::int64_t* rows, std::size_t n);
 
 // As alike to one row as to another: a query of zeros gets the first k rows, each of score 0.
 void answer_zero_query(std::size_t k, std::int64_t* rows, float* scores);

@@ -16,6 +16,8 @@ struct Json {
   std::string text;                                   // of a word, a number as written, or a string
   std::vector<std::pair<std::string, Json>> members;  // of an object, or, without names, of an array
 
+  bool is_null() const { return kind == Kind::kWord && text == "null"; }
+
   // The member of that name; null if this is no object or has none.
   const Json* find(std::string_view name) const;
 

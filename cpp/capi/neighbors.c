@@ -1,4 +1,5 @@
-/* An example: prints the words most similar to each word, as `slimvec neighbors TABLE WORD...` does. */
+/* An example: prints the words most similar to each word, as `slimvec neighbors TABLE WORD...` does, of a table of any
+ * kind that C opens: of codes, also refined or in lists, or of anchors. */
 #include <stdio.h>
 #include <string.h>
 

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "capi/classifier.hpp"
 #include "capi/table.hpp"
+#include "capi/text_words.hpp"
 #include "core/utf8.hpp"
 #include "core/vocabulary.hpp"
 
@@ -82,6 +84,12 @@ std::optional<Vocabulary> read_vocabulary(const TableFile& file, std::size_t n) 
   return found;
 }
 
+std::vector<std::int64_t> known_rows(const std::int64_t* rows, std::size_t n_rows) {
+  std::vector<std::int64_t> known;
+  std::copy_if(rows, rows + n_rows, std::back_inserter(known), [](std::int64_t row) { return row != -1; });
+  return known;
+}
+
 void check_threads(size_t n_threads) {
   if (n_threads < 1) throw std::out_of_range("n_threads=0; expected at least 1");
 }
@@ -90,6 +98,24 @@ void check_rows(const std::vector<std::int64_t>& found) {
   if (std::find(found.begin(), found.end(), -1) != found.end()) {
     throw std::runtime_error("some rows have no place among the others: the table is damaged");
   }
+}
+
+// Answers a search of any k; places that are left over hold row -1 and score 0. Returns how many are filled.
+int64_t search_into(const slimvec::Table& table, slimvec::Asked asked, int64_t* rows, float* scores) {
+  const std::size_t k = asked.k, n_queries = asked.queries.n;
+  if (k < 1) throw std::out_of_range("k=0; expected at least 1");
+  check_threads(asked.n_threads);
+  (void)table.original_dim();  // tells of a table that cannot be asked
+  const std::size_t n = asked.k = std::min(k, table.n_rows());
+  std::vector<std::int64_t> found(n_queries * n);
+  std::vector<float> values(n_queries * n);
+  if (n > 0) table.search(asked, found.data(), values.data());
+  check_rows(found);
+  for (std::size_t i = 0; i < n_queries; ++i) {
+    std::fill_n(std::copy_n(found.data() + i * n, n, rows + i * k), k - n, -1);
+    std::fill_n(std::copy_n(values.data() + i * n, n, scores + i * k), k - n, 0.0f);
+  }
+  return static_cast<int64_t>(n);
 }
 
 slimvec::Metric metric_of(int metric) {
@@ -111,6 +137,38 @@ struct slimvec_table {
     file.check_made_by();
     vocabulary = read_vocabulary(file, table->n_rows());
     if (kind == "sparse") (void)read_words(file, "anchor_words", file.fact("anchors"));
+    if (kind == "sparse" && file.tells("n_classes")) read_classifier();
+  }
+
+  // A damaged classifier is told of when it is asked: its table is whole, as slimvec.open has it.
+  void read_classifier() {
+    try {
+      if (!vocabulary) throw std::runtime_error("its table has no words");
+      const std::optional<Vocabulary> names = read_words(file, "classes", file.fact("n_classes"));
+      classifier.emplace(file, table->dim(), names ? std::optional<Words>(names->words) : std::nullopt);
+    } catch (const std::exception& error) {
+      no_classifier = error.what();
+    }
+  }
+
+  const slimvec::Classifier& classes() const {
+    if (!classifier) throw std::runtime_error(no_classifier);
+    return *classifier;
+  }
+
+  std::size_t checked_class(std::int64_t which) const {
+    if (static_cast<std::uint64_t>(which) >= classes().n_classes()) {
+      throw std::out_of_range("class " + std::to_string(which) + " is none of " +
+                              std::to_string(classes().n_classes()));
+    }
+    return static_cast<std::size_t>(which);
+  }
+
+  std::int64_t classify(const std::vector<std::int64_t>& rows, float* scores) const {
+    const slimvec::Classifier& asked = classes();
+    std::vector<float> mean(table->dim());
+    table->mean(rows.data(), rows.size(), mean.data());
+    return static_cast<std::int64_t>(asked.score(mean.data(), scores));
   }
 
   const Vocabulary& words() const {
@@ -121,6 +179,8 @@ struct slimvec_table {
   TableFile file;
   std::unique_ptr<slimvec::Table> table;
   std::optional<Vocabulary> vocabulary;
+  std::optional<slimvec::Classifier> classifier;
+  std::string no_classifier = "this table holds no text classifier";
 };
 
 const char* slimvec_error(void) { return error_text; }
@@ -193,8 +253,7 @@ int slimvec_lookup_original(const slimvec_table* table, const int64_t* rows, siz
 
 int slimvec_mean(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vector) {
   const auto mean = [=] {
-    std::vector<std::int64_t> known;
-    std::copy_if(rows, rows + n_rows, std::back_inserter(known), [](std::int64_t row) { return row != -1; });
+    const std::vector<std::int64_t> known = known_rows(rows, n_rows);
     table->table->mean(known.data(), known.size(), vector);
     return 0;
   };
@@ -221,23 +280,27 @@ int slimvec_nearest(const slimvec_table* table, int64_t row, size_t k, size_t n_
   return guarded(search, -1);
 }
 
+int64_t slimvec_lists(const slimvec_table* table) { return static_cast<int64_t>(table->table->n_lists()); }
+
 int64_t slimvec_search(const slimvec_table* table, const float* queries, size_t n_queries, size_t k, int metric,
                        size_t n_threads, int64_t* rows, float* scores) {
   const auto search = [=] {
-    const slimvec::Metric asked = metric_of(metric);
-    if (k < 1) throw std::out_of_range("k=0; expected at least 1");
-    check_threads(n_threads);
-    (void)table->table->original_dim();  // tells of a table that cannot be asked
-    const std::size_t n = std::min(k, table->table->n_rows());
-    std::vector<std::int64_t> found(n_queries * n);
-    std::vector<float> values(n_queries * n);
-    if (n > 0) table->table->search({queries, n_queries}, n, asked, n_threads, found.data(), values.data());
-    check_rows(found);
-    for (std::size_t i = 0; i < n_queries; ++i) {
-      std::fill_n(std::copy_n(found.data() + i * n, n, rows + i * k), k - n, -1);
-      std::fill_n(std::copy_n(values.data() + i * n, n, scores + i * k), k - n, 0.0f);
+    return search_into(*table->table, {{queries, n_queries}, k, metric_of(metric), slimvec::kAllLists, n_threads}, rows,
+                       scores);
+  };
+  return guarded(search, int64_t{-1});
+}
+
+int64_t slimvec_search_lists(const slimvec_table* table, const float* queries, size_t n_queries, size_t k, int metric,
+                             size_t n_probes, size_t n_threads, int64_t* rows, float* scores) {
+  const auto search = [=] {
+    if (n_probes < 1) throw std::out_of_range("n_probes=0; expected at least 1");
+    if (table->table->n_lists() == 0) {
+      throw std::runtime_error(
+          "this table has no lists, and all of it is read, by slimvec_search; make it with "
+          "partitions= in Python");
     }
-    return static_cast<int64_t>(n);
+    return search_into(*table->table, {{queries, n_queries}, k, metric_of(metric), n_probes, n_threads}, rows, scores);
   };
   return guarded(search, int64_t{-1});
 }
@@ -250,4 +313,44 @@ int slimvec_encode(const slimvec_table* table, const float* vectors, size_t n_ve
     return 0;
   };
   return guarded(encode, -1);
+}
+
+int64_t slimvec_classes(const slimvec_table* table) {
+  return guarded([=] { return static_cast<int64_t>(table->classes().n_classes()); }, int64_t{-1});
+}
+
+int slimvec_class_name(const slimvec_table* table, int64_t which, const char** name, size_t* length) {
+  const auto read = [=] {
+    const std::string_view found = table->classes().name(table->checked_class(which));
+    *name = found.data();
+    *length = found.size();
+    return 0;
+  };
+  return guarded(read, -1);
+}
+
+int slimvec_class_label(const slimvec_table* table, int64_t which, int64_t* label) {
+  const auto read = [=] {
+    *label = table->classes().label(table->checked_class(which));
+    return 0;
+  };
+  return guarded(read, -1);
+}
+
+int64_t slimvec_classify(const slimvec_table* table, const char* text, size_t length, float* scores) {
+  const auto classify = [=] {
+    (void)table->classes();  // tells of a table that cannot be asked
+    const Vocabulary& vocabulary = table->words();
+    std::vector<std::int64_t> rows;
+    for (const std::string& word : slimvec::text_words({text, length})) {
+      const std::int64_t row = find_word(vocabulary.words, vocabulary.slots, word);
+      if (row >= 0) rows.push_back(row);
+    }
+    return table->classify(rows, scores);
+  };
+  return guarded(classify, int64_t{-1});
+}
+
+int64_t slimvec_classify_rows(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* scores) {
+  return guarded([=] { return table->classify(known_rows(rows, n_rows), scores); }, int64_t{-1});
 }

@@ -1,6 +1,6 @@
 /* slimvec in C: tables that the Python library or the command line wrote, opened by mapping, on machines without
- * Python. Words and rows to vectors, means, nearest rows of rows and of vectors, and codes of new vectors, by the same
- * code and with the same answers.
+ * Python. Words and rows to vectors, means, nearest rows of rows and of vectors, codes of new vectors, and classes of
+ * texts, by the same code and with the same answers.
  *
  *   slimvec_table* table = slimvec_open("glove.slim");
  *   if (table == NULL) puts(slimvec_error());
@@ -57,7 +57,7 @@ SLIMVEC_API int64_t slimvec_find(const slimvec_table* table, const char* word, s
 SLIMVEC_API int slimvec_word(const slimvec_table* table, int64_t row, const char** word, size_t* length);
 
 /* vectors[i * dim ...] = the vector of rows[i]: of a table of codes -1 and +1, of codes of several bits what is left of
- * the original vector, less the mean, along each direction. */
+ * the original vector, less the mean, along each direction, by all that the table keeps of it. */
 SLIMVEC_API int slimvec_lookup(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* vectors);
 
 /* vectors[i * original_dim ...] = a vector like the one that rows[i] was made from. Tables of codes need factors. */
@@ -78,6 +78,14 @@ enum { SLIMVEC_COSINE = 0, SLIMVEC_DOT = 1, SLIMVEC_L2 = 2 };
 SLIMVEC_API int64_t slimvec_search(const slimvec_table* table, const float* queries, size_t n_queries, size_t k,
                                    int metric, size_t n_threads, int64_t* rows, float* scores);
 
+/* The number of lists that rows lie in, of which slimvec_search reads all; 0 of a table without. */
+SLIMVEC_API int64_t slimvec_lists(const slimvec_table* table);
+
+/* As slimvec_search, but of each vector only the n_probes nearest lists are read, and further ones where these hold
+ * fewer than k rows. */
+SLIMVEC_API int64_t slimvec_search_lists(const slimvec_table* table, const float* queries, size_t n_queries, size_t k,
+                                         int metric, size_t n_probes, size_t n_threads, int64_t* rows, float* scores);
+
 /* codes[i * ((bits + 7) / 8) ...] = the packed code of vectors[i * original_dim ...], made as the table's own were. */
 SLIMVEC_API int slimvec_encode(const slimvec_table* table, const float* vectors, size_t n_vectors, uint8_t* codes);
 
@@ -85,6 +93,24 @@ SLIMVEC_API int slimvec_encode(const slimvec_table* table, const float* vectors,
  * k lies between 1 and slimvec_rows - 1; at most n_threads threads search. */
 SLIMVEC_API int slimvec_nearest(const slimvec_table* table, int64_t row, size_t k, size_t n_threads, int64_t* rows,
                                 float* similarities);
+
+/* Number of classes of a text classifier, as TextClassifier.save wrote it; -1 of a table that holds none. */
+SLIMVEC_API int64_t slimvec_classes(const slimvec_table* table);
+
+/* Points `name` to the name of a class, 0 and on: UTF-8 inside the table, without a final zero. Where classes are
+ * numbers, slimvec_class_label gives that of a class instead. */
+SLIMVEC_API int slimvec_class_name(const slimvec_table* table, int64_t which, const char** name, size_t* length);
+SLIMVEC_API int slimvec_class_label(const slimvec_table* table, int64_t which, int64_t* label);
+
+/* The class of a text of `length` bytes of UTF-8, and scores[0 .. classes): logits, the same bits as
+ * TextClassifier.logits; exp(score) over the sum of all is the probability. Words are found as in Python, and unknown
+ * ones left out. Of equal scores the first class is returned; -1 on failure. */
+SLIMVEC_API int64_t slimvec_classify(const slimvec_table* table, const char* text, size_t length, float* scores);
+
+/* The same of a text whose words are these rows; rows of -1, as slimvec_find returns for unknown words, are left out.
+ */
+SLIMVEC_API int64_t slimvec_classify_rows(const slimvec_table* table, const int64_t* rows, size_t n_rows,
+                                          float* scores);
 
 #ifdef __cplusplus
 }

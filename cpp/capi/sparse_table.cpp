@@ -60,21 +60,21 @@ class SparseTable : public Table {
     best(query, inverse_norms_, k, n_threads, rows, similarities);
   }
 
-  void search(Vectors queries, std::size_t k, Metric metric, std::size_t n_threads, std::int64_t* rows,
-              float* scores) const override {
-    if (metric == Metric::kL2) throw std::invalid_argument("distances are asked of tables of codes only");
+  void search(const Asked& asked, std::int64_t* rows, float* scores) const override {
+    if (asked.metric == Metric::kL2) throw std::invalid_argument("distances are asked of tables of codes only");
+    const std::size_t k = asked.k;
     std::vector<double> products(k);
-    for (std::size_t i = 0; i < queries.n; ++i, rows += k, scores += k) {
-      const float* asked = queries.values + i * dim();
-      check_finite(asked, dim(), i);
-      std::vector<float> query(asked, asked + dim());
-      if (metric == Metric::kCosine) {
+    for (std::size_t i = 0; i < asked.queries.n; ++i, rows += k, scores += k) {
+      const float* values = asked.queries.values + i * dim();
+      check_finite(values, dim(), i);
+      std::vector<float> query(values, values + dim());
+      if (asked.metric == Metric::kCosine) {
         normalize(query);
-        best(query, inverse_norms_, k, n_threads, rows, scores);
+        best(query, inverse_norms_, k, asked.n_threads, rows, scores);
         continue;
       }
       const int exponent = bring_near(query);
-      best(query, nullptr, k, n_threads, rows, scores);
+      best(query, nullptr, k, asked.n_threads, rows, scores);
       std::transform(scores, scores + k, products.begin(),
                      [exponent](float score) { return std::ldexp(static_cast<double>(score), exponent); });
       as_products(products.data(), k, scores);
@@ -133,7 +133,7 @@ class SparseTable : public Table {
 }  // namespace
 
 std::unique_ptr<Table> make_sparse_table(const TableFile& file) {
-  const std::uint64_t n_rows = file.fact("rows"), n_anchors = file.fact("anchors"), d = file.fact("dimension");
+  const std::size_t n_rows = file.fact("rows"), n_anchors = file.fact("anchors"), d = file.fact("dimension");
   const char* index = n_anchors <= 1 << 8 ? "U8" : n_anchors <= 1 << 16 ? "U16" : "U32";
   if (n_anchors == 0 || d == 0) throw std::runtime_error("its sizes are out of range");
   const Tensor& anchors = file.tensor("anchors", {"F32", "F16"}, {n_anchors, d});

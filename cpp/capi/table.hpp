@@ -11,6 +11,18 @@
 
 namespace slimvec {
 
+constexpr std::size_t kAllLists = 0;
+
+// What is searched for: the k best rows for each of some vectors of original_dim floats, 1 <= k <= n_rows, among those
+// of so many lists, if rows lie in lists.
+struct Asked {
+  Vectors queries;
+  std::size_t k;
+  Metric metric;
+  std::size_t n_probes;
+  std::size_t n_threads;
+};
+
 // Rows are checked: std::out_of_range names one that the table does not have. Whoever fails has written nothing.
 class Table {
  public:
@@ -33,9 +45,11 @@ class Table {
   virtual void nearest(std::int64_t row, std::size_t k, std::size_t n_threads, std::int64_t* rows,
                        float* similarities) const = 0;
 
-  // The k best rows for each of some vectors of original_dim floats, best first; 1 <= k <= n_rows.
-  virtual void search(Vectors queries, std::size_t k, Metric metric, std::size_t n_threads, std::int64_t* rows,
-                      float* scores) const = 0;
+  // rows[i * k ...] and scores[i * k ...] for vector i, best first.
+  virtual void search(const Asked& asked, std::int64_t* rows, float* scores) const = 0;
+
+  // How many lists rows lie in; 0: in none.
+  virtual std::size_t n_lists() const { return 0; }
 
   // Packed codes of n_bits, 0 of tables that have none, of new vectors.
   virtual std::size_t n_bits() const { return 0; }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 
 namespace slimvec {
@@ -9,8 +10,8 @@ namespace slimvec {
 namespace {
 
 constexpr std::size_t kMaxHeaderBytes = std::size_t{1} << 20;
-// As in Python, where NumPy bounds both.
-constexpr std::size_t kMaxDimensions = 8, kMaxElements = std::size_t{1} << 59;
+// As in Python, where NumPy bounds both: 2^59 elements, where sizes have 64 bits.
+constexpr std::size_t kMaxDimensions = 8, kMaxElements = (std::numeric_limits<std::size_t>::max() >> 5) + 1;
 
 [[noreturn]] void fail(const std::string& reason) { throw std::runtime_error(reason); }
 
@@ -25,6 +26,12 @@ const Json& member(const Json& object, const char* name) {
   const Json* found = object.find(name);
   if (!found) fail(std::string("its header says nothing of ") + name + ": not a table, or damaged");
   return *found;
+}
+
+std::size_t size_of(const Json& number, const char* name) {
+  const std::uint64_t size = number.integer(name);
+  if (size > std::numeric_limits<std::size_t>::max()) fail(std::string(name) + " is too large for this system");
+  return static_cast<std::size_t>(size);
 }
 
 double real_of(const Json& object, const char* name, double minimum) {
@@ -57,7 +64,7 @@ TableFile::TableFile(const char* path) : file_(path) {
     if (name != "__metadata__") places.push_back(add_tensor(name, entry, start));
   }
   std::sort(places.begin(), places.end());
-  std::uint64_t end = 0;
+  std::size_t end = 0;
   for (const Place& place : places) {  // without holes, and without a byte that two tensors share
     if (place.first != end) fail("its tensors do not follow each other: damaged");
     end = place.second;
@@ -75,14 +82,14 @@ TableFile::Place TableFile::add_tensor(const std::string& name, const Json& entr
                                 place.members.size() == 2;
   if (!fits) fail("tensor " + name + " is not described as it should be: damaged");
   for (const auto& [none, length] : shape.members) {
-    tensor.shape.push_back(length.integer("a shape"));
+    tensor.shape.push_back(size_of(length, "a shape"));
     is_empty = is_empty || tensor.shape.back() == 0;
-    const std::uint64_t factor = std::max(tensor.shape.back(), std::uint64_t{1});
+    const std::size_t factor = std::max(tensor.shape.back(), std::size_t{1});
     fits = fits && factor <= kMaxElements && size / item <= kMaxElements / factor;
-    if (fits) size *= static_cast<std::size_t>(factor);
+    if (fits) size *= factor;
   }
-  const std::uint64_t begin = place.members[0].second.integer("a place"),
-                      end = place.members[1].second.integer("a place");
+  const std::size_t begin = size_of(place.members[0].second, "a place"),
+                    end = size_of(place.members[1].second, "a place");
   fits = fits && begin <= end && end - begin == (is_empty ? 0 : size) && end <= file_.size() - start &&
          (start + begin) % item == 0;
   if (!fits) fail("tensor " + name + " does not lie in the file as it should: damaged or truncated");
@@ -91,12 +98,20 @@ TableFile::Place TableFile::add_tensor(const std::string& name, const Json& entr
   return {begin, end};
 }
 
-void TableFile::check_object(const char* name, bool is_optional) const {
+const Json* TableFile::object(const char* name) const {
   const Json* found = facts_.find(name);
-  const bool is_none = !found || (found->kind == Json::Kind::kWord && found->text == "null");
-  if (is_none ? !is_optional : found->kind != Json::Kind::kObject) {
-    fail(std::string(name) + " is not the object that it should be: damaged");
-  }
+  if (!found || found->is_null()) return nullptr;
+  if (found->kind != Json::Kind::kObject) fail(std::string(name) + " is not the object that it should be: damaged");
+  return found;
+}
+
+bool TableFile::has_any(const std::string& prefix) const {
+  const auto next = tensors_.lower_bound(prefix);
+  return next != tensors_.end() && next->first.compare(0, prefix.size(), prefix) == 0;
+}
+
+void TableFile::check_object(const char* name, bool is_optional) const {
+  if (!object(name) && !is_optional) fail(std::string(name) + " is missing, or not the object that it should be");
 }
 
 void TableFile::check_made_by() const {
@@ -120,20 +135,20 @@ bool TableFile::is_zero(const char* object, const char* name) const {
 
 std::string TableFile::kind() const { return member(facts_, "kind").string("kind"); }
 
-std::uint64_t TableFile::fact(const char* name) const { return member(facts_, name).integer(name); }
+std::size_t TableFile::fact(const char* name) const { return size_of(member(facts_, name), name); }
 
-std::uint64_t TableFile::fact(const char* object, const char* name) const {
+std::size_t TableFile::fact(const char* object, const char* name) const {
   check_object(object, false);
-  return member(*facts_.find(object), name).integer(name);
+  return size_of(member(*facts_.find(object), name), name);
 }
 
 const Tensor& TableFile::tensor(const char* name, std::initializer_list<const char*> dtypes,
-                                std::initializer_list<std::uint64_t> shape) const {
+                                std::initializer_list<std::size_t> shape) const {
   const auto found = tensors_.find(name);
   if (found == tensors_.end()) fail(std::string("tensor ") + name + " is missing");
   const Tensor& tensor = found->second;
   const bool fits = std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end(),
-                               [](std::uint64_t want, std::uint64_t have) { return want == kAny || want == have; });
+                               [](std::size_t want, std::size_t have) { return want == kAny || want == have; });
   if (!fits || std::find(dtypes.begin(), dtypes.end(), tensor.dtype) == dtypes.end()) {
     fail(std::string("tensor ") + name + " has another type or shape than it should: damaged");
   }

@@ -17,7 +17,7 @@ namespace slimvec {
 struct Tensor {
   const void* data;
   std::string dtype;  // as safetensors spells it: U8, U32, I64, F16, F32 ...
-  std::vector<std::uint64_t> shape;
+  std::vector<std::size_t> shape;
 
   template <typename T>
   const T* as() const {
@@ -32,22 +32,24 @@ class TableFile {
 
   std::string kind() const;
   bool tells(const char* name) const { return facts_.find(name) != nullptr; }  // whatever its fact is
-  std::uint64_t fact(const char* name) const;                      // an integer that the header tells of the table
-  std::uint64_t fact(const char* object, const char* name) const;  // one inside another fact
-  double real_fact(const char* name, double minimum) const;        // a number
+  std::size_t fact(const char* name) const;                      // a size that the header tells of the table
+  std::size_t fact(const char* object, const char* name) const;  // one inside another fact
+  double real_fact(const char* name, double minimum) const;      // a number
   double real_fact(const char* object, const char* name, double minimum) const;
   bool is_zero(const char* object, const char* name) const;  // whether a fact is there and the integer 0
+  const Json* object(const char* name) const;                // a fact that is an object; null if there is none, or null
   void check_object(const char* name, bool is_optional) const;
   void check_made_by() const;
   bool has(const char* name) const { return tensors_.count(name) != 0; }
+  bool has_any(const std::string& prefix) const;  // tensors whose name begins so
 
   // A tensor of one of these dtypes and of this shape, in which kAny stands for any length.
   const Tensor& tensor(const char* name, std::initializer_list<const char*> dtypes,
-                       std::initializer_list<std::uint64_t> shape) const;
-  static constexpr std::uint64_t kAny = ~std::uint64_t{0};
+                       std::initializer_list<std::size_t> shape) const;
+  static constexpr std::size_t kAny = ~std::size_t{0};
 
  private:
-  using Place = std::pair<std::uint64_t, std::uint64_t>;  // the bounds of its bytes behind the header
+  using Place = std::pair<std::size_t, std::size_t>;  // the bounds of its bytes behind the header
   Place add_tensor(const std::string& name, const Json& entry, std::size_t start);
 
   MappedFile file_;

@@ -10,22 +10,35 @@
 
 namespace slimvec {
 
-// Centroids in integers: entry j of centroid l is values[l * d + j] * steps[l].
-struct Centroids {
-  const std::int16_t* values;  // n * d, between -kCentroidPeak and kCentroidPeak
+// Rows in integers: entry j of row i is values[i * d + j] * steps[i], integers between -kCentroidPeak and
+// kCentroidPeak, so that products are exact.
+struct IntegerRows {
+  const std::int16_t* values;
   const double* steps;
-  const float* inverse_norms;  // null: order is not by cosines
-  const float* half_squares;   // null: order is not by distances
-  std::size_t n;
   std::size_t d;
 };
 
-// For each query, whose entries are queries[q * d + j] * units[q], the n_read lists of the largest product (with
-// inverse_norms product * inverse_norm, with half_squares product - half_square), largest first, ties by the lower
-// list, and the products. What is no number comes last. Products are sums of integers, times steps and units in double:
-// the same on every instruction set. Throws Interrupted.
-void nearest_lists(const Kernels& isa, const Centroids& centroids, const std::int16_t* queries, const double* units,
-                   std::size_t n_queries, std::size_t n_read, Interrupt& interrupt, std::int32_t* lists,
-                   float* products);
+// What lists are ordered by, beside the product of their centroid with a query.
+struct Centroids {
+  IntegerRows rows;
+  IntegerRows lead;            // the same along a few directions, which tell most of a product; values null: none
+  const float* inverse_norms;  // null: order is not by cosines
+  const float* half_squares;   // null: order is not by distances
+  std::size_t n;
+};
+
+struct ListQueries {
+  IntegerRows rows;
+  IntegerRows lead;  // as of the centroids
+  std::size_t n;
+};
+
+// For each query the n_read lists of the largest product (with inverse_norms product * inverse_norm, with half_squares
+// product - half_square), largest first, ties by the lower list, and the products. What is no number comes last. Where
+// there is a lead and n_read is small, only lists among the kWide * n_read best by the lead are looked at.
+// Products are sums of integers, times steps in double: the same on every instruction set. Throws Interrupted.
+constexpr std::size_t kWide = 2;
+void nearest_lists(const Kernels& isa, const Centroids& centroids, const ListQueries& queries, std::size_t n_read,
+                   Interrupt& interrupt, std::int32_t* lists, float* products);
 
 }  // namespace slimvec

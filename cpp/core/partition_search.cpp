@@ -68,10 +68,12 @@ class ListScan {
       if (end < n_visits) prefetch(visits[end].list);
       const Range positions = positions_of(visits[begin].list);
       const Range blocks = blocks_of(positions);
+      const bool is_long = blocks.size() * table_.block_words() * sizeof(std::uint32_t) > kAhead;
       for (Range chunk{blocks.begin, 0}; chunk.begin < blocks.end; chunk.begin = chunk.end) {
         chunk.end = std::min(chunk.begin + step, blocks.end);
         for_each_group({begin, end}, [&](Range group) {
-          scan(visits, group, chunk, positions, first_query, group.begin == begin, hits, tops);
+          // Past a list that was asked for whole, kernels would ask for what is not read.
+          scan(visits, group, chunk, positions, first_query, is_long && group.begin == begin, hits, tops);
         });
       }
     }

@@ -6,8 +6,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #if defined(_WIN32)
@@ -16,6 +20,11 @@
 #else
 #include <sys/mman.h>
 #include <unistd.h>
+#endif
+// libc++ reads doubles from its version 20 on, and on macOS by a function that older systems have not.
+#if defined(_LIBCPP_VERSION) && (_LIBCPP_VERSION < 200000 || defined(__APPLE__))
+#include <locale>  // brings strtod_l, wherever it lies
+#define SLIMVEC_DOUBLES_BY_C
 #endif
 
 namespace slimvec {
@@ -52,6 +61,31 @@ std::size_t resident_bytes(const void* data, std::size_t size) {
 
 std::size_t resident_bytes(const void*, std::size_t) {
   throw std::runtime_error("this system does not tell which pages are resident");
+}
+
+#endif
+
+#if defined(SLIMVEC_DOUBLES_BY_C)
+
+const char* parse_double(const char* p, const char* end, double& value) {
+  static const locale_t plain = newlocale(LC_ALL_MASK, "C", nullptr);
+  const auto is_decimal = [](char c) {
+    return (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E';
+  };
+  const std::string text(p, std::find_if_not(p, end, is_decimal));  // no hexadecimal digits, and a zero byte behind it
+  if (text.empty() || text[0] == '+') return nullptr;
+  char* stop = nullptr;
+  errno = 0;
+  value = strtod_l(text.c_str(), &stop, plain);
+  if (stop == text.c_str() || (errno == ERANGE && (value == 0 || std::isinf(value)))) return nullptr;
+  return p + (stop - text.c_str());
+}
+
+#else
+
+const char* parse_double(const char* p, const char* end, double& value) {
+  const std::from_chars_result result = std::from_chars(p, end, value);
+  return result.ec == std::errc() ? result.ptr : nullptr;
 }
 
 #endif
@@ -101,8 +135,9 @@ MappedFile::MappedFile(const char* path) {
   void* mapped = MAP_FAILED;
   if (fstat(descriptor, &status) == 0) {
     size_ = static_cast<std::size_t>(status.st_size);
-    errno = S_ISDIR(status.st_mode) ? EISDIR : ENODEV;
-    if (S_ISREG(status.st_mode))
+    const bool fits = static_cast<std::uint64_t>(status.st_size) <= std::numeric_limits<std::size_t>::max();
+    errno = S_ISDIR(status.st_mode) ? EISDIR : fits ? ENODEV : EFBIG;
+    if (S_ISREG(status.st_mode) && fits)
       mapped = mmap(nullptr, std::max(size_, std::size_t{1}), PROT_READ, MAP_SHARED, descriptor, 0);
   }
   const int error = errno;

@@ -28,6 +28,10 @@ std::size_t resident_bytes(const void* data, std::size_t size);
 // Another number in a forked child than in its parent; zero where processes do not fork.
 std::uint64_t process_id();
 
+// What std::from_chars(p, end, value) reads: returns where the number ends; null where none begins, or a double does
+// not reach so far. Infinity and NaN may be read as words, or not.
+const char* parse_double(const char* p, const char* end, double& value);
+
 // A file, mapped to be read. Others may replace it meanwhile, but not write to it or shorten it.
 class MappedFile {
  public:

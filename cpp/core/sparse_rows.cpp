@@ -167,10 +167,9 @@ void prefetch_entries(const SparseRows& rows, std::int64_t id) {
   const std::uint64_t begin = offset(rows, static_cast<std::size_t>(id));
   const std::uint64_t end = offset(rows, static_cast<std::size_t>(id) + 1);
   if (begin >= end || end > rows.n_entries) return;
-  prefetch(at(rows.indices, begin, rows.index_size), at(rows.indices, end, rows.index_size));
-  if (!rows.is_packed()) {
-    prefetch(at(rows.values, begin, rows.value_size), at(rows.values, end, rows.value_size));
-  }
+  const std::size_t first = static_cast<std::size_t>(begin), last = static_cast<std::size_t>(end);
+  prefetch(at(rows.indices, first, rows.index_size), at(rows.indices, last, rows.index_size));
+  if (!rows.is_packed()) prefetch(at(rows.values, first, rows.value_size), at(rows.values, last, rows.value_size));
 }
 
 }  // namespace slimvec

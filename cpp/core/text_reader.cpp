@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <string_view>
 
+#include "core/platform.hpp"
 #include "core/threads.hpp"
 #include "core/utf8.hpp"
 
@@ -51,13 +51,12 @@ const char* parse_number(const char* p, const char* end, float& number) {
   double value = 0;
   const char* stop = parse_plain(p, end, value);
   if (!stop) {
-    if (p < end && *p == '+') {  // from_chars takes no plus sign
+    if (p < end && *p == '+') {  // parse_double takes no plus sign
       ++p;
       if (p < end && *p == '-') return nullptr;
     }
-    const std::from_chars_result result = std::from_chars(p, end, value);
-    if (result.ec != std::errc() || (result.ptr < end && !is_blank(*result.ptr))) return nullptr;
-    stop = result.ptr;
+    stop = parse_double(p, end, value);
+    if (!stop || (stop < end && !is_blank(*stop))) return nullptr;
   }
   number = static_cast<float>(value);
   return std::isfinite(number) ? stop : nullptr;

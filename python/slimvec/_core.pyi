@@ -117,14 +117,31 @@ def asymmetric_rescore(
     n_threads: int,
 ) -> tuple[NDArray[float32], NDArray[int64]]: ...
 def round_rows(rows: NDArray[floating], largest: int) -> tuple[NDArray[int16], NDArray[Any]]: ...
+def prepare_queries(
+    isa: Isa,
+    vectors: NDArray[float64],
+    mean: NDArray[float32],
+    frame: NDArray[float32],
+    bits: tuple[NDArray[uint32], NDArray[float32]] | None,
+    second: tuple[NDArray[uint32], NDArray[float64]] | None,
+    lead_at_mean: NDArray[float32] | None,
+) -> tuple[
+    NDArray[float32],
+    int,
+    tuple[NDArray[int16], NDArray[float32]],
+    tuple[NDArray[int16], NDArray[float64]] | None,
+    tuple[NDArray[int16], NDArray[float64]] | None,
+    tuple[NDArray[int16], NDArray[float64]] | None,
+    NDArray[float64],
+    NDArray[float64],
+]: ...
 def nearest_lists(
     isa: Isa,
-    centroids: NDArray[int16],
-    steps: NDArray[float64],
+    centroids: tuple[NDArray[int16], NDArray[float64]],
     inverse_norms: NDArray[float32] | None,
     half_squares: NDArray[float32] | None,
-    queries: NDArray[int16],
-    units: NDArray[float64],
+    queries: tuple[NDArray[int16], NDArray[float64]],
+    lead: tuple[tuple[NDArray[int16], NDArray[float64]], tuple[NDArray[int16], NDArray[float64]]] | None,
     n_read: int,
 ) -> tuple[NDArray[int32], NDArray[float32]]: ...
 def partition_search(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
+from slimvec.files.pages import resident_bytes
 from slimvec.files.table_writer import save_table
 from slimvec.keys import Name, allowed_rows, bag_rows, bag_weights, resolve_row, resolve_rows
-from slimvec.pages import resident_bytes
 from slimvec.validation import as_integer
 
 if TYPE_CHECKING:

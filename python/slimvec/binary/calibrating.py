@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from slimvec.progress import Progress
 
 ASKED = (1, 10, 100)  # neighbours that are measured
-N_ASKING = 512  # rows that ask: the recall of 10 neighbours is then known within .01
+N_ASKING = 1024  # rows that ask: the deviation of a recall of 10 neighbours is then .005
 FEWER = 4  # times, of many neighbours each
 SATISFIED = 0.0005  # below the recall of all lists: a share that no further list raises
 SPARE = 32  # rows beyond those that may score as the last of them does

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
@@ -9,6 +10,8 @@ from typing import Any, Self
 import numpy as np
 
 from slimvec.errors import FormatError
+
+NUMBER = re.compile("[1-9][0-9]{0,17}")  # of neighbours, as the name of a member
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Calibration:
             if not isinstance(shares, dict) or not shares:
                 raise wrong
             for k, of in shares.items():
-                known = isinstance(of, list) and len(of) == len(probes) and k.isdigit() and int(k) >= 1
+                known = isinstance(of, list) and len(of) == len(probes) and NUMBER.fullmatch(k)
                 if not known or not all(type(one) in (int, float) and 0 <= one <= 1 for one in of):
                     raise wrong
             kept.append({int(k): tuple(map(float, of)) for k, of in shares.items()})

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec import _core, isa, pages
+from slimvec import _core, isa
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError
+from slimvec.files import pages
 from slimvec.keys import allowed_rows
 from slimvec.validation import as_array, as_codes, as_integer, as_matrix
 

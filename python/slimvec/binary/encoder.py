@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -17,6 +18,19 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from slimvec.vectors.rows import Rows
+
+
+class Columns(NamedTuple):
+    """Some columns of products, scaled.
+
+    Attributes
+    ----------
+    places : ndarray, shape (n,), uint32
+    factors : ndarray, shape (n,), float32 or float64
+    """
+
+    places: NDArray[np.uint32]
+    factors: NDArray[Any]
 
 
 def less(block: NDArray[Any], centres: NDArray[np.float32]) -> NDArray[Any]:
@@ -52,6 +66,16 @@ class Encoder:
     def row_width(self) -> int:
         """Width of the rows that ``lookup`` gives."""
         return self.n_bits
+
+    @property
+    def frame(self) -> NDArray[np.float32]:
+        """The directions along which queries are told, ``(d, r)``."""
+        return self.projection
+
+    @cached_property
+    def columns(self) -> Columns | None:
+        """Which of these directions each bit is told by, and times what; None where bit by bit they are the same."""
+        return None
 
     @property
     def keeps_lengths(self) -> bool:
@@ -98,6 +122,10 @@ class Encoder:
 
     def assign(self, block: NDArray[Any]) -> NDArray[np.int32] | None:  # noqa: ARG002
         """Return the list of each row of a block, where there are lists."""
+        return None
+
+    def lead_at_mean(self, unit: float) -> NDArray[np.float32] | None:  # noqa: ARG002
+        """Return the mean along those directions of :attr:`frame` that lists are chosen by, where there are lists."""
         return None
 
     def centres(self, lists: NDArray[np.integer] | None) -> NDArray[np.float32]:  # noqa: ARG002
@@ -175,6 +203,16 @@ class GridEncoder(Encoder):
     def row_width(self) -> int:
         """Width r of the rows that ``lookup`` gives."""
         return len(self.grid.bits)
+
+    @property
+    def frame(self) -> NDArray[np.float32]:
+        """The directions, each of them once, whatever its bits."""
+        return self.directions
+
+    @cached_property
+    def columns(self) -> Columns | None:
+        """Of each bit its direction, and what it counts."""
+        return Columns(self.grid.sources.astype(np.uint32), self.grid.bit_weights)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from slimvec.binary.codes import BlockedCodes, holds_more
+from slimvec.files.pages import resident_bytes
 from slimvec.files.table_file import register
 from slimvec.keys import allowed_rows, resolve_rows
-from slimvec.pages import resident_bytes
 from slimvec.results import RangeResult, SearchResult
 from slimvec.table import Stored
 from slimvec.validation import as_codes, as_count, as_integer, as_threads

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 
 from slimvec.binary.encoder import GridEncoder, less
-from slimvec.binary.rounding import Rounded
-from slimvec.blas import nearest, product
+from slimvec.binary.rounding import Rounded, Whole
+from slimvec.blas import gram, product
+from slimvec.centroids import Centroids
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,6 +19,25 @@ if TYPE_CHECKING:
     from slimvec.binary.levels import Quantized
 
 PEAK = 2047  # kCentroidPeak of cpp/kernels/kernels.hpp
+TOLD = 0.85  # of the squares of centroids: then twice as many lists as are read hold nearly all of the right ones
+FEWEST = 1024  # lists: fewer are soon looked at whole
+
+
+class Lead(NamedTuple):
+    """Centroids along a few directions, which tell most of them: the first look that a query takes at lists.
+
+    Attributes
+    ----------
+    directions : ndarray, shape (d, r), float32
+    rows : Whole
+        ``(n_lists, r)``.
+    at_mean : ndarray, shape (r,), float32
+        The mean along the directions.
+    """
+
+    directions: NDArray[np.float32]
+    rows: Whole
+    at_mean: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +70,39 @@ class ListEncoder(GridEncoder):
         return super().arrays() | {"centroids": self.centroids}
 
     @cached_property
-    def rounded(self) -> Rounded:
+    def rounded(self) -> Whole:
         """The centroids as queries meet them.
 
         Both are integers, so that which lists a query reads, and what these add to its scores, does not depend on the
         queries beside it.
         """
-        return Rounded.of(self.centroids.astype(np.float64), PEAK)
+        return Whole.of(Rounded.of(self.centroids.astype(np.float64), PEAK), PEAK)
+
+    def lead_at_mean(self, unit: float) -> NDArray[np.float32]:
+        """Return the mean along the directions of the lead, in units; empty where there is none."""
+        if self.lead is None:
+            return np.empty(0, np.float32)
+        return self.lead.at_mean if unit == 1 else self.lead.at_mean / np.float32(unit)
+
+    @cached_property
+    def lead(self) -> Lead | None:
+        """What is looked at first; None where lists are few, or their centroids spread along most directions."""
+        n, d = self.centroids.shape
+        if n < FEWEST:
+            return None
+        energies, directions = np.linalg.eigh(gram(self.centroids))
+        told = np.cumsum(energies[::-1]) >= TOLD * energies.sum()
+        width = 32 * -(-(int(told.argmax()) + 1) // 32)  # integers fill whole registers
+        if 2 * width > d:
+            return None
+        leading = np.asarray(directions[:, : -width - 1 : -1], np.float32)
+        rows = Whole.of(Rounded.of(product(self.centroids, leading).astype(np.float64), PEAK), PEAK)
+        return Lead(leading, rows, self.mean @ leading)
+
+    @cached_property
+    def frame(self) -> NDArray[np.float32]:
+        """The directions of codes, then those of the lead."""
+        return self.directions if self.lead is None else np.hstack([self.directions, self.lead.directions])
 
     @cached_property
     def inverse_norms(self) -> NDArray[np.float32]:
@@ -78,11 +124,14 @@ class ListEncoder(GridEncoder):
         return self.centroids - self.mean
 
     def assign(self, block: NDArray[Any]) -> NDArray[np.int32]:
-        """Return the list whose centroid is nearest to each row of a block, ``(m,)``, ties to the first."""
+        """Return the list whose centroid is nearest to each row of a block, ``(m,)``; of very many, nearly so."""
         unit = np.float32(self.grid.unit)
         with np.errstate(over="ignore", invalid="ignore"):  # reported when the row is coded
-            rows = less(block, self.mean).astype(np.float32) / unit
-            return nearest(rows, self.from_mean / unit)
+            return self._grouped.nearest(less(block, self.mean).astype(np.float32) / unit)
+
+    @cached_property
+    def _grouped(self) -> Centroids:
+        return Centroids.of(self.from_mean / np.float32(self.grid.unit))
 
     def centres(self, lists: NDArray[np.integer] | None) -> NDArray[np.float32]:
         """Return the centroids of lists, which every row has."""

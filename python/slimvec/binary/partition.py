@@ -52,14 +52,24 @@ class Partition:
         return len(self.starts) - 1
 
     @cached_property
+    def distinct_rows(self) -> NDArray[np.uint32]:
+        """The rows, for whatever must find none twice: FormatError unless each row of the table is there once.
+
+        Those of a mapped file are looked at before its first search: 25 ms for ten million.
+        """
+        seen = np.zeros(len(self.rows), np.bool_)
+        if len(seen) and int(self.rows.max()) >= len(seen):
+            raise FormatError("tensor 'partition.rows' names rows that the table does not have: damaged")
+        seen[self.rows] = True
+        if not seen.all():
+            raise FormatError("tensor 'partition.rows' names some rows twice, and others not at all: damaged")
+        return self.rows
+
+    @cached_property
     def positions(self) -> NDArray[np.int64]:
         """The position of each row, ``(n,)``."""
-        positions = np.full(len(self.rows), -1, np.int64)
-        if len(self.rows) and int(self.rows.max()) >= len(self.rows):
-            raise FormatError("tensor 'partition.rows' names rows that the table does not have: damaged")
-        positions[self.rows] = np.arange(len(self.rows))
-        if len(positions) and positions.min() < 0:
-            raise FormatError("tensor 'partition.rows' names some rows twice, and others not at all: damaged")
+        positions = np.empty(len(self.rows), np.int64)
+        positions[self.distinct_rows] = np.arange(len(self.rows))
         return positions
 
     def lists(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -86,5 +96,5 @@ class Partition:
         rows = content.tensor("partition.rows", np.uint32, (n_rows,))
         partition = cls(starts, rows, Calibration.from_facts(facts.get("calibration"), n_lists))
         if content.thorough:
-            _ = partition.positions  # which looks at all of them
+            _ = partition.distinct_rows  # which looks at all of them
         return partition

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from slimvec.files.table_file import Content
     from slimvec.vocabulary import Vocabulary
 
+MOST = 1 << 62  # which other readers have integers for
 LEAST_STEP = 2.0**-100  # of the longest one; in its units a shorter step has no inverse
 
 
@@ -236,7 +237,7 @@ def _refinement_from(
     if not isinstance(encoder, GridEncoder) or factors is None:
         raise FormatError("it has a refinement, but no codes of several bits")
     times = facts.get("oversample") if isinstance(facts, dict) else None
-    if not isinstance(times, list) or len(times) != 2 or not all(type(one) is int and one >= 1 for one in times):
+    if not isinstance(times, list) or len(times) != 2 or not all(type(one) is int and 0 < one < MOST for one in times):
         raise FormatError(f"refinement is {facts!r}; expected an object with two integers as oversample")
     from slimvec.binary.refinement import Refinement, Refiner
 

@@ -8,9 +8,7 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.binary.asymmetric import FloatQueries
-from slimvec.binary.list_encoder import PEAK
 from slimvec.binary.queries import QueryEncoder
-from slimvec.binary.rounding import Rounded
 from slimvec.errors import FormatError
 from slimvec.results import ScoreResult, offsets_of
 from slimvec.validation import as_integer
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from slimvec.binary.list_encoder import ListEncoder
     from slimvec.binary.partition import Partition
     from slimvec.binary.parts import BinaryParts
+    from slimvec.binary.rounding import Whole
     from slimvec.binary.search import Reading
 
 PRODUCTS = 1 << 22  # of queries and centroids, at a time: 16 MB, and twice that to order them
@@ -49,7 +48,12 @@ def lists_to_read(
     if not (isinstance(recall, (int, float)) and not isinstance(recall, bool) and 0 < recall <= 1):
         raise ValueError(f"recall={recall!r}; expected a share above 0, at most 1")
     if metric != "cosine":
-        raise ValueError(f'recall={recall!r}: it was measured for cosines; with metric="{metric}" expected probes')
+        same = (
+            "" if cast("Factors", parts.factors).has_weights else ', or metric="cosine", the same order for these rows'
+        )
+        raise ValueError(
+            f'recall={recall!r}: it was measured for cosines; with metric="{metric}" expected probes{same}'
+        )
     if partition.calibration is None:
         raise ValueError(f"recall={recall!r}: the table has too few rows for it to have been measured; expected probes")
     return partition.calibration.probes_for(recall, k, exactly)
@@ -68,27 +72,42 @@ def search_lists(
 
     Where these lists hold fewer, scores end with minus infinity, and indices with -1.
     """
-    encoder, partition = cast("ListEncoder", parts.encoder), cast("Partition", parts.partition)
-    n_queries, n_lists = len(queries.values), partition.n_lists
+    n_queries, n_lists = len(queries.values), cast("Partition", parts.partition).n_lists
     wanted = n_lists if reading.n_lists is None else reading.n_lists
     last = min(reading.n_rows, k) - 1
-    scores, indices = np.empty((n_queries, k), np.float32), np.empty((n_queries, k), np.int64)
     step = max(1, PRODUCTS // n_lists)
-    for first in range(0, n_queries, step):
+    parts_found = []
+    for first in range(0, max(1, n_queries), step):
         place = slice(first, min(first + step, n_queries))
-        left, n_read = np.arange(place.start, place.stop), wanted
-        while len(left):
-            read = _nearest_lists(encoder, factors, queries, left, n_read)
-            try:
-                found = _core.partition_search(*_arguments(parts, factors, queries, left, read, k, mask, n_threads))
-            except IndexError as error:
-                raise FormatError(f"tensor 'partition.rows': {error}") from error
-            scores[left], indices[left] = found
-            if n_read == n_lists:
-                break
-            left = left[found[1][:, last] < 0]
+        found, n_read = _in_lists(parts, factors, queries, place, wanted, k, mask, n_threads), wanted
+        while n_read < n_lists and (found.indices[:, last] < 0).any():
+            left = np.flatnonzero(found.indices[:, last] < 0)
             n_read = min(FURTHER * n_read, n_lists)
-    return ScoreResult(scores, indices)
+            more = _in_lists(parts, factors, queries, place.start + left, n_read, k, mask, n_threads)
+            found.scores[left], found.indices[left] = more
+        parts_found.append(found)
+    if len(parts_found) == 1:
+        return parts_found[0]
+    return ScoreResult(*(np.concatenate(of) for of in zip(*parts_found, strict=True)))
+
+
+def _in_lists(
+    parts: BinaryParts,
+    factors: Factors,
+    queries: FloatQueries,
+    which: slice | NDArray[np.intp],
+    n_read: int,
+    k: int,
+    mask: NDArray[np.uint8] | None,
+    n_threads: int,
+) -> ScoreResult:
+    """Return what some queries find in so many lists each."""
+    read = _nearest_lists(cast("ListEncoder", parts.encoder), factors, queries, which, n_read)
+    try:
+        found = _core.partition_search(*_arguments(parts, factors, queries, which, read, k, mask, n_threads))
+    except IndexError as error:
+        raise FormatError(f"tensor 'partition.rows': {error}") from error
+    return ScoreResult(*found)
 
 
 def search_all_lists_above(
@@ -122,34 +141,35 @@ def _arguments(
     parts: BinaryParts,
     factors: Factors,
     queries: FloatQueries,
-    which: NDArray[np.intp],
+    which: slice | NDArray[np.intp],
     read: tuple[NDArray[np.int32], NDArray[np.float32]],
     *others: Any,
 ) -> Any:
     """Return what the core is told of the table, some of the queries, the lists that they read, and others."""
     partition = cast("Partition", parts.partition)
-    lists = partition.starts, partition.rows
+    lists = partition.starts, partition.distinct_rows
     asked = queries.values[which], queries.units[which], *read
     return parts.codes.scored_by(factors, queries, *lists, *asked, *others)
 
 
 def _nearest_lists(
-    encoder: ListEncoder, factors: Factors, queries: FloatQueries, which: NDArray[np.intp], n_read: int
+    encoder: ListEncoder, factors: Factors, queries: FloatQueries, which: slice | NDArray[np.intp], n_read: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the lists nearest to some queries, nearest first, and what each adds to its scores.
 
     The nearest for cosines are those whose centroid points the way of the query, since that is what rows are ordered
-    by: a centroid is the shorter, the more the rows of a list differ.
+    by: a centroid is the shorter, the more the rows of a list differ. Rows of one length are in that order whatever the
+    metric.
     """
-    vectors = cast("NDArray[np.float32]", queries.vectors)
-    asked, known = Rounded.of(vectors[which].astype(np.float64), PEAK), encoder.rounded
-    inverse_norms = encoder.inverse_norms if queries.metric == "cosine" else None
+    asking, leading = cast("Whole", queries.asking), queries.leading
+    metric = queries.metric if factors.has_weights else "cosine"
+    inverse_norms = encoder.inverse_norms if metric == "cosine" else None
     half_squares = None
-    if queries.metric == "l2":
+    if metric == "l2":
         half_squares = (encoder.half_squares / factors.norm**2).astype(np.float32)
-    steps, units = known.peaks / PEAK / factors.norm, asked.peaks / PEAK
-    own = known.values, steps, inverse_norms, half_squares
-    return _core.nearest_lists(isa.current(), *own, asked.values, units, n_read)
+    lead = None if encoder.lead is None or leading is None else (encoder.lead.rows, leading.part(which))
+    own = encoder.rounded, inverse_norms, half_squares
+    return _core.nearest_lists(isa.current(), *own, asking.part(which), lead, n_read)
 
 
 def probe_order(parts: BinaryParts, vectors: NDArray[Any]) -> NDArray[np.int32]:

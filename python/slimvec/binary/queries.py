@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from slimvec import _core, isa
 from slimvec.binary.codes import pack, pack_signs
-from slimvec.binary.encoder import Encoder
 from slimvec.blocks import row_blocks
 from slimvec.norms import NEAR, WideRows, within
+from slimvec.validation import check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from slimvec.binary.codes import BlockedCodes
+    from slimvec.binary.encoder import Encoder
+    from slimvec.binary.refinement import Refiner
 
 Metric = Literal["cosine", "dot", "l2"]
-Multiples = NDArray[np.float64] | float
-"""Queries over what stands for them, all or each; 0 where a query is zero, which is all that it says for cosines."""
+Multiples = NDArray[np.float64] | None
+"""Queries over what stands for them, 0 where a query is zero, which is all that it says for cosines; None: all 1."""
 
 FAR = 60  # a power of two: beside a vector so much longer, the other one is beyond the digits of float32
 CERTAIN_BITS = 16  # of signs that agree: what a code of the table is told by
@@ -29,12 +32,38 @@ FEW = 64  # rows of signs that are looked up before anything is said
 
 
 class QueryBlock(NamedTuple):
-    """Some queries, projected; their unit is that of :class:`QueryEncoder`."""
+    """Some queries; their unit is that of :class:`QueryEncoder`."""
 
     place: slice
     vectors: NDArray[np.float64]  # what stands for the queries: q, (m, d)
-    projected: NDArray[np.float32]  # Pᵀ(q - m), (m, n_bits)
     multiples: Multiples
+
+
+class PreparedQueries(NamedTuple):
+    """What :func:`slimvec.reference.prepare_queries` tells of queries.
+
+    Attributes
+    ----------
+    along : ndarray, shape (m, p), float32
+        Products of q - m with the directions asked for.
+    bad : int
+        The first query of which some are no numbers; m if there is none.
+    values : Rounded
+        What the bits of codes meet, ``(m, n_bits)``.
+    second, asking, leading : Rounded or None
+        What second codes and the centroids of lists meet, these last whole and along their lead.
+    at_mean, squares : ndarray, shape (m,), float64
+        ⟨q, m⟩ and ‖q‖².
+    """
+
+    along: NDArray[np.float32]
+    bad: int
+    values: tuple[NDArray[np.int16], NDArray[np.float32]]
+    second: tuple[NDArray[np.int16], NDArray[np.float64]] | None
+    asking: tuple[NDArray[np.int16], NDArray[np.float64]] | None
+    leading: tuple[NDArray[np.int16], NDArray[np.float64]] | None
+    at_mean: NDArray[np.float64]
+    squares: NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,46 +93,62 @@ class QueryEncoder:
         exponent = 0 if self.norm is None else math.frexp(self.norm)[1]
         return 1.0 if abs(exponent) <= NEAR else math.ldexp(1.0, min(exponent, 1023))
 
-    def in_units(self) -> Encoder:
-        """Return the encoder of queries so measured."""
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """The encoder's mean, so measured."""
         if self.unit == 1.0:
-            return self.encoder
-        mean = self.encoder.mean.astype(np.float64) / self.unit
-        return Encoder(mean.astype(np.float32), self.encoder.projection)
+            return self.encoder.mean
+        return np.asarray(self.encoder.mean.astype(np.float64) / self.unit, np.float32)
 
     def blocks(self, queries: NDArray[Any], name: str = "queries") -> Iterator[QueryBlock]:
-        """Project ``queries (n, d)``, which errors call ``name``, block by block."""
-        encoder = self.in_units()
-        for first, block in row_blocks(queries):
+        """Bring ``queries (n, d)``, which errors call ``name``, to what stands for them, block by block."""
+        for first, block in row_blocks(queries) if len(queries) else [(0, queries)]:
             vectors, multiples = self._scaled(block, name, first)
-            projected = encoder.project_finite(vectors.astype(np.float32), name, first)
-            yield QueryBlock(slice(first, first + len(block)), vectors, projected, multiples)
+            yield QueryBlock(slice(first, first + len(block)), vectors, multiples)
+
+    def prepare(self, block: QueryBlock, name: str = "queries", refiner: Refiner | None = None) -> PreparedQueries:
+        """Return what kernels take of a block, whose codes are refined or not."""
+        encoder = self.encoder
+        made = PreparedQueries(
+            *_core.prepare_queries(
+                isa.current(),
+                block.vectors,
+                self.mean,
+                (refiner or encoder).frame,
+                encoder.columns,
+                None if refiner is None else refiner.columns,
+                encoder.lead_at_mean(self.unit),
+            )
+        )
+        if made.bad < len(block.vectors):
+            check_finite(made.along, name, block.place.start)
+        return made
 
     def encode(self, queries: NDArray[Any], name: str = "queries") -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Return the packed codes of queries, and which queries are zero."""
-        n_bits = self.encoder.projection.shape[1]
+        n_bits = self.encoder.n_bits
         codes = np.empty((len(queries), -(-n_bits // 8)), np.uint8)
         zero = np.empty(len(queries), np.bool_)
         for block in self.blocks(queries, name):
-            codes[block.place] = pack_signs(block.projected)
-            zero[block.place] = block.multiples == 0
+            codes[block.place] = pack_signs(self.prepare(block, name).along)
+            zero[block.place] = False if block.multiples is None else block.multiples == 0
         return codes, zero
 
     def _scaled(self, block: NDArray[Any], name: str, first: int) -> tuple[NDArray[np.float64], Multiples]:
         """Return the vectors that stand for queries, in units, and how many times as long the queries are."""
         wide = WideRows.of(block, name, first)
         if self.metric == "cosine" and self.norm is not None:
-            return wide.at_norm(self.norm / self.unit), 1.0 if wide.exponents is None else wide.norms
+            return wide.at_norm(self.norm / self.unit), None if wide.exponents is None else wide.norms
         reference = self.norm or float(np.linalg.norm(self.encoder.mean.astype(np.float64))) or 1.0
         if wide.exponents is None and within(wide.norms, 2.0**-FAR * reference, 2.0**FAR * reference):
-            return wide.rows if self.unit == 1.0 else wide.rows / self.unit, 1.0
+            return wide.rows if self.unit == 1.0 else wide.rows / self.unit, None
         own = np.zeros(len(block), np.intc) if wide.exponents is None else wide.exponents
         beyond = _beyond(wide.norms, own, math.frexp(reference)[1])
         if self.metric == "l2":
             if (beyond > 0).any():
                 far = first + int(np.argmax(beyond))
                 raise ValueError(f'{name}: row {far} is so long that metric="l2" cannot tell rows of the table apart')
-            return np.ldexp(wide.rows, own[:, None]) / self.unit, 1.0
+            return np.ldexp(wide.rows, own[:, None]) / self.unit, None
         with np.errstate(over="ignore"):  # scores beyond float32 are refused, and so are those beyond float64
             vectors = np.ldexp(wide.rows, (own - beyond)[:, None])
             return vectors / self.unit, np.ldexp(np.sign(wide.norms), beyond)

@@ -15,7 +15,7 @@ import numpy as np
 
 from slimvec import _core, isa
 from slimvec.binary.codes import BLOCK_CODES
-from slimvec.binary.encoder import Encoder, less
+from slimvec.binary.encoder import Columns, less
 from slimvec.binary.factors import BIAS, SCALE, WEIGHT, Factors
 from slimvec.blas import product
 from slimvec.results import ScoreResult
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from slimvec.binary.encoder import GridEncoder
     from slimvec.binary.levels import Grid, Quantized
     from slimvec.binary.list_encoder import ListEncoder
+    from slimvec.binary.rounding import Whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +60,15 @@ class Refiner:
         return np.hstack([self.encoder.directions, self.rest])
 
     @cached_property
-    def both(self) -> Encoder:
-        """What projects queries for first codes and, behind these, along the grid, in units of the grid."""
-        steps = self.grid.steps / np.float32(self.grid.unit)
-        return Encoder(self.encoder.mean, np.hstack([self.encoder.projection, self.directions[:, self.order] * steps]))
+    def frame(self) -> NDArray[np.float32]:
+        """The directions along which queries are told: all of these, then what the encoder asks for besides its own."""
+        besides = self.encoder.frame[:, self.encoder.row_width :]
+        return np.hstack([self.directions, besides]) if besides.size else self.directions
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Which of these directions the grid is over, and times what they are in its units."""
+        return Columns(self.order, self.grid.steps.astype(np.float64) / self.grid.unit)
 
     @cached_property
     def shifts(self) -> NDArray[np.float32]:
@@ -163,8 +169,7 @@ class Refinement:
             self.codes,
             self.refiner.grid.bits,
             self.numbers.view(np.uint16),
-            cast("NDArray[np.int16]", queries.second),
-            queries.second_units,
+            *cast("Whole", queries.second),
             shortlist.indices,
             first,
             ratios,

@@ -9,6 +9,8 @@ import numpy as np
 from slimvec import _core
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
@@ -33,3 +35,30 @@ class Rounded(NamedTuple):
         NaN.
         """
         return cls(*_core.round_rows(np.ascontiguousarray(rows), largest))
+
+
+class Whole(NamedTuple):
+    """Rows in integers: entry j of row i is values[i, j] * steps[i], so nearly as :class:`Rounded` can tell it.
+
+    Attributes
+    ----------
+    values : ndarray, shape (n, d), int16
+    steps : ndarray, shape (n,), float64
+    """
+
+    values: NDArray[np.int16]
+    steps: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rounded: tuple[NDArray[np.int16], NDArray[np.float64]], largest: int, unit: float = 1.0) -> Self:
+        """Return ``unit`` times rows that were :class:`Rounded` to that largest integer."""
+        return cls(rounded[0], rounded[1] * (unit / largest))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return the rows of parts one after the other."""
+        return cls(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def part(self, place: Any) -> Self:
+        """Return some of the rows."""
+        return type(self)(self.values[place], self.steps[place])

@@ -135,7 +135,8 @@ class TableSearch:
         encoder = QueryEncoder(self.encoder, self.parts.norm, self.metric)
         if self.encoder.of_signs:
             encoder.refuse_codes(rows, self.table)
-        best: Callable[[int], ScoreResult]
+        best: Callable[[int], ScoreResult]  # whose scores are in the metric's units once all are numbers
+        prepared: FloatQueries | None = None
         factors, refinement = self.parts.factors, self.parts.refinement
         hand_on = Shortlists(oversample, None if refinement is None else refinement.refiner.oversample)
         reading = Reading(self._n_lists(k, originals is not None), k)
@@ -152,10 +153,12 @@ class TableSearch:
             if refinement is not None:
                 best = partial(self._refined, prepared, factors, refinement, hand_on, reading)
         if originals is None:
-            return self._in_order(best(k), zero)
+            found = all_found(*best(k))
+            return self._in_order(found if prepared is None else prepared.result(found), zero)
         matrix = as_originals(originals, self.table.n_codes, rows.shape[1])
         candidates = best(self._at_most_all(hand_on.to_originals(k)))
-        return self._in_order(rescore_exactly(matrix, rows, candidates.indices, k, self.metric), zero)
+        found = rescore_exactly(matrix, rows, candidates.indices, k, self.metric)
+        return self._in_order(all_found(*found), zero)
 
     def _n_lists(self, k: int, exactly: bool) -> int | None:
         """Return how many lists are read, None for all there are."""
@@ -171,7 +174,7 @@ class TableSearch:
             k = found.indices.shape[1]
             found.scores[zero] = 0
             found.indices[zero] = np.arange(k) if self.allowed is None else np.flatnonzero(self.allowed)[:k]
-        return all_found(*found)
+        return found
 
     def _are_codes(self, rows: NDArray[Any]) -> bool:
         return rows.dtype == np.uint8 and rows.shape[1] == -(-self.table.n_bits // 8)
@@ -196,9 +199,9 @@ class TableSearch:
         wide, signs = hand_on.to_scores(k), queries.signs
         if wide is None or signs is None:
             # Distances between codes of several bits make no shortlist: every row is scored.
-            return queries.result(self._scanned(queries, factors, reading, k))
+            return self._scanned(queries, factors, reading, k)
         shortlist = self.codes(signs, self._at_most_all(wide)).indices
-        return queries.result(rescore(self.table, factors, queries, shortlist, k, n_threads))
+        return rescore(self.table, factors, queries, shortlist, k, n_threads)
 
     def _scanned(self, queries: FloatQueries, factors: Factors, reading: Reading, k: int) -> ScoreResult:
         mask, n_threads = self.table.pack_mask(self.allowed), as_threads(self.threads)
@@ -228,8 +231,7 @@ class TableSearch:
             place = slice(first, first + step)
             some = queries if step >= n_queries else queries.part(place)
             found = self._scanned(some, factors, reading, wide)
-            again = refinement.rescore(factors, some, found, k, positions, n_threads)
-            scores[place], rows[place] = some.result(again)
+            scores[place], rows[place] = refinement.rescore(factors, some, found, k, positions, n_threads)
         return ScoreResult(scores, rows)
 
     def _at_most_all(self, n_rows: int) -> int:

@@ -136,13 +136,18 @@ class BinaryTable(CodeSearches):
             None where the system does not tell: of a mapped file those that were used, by anybody), ``norm`` (root mean
             square norm of the vectors that the table was made from, to which :meth:`search` brings queries; None where
             it is not known), ``oversample`` (of refined codes: what was measured for refinement, and for originals
-            after it), ``compression_ratio`` (as the paper counts: 32 d over the bits per row) and ``stored_ratio``
-            (float32 matrix over all that is stored but the words; None where the dimension is not known).
+            after it), ``lists`` (how many there are, if any), ``compression_ratio`` (as the paper counts: 32 d over the
+            bits per row) and ``stored_ratio`` (float32 matrix over all that is stored but the words; None where the
+            dimension is not known).
         """
         dimension = None if self._parts.encoder is None else self.dim
         parts = self._parts
-        refined = {} if parts.refinement is None else {"oversample": list(parts.refinement.refiner.oversample)}
-        return self._info(parts.sizes, dimension, bits=self.n_bits, norm=parts.norm, **refined)
+        more: dict[str, Any] = {}
+        if parts.refinement is not None:
+            more["oversample"] = list(parts.refinement.refiner.oversample)
+        if parts.partition is not None:
+            more["lists"] = parts.partition.n_lists
+        return self._info(parts.sizes, dimension, bits=self.n_bits, norm=parts.norm, **more)
 
     def _shape(self, info: dict[str, Any]) -> tuple[str, str]:
         return codes_shape(info)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slimvec.bulk.bulk_search import search_to_file
@@ -18,9 +21,9 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser("search", help="write the neighbours of all vectors of a file")
     parser.add_argument("table", metavar="TABLE", help="a table, or a folder of shards")
     parser.add_argument("queries", metavar="QUERIES", help="vectors, in any format that compress reads")
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help="ends in .npz (arrays), .jsonl or .parquet"
-    )
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("-o", "--output", metavar="OUT", help="ends in .npz (arrays), .jsonl or .parquet")
+    where.add_argument("--json", action="store_true", help="print a JSON object for each query, one a line")
     parser.add_argument("-k", type=int, default=10, help="neighbours of each (default: %(default)s)")
     parser.add_argument("--metric", choices=["cosine", "dot", "l2"], help="default: cosine")
     parser.add_argument("--oversample", type=int, metavar="N", help="rows of a shortlist, times k")
@@ -33,13 +36,27 @@ def add_command(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.json:
+        _print_lines(options)
+        return
+    with telling("what was found is kept, and the same command goes on from there"):
+        n = _search(options, options.output)
+    print(f"{options.output}: {n:,} queries")
+
+
+def _search(options: argparse.Namespace, output: Any) -> int:
     given: dict[str, Any] = {name: getattr(options, name) for name in ("metric", "oversample", "recall", "threads")}
     given = {name: value for name, value in given.items() if value is not None}
-    with (
-        telling("what was found is kept, and the same command goes on from there"),
-        workers_of(options) as workers,
-        Bars() as progress,
-    ):
+    with workers_of(options) as workers, Bars() as progress:
         given |= {"executor": workers, "progress": progress}
-        n = search_to_file(options.table, options.queries, options.output, options.k, **given)
-    print(f"{options.output}: {n:,} queries")
+        return search_to_file(options.table, options.queries, output, options.k, **given)
+
+
+def _print_lines(options: argparse.Namespace) -> None:
+    """Print what a file of lines would hold, in ASCII, so that no word can move the cursor of a terminal."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(folder) / "found.jsonl"
+        _search(options, found)
+        with found.open(encoding="utf-8") as lines:
+            for line in lines:
+                print(json.dumps(json.loads(line)))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from slimvec.errors import FormatError
-from slimvec.pages import map_file, read_file
+from slimvec.files.pages import map_file, read_file
 
 if TYPE_CHECKING:
     import os

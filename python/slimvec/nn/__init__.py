@@ -16,7 +16,9 @@ from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.growth import AnchorGrowth, resize_anchors
 from slimvec.nn.kept_entries import KeptEntries
 from slimvec.nn.parameter_budget import ParameterBudget
+from slimvec.nn.replace import replace_embedding
 from slimvec.nn.sgd import ProximalSGD
+from slimvec.nn.tied_output import TiedOutput
 
 __all__ = [
     "AnchorEmbedding",
@@ -29,5 +31,7 @@ __all__ = [
     "ProximalAdam",
     "ProximalSGD",
     "ProximalYogi",
+    "TiedOutput",
+    "replace_embedding",
     "resize_anchors",
 ]

@@ -76,6 +76,11 @@ class DenseTransform(Transform):
         indptr: NDArray[np.int64] = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n_rows))])
         return CsrParts((self.n_rows, self.n_anchors), indptr, columns, dense[rows, columns])
 
+    def fill(self, parts: CsrParts) -> None:
+        dense = np.zeros(parts.shape, np.float32)
+        dense[np.repeat(np.arange(self.n_rows), np.diff(parts.indptr)), parts.indices] = parts.data
+        self.weight.data.copy_(torch.from_numpy(dense))
+
     def worths(self, of_rows: Tensor, of_columns: Tensor) -> Tensor:
         self.settle()
         entries = self.weight.detach()

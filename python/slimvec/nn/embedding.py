@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from slimvec.nn.dense_transform import DenseTransform
+from slimvec.nn.given_start import start_from
 from slimvec.nn.layer_arguments import anchor_count, as_anchor_rows, as_related, choose_rows
 from slimvec.nn.losses import LossTerms
 from slimvec.nn.slot_transform import SlotTransform
@@ -86,8 +87,8 @@ class AnchorEmbedding(LossTerms):
     Entries of T start as abs(N(0, 1)) / √K and anchors as N(0, 1), so that rows start about as long as those of
     ``nn.Embedding``; the authors' code starts both much smaller.
 
-    Slots keep the gradient of T themselves, beside autograd: ``DistributedDataParallel`` does not average it over
-    processes. With several processes take dense storage.
+    With ``DistributedDataParallel`` storage is dense: slots keep the gradient of T themselves, beside autograd, and it
+    would not be averaged over processes, so that a step there is refused.
 
     References
     ----------
@@ -194,6 +195,62 @@ class AnchorEmbedding(LossTerms):
         start = np.asarray(rows[chosen], np.float64)
         return cls(*rows.shape, anchors=start, anchor_rows=chosen, n_parameters=n_parameters, **arguments)
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        given: SparseTable | ArrayLike | Vectors | Tensor,
+        n_anchors: int | None = None,
+        *,
+        n_parameters: int | None = None,
+        padding_idx: int | None = None,
+        nonnegative: bool | None = None,
+        random_state: int | np.random.Generator | np.random.RandomState | None = 0,
+        **arguments: Any,
+    ) -> AnchorEmbedding:
+        """Return a layer that starts as a table of anchors, or near given vectors, and is trained from there.
+
+        Parameters
+        ----------
+        given : SparseTable, or vectors of shape (``|V|``, d)
+            A table, such as one of :meth:`to_table` or of :class:`slimvec.ANT`, gives its A and T as they are. Of
+            vectors, anchors are learnt and rows coded by matching pursuit, which needs the extra ``train``.
+        n_anchors : int, optional
+            Of vectors: by default a third of ``n_parameters`` goes to anchors, which are d at most.
+        n_parameters : int, optional
+            As for the constructor. Of vectors it is needed, and the layer starts with as many numbers.
+        padding_idx : int, optional
+            This row is taken as zero.
+        nonnegative : bool, optional
+            T ≥ 0. By default false for vectors, which so few numbers fit better with both signs; of a table it is
+            true where the table has no negative entry.
+        random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+            Of learning anchors.
+        **arguments
+            ``storage``, ``sparse``, ``device`` or ``dtype`` for the constructor.
+
+        Returns
+        -------
+        AnchorEmbedding
+
+        Raises
+        ------
+        TypeError, ValueError
+            If vectors are not finite, ``n_parameters`` has no room for an entry, or a table has negative entries and
+            ``nonnegative`` is true.
+
+        Examples
+        --------
+        >>> table = AnchorEmbedding(30, 4, n_anchors=3).to_table()
+        >>> layer = AnchorEmbedding.from_pretrained(table, n_parameters=60)
+        >>> bool(np.allclose(layer(torch.tensor([7])).detach(), table.lookup([7]), atol=1e-6))
+        True
+        """
+        start = start_from(given, n_anchors, n_parameters, padding_idx, nonnegative, random_state)
+        arguments |= {"anchors": start.anchors, "nonnegative": start.nonnegative, "padding_idx": padding_idx}
+        layer = cls(start.parts.shape[0], start.anchors.shape[1], n_parameters=n_parameters, **arguments)
+        layer.transform.fill(start.parts)
+        return layer
+
     # ---- rows
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -213,6 +270,8 @@ class AnchorEmbedding(LossTerms):
 
     def _unique(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return which rows are wanted, each once, and where each id is among them."""
+        if ids.is_floating_point() or ids.dtype == torch.bool:
+            raise TypeError(f"ids has dtype {ids.dtype}; expected integers")
         unique, places = torch.unique(ids, return_inverse=True)
         return unique.to(torch.int64), places
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from slimvec.nn.optimizer import ProximalOptimizer
+from slimvec.nn.processes import n_processes
 
 
 class AnchorGrowth:
@@ -140,6 +141,8 @@ def resize_anchors(layer: AnchorEmbedding, optimizer: ProximalOptimizer, kept: A
     TypeError, ValueError
         If the optimizer does not train the layer, anchors stand for rows, or T is under a softmax, where a zero has
         weight, too.
+    RuntimeError
+        In one of several processes.
 
     Examples
     --------
@@ -150,6 +153,11 @@ def resize_anchors(layer: AnchorEmbedding, optimizer: ProximalOptimizer, kept: A
     (5, [[1.0, 0.0], [0.0, 1.0]])
     """
     _check(layer, optimizer)
+    if n_processes() > 1:
+        raise RuntimeError(
+            f"anchors in {n_processes()} processes, which would go on sharing gradients of the old ones; expected a "
+            "number of anchors that stays, or one process"
+        )
     stays, added = _as_change(layer, kept, new)
     optimizer.zero_grad()
     layer.anchors = _resized(optimizer, layer.anchors, stays, torch.from_numpy(added), dim=0)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STRATEGIES = ("kmeans++", "frequency")
+LEAST_ANCHORS = 2  # with T ≥ 0, one alone leads all rows to one side
 
 
 def as_anchor_rows(anchor_rows: Any, n_rows: int) -> NDArray[np.int64] | None:
@@ -63,10 +64,9 @@ def anchor_count(given: tuple[Any, Any, Any], budget: int | None, d: int) -> int
 def _count_within(budget: int, d: int) -> int:
     """Return as many anchors as an eighth of a budget holds, and d at most: see ``benchmarks/results/ant_worth.md``.
 
-    More than d would make T larger in training than the rows that it takes the place of; with T ≥ 0, one anchor alone
-    leads all rows to one side.
+    More than d would make T larger in training than the rows that it takes the place of.
     """
-    return max(2, min(d, budget // (8 * d)))
+    return max(LEAST_ANCHORS, min(d, budget // (8 * d)))
 
 
 def choose_rows(

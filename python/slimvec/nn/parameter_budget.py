@@ -11,6 +11,7 @@ from torch import nn
 from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.kept_entries import kept_entries
 from slimvec.nn.optimizer import ProximalOptimizer
+from slimvec.nn.processes import n_processes
 from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
@@ -298,8 +299,7 @@ def _as_counts(counts: Any, layer: AnchorEmbedding) -> Tensor:
     """Return how often each row is read, and all at once: what is given, or zeros to start counting with."""
     n, device = layer.num_embeddings, layer.anchors.device
     if counts is None:
-        shared = torch.distributed.is_available() and torch.distributed.is_initialized()
-        if shared and torch.distributed.get_world_size() > 1:
+        if n_processes() > 1:
             raise ValueError("counts is None, and each process would count other rows; expected the same counts in all")
         return torch.zeros(n + 1, dtype=torch.int64, device=device)
     given = torch.as_tensor(np.asarray(counts, np.float64), dtype=torch.float32)

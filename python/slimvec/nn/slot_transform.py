@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from slimvec.nn.processes import n_processes
 from slimvec.nn.transform import Gradient, Transform, TransformStart
 from slimvec.sparse.product import CsrParts
 from slimvec.sparse.training.slot_store import SlotStore, random_parts
@@ -28,7 +29,7 @@ class _Combine(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, anchors: Tensor, probe: Tensor, transform: SlotTransform) -> Tensor:  # noqa: ARG004
-        ctx.transform, ctx.rows = transform, rows.numpy()
+        ctx.transform, ctx.rows = transform, _inside(rows.numpy(), transform.n_rows)
         ctx.save_for_backward(anchors)
         return torch.from_numpy(transform.store.combine(ctx.rows, anchors.detach().numpy()))
 
@@ -119,6 +120,9 @@ class SlotTransform(Transform):
         self.settle()
         return self.store.to_csr()
 
+    def fill(self, parts: CsrParts) -> None:
+        self.store = SlotStore(parts, self._related, nonnegative=self.nonnegative)
+
     def worths(self, of_rows: Tensor, of_columns: Tensor) -> Tensor:
         parts = self.to_csr()
         rows = np.repeat(of_rows.numpy(), np.diff(parts.indptr))
@@ -145,6 +149,11 @@ class SlotTransform(Transform):
         Its values are a dense row for each that was read; or, of all rows, the factors G and U, and besides the rows
         that were read, with theirs.
         """
+        if n_processes() > 1:
+            raise RuntimeError(
+                f'storage="slots" in {n_processes()} processes, each of which would train a T of its own, as gradients '
+                'of parameters alone are shared; expected storage="dense"'
+            )
         rows, values = self._summed_gradient()
         output = self._output
         self.clear_gradient()
@@ -235,8 +244,14 @@ class SlotTransform(Transform):
             errors.append(f"{prefix}indptr is for {len(indptr) - 1} rows; expected {self.n_rows} x {self.n_anchors}")
             return
         self.settle()
-        parts = CsrParts((self.n_rows, self.n_anchors), indptr, indices, data)
-        self.store = SlotStore(parts, self._related, nonnegative=self.nonnegative)
+        self.fill(CsrParts((self.n_rows, self.n_anchors), indptr, indices, data))
+
+
+def _inside(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Return rows that the store has: its loops look at no bounds."""
+    if len(rows) and not 0 <= rows.min() <= rows.max() < n:
+        raise IndexError(f"ids holds {rows.min()} ... {rows.max()}; expected rows 0 ... {n - 1}")
+    return rows
 
 
 def _some_rows(state: State, rows: NDArray[np.int64]) -> State:

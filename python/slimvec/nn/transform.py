@@ -92,6 +92,10 @@ class Transform(nn.Module, ABC):
         """Return T in CSR form."""
 
     @abstractmethod
+    def fill(self, parts: CsrParts) -> None:
+        """Take the entries of a matrix, columns rising in each row, in the place of those that are there."""
+
+    @abstractmethod
     def worths(self, of_rows: Tensor, of_columns: Tensor) -> Tensor:
         """Return abs(t_ij) × ``of_rows[i]`` × ``of_columns[j]`` of all non-zeros, row by row."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from slimvec.reference.asked import nearest_lists, prepare_queries, round_rows  # noqa: F401
 from slimvec.reference.blocked import (  # noqa: F401
     BLOCK_CODES,
     WORD_BITS,
@@ -28,11 +29,9 @@ from slimvec.reference.estimates import (  # noqa: F401
     asymmetric_rescore,
     asymmetric_scores,
     asymmetric_search,
-    nearest_lists,
     partition_range_search,
     partition_search,
     refined_search,
-    round_rows,
 )
 from slimvec.reference.row_levels import grid_codes, refined_products  # noqa: F401
 from slimvec.reference.words import append_words, find_word, index_words, parse_lines, parse_records  # noqa: F401

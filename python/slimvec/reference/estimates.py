@@ -123,33 +123,6 @@ def asymmetric_rescore(
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 
 
-def round_rows(rows: NDArray[np.floating], largest: int) -> tuple[NDArray[np.int16], NDArray[np.floating]]:
-    """Return rows in ``largest`` steps either side of 0, and their largest magnitudes; see ``Rounded``."""
-    finite = np.isfinite(rows).all(axis=1)
-    rows = np.where(finite[:, None], rows, rows.dtype.type(0))
-    peaks = np.abs(rows).max(axis=1, initial=0.0)
-    steps = np.divide(largest, peaks, out=np.zeros_like(peaks), where=peaks > 0)
-    return np.rint(rows * steps[:, None]).astype(np.int16), np.where(finite, peaks, peaks.dtype.type(np.nan))
-
-
-def nearest_lists(
-    centroids: NDArray[np.int16],
-    steps: NDArray[np.float64],
-    inverse_norms: NDArray[np.float32] | None,
-    half_squares: NDArray[np.float32] | None,
-    queries: NDArray[np.int16],
-    units: NDArray[np.float64],
-    n_read: int,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return for every query the ``n_read`` lists of the largest product (for cosines, distances), and the products."""
-    dots = queries.astype(np.int64) @ centroids.astype(np.int64).T
-    products = dots * steps * units[:, None]
-    worth = products if inverse_norms is None else products * inverse_norms
-    worth = worth if half_squares is None else worth - half_squares
-    best = np.argsort(-worth, axis=1, kind="stable")[:, :n_read]
-    return best.astype(np.int32), np.take_along_axis(products, best, axis=1).astype(np.float32)
-
-
 def partition_search(
     blocks: NDArray[np.uint32],
     n_codes: int,

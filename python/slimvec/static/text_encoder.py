@@ -11,8 +11,8 @@ import numpy as np
 from slimvec.binary.lookup import reconstruct
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError, needs
+from slimvec.files.pages import resident_bytes
 from slimvec.files.table_file import register
-from slimvec.pages import resident_bytes
 from slimvec.static.text_parts import KIND, TextParts
 from slimvec.table import Stored
 

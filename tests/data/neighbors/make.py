@@ -21,6 +21,9 @@ anchors = generator.standard_normal((9, 20))
 sv.SparseTable(anchors, csr_array(weights), words, dtype="float16").save(here / "sparse.slim")
 sv.SparseTable(anchors, csr_array(weights), words, dtype="int4").save(here / "packed.slim")
 sv.TransformCoding(n_bits=40).compress(sv.Vectors(words, matrix[order])).save(here / "grid.slim")
-for kind in ("binary", "sparse", "packed", "grid"):
+refined = {"n_bits": 40, "refine_bits": 2}
+sv.TransformCoding(**refined).compress(sv.Vectors(words, matrix[order])).save(here / "refined.slim")
+sv.TransformCoding(**refined, partitions=6).compress(sv.Vectors(words, matrix[order])).save(here / "partitions.slim")
+for kind in ("binary", "sparse", "packed", "grid", "refined", "partitions"):
     with (here / f"{kind}.txt").open("w") as file, contextlib.redirect_stdout(file):
         main(["neighbors", str(here / f"{kind}.slim"), *words[:3]])

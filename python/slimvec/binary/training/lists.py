@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from slimvec.blas import gram, nearest, product
+from slimvec.blas import gram, product
 from slimvec.blocks import scale_of
+from slimvec.centroids import Centroids, means_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from slimvec.progress import Progress
 
 N_ITER = 10
-LISTS_PER_ROOT = 4  # times √n
+LISTS_PER_ROOT = 4  # times √n: twice as many hold half of the codes that a recall needs, and take longer to walk over
 ROWS_PER_LIST = 32  # of the sample
-MOST_ROWS = 400_000  # of the sample: 600 MB at 384 columns
+MOST_ROWS = 262_144  # of the sample: 400 MB at 384 columns
+PART_ROWS = 16_384  # of which copies are made
 MOST_LISTS = 1 << 20
 UNKNOWN_ROWS = 131_072  # of a stream whose length is not known
 
@@ -45,8 +47,8 @@ class TrainingLists(NamedTuple):
         In which rows differ from their centroids most, falling.
     variances : ndarray, shape (r,), float64
         Along them.
-    rows, centres : ndarray, shape (n_sampled, r), float32
-        Sampled rows less their centroids, and these less the mean, along the directions.
+    rows, centres : ndarray, shape (n_kept, r), float32
+        Some of the sampled rows less their centroids, and these less the mean, along the directions.
     """
 
     centroids: NDArray[np.float32]
@@ -75,13 +77,9 @@ def kmeans(
     centroids = rows[np.sort(generator.choice(len(rows), n_lists, replace=False))]
     for i in range(N_ITER):
         progress("finding lists", i, N_ITER)
-        lists = nearest(rows, centroids)
-        order = np.argsort(lists, kind="stable")
-        counts = np.bincount(lists, minlength=n_lists)
-        known = counts > 0
-        firsts = (np.cumsum(counts) - counts)[known]
-        sums = np.add.reduceat(rows[order], firsts, axis=0)
-        centroids[known] = sums / counts[known, None].astype(np.float32)
+        lists = Centroids.of(centroids).nearest(rows)
+        means, known = means_of(rows, lists, n_lists)
+        centroids[known] = means
         empty = np.flatnonzero(~known)
         if len(empty):
             errors = np.square(rows - centroids[lists]).sum(axis=1)
@@ -97,24 +95,32 @@ def learn_lists(
     mean: NDArray[np.float32],
     span: NDArray[np.float32],
     n_lists: int,
+    n_kept: int | None,
     generator: np.random.Generator,
     progress: Progress,
 ) -> TrainingLists:
-    """Return lists of sampled rows, given less their mean along the directions ``span (d, r)``."""
+    """Return lists of sampled rows, given less their mean along the directions ``span (d, r)``.
+
+    The rows are scaled in place. About ``n_kept`` of them are kept for what comes after; None keeps all.
+    """
     scale = scale_of(rows)
     if scale != 1:
-        rows = rows / np.float32(scale)
+        rows /= np.float32(scale)
     centroids = kmeans(rows, min(n_lists, len(rows)), generator, progress)
-    lists = nearest(rows, centroids)
-    rest = rows - centroids[lists]
-    variances, vectors = np.linalg.eigh(gram(rest) / len(rest))
+    lists = Centroids.of(centroids).nearest(rows)
+    energies = np.zeros((rows.shape[1], rows.shape[1]))
+    for first in range(0, len(rows), PART_ROWS):
+        part = slice(first, first + PART_ROWS)
+        energies += gram(rows[part] - centroids[lists[part]])
+    variances, vectors = np.linalg.eigh(energies / len(rows))
     variances, vectors = np.maximum(variances[::-1], 0.0), vectors[:, ::-1]
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
     turned = (vectors * np.where(largest >= 0, 1.0, -1.0)).astype(np.float32)
+    kept = slice(None) if n_kept is None else slice(None, None, -(-len(rows) // n_kept))
     return TrainingLists(
         np.asarray(mean + product(centroids, span.T) * scale, np.float32),
         product(span, turned),
         variances * scale**2,
-        np.asarray(product(rest, turned) * scale, np.float32),
-        np.asarray(product(centroids, turned)[lists] * scale, np.float32),
+        np.asarray(product(rows[kept] - centroids[lists[kept]], turned) * scale, np.float32),
+        np.asarray(product(centroids, turned)[lists[kept]] * scale, np.float32),
     )

@@ -36,7 +36,7 @@ def find_anchor_count(
     order = generator.permutation(len(bags))
     n_held = max(len(bags) // HELD_OUT, 1)
     held, rest = order[:n_held], order[n_held:]
-    held_bags, rest_bags, rest_labels = bags.take(held), bags.take(rest), labels[rest]
+    held_bags, rest_bags, rest_labels = bags.part(held), bags.part(rest), labels[rest]
     rule = AnchorRule(model.l1, model.l1 * model.anchors.shape[1])
     every = max(len(rest) // schedule["batch_size"] // CHECKS, 1)
 

@@ -54,6 +54,13 @@ class Bags:
         self.offsets = np.searchsorted(owners, np.arange(len(sizes) + 1))
         self.weights = (counts / sizes[owners]).astype(dtype)
 
+    @classmethod
+    def of_parts(cls, offsets: NDArray[np.int64], rows: NDArray[np.int64], weights: NDArray[Any]) -> Bags:
+        """Return bags of these attributes."""
+        bags = cls.__new__(cls)
+        bags.offsets, bags.rows, bags.weights = offsets, rows, weights
+        return bags
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
@@ -61,22 +68,44 @@ class Bags:
         """Return some of the bags, in the order of ``which``."""
         starts = self.offsets[which]
         sizes = self.offsets[which + 1] - starts
-        some = Bags.__new__(Bags)
-        some.offsets = np.concatenate([[0], np.cumsum(sizes)])
-        entries = np.arange(some.offsets[-1]) + np.repeat(starts - some.offsets[:-1], sizes)
-        some.rows, some.weights = self.rows[entries], self.weights[entries]
-        return some
+        offsets = np.concatenate([[0], np.cumsum(sizes)])
+        entries = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], sizes)
+        return Bags.of_parts(offsets, self.rows[entries].astype(np.int64, copy=False), self.weights[entries])
+
+    def part(self, which: NDArray[np.int64]) -> Part:
+        """Return some of the bags without copying them."""
+        return Part(self, which)
 
 
-def read_texts(texts: Any, row_of: Callable[[str], int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+class Part:
+    """Some bags of many, of which batches are taken as from :class:`Bags`."""
+
+    def __init__(self, bags: Bags, which: NDArray[np.int64]) -> None:
+        self._bags, self._which = bags, which
+
+    def __len__(self) -> int:
+        return len(self._which)
+
+    def take(self, which: NDArray[np.int64]) -> Bags:
+        """Return some of the bags, in the order of ``which``."""
+        return self._bags.take(self._which[which])
+
+
+def as_texts(texts: Any) -> Iterable[Any]:
+    """Return what can be walked over, and is no lone text."""
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise TypeError(f"texts is {type(texts).__name__} {str(texts)[:40]!r}; expected a sequence of texts")
+    return texts
+
+
+def read_texts(texts: Any, row_of: Callable[[str], int], first: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return what ``row_of`` makes of the tokens of all texts, one text after the other, and how many each has.
 
     A text is a string, whose words of two or more letters are taken in lower case, or a list of tokens as they are.
+    ``first`` is the number of the first text, for messages.
     """
-    if isinstance(texts, str) or not isinstance(texts, Iterable):
-        raise TypeError(f"texts is {type(texts).__name__} {str(texts)[:40]!r}; expected a sequence of texts")
     parts = []
-    for number, text in enumerate(texts):
+    for number, text in enumerate(as_texts(texts), first):
         tokens = WORD.findall(text.lower()) if isinstance(text, str) else text
         if isinstance(tokens, bytes) or not isinstance(tokens, Iterable):
             raise TypeError(f"texts[{number}] is {type(text).__name__}; expected a string or a list of tokens")
@@ -95,21 +124,27 @@ def learn_words(texts: Any, min_count: int) -> tuple[list[str], NDArray[np.int64
     strange = next((token for token in first_seen if not isinstance(token, str)), None)
     if strange is not None:
         raise TypeError(f"texts holds the token {strange!r} of type {type(strange).__name__}; expected strings")
-    counts = np.bincount(flat, minlength=len(first_seen))
+    words, row = ranked_words(first_seen, np.bincount(flat, minlength=len(first_seen)), min_count)
+    return words, *without_unknown(row[flat], sizes)
+
+
+def ranked_words(
+    first_seen: dict[str, int], counts: NDArray[np.int64], min_count: int
+) -> tuple[list[str], NDArray[np.int64]]:
+    """Return words that come at least ``min_count`` times, most frequent first, and the row of each word, -1 of others.
+
+    ``first_seen`` numbers the words in the order of their first coming, ``counts`` tells how often each comes.
+    """
     order = np.argsort(-counts, kind="stable")
     order = order[counts[order] >= min_count]
     row = np.full(len(first_seen), -1)
     row[order] = np.arange(len(order))
     listed = list(first_seen)
-    return [listed[place] for place in order.tolist()], *_without_unknown(row[flat], sizes)
+    return [listed[place] for place in order.tolist()], row
 
 
-def read_known(texts: Any, rows: dict[str, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return rows and sizes of texts, without the words that are not in ``rows``."""
-    return _without_unknown(*read_texts(texts, lambda token: rows.get(token, -1)))
-
-
-def _without_unknown(flat: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def without_unknown(flat: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return rows and sizes of texts without rows of -1."""
     found = flat >= 0
     owners = np.repeat(np.arange(len(sizes)), sizes)
     return flat[found], np.bincount(owners[found], minlength=len(sizes))

@@ -17,9 +17,11 @@ from slimvec.sparse.parts import SparseParts
 from slimvec.sparse.product import Product
 from slimvec.sparse.table import SparseTable
 from slimvec.sparse.text.anchor_count import FIRST, find_anchor_count
-from slimvec.sparse.text.bags import Bags, learn_words, read_known
+from slimvec.sparse.text.bags import Bags, learn_words
 from slimvec.sparse.text.first_entries import first_anchors, first_entries, related_entries
+from slimvec.sparse.text.learnt import Learnt
 from slimvec.sparse.text.model import TextModel
+from slimvec.sparse.text.stored_bags import stored_bags
 from slimvec.sparse.training.slot_store import SlotStore
 from slimvec.validation import MOST_COLUMNS, as_bounded, as_generator, as_integer, as_steps
 from slimvec.vocabulary import Vocabulary
@@ -133,16 +135,53 @@ class TextClassifier(Estimator):
         -------
         self
         """
-        schedule, d = self._schedule(), as_bounded(self.embedding_dim, "embedding_dim", 1, MOST_COLUMNS)
+        self._schedule()  # refusals are better told before texts are read
         words, flat, sizes = learn_words(texts, as_integer(self.min_count, "min_count", 1))
         classes, targets = _as_targets(labels, len(sizes))
+        return self._learn(words, Bags(flat, sizes, len(words)), classes, targets, progress)
+
+    def fit_file(self, path: str | os.PathLike[str], *, progress: Progress = ignore) -> Self:
+        """Learn from a file that is read block by block: the same model as ``fit`` makes of its texts, to the bit.
+
+        Parameters
+        ----------
+        path : str or path
+            A text a line, behind its label, a string, as fastText has it: ``__label__sports A late goal ...``. The file
+            may be compressed. Blank lines are no texts.
+        progress : callable, optional
+            ``progress(stage, done, total)``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        FormatError
+            For a line without a label, or with two, and what is no text, by the number of the line.
+
+        Notes
+        -----
+        Memory holds the words, and 24 bytes for each text. Their rows lie in two temporary files, of 8 bytes for each
+        token and for each different word of a text; ``TMPDIR`` says where.
+        """
+        self._schedule()
+        with stored_bags(path, as_integer(self.min_count, "min_count", 1)) as found:
+            if len(found.classes) < 2:
+                raise FormatError(f"{os.fsdecode(path)}: {len(found.classes)} labels; expected two or more")
+            return self._learn(*found, progress)
+
+    def _learn(
+        self, words: list[str], bags: Bags, classes: NDArray[Any], targets: NDArray[np.int64], progress: Progress
+    ) -> Self:
+        """Learn from bags of words, and set what was learnt."""
+        schedule, d = self._schedule(), as_bounded(self.embedding_dim, "embedding_dim", 1, MOST_COLUMNS)
         if not words:
             raise ValueError(
                 f"texts holds no word {self.min_count} times; expected texts with words, or a lower min_count"
             )
         rows = {word: row for row, word in enumerate(words)}
         generator = as_generator(self.random_state)
-        bags = Bags(flat, sizes, len(words))
         n_anchors: Any = self.n_anchors
         if n_anchors == "auto":
             if not isinstance(self.anchors, str) or self.anchors != "dynamic":
@@ -159,8 +198,8 @@ class TextClassifier(Estimator):
         names = None if start[1] is None else Vocabulary(words[row] for row in start[1].tolist())
         vocabulary, made_by = Vocabulary(words), self._description()
         parts = SparseParts(product, product.inverse_norms(), vocabulary, names, made_by=made_by)
-        table = SparseTable.from_parts(parts)
-        self._set_fitted(table, classes, np.ascontiguousarray(model.weights.T), model.intercept)
+        weights = np.ascontiguousarray(model.weights.T)
+        self._set_learnt(Learnt(SparseTable.from_parts(parts), classes, weights, model.intercept))
         return self
 
     def _model(
@@ -189,37 +228,48 @@ class TextClassifier(Estimator):
             "lr": float(self.learning_rate),
         }
 
-    def _set_fitted(
-        self,
-        table: SparseTable,
-        classes: NDArray[Any],
-        coef: NDArray[np.float32],
-        intercept: NDArray[np.float32],
-    ) -> None:
-        self._table, self.classes_, self.coef_, self.intercept_ = table, classes, coef, intercept
-        self._rows = {str(word): row for row, word in enumerate(table)}
+    def _set_learnt(self, learnt: Learnt) -> None:
+        self._learnt = learnt
+        self.classes_, self.coef_, self.intercept_ = learnt.classes, learnt.coef, learnt.intercept
 
     # ---- using it
 
-    def predict_proba(self, texts: Iterable[str | Sequence[str]]) -> NDArray[np.float32]:
-        """Return the probability of each class.
+    def logits(self, texts: Iterable[str | Sequence[str]]) -> NDArray[np.float32]:
+        """Return the score of each class, whose softmax are probabilities; ``slimvec.h`` finds the same bits.
 
         Parameters
         ----------
         texts : iterable of str, or of lists of str
-            Words that were not learnt are skipped; a text without any gets the probabilities of an empty one.
+            Such as an open file, of which some lines at a time are in memory. Words that were not learnt are skipped.
+
+        Returns
+        -------
+        ndarray, shape (n_texts, n_classes), float32
+            In the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError
+            If not fitted, or where a damaged file makes scores that are not finite.
+        """
+        self._require_fitted("classes_")
+        return self._learnt.logits(texts)
+
+    def predict_proba(self, texts: Iterable[str | Sequence[str]]) -> NDArray[np.float32]:
+        """Return the probability of each class: the softmax of :meth:`logits`.
+
+        Parameters
+        ----------
+        texts : iterable of str, or of lists of str
+            A text without known words gets the probabilities of an empty one.
 
         Returns
         -------
         ndarray, shape (n_texts, n_classes), float32
             In the order of ``classes_``.
         """
-        self._require_fitted("classes_")
-        flat, sizes = read_known(texts, self._rows)
-        bags: Any = np.split(flat, np.cumsum(sizes))[:-1]
-        means = self._table.mean(bags)
-        logits = means @ self.coef_.T + self.intercept_
-        odds: Any = np.exp(logits - logits.max(axis=1, keepdims=True))
+        logits = self.logits(texts)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: NDArray[np.float32] = odds / odds.sum(axis=1, keepdims=True)
         return probabilities
 
@@ -235,8 +285,8 @@ class TextClassifier(Estimator):
         ndarray, shape (n_texts,)
             Of the labels' type.
         """
-        probabilities = self.predict_proba(texts)
-        predicted: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        logits = self.logits(texts)
+        predicted: NDArray[Any] = self.classes_[logits.argmax(axis=1)]
         return predicted
 
     def score(self, texts: Iterable[str | Sequence[str]], labels: ArrayLike) -> float:
@@ -271,7 +321,7 @@ class TextClassifier(Estimator):
             Words in order of frequency.
         """
         self._require_fitted("classes_")
-        return self._table
+        return self._learnt.table
 
     # ---- files
 
@@ -282,12 +332,8 @@ class TextClassifier(Estimator):
         ----------
         path : str or path
         """
-        facts, tensors = self.to_table().to_content()
-        facts["n_classes"] = len(self.classes_)
-        tensors |= {"coef": self.coef_, "intercept": self.intercept_}
-        strings = self.classes_.dtype.kind == "U"
-        tensors |= Vocabulary(self.classes_).to_tensors("classes") if strings else {"classes": self.classes_}
-        save_table(path, facts, tensors)
+        self._require_fitted("classes_")
+        save_table(path, *self._learnt.to_content())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -313,19 +359,11 @@ class TextClassifier(Estimator):
 
     @classmethod
     def _from_content(cls, content: Content) -> Self:
-        if content.facts.get("kind") != SparseTable.kind or "n_classes" not in content.facts:
-            raise FormatError("it holds no classifier; slimvec.open reads tables")
-        table = SparseTable.from_content(content)
-        n_classes = content.integer("n_classes", 1)
-        names = content.words("classes", n_classes)
-        classes = content.tensor("classes", np.int64, (n_classes,)) if names is None else np.array(names.words)
-        if table.vocabulary is None:
-            raise FormatError("its table has no words")
+        learnt = Learnt.from_content(content)
         known = cls._parameter_names()
         saved = content.made_by().get("parameters", {})
         model = cls(**{name: value for name, value in saved.items() if name in known})
-        coef = content.tensor("coef", np.float32, (n_classes, table.dim))
-        model._set_fitted(table, classes, coef, content.tensor("intercept", np.float32, (n_classes,)))
+        model._set_learnt(learnt)
         return model
 
     def __sklearn_tags__(self) -> Any:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from slimvec.sparse.text.bags import Bags
+    from slimvec.sparse.text.bags import Bags, Part
     from slimvec.sparse.training.slot_store import SlotStore
 
 INITIAL = 0.1  # of the squares that Adagrad sums up for A, W and b, as in slimvec.nn
@@ -82,7 +82,7 @@ class TextModel:
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
         return mixed, means, logits
 
-    def loss(self, bags: Bags, labels: NDArray[np.int64]) -> float:
+    def loss(self, bags: Bags | Part, labels: NDArray[np.int64]) -> float:
         """Return the mean cross-entropy, all rows up to date."""
         self.settle()
         total = 0.0
@@ -143,7 +143,7 @@ class TextModel:
     @one_thread()
     def train(
         self,
-        bags: Bags,
+        bags: Bags | Part,
         labels: NDArray[np.int64],
         *,
         n_epochs: int,

@@ -1,0 +1,36 @@
+// Float queries made what kernels take: projected, and rounded to integers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/kernels.hpp"
+
+namespace slimvec {
+
+// Directions that vectors less a mean are told along: column c is directions[i * n + c].
+struct QueryFrame {
+  const float* mean;  // d
+  const float* directions;
+  std::size_t d, n;
+};
+
+// along[q * n + c] = sum over rising i of (float(vectors[q * d + i]) - mean[i]) * directions[i * n + c], each product
+// and sum rounded to float32: the same on every instruction set, and for a vector whatever comes with it. Returns the
+// first vector of which some are no finite numbers, or n_vectors.
+std::size_t tell_along(const Kernels& isa, const QueryFrame& frame, const double* vectors, std::size_t n_vectors,
+                       float* along);
+
+// out[q * n_columns + j] = rows[q * width + columns[j]] * factors[j], in Float.
+template <typename Float>
+void pick_scaled(const float* rows, std::size_t n_rows, std::size_t width, const std::uint32_t* columns,
+                 const Float* factors, std::size_t n_columns, Float* out) {
+  for (std::size_t q = 0; q < n_rows; ++q) {
+    for (std::size_t j = 0; j < n_columns; ++j) {
+      out[q * n_columns + j] = static_cast<Float>(rows[q * width + columns[j]]) * factors[j];
+    }
+  }
+}
+
+}  // namespace slimvec

@@ -355,6 +355,9 @@ def test_what_no_layer_starts_from():
         start(X[0], n_parameters=900)
     with pytest.raises(TypeError, match="given is the text 'glove'"):
         start("glove", n_parameters=900)
+    for others in ({"softmax": True}, {"anchors": X[:5]}, {"anchor_rows": [0, 1]}):
+        with pytest.raises(TypeError, match="from_pretrained takes A and T from what is given; leave them out"):
+            start(X, n_parameters=900, **others)
     X[7, 2] = np.nan
     with pytest.raises(ValueError, match="given holds NaN or infinity in row 7"):
         start(X, n_parameters=900)

@@ -34,7 +34,9 @@ def main() -> None:
         for cell in asked
         if not options.report or asdict(cell) in cells
     }
-    common.write_result("ant.language_anchors", "How many anchors a language model wants", report(found, corpus))
+    missing = [str(cell.n_anchors or "dense rows") for cell in asked if cell not in found]
+    sections = report(found, corpus) + ([f"Not trained yet: {', '.join(missing)}."] if missing else [])
+    common.write_result("ant.language_anchors", "How many anchors a language model wants", sections)
 
 
 def report(found: dict[language.Cell, dict], corpus: language.Corpus) -> list[str]:

@@ -245,6 +245,8 @@ class AnchorEmbedding(LossTerms):
         >>> bool(np.allclose(layer(torch.tensor([7])).detach(), table.lookup([7]), atol=1e-6))
         True
         """
+        if others := sorted({"anchors", "anchor_rows", "relations", "softmax"} & arguments.keys()):
+            raise TypeError(f"{', '.join(others)}: from_pretrained takes A and T from what is given; leave them out")
         start = start_from(given, n_anchors, n_parameters, padding_idx, nonnegative, random_state)
         arguments |= {"anchors": start.anchors, "nonnegative": start.nonnegative, "padding_idx": padding_idx}
         layer = cls(start.parts.shape[0], start.anchors.shape[1], n_parameters=n_parameters, **arguments)

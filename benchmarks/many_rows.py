@@ -2,7 +2,7 @@
 
 Each row is made of four sentence embeddings of ``minilm-sentences`` and noise, in float16; the file (7.7 GB) is deleted
 afterwards. Every job runs in a process of its own. Memory of building is what the process holds beside mapped files,
-the finished table included; that of queries is what they touch of the file. Queries are made as rows are. Recall is
+the finished table included; that of queries is what they bring in of the file, with what the system reads ahead. Queries are made as rows are. Recall is
 that of the codes: how many of the ten rows that a scan of all lists finds a query finds in a few.
 
 Run: ``python -m benchmarks.many_rows``; ``--rows 1000000`` for a shorter one, to which faiss' lists are compared.
@@ -164,7 +164,7 @@ def ask_section(asked: dict) -> tuple[str, float]:
         "found of what all lists give",
         "ms of a query alone",
         "of a scan",
-        "MB touched by all queries",
+        "MB of the file in memory then",
     ]
     text = f"## Asking\n\nOpened in {1e3 * asked['opening']:.1f} ms. {N_QUERIES:,} queries, one by one.\n\n"
     return text + table(lines, header), max(enough, default=0.0)

@@ -48,17 +48,6 @@ def graph(rows: np.ndarray, n_links: int, ef_construction: int):
     return index
 
 
-def coded_graph(rows: np.ndarray, n_links: int, ef_construction: int):
-    """Return a graph of faiss over rows in eight bits a dimension, built by both threads."""
-    import faiss
-
-    index = faiss.IndexHNSWSQ(rows.shape[1], faiss.ScalarQuantizer.QT_8bit, n_links, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction = ef_construction
-    index.train(rows)
-    index.add(rows)
-    return index
-
-
 def bytes_of_file(save) -> int:
     """Return the size of the file that ``save(path)`` writes: all that an index is, its centroids and links too."""
     with tempfile.TemporaryDirectory() as folder:

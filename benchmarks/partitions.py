@@ -22,7 +22,7 @@ import numpy as np
 import slimvec as sv
 from benchmarks.bits import K
 from benchmarks.common import RESULTS, data_or_skip, held_out, load_rows, parser, table, unit, write_result
-from benchmarks.neighbour_peers import bytes_of_file, coded_graph, faiss_lists, graph, rabitqlib_lists
+from benchmarks.neighbour_peers import bytes_of_file, faiss_lists, graph, rabitqlib_lists
 from benchmarks.sentence_rows import imdb_sentences
 from slimvec.evaluate import plot_frontier
 from slimvec.evaluate.retrieval import Retrieval
@@ -150,25 +150,6 @@ def graph_points(judge, builds):
         yield Point(name, f"ef {ef}", per_row, partial(search, ef=ef))
 
 
-def coded_graph_points(judge, builds):
-    import faiss
-
-    name = "faiss `IndexHNSWSQ`, M = 32, 8 bits"
-    faiss.omp_set_num_threads(2)
-    index, seconds = built(partial(coded_graph, judge.base, 32, 200))
-    faiss.omp_set_num_threads(1)
-    per_row = bytes_of_file(partial(faiss.write_index, index)) / len(judge.base)
-    builds.append([name, f"{seconds:.0f}", f"{per_row:.0f}"])
-    print(*builds[-1], flush=True)
-
-    def search(asked, ef):
-        index.hnsw.efSearch = ef
-        return index.search(asked, K)[1]
-
-    for ef in EF:
-        yield Point(name, f"ef {ef}", per_row, partial(search, ef=ef))
-
-
 def seconds_of(search, queries, batch):
     """Return the CPU seconds per query of asking in batches."""
     start = time.thread_time()
@@ -290,7 +271,6 @@ def main():
     points += faiss_points(judge, n_lists, builds)
     points += rabitqlib_points(judge, n_lists, builds)
     points += graph_points(judge, builds)
-    points += coded_graph_points(judge, builds)
     results = judged(points, judge)
     draw(points, results)
     lines = [

@@ -514,7 +514,9 @@ def test_a_query_finds_the_same_alone_and_among_others(many_lists):
         assert same((together.scores[i : i + 1], together.indices[i : i + 1]), alone)
 
 
-def test_groups_of_centroids_find_nearly_the_nearest(many_lists):
+def test_groups_of_centroids_find_nearly_the_nearest(many_lists, monkeypatch):
+    monkeypatch.setattr("slimvec.centroids.MANY", 2000)
+    monkeypatch.setattr("slimvec.centroids.N_GROUPS", 8)
     table, rows, _ = many_lists
     centroids = table._parts.encoder.centroids
     grouped = Centroids.of(centroids)

@@ -153,7 +153,7 @@ class TransformCoding(StreamingEstimator):
         if settings.partitions is not None:
             span, n_lists = directions[:, :n_varying], number_of_lists(settings.partitions, moments.count)
             sampled = project(Encoder(mean, span))
-            lists = learn_lists(sampled, mean, span, n_lists, self.max_train_rows, generator, progress)
+            lists = learn_lists(sampled, mean, span, n_lists, generator, progress)
             del sampled
             directions, variances = lists.directions, _varying(lists.variances)
             n_varying = int(np.count_nonzero(variances))
@@ -166,6 +166,8 @@ class TransformCoding(StreamingEstimator):
         kept, variances, total = directions[:, : len(bits)], variances[: len(bits)], float(variances.sum())
 
         projected = along(kept)
+        if self.max_train_rows is not None:  # lists are learnt from more
+            projected = projected[:: -(-len(projected) // self.max_train_rows)]
         rotated, spread = np.empty_like(kept), np.empty(len(bits))
         steps = np.empty(len(bits), np.float32)
         for b in sorted(set(bits.tolist()), reverse=True):

@@ -21,6 +21,7 @@ LISTS_PER_ROOT = 4  # times √n: twice as many hold half of the codes that a re
 ROWS_PER_LIST = 32  # of the sample
 MOST_ROWS = 262_144  # of the sample: 400 MB at 384 columns
 PART_ROWS = 16_384  # of which copies are made
+KEPT_ROWS = 65_536  # whose neighbours tell how long a shortlist must be: of fewer rows it comes out too short
 MOST_LISTS = 1 << 20
 UNKNOWN_ROWS = 131_072  # of a stream whose length is not known
 
@@ -96,13 +97,12 @@ def learn_lists(
     mean: NDArray[np.float32],
     span: NDArray[np.float32],
     n_lists: int,
-    n_kept: int | None,
     generator: np.random.Generator,
     progress: Progress,
 ) -> TrainingLists:
     """Return lists of sampled rows, given less their mean along the directions ``span (d, r)``.
 
-    The rows are scaled in place. About ``n_kept`` of them are kept for what comes after; None keeps all.
+    The rows are scaled in place. At most ``KEPT_ROWS`` of them are kept for what comes after.
     """
     scale = scale_of(rows)
     if scale != 1:
@@ -117,7 +117,7 @@ def learn_lists(
     variances, vectors = np.maximum(variances[::-1], 0.0), vectors[:, ::-1]
     largest = vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])]
     turned = (vectors * np.where(largest >= 0, 1.0, -1.0)).astype(np.float32)
-    kept = slice(None) if n_kept is None else slice(None, None, -(-len(rows) // n_kept))
+    kept = slice(None, None, -(-len(rows) // KEPT_ROWS))
     return TrainingLists(
         np.asarray(mean + product(centroids, span.T) * scale, np.float32),
         product(span, turned),

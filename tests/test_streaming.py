@@ -199,8 +199,10 @@ class TestFailure:
             "import os, signal, sys, slimvec.binary.encoder as e\n"
             "from slimvec.cli import main\n"
             "real = e.pack\n"
-            "def pack(rows):\n"
-            "    os.kill(os.getpid(), signal.SIGINT)\n"
+            "pressed = []\n"
+            "def pack(rows):\n"  # by several threads, of which one presses
+            "    pressed.append(1)\n"
+            "    if len(pressed) == 1: os.kill(os.getpid(), signal.SIGINT)\n"
             "    return real(rows)\n"
             "e.pack = pack\n"
             "sys.exit(main(sys.argv[1:]))"

@@ -14,7 +14,7 @@ import numpy as np
 import slimvec as sv
 from benchmarks import common
 from benchmarks.texts import texts_and_labels
-from slimvec.sparse.text.bags import learn_words, read_known
+from slimvec.sparse.text.bags import learn_words, read_texts, without_unknown
 
 SEEDS, D, K = 3, 100, 20
 OURS = ((1e-6, 50), (1e-6, K), (3e-6, K), (1e-5, K), (3e-5, K), (1e-4, K))
@@ -102,7 +102,7 @@ class Dense:
         return self.bag(torch.from_numpy(ids), torch.from_numpy(np.cumsum(sizes) - sizes))
 
     def accuracy(self, texts, labels):
-        flat, sizes = read_known(texts, self.rows)
+        flat, sizes = without_unknown(*read_texts(texts, lambda token: self.rows.get(token, -1)))
         found = self.linear(self._means(flat, sizes)).argmax(dim=1).numpy()
         return float(np.mean(self.classes[found] == np.asarray(labels)))
 

@@ -70,7 +70,7 @@ class Centroids:
     def nearest(self, rows: NDArray[np.float32]) -> NDArray[np.int32]:
         """Return which centroid is nearest to each row ``(m, d)``, of those in the groups nearest to it.
 
-        Ties go to the first.
+        Ties go to the first where centroids are few, as far as products are rounded alike.
         """
         if not self.members:
             return nearest(rows, self.values)

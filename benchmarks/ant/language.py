@@ -212,19 +212,23 @@ def learnt(embedding: nn.Module, words: list[str]) -> dict:
     return found
 
 
-def main() -> None:
-    parser = common.parser(__doc__)
+def prepared(doc: str) -> tuple[bool, Cells, Corpus, torch.device]:
+    """Return whether to train nothing more, what was trained before, the corpus, and where to train."""
+    parser = common.parser(doc)
     parser.add_argument("--report", action="store_true", help="train nothing more: report the cells that are there")
     options = parser.parse_args()
     data = common.data_or_skip(options)
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    corpus = Corpus(data / "ptb")
-    cells = Cells("ant_language", **SETTINGS)
+    return options.report, Cells("ant_language", **SETTINGS), Corpus(data / "ptb"), device
+
+
+def main() -> None:
+    only_report, cells, corpus, device = prepared(__doc__)
     results = {
         cell: cells(asdict(cell), lambda cell=cell: train(cell, corpus, device))
         for cell in [*chain(*GROUPS.values()), *TUNED]
-        if not options.report or asdict(cell) in cells
+        if not only_report or asdict(cell) in cells
     }
     common.write_result("ant.language", "ANT in a language model", report(results, corpus, device))
 

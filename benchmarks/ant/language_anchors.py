@@ -10,29 +10,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-import torch
-
 from benchmarks import common
 from benchmarks.ant import language
-from benchmarks.cells import Cells
 
 SIZES = (500, 250)
 
 
 def main() -> None:
-    parser = common.parser(__doc__)
-    parser.add_argument("--report", action="store_true", help="train nothing more: report the cells that are there")
-    options = parser.parse_args()
-    data = common.data_or_skip(options)
-    torch.set_num_threads(1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    corpus = language.Corpus(data / "ptb")
-    cells = Cells("ant_language", **language.SETTINGS)
+    only_report, cells, corpus, device = language.prepared(__doc__)
     asked = [*(language.Cell("dynamic", 100 / k, k, language.L1) for k in SIZES), language.DENSE]
     found = {
         cell: cells(asdict(cell), lambda cell=cell: language.train(cell, corpus, device))
         for cell in asked
-        if not options.report or asdict(cell) in cells
+        if not only_report or asdict(cell) in cells
     }
     missing = [str(cell.n_anchors or "dense rows") for cell in asked if cell not in found]
     sections = report(found, corpus) + ([f"Not trained yet: {', '.join(missing)}."] if missing else [])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.binary.codes import pack_signs
-from slimvec.binary.rounding import Whole
+from slimvec.binary.rounding import CENTROID_PEAK, QUERY_PEAK, Whole
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError
 from slimvec.norms import distances_between, near_rows, scaled_rows
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from slimvec.binary.queries import Metric, QueryEncoder
     from slimvec.binary.refinement import Refiner
 
-QUERY_PEAK, CENTROID_PEAK = 8191, 2047  # kQueryPeak and kCentroidPeak of cpp/kernels/kernels.hpp
 GATHERED_VALUES = 1 << 23  # of the originals, at a time: 32 MB as float32
 FAR_UNIT = 2.0**100  # between the norm of a table and that of its factors, which are about the same
 SAFE_SQUARES = (1e-25, 1e30)  # sums of squares that float32 is trusted with, and products with them

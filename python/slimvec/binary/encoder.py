@@ -72,7 +72,7 @@ class Encoder:
         """The directions along which queries are told, ``(d, r)``."""
         return self.projection
 
-    @cached_property
+    @property
     def columns(self) -> Columns | None:
         """Which of these directions each bit is told by, and times what; None where bit by bit they are the same."""
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
 import numpy as np
 
 from slimvec.binary.encoder import GridEncoder, less
-from slimvec.binary.rounding import Rounded, Whole
+from slimvec.binary.rounding import CENTROID_PEAK, Rounded, Whole
 from slimvec.blas import gram, product
 from slimvec.centroids import Centroids
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from slimvec.binary.levels import Quantized
 
-PEAK = 2047  # kCentroidPeak of cpp/kernels/kernels.hpp
 TOLD = 0.85  # of the squares of centroids: then twice as many lists as are read hold nearly all of the right ones
 FEWEST = 1024  # lists: fewer are soon looked at whole
 
@@ -76,7 +75,7 @@ class ListEncoder(GridEncoder):
         Both are integers, so that which lists a query reads, and what these add to its scores, does not depend on the
         queries beside it.
         """
-        return Whole.of(Rounded.of(self.centroids.astype(np.float64), PEAK), PEAK)
+        return Whole.of(Rounded.of(self.centroids.astype(np.float64), CENTROID_PEAK), CENTROID_PEAK)
 
     def lead_at_mean(self, unit: float) -> NDArray[np.float32]:
         """Return the mean along the directions of the lead, in units; empty where there is none."""
@@ -96,7 +95,7 @@ class ListEncoder(GridEncoder):
         if 2 * width > d:
             return None
         leading = np.asarray(directions[:, : -width - 1 : -1], np.float32)
-        rows = Whole.of(Rounded.of(product(self.centroids, leading).astype(np.float64), PEAK), PEAK)
+        rows = Whole.of(Rounded.of(product(self.centroids, leading).astype(np.float64), CENTROID_PEAK), CENTROID_PEAK)
         return Lead(leading, rows, self.mean @ leading)
 
     @cached_property

@@ -118,7 +118,7 @@ def search_all_lists_above(
     counts, scores, rows = [np.empty(0, np.int64)], [np.empty(0, np.float32)], [np.empty(0, np.int64)]
     step = max(1, PRODUCTS // n_lists)
     for first in range(0, len(queries.values), step):
-        which = np.arange(first, min(first + step, len(queries.values)))
+        which = slice(first, min(first + step, len(queries.values)))
         read = _nearest_lists(encoder, factors, queries, which, n_lists)
         offsets, of_queries, indices = _core.partition_range_search(
             *_arguments(parts, factors, queries, which, read, limits[which], mask, n_threads)

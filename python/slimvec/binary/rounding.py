@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+QUERY_PEAK, CENTROID_PEAK = 8191, 2047  # kQueryPeak and kCentroidPeak of cpp/kernels/kernels.hpp
+
 
 class Rounded(NamedTuple):
     """Rows rounded to as many steps either side of 0 as their largest entry has.

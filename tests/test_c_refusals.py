@@ -198,3 +198,14 @@ def test_numbers_that_are_none(library, rewritten, name, metric):
         assert "no numbers" in c.error()
         with pytest.raises(sv.FormatError, match="no numbers"):
             sv.open(path).search(ASKED, 3, metric=metric, probes=probes)
+
+
+@pytest.mark.parametrize(("name", "said"), [("factors", "factors is missing"), ("centroids", "centroids")])
+def test_signs_in_lists_without_what_these_need(library, tmp_path, name, said):
+    path = tmp_path / "signs.slim"
+    sv.IIQ(20, n_iter=2, partitions=4).compress(ROWS, output=path)
+    content = read_content(path)
+    facts = {key: fact for key, fact in content.facts.items() if key not in {"crc32", "checksum"}}
+    save_table(path, facts, {key: np.array(one) for key, one in content.tensors.items() if key != name})
+    with pytest.raises(ValueError, match=said):
+        InC(library, path)

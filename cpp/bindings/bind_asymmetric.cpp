@@ -95,24 +95,27 @@ std::tuple<IdArray, FloatArray, IdArray> range_search(const Kernels& isa, const 
 std::pair<FloatArray, IdArray> rescore(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
                                        std::size_t n_bits, const HalfArray& factors, const std::string& metric,
                                        const IdArray& ids, const QueryArray& queries, const FloatArray& units,
-                                       const FloatArray& offsets, std::size_t k, std::size_t n_threads) {
+                                       const FloatArray& offsets, std::size_t k, std::size_t n_threads,
+                                       const OptionalRows& rows) {
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
   const Factors per_code = check_factors(factors, metric, table);
   const AsymmetricQueries asked = check_queries(queries, units, offsets, n_bits);
+  const std::uint32_t* own_rows = check_rows(rows, n_codes);
   require(ids.ndim() == 2 && size_of(ids, 0) == asked.n_queries, "ids must have one row per query");
   const std::size_t n_ids = size_of(ids, 1);
   require(k >= 1 && k <= n_ids, "k must lie between 1 and the number of ids per query");
   require(n_threads >= 1, "n_threads must be at least 1");
   FloatArray scores = new_array<FloatArray>(asked.n_queries, k);
   IdArray indices = new_array<IdArray>(asked.n_queries, k);
-  const std::int64_t* rows = elements(ids);
+  const std::int64_t* positions = elements(ids);
   float* scores_out = scores.mutable_data();
   std::int64_t* indices_out = indices.mutable_data();
   without_gil([&](Interrupt& interrupt) {
     n_threads =
         std::min(n_threads, worthwhile_threads({nullptr, 16 * n_ids, table.n_words}, asked.n_queries, n_threads));
-    asymmetric_rescore(isa, table, per_code, rows, n_ids, asked, k, n_threads, interrupt, scores_out, indices_out);
+    asymmetric_rescore(isa, table, per_code, positions, n_ids, asked, k, n_threads, interrupt, scores_out, indices_out,
+                       own_rows);
   });
   return {std::move(scores), std::move(indices)};
 }
@@ -250,7 +253,8 @@ void bind_asymmetric(py::module_& module) {
              arg("offsets").noconvert(), arg("k"), arg("mask").noconvert(), arg("n_threads"));
   module.def("asymmetric_rescore", &rescore, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("metric"), arg("ids").noconvert(), arg("queries").noconvert(),
-             arg("units").noconvert(), arg("offsets").noconvert(), arg("k"), arg("n_threads"));
+             arg("units").noconvert(), arg("offsets").noconvert(), arg("k"), arg("n_threads"),
+             arg("rows").noconvert() = py::none());
   module.def("asymmetric_range_search", &range_search, arg("isa"), arg("blocks").noconvert(), arg("n_codes"),
              arg("n_bits"), arg("factors").noconvert(), arg("metric"), arg("queries").noconvert(),
              arg("units").noconvert(), arg("offsets").noconvert(), arg("limits").noconvert(), arg("mask").noconvert(),

@@ -12,7 +12,7 @@ from slimvec.binary.block_numbers import BlockNumbers
 from slimvec.binary.calibrating import N_ASKING, NearestRows, calibrate
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.factors import FactorsBuilder
-from slimvec.binary.list_encoder import ListEncoder
+from slimvec.binary.list_centroids import ListCentroids
 from slimvec.binary.partition import Partition
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.refinement import RefinementBuilder
@@ -65,7 +65,7 @@ class TableBuilder:
 
     def to_memory(self) -> BinaryParts:
         """Return the parts of a table."""
-        if isinstance(self.encoder, ListEncoder):
+        if isinstance(self.encoder, ListCentroids):
             return self._in_lists(self.encoder)
         return self.share()[0]
 
@@ -80,7 +80,7 @@ class TableBuilder:
             codes.write(first, packed)
         return self._parts(codes, beside, weights=weights), beside.numbers
 
-    def _in_lists(self, encoder: ListEncoder) -> BinaryParts:
+    def _in_lists(self, encoder: ListCentroids) -> BinaryParts:
         """Go over the rows twice: to see which lists they are in, and to put their codes there."""
         n = len(self.rows)
         lists = np.empty(n, np.int32)
@@ -112,7 +112,7 @@ class TableBuilder:
 
         Whatever goes wrong, the file that was there before stays, and nothing else is left behind.
         """
-        if isinstance(self.encoder, ListEncoder):
+        if isinstance(self.encoder, ListCentroids):
             save_table(path, *self._in_lists(self.encoder).to_content())
             return
         beside = self._beside()

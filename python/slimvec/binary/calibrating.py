@@ -14,7 +14,7 @@ from slimvec.norms import WideRows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from slimvec.binary.list_encoder import ListEncoder
+    from slimvec.binary.list_centroids import ListCentroids
     from slimvec.binary.partition import Partition
     from slimvec.binary.parts import BinaryParts
     from slimvec.progress import Progress
@@ -57,7 +57,7 @@ def calibrate(parts: BinaryParts, nearest: NearestRows, progress: Progress) -> C
 
 def _recall(parts: BinaryParts, n_read: int, k: int, nearest: NearestRows, true: list[NDArray[np.int64]]) -> float:
     """Return which share of the true neighbours a search of so many lists finds, for the first rows that ask."""
-    search = TableSearch(parts, cast("ListEncoder", parts.encoder), "cosine", None, None, n_read)
+    search = TableSearch(parts, cast("ListCentroids", parts.encoder), "cosine", None, None, n_read)
     found = search.floats(nearest.vectors[: len(true)], k + 1, "auto", None).indices
     others = [rows[rows != own][:k] for rows, own in zip(found, nearest.numbers, strict=False)]
     return float(np.mean([np.isin(rows, near).mean() for rows, near in zip(others, true, strict=True)]))

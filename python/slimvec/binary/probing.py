@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.factors import Factors
-    from slimvec.binary.list_encoder import ListEncoder
+    from slimvec.binary.list_centroids import ListCentroids
     from slimvec.binary.partition import Partition
     from slimvec.binary.parts import BinaryParts
     from slimvec.binary.rounding import Whole
@@ -101,7 +101,7 @@ def _in_lists(
     n_threads: int,
 ) -> ScoreResult:
     """Return what some queries find in so many lists each."""
-    read = _nearest_lists(cast("ListEncoder", parts.encoder), factors, queries, which, n_read)
+    read = _nearest_lists(cast("ListCentroids", parts.encoder), factors, queries, which, n_read)
     return ScoreResult(*_core.partition_search(*_arguments(parts, factors, queries, which, read, k, mask, n_threads)))
 
 
@@ -114,7 +114,7 @@ def search_all_lists_above(
     n_threads: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
     """Return offsets, scores as kernels give them, and all rows that score above the limit of each query."""
-    encoder, n_lists = cast("ListEncoder", parts.encoder), cast("Partition", parts.partition).n_lists
+    encoder, n_lists = cast("ListCentroids", parts.encoder), cast("Partition", parts.partition).n_lists
     counts, scores, rows = [np.empty(0, np.int64)], [np.empty(0, np.float32)], [np.empty(0, np.int64)]
     step = max(1, PRODUCTS // n_lists)
     for first in range(0, len(queries.values), step):
@@ -145,7 +145,7 @@ def _arguments(
 
 
 def _nearest_lists(
-    encoder: ListEncoder, factors: Factors, queries: FloatQueries, which: slice | NDArray[np.intp], n_read: int
+    encoder: ListCentroids, factors: Factors, queries: FloatQueries, which: slice | NDArray[np.intp], n_read: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the lists nearest to some queries, nearest first, and what each adds to its scores.
 
@@ -161,11 +161,14 @@ def _nearest_lists(
         half_squares = (encoder.half_squares / np.square(np.float64(factors.norm))).astype(np.float32)
     lead = None if encoder.lead is None or leading is None else (encoder.lead.rows, leading.part(which))
     own = encoder.rounded, inverse_norms, half_squares
-    return _core.nearest_lists(isa.current(), *own, asking.part(which), lead, n_read)
+    lists, products = _core.nearest_lists(isa.current(), *own, asking.part(which), lead, n_read)
+    if encoder.of_signs:  # codes of rows themselves, to which lists add nothing
+        products = np.repeat(queries.offsets[which][:, None], n_read, axis=1)
+    return lists, products
 
 
 def probe_order(parts: BinaryParts, vectors: NDArray[Any]) -> NDArray[np.int32]:
     """Return all lists in the order in which queries for cosines read them, ``(n_queries, n_lists)``."""
-    encoder, factors = cast("ListEncoder", parts.encoder), cast("Factors", parts.factors)
+    encoder, factors = cast("ListCentroids", parts.encoder), cast("Factors", parts.factors)
     queries = FloatQueries.prepare(vectors, QueryEncoder(encoder, parts.norm, "cosine"), factors)
     return _nearest_lists(encoder, factors, queries, np.arange(len(vectors)), len(encoder.centroids))[0]

@@ -290,7 +290,7 @@ def test_what_users_may_get_wrong_is_named():
     with pytest.raises(TypeError, match=r"probes=2\.5 is not an integer"):
         table.search(QUERIES, probes=2.5)
     for name, value in (("probes", 3), ("recall", 0.9)):
-        with pytest.raises(ValueError, match=f"{name}: this table has no lists"):
+        with pytest.raises(ValueError, match=f"{name}: there are no lists"):
             plain.search(QUERIES, **{name: value})
     with pytest.raises(ValueError, match="partitions=0; expected between 1"):
         sv.TransformCoding(partitions=0).fit(X)

@@ -49,6 +49,8 @@ class TableBuilder:
     refiner : Refiner, optional
     first_row : int
         What errors call the first row.
+    asks : bool
+        Whether rows in lists ask for each other, to tell how many lists find how much.
     """
 
     rows: Rows
@@ -58,6 +60,7 @@ class TableBuilder:
     progress: Progress
     refiner: Refiner | None = None
     first_row: int = 0
+    asks: bool = True
 
     @property
     def _n_bits(self) -> int:
@@ -84,7 +87,7 @@ class TableBuilder:
         """Go over the rows twice: to see which lists they are in, and to put their codes there."""
         n = len(self.rows)
         lists = np.empty(n, np.int32)
-        asking = np.unique(np.linspace(0, max(0, n - 1), min(n, N_ASKING)).astype(np.int64))
+        asking = np.unique(np.linspace(0, max(0, n - 1), min(n, N_ASKING) if self.asks else 0).astype(np.int64))
         vectors = []
         for first, block in self._blocks("assigning"):
             check_finite(block, "vectors", self.first_row + first)
@@ -92,7 +95,7 @@ class TableBuilder:
             own = asking - first
             vectors.append(block[own[(own >= 0) & (own < len(block))]])
         partition = Partition.of(lists, len(encoder.centroids))
-        nearest = NearestRows(asking, np.concatenate(vectors)) if n else None
+        nearest = NearestRows(asking, np.concatenate(vectors)) if len(asking) else None
         beside = self._beside()
         codes = BlockedCodes.empty(n, self._n_bits)
         for first, block in self._blocks("encoding"):

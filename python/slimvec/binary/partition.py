@@ -40,7 +40,7 @@ class Partition:
     calibration: Calibration | None = None
 
     @classmethod
-    def of(cls, lists: NDArray[np.int32], n_lists: int) -> Self:
+    def of(cls, lists: NDArray[np.integer], n_lists: int) -> Self:
         """Return the partition of rows whose lists are given, ``(n,)``."""
         starts = np.zeros(n_lists + 1, np.int64)
         np.cumsum(np.bincount(lists, minlength=n_lists), out=starts[1:])

@@ -166,7 +166,8 @@ class TableSearch:
             return None
         from slimvec.binary.probing import lists_to_read
 
-        return lists_to_read(self.parts, self.probes, self.recall, k, exactly, self.metric)
+        share = 1.0 if self.allowed is None else float(self.allowed.mean())
+        return lists_to_read(self.parts, self.probes, self.recall, k, exactly, self.metric, share)
 
     def _in_order(self, found: ScoreResult, zero: NDArray[np.bool_]) -> ScoreResult:
         """Answer queries of zeros, which are as similar to one row as to another: score 0, rows in order."""

@@ -207,7 +207,8 @@ using Rows = std::pair<QueryArray, DoubleArray>;
 
 std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& centroids,
                                             const std::optional<FloatArray>& inverse_norms,
-                                            const std::optional<FloatArray>& half_squares, const Rows& queries,
+                                            const std::optional<FloatArray>& half_squares,
+                                            const std::optional<FloatArray>& spreads, const Rows& queries,
                                             const std::optional<std::pair<Rows, Rows>>& lead, std::size_t n_read) {
   check_isa(isa);
   require(centroids.first.ndim() == 2 && queries.first.ndim() == 2, "centroids and queries must have shape (n, d)");
@@ -218,10 +219,15 @@ std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& cent
   };
   require(fits(inverse_norms), "inverse_norms must have one entry per centroid");
   require(fits(half_squares), "half_squares must have one entry per centroid");
+  require(fits(spreads), "spreads must have one entry per centroid");
   require(n_read >= 1 && n_read <= n, "n_read must lie between 1 and the number of centroids");
   const auto given = [](const std::optional<FloatArray>& values) { return values ? elements(*values) : nullptr; };
-  Centroids known = {
-      check_integer_rows(centroids.first, centroids.second, n), {}, given(inverse_norms), given(half_squares), n};
+  Centroids known = {check_integer_rows(centroids.first, centroids.second, n),
+                     {},
+                     given(inverse_norms),
+                     given(half_squares),
+                     given(spreads),
+                     n};
   ListQueries asked = {check_integer_rows(queries.first, queries.second, n_queries), {}, n_queries};
   if (lead) {
     known.lead = check_integer_rows(lead->first.first, lead->first.second, n);
@@ -260,7 +266,8 @@ void bind_asymmetric(py::module_& module) {
              arg("units").noconvert(), arg("offsets").noconvert(), arg("limits").noconvert(), arg("mask").noconvert(),
              arg("n_threads"));
   module.def("nearest_lists", &lists_near, arg("isa"), arg("centroids").noconvert(), arg("inverse_norms").noconvert(),
-             arg("half_squares").noconvert(), arg("queries").noconvert(), arg("lead").noconvert(), arg("n_read"));
+             arg("half_squares").noconvert(), arg("spreads").noconvert(), arg("queries").noconvert(),
+             arg("lead").noconvert(), arg("n_read"));
   module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("metric"), arg("starts").noconvert(), arg("rows").noconvert(),
              arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(), arg("offsets").noconvert(),

@@ -143,6 +143,7 @@ def nearest_lists(
     centroids: tuple[NDArray[int16], NDArray[float64]],
     inverse_norms: NDArray[float32] | None,
     half_squares: NDArray[float32] | None,
+    spreads: NDArray[float32] | None,
     queries: tuple[NDArray[int16], NDArray[float64]],
     lead: tuple[tuple[NDArray[int16], NDArray[float64]], tuple[NDArray[int16], NDArray[float64]]] | None,
     n_read: int,

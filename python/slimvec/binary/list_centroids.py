@@ -113,6 +113,19 @@ class ListCentroids(Encoder):
         with np.errstate(over="ignore", invalid="ignore"):  # reported when the row is coded
             return self._grouped.nearest(less(block, self.mean).astype(np.float32) / self._scale)
 
+    def squared_errors(self, block: NDArray[Any], lists: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return for each list the sum of ‖x - c_l‖² over the rows of a block that are in it, for :meth:`spreads`."""
+        with np.errstate(over="ignore", invalid="ignore"):  # reported when the row is coded
+            rest = less(block, self.centroids[lists]).astype(np.float32) / self._scale
+            squares = np.einsum("ij,ij->i", rest, rest, dtype=np.float64)
+        sums: NDArray[np.float64] = np.bincount(lists, squares, len(self.centroids)).astype(np.float64)
+        return sums
+
+    def spreads(self, squared_errors: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the root mean square distance of the rows of each list from its centroid, ``(n_lists,)``."""
+        with np.errstate(over="ignore"):
+            return (np.sqrt(squared_errors / np.maximum(sizes, 1)) * self._scale).astype(np.float32)
+
     @cached_property
     def _grouped(self) -> Centroids:
         return Centroids.of(self.from_mean / self._scale)

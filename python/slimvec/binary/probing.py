@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from slimvec.binary.list_centroids import ListCentroids
     from slimvec.binary.partition import Partition
     from slimvec.binary.parts import BinaryParts
+    from slimvec.binary.queries import Metric
     from slimvec.binary.rounding import Whole
     from slimvec.binary.search import Reading
 
 Read = tuple["NDArray[np.int32]", "NDArray[np.float32]"]  # lists, and what each adds to scores: (n_queries, n_read)
 
 PRODUCTS = 1 << 22  # of queries and centroids, at a time: 16 MB, and twice that to order them
+DEVIATIONS = 4  # of rows from their centroid along a query: so far out its best one is to be expected
 FURTHER = 4  # times as many lists are read where those asked for hold too few rows
 
 
@@ -50,16 +52,15 @@ def lists_to_read(
         return min(as_integer(probes, "probes", 1), partition.n_lists)
     if not (isinstance(recall, (int, float)) and not isinstance(recall, bool) and 0 < recall <= 1):
         raise ValueError(f"recall={recall!r}; expected a share above 0, at most 1")
-    if metric != "cosine":
-        same = (
-            "" if cast("Factors", parts.factors).has_weights else ', or metric="cosine", the same order for these rows'
-        )
-        raise ValueError(
-            f'recall={recall!r}: it was measured for cosines; with metric="{metric}" expected probes{same}'
-        )
-    if partition.calibration is None:
+    calibration = partition.calibration
+    if calibration is None:
         raise ValueError(f"recall={recall!r}: the table has too few rows for it to have been measured; expected probes")
-    return partition.calibration.probes_for(recall, k, exactly, share)
+    if metric != "cosine" and cast("Factors", parts.factors).has_weights:  # otherwise the order is that of cosines
+        calibration = partition.others.get(metric)
+        if calibration is None:
+            remedy = "expected probes, or a table that is made anew"
+            raise ValueError(f'recall={recall!r}: it was not measured for metric="{metric}"; {remedy}')
+    return calibration.probes_for(recall, k, exactly, share)
 
 
 def search_lists(
@@ -75,7 +76,8 @@ def search_lists(
 
     Where these lists hold fewer, scores end with minus infinity, and indices with -1.
     """
-    n_queries, n_lists = len(queries.values), cast("Partition", parts.partition).n_lists
+    partition = cast("Partition", parts.partition)
+    n_queries, n_lists, spreads = len(queries.values), partition.n_lists, partition.spreads
     encoder = cast("ListCentroids", parts.encoder)
     wanted = n_lists if reading.n_lists is None else reading.n_lists
     last = min(reading.n_rows, k) - 1
@@ -83,13 +85,13 @@ def search_lists(
     parts_found = []
     for first in range(0, max(1, n_queries), step):
         place = slice(first, min(first + step, n_queries))
-        read, n_read = nearest_lists(encoder, factors, queries, place, wanted), wanted
+        read, n_read = nearest_lists(encoder, factors, queries, place, wanted, spreads), wanted
         found = search_in(parts, factors, queries, place, read, k, mask, n_threads)
         while n_read < n_lists and (found.indices[:, last] < 0).any():
             left = np.flatnonzero(found.indices[:, last] < 0)
             n_read = min(FURTHER * n_read, n_lists)
             which = place.start + left
-            read = nearest_lists(encoder, factors, queries, which, n_read)
+            read = nearest_lists(encoder, factors, queries, which, n_read, spreads)
             more = search_in(parts, factors, queries, which, read, k, mask, n_threads)
             found.scores[left], found.indices[left] = more
         parts_found.append(found)
@@ -152,13 +154,19 @@ def _arguments(
 
 
 def nearest_lists(
-    encoder: ListCentroids, factors: Factors, queries: FloatQueries, which: slice | NDArray[np.intp], n_read: int
+    encoder: ListCentroids,
+    factors: Factors,
+    queries: FloatQueries,
+    which: slice | NDArray[np.intp],
+    n_read: int,
+    spreads: NDArray[np.float32] | None = None,
 ) -> Read:
     """Return the lists nearest to some queries, nearest first, and what each adds to its scores.
 
     The nearest for cosines are those whose centroid points the way of the query, since that is what rows are ordered
     by: a centroid is the shorter, the more the rows of a list differ. Rows of one length are in that order whatever the
-    metric.
+    metric. Of others the largest products are not in the lists whose centroid has the largest, but where rows are long
+    and differ most: a few deviations are added to it.
     """
     asking, leading = cast("Whole", queries.asking), queries.leading
     metric = queries.metric if factors.has_weights else "cosine"
@@ -166,16 +174,20 @@ def nearest_lists(
     half_squares = None
     if metric == "l2":
         half_squares = (encoder.half_squares / np.square(np.float64(factors.norm))).astype(np.float32)
+    more = None
+    if metric == "dot" and spreads is not None:
+        more = spreads * (np.float32(DEVIATIONS) / np.sqrt(np.float32(encoder.centroids.shape[1])))
     lead = None if encoder.lead is None or leading is None else (encoder.lead.rows, leading.part(which))
-    own = encoder.rounded, inverse_norms, half_squares
+    own = encoder.rounded, inverse_norms, half_squares, more
     lists, products = _core.nearest_lists(isa.current(), *own, asking.part(which), lead, n_read)
     if encoder.of_signs:  # codes of rows themselves, to which lists add nothing
         products = np.repeat(queries.offsets[which][:, None], n_read, axis=1)
     return lists, products
 
 
-def probe_order(parts: BinaryParts, vectors: NDArray[Any]) -> NDArray[np.int32]:
-    """Return all lists in the order in which queries for cosines read them, ``(n_queries, n_lists)``."""
+def probe_order(parts: BinaryParts, vectors: NDArray[Any], metric: Metric) -> NDArray[np.int32]:
+    """Return all lists in the order in which queries read them, ``(n_queries, n_lists)``."""
     encoder, factors = cast("ListCentroids", parts.encoder), cast("Factors", parts.factors)
-    queries = FloatQueries.prepare(vectors, QueryEncoder(encoder, parts.norm, "cosine"), factors)
-    return nearest_lists(encoder, factors, queries, np.arange(len(vectors)), len(encoder.centroids))[0]
+    spreads = cast("Partition", parts.partition).spreads
+    queries = FloatQueries.prepare(vectors, QueryEncoder(encoder, parts.norm, metric), factors)
+    return nearest_lists(encoder, factors, queries, np.arange(len(vectors)), len(encoder.centroids), spreads)[0]

@@ -245,8 +245,8 @@ def promised(name, judge, made):
     return lines
 
 
-def kept_table(lines):
-    text = "## Promised and delivered\n\n2 + 4 bits per dimension, `search(queries, recall=...)`.\n\n"
+def kept_table(lines, share=2):
+    text = f"## Promised and delivered\n\n{share} + 4 bits per dimension, `search(queries, recall=...)`.\n\n"
     return text + table(lines, ["", "`recall=`", "recall@10 of held-out queries", "lists read"])
 
 

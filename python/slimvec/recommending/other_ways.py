@@ -1,4 +1,4 @@
-"""Ways of searching that an index does not have, and tables do: lists, of which some are read, and originals.
+"""Ways of searching other than reading all codes: lists, of which some are read, and originals.
 
 They are tried on a table of the sample alone.
 """

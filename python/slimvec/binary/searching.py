@@ -65,7 +65,8 @@ class CodeSearches(Table):
             Read so many lists (``partitions=``), and more if they hold fewer than k rows; all that they hold is scored.
             By default all.
         recall : float, optional
-            Read as many lists as find this share of the neighbours by cosine, as was measured when they were made.
+            Read as many lists as find this share of the neighbours, as was measured when they were made, by rows as
+            queries.
         threads : int, optional
             At most this many threads; by default as many as the process may use.
         mask : array_like, optional

@@ -85,7 +85,7 @@ class Index(Answering):
             has them, or the numbers of the rows.
         recall : float, optional
             Choose the codes of fewest bytes that find this share of ten neighbours, which :func:`slimvec.recommend`
-            measures on a sample.
+            measures on a sample. With lists the codes find some more, for searches that read some lists.
         n_bits, refine_bits : int, optional
             See :class:`TransformCoding`; by default as many bits as the vectors have dimensions, and 4.
         partitions : int or "auto", optional
@@ -121,7 +121,7 @@ class Index(Answering):
             raise ValueError(f"source has no good row: {rows.n_skipped} were left out")
         own = rows.ids  # ids that come twice are refused before the work, and so are columns of several kinds
         kept, columns = made_columns(rows, own, dict.fromkeys(rows.kept) or None)
-        n_bits, refine_bits = codes_of(rows, recall, n_bits, refine_bits, progress)
+        n_bits, refine_bits = codes_of(rows, recall, n_bits, refine_bits, partitions is not None, progress)
         coding = TransformCoding(n_bits, refine_bits=refine_bits, partitions=partitions)
         coder, parts = Coder.learnt(rows, coding, progress)
         next_number = None if rows.has_ids else int(own.values.max()) + 1

@@ -72,7 +72,8 @@ def test_the_stub_describes_the_module():
 def test_every_compiled_function_has_a_twin():
     compiled = {name for name, value in vars(_core).items() if callable(value) and not name.startswith("_")}
     management = {"Isa", "built_isas", "available_isas", "cpu_features", "resident_bytes"}  # questions to the machine
-    for name in compiled - management:
+    in_stages = {"ListSearch"}  # what functions that have twins do one after the other: tests/test_few_queries.py
+    for name in compiled - management - in_stages:
         arguments = re.findall(r"(\w+): ", vars(_core)[name].__doc__.split("->")[0])
         twin = list(inspect.signature(getattr(reference, name)).parameters)
         assert [a for a in arguments if a not in ("isa", "n_threads")] == twin, name

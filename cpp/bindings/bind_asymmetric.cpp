@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/list_arguments.hpp"
 #include "bindings/search_arguments.hpp"
 #include "core/asymmetric_search.hpp"
 #include "core/hamming_search.hpp"
@@ -13,22 +14,6 @@
 namespace slimvec {
 
 namespace {
-
-using HalfArray = py::array_t<std::uint16_t, py::array::c_style>;  // float16, as its bits
-
-Metric metric_called(const std::string& name) {
-  if (name == "cosine") return Metric::kCosine;
-  if (name == "dot") return Metric::kDot;
-  require(name == "l2", "metric must be cosine, dot or l2");
-  return Metric::kL2;
-}
-
-Factors check_factors(const HalfArray& factors, const std::string& metric, const BlockedCodes& table) {
-  require(factors.ndim() == 3 && size_of(factors, 0) == table.n_blocks() &&
-              (factors.shape(1) == 2 || factors.shape(1) == 3) && size_of(factors, 2) == kBlockCodes,
-          "factors must have shape (n_blocks, 2 or 3, 16)");
-  return {elements(factors), size_of(factors, 1), metric_called(metric)};
-}
 
 AsymmetricQueries check_queries(const QueryArray& queries, const FloatArray& units, const FloatArray& offsets,
                                 std::size_t n_bits) {
@@ -121,19 +106,6 @@ std::pair<FloatArray, IdArray> rescore(const Kernels& isa, const WordArray& bloc
 }
 
 using ListArray = py::array_t<std::int32_t, py::array::c_style>;
-using RowArray = py::array_t<std::uint32_t, py::array::c_style>;
-
-Lists check_lists(const IdArray& starts, const RowArray& rows, std::size_t n_codes) {
-  require(starts.ndim() == 1 && size_of(starts, 0) >= 2, "starts must have one entry per list, and one more");
-  const std::size_t n_lists = size_of(starts, 0) - 1;
-  const std::int64_t* first = elements(starts);
-  require(first[0] == 0 && std::is_sorted(first, first + n_lists + 1) &&
-              static_cast<std::uint64_t>(first[n_lists]) == n_codes,
-          "starts must rise from 0 to the number of codes");
-  require(rows.ndim() == 1 && size_of(rows, 0) == n_codes, "rows must have one entry per code");
-  return {first, elements(rows), n_lists};
-}
-
 Probes check_probes(const ListArray& lists, const FloatArray& offsets, std::size_t n_queries) {
   require(lists.ndim() == 2 && offsets.ndim() == 2 && size_of(offsets, 0) == size_of(lists, 0) &&
               size_of(offsets, 1) == size_of(lists, 1) && size_of(lists, 1) >= 1,
@@ -195,15 +167,6 @@ std::tuple<IdArray, FloatArray, IdArray> range_search_lists(
   });
   return one_after_the_other<float>(found, key_score);
 }
-
-// Rows of integers and their steps, `n` of each, small enough for exact products.
-IntegerRows check_integer_rows(const QueryArray& values, const DoubleArray& steps, std::size_t n) {
-  require(values.ndim() == 2 && size_of(values, 0) == n, "rows of integers must have shape (n, d)");
-  require(steps.ndim() == 1 && size_of(steps, 0) == n, "steps must have one entry per row of integers");
-  return {elements(values), elements(steps), size_of(values, 1)};
-}
-
-using Rows = std::pair<QueryArray, DoubleArray>;
 
 std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& centroids,
                                             const std::optional<FloatArray>& inverse_norms,

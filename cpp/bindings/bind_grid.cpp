@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include "bindings/arrays.hpp"
+#include "bindings/list_arguments.hpp"
 #include "bindings/search_arguments.hpp"
 #include "core/grid_codes.hpp"
 #include "core/refinement.hpp"
@@ -65,22 +66,14 @@ const double* check_doubles(const OptionalDoubles& doubles, std::size_t n_querie
 }
 
 std::pair<FloatArray, IdArray> search_refined(const Kernels& isa, const ByteArray& codes, const ByteArray& bits,
-                                              const py::array_t<std::uint16_t, py::array::c_style>& numbers,
+                                              const HalfArray& numbers,
                                               const py::array_t<std::int16_t, py::array::c_style>& values,
                                               const DoubleArray& units, const IdArray& ids, const FloatArray& first,
                                               const OptionalDoubles& ratios, const OptionalDoubles& weights,
                                               std::size_t k, std::size_t n_threads) {
   check_isa(isa);
-  require(bits.ndim() == 1 && size_of(bits, 0) >= 1, "bits must have one entry per direction");
-  const std::size_t n_directions = size_of(bits, 0);
-  const std::uint8_t* of_direction = elements(bits);
-  const auto known = [](std::uint8_t b) { return b >= 1 && b <= kMaxBitsPerDirection; };
-  require(std::all_of(of_direction, of_direction + n_directions, known), "bits must lie between 1 and 8");
-  require(std::is_sorted(of_direction, of_direction + n_directions, std::greater<>()), "bits must not rise");
-  const std::size_t n_bits = std::accumulate(of_direction, of_direction + n_directions, std::size_t{0});
-  require(codes.ndim() == 2 && size_of(codes, 1) == code_size(n_bits), "codes must have shape (n, ceil(n_bits / 8))");
-  require(numbers.ndim() == 2 && size_of(numbers, 0) == size_of(codes, 0) && size_of(numbers, 1) >= 2,
-          "numbers must have shape (n, 2 or 3)");
+  const RowCodes rows = check_row_codes(codes, bits, numbers);
+  const std::size_t n_directions = rows.n_directions;
   require(values.ndim() == 2 && size_of(values, 1) == n_directions, "values must have shape (n_queries, n_directions)");
   const std::size_t n_queries = size_of(values, 0);
   const std::int16_t* value = elements(values);
@@ -95,7 +88,6 @@ std::pair<FloatArray, IdArray> search_refined(const Kernels& isa, const ByteArra
   require(n_threads >= 1, "n_threads must be at least 1");
   const Shortlists shortlists = {elements(ids), elements(first), check_doubles(ratios, n_queries, n_ids),
                                  check_doubles(weights, n_queries, n_ids), n_ids};
-  const RowCodes rows = {elements(codes), size_of(codes, 0), size_of(codes, 1), of_direction, n_directions};
   const Refinement refinement = {elements(numbers), size_of(numbers, 1)};
   const double* unit = elements(units);
   FloatArray scores = new_array<FloatArray>(n_queries, k);

@@ -54,11 +54,7 @@ Rounded<Float> rounded_columns(const float* rows, std::size_t n, std::size_t wid
 Rounded<double> rounded_lead(const float* rows, std::size_t n, std::size_t width, const FloatArray& at_mean) {
   const std::size_t n_lead = size_of(at_mean, 0);
   std::vector<double> lead(n * n_lead);
-  for (std::size_t q = 0; q < n; ++q) {
-    for (std::size_t j = 0; j < n_lead; ++j) {
-      lead[q * n_lead + j] = static_cast<double>(rows[(q + 1) * width - n_lead + j] + elements(at_mean)[j]);
-    }
-  }
+  tell_lead(rows, n, width, elements(at_mean), n_lead, lead.data());
   return rounded_rows(lead.data(), n, n_lead, kCentroidPeak);
 }
 
@@ -106,12 +102,23 @@ auto prepared(const Kernels& isa, const DoubleArray& vectors, const FloatArray& 
                          std::move(leading), std::move(at_mean), std::move(squares));
 }
 
+// Rows at a norm; none where squares do not tell their lengths.
+std::optional<DoubleArray> at_norm(const DoubleArray& rows, double norm) {
+  require(rows.ndim() == 2, "rows must have shape (n, d)");
+  const std::size_t n = size_of(rows, 0), d = size_of(rows, 1);
+  DoubleArray made = new_array<DoubleArray>(n, d);
+  std::copy_n(elements(rows), n * d, made.mutable_data());
+  if (!bring_to_norm(made.mutable_data(), n, d, norm)) return std::nullopt;
+  return made;
+}
+
 }  // namespace
 
 void bind_queries(py::module_& module) {
   using py::arg;
   module.def("round_rows", &rounded<float>, arg("rows").noconvert(), arg("largest"));
   module.def("round_rows", &rounded<double>, arg("rows").noconvert(), arg("largest"));
+  module.def("at_norm", &at_norm, arg("rows").noconvert(), arg("norm"));
   module.def("prepare_queries", &prepared, arg("isa"), arg("vectors").noconvert(), arg("mean").noconvert(),
              arg("frame").noconvert(), arg("bits").noconvert(), arg("second").noconvert(),
              arg("lead_at_mean").noconvert());

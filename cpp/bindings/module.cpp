@@ -7,6 +7,7 @@ void bind_isa(pybind11::module_& module);
 void bind_codes(pybind11::module_& module);
 void bind_lookup(pybind11::module_& module);
 void bind_grid(pybind11::module_& module);
+void bind_list_search(pybind11::module_& module);
 void bind_hamming(pybind11::module_& module);
 void bind_asymmetric(pybind11::module_& module);
 void bind_memory(pybind11::module_& module);
@@ -26,6 +27,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   slimvec::bind_codes(module);
   slimvec::bind_lookup(module);
   slimvec::bind_grid(module);
+  slimvec::bind_list_search(module);
   slimvec::bind_hamming(module);
   slimvec::bind_asymmetric(module);
   slimvec::bind_memory(module);

@@ -32,4 +32,27 @@ std::size_t tell_along(const Kernels& isa, const QueryFrame& frame, const double
   return bad;
 }
 
+bool bring_to_norm(double* rows, std::size_t n, std::size_t d, double norm) {
+  constexpr double kLeast = 1e-280, kMost = 1e280;  // sums of squares that double holds with all their digits
+  std::vector<double> factors(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    double square = 0;
+    for (std::size_t j = 0; j < d; ++j) square += rows[i * d + j] * rows[i * d + j];
+    if (!(square > kLeast && square < kMost)) return false;
+    factors[i] = norm / std::sqrt(square);
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < d; ++j) rows[i * d + j] *= factors[i];
+  }
+  return true;
+}
+
+void tell_lead(const float* along, std::size_t n_vectors, std::size_t width, const float* at_mean, std::size_t n_lead,
+               double* out) {
+  for (std::size_t q = 0; q < n_vectors; ++q) {
+    const float* last = along + (q + 1) * width - n_lead;
+    for (std::size_t j = 0; j < n_lead; ++j) out[q * n_lead + j] = static_cast<double>(last[j] + at_mean[j]);
+  }
+}
+
 }  // namespace slimvec

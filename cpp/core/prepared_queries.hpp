@@ -16,11 +16,19 @@ struct QueryFrame {
   std::size_t d, n;
 };
 
+// Brings rows of d numbers to a norm, unless one is so short, so long or so far from finite that squares do not tell:
+// then it returns false, and changes nothing.
+bool bring_to_norm(double* rows, std::size_t n, std::size_t d, double norm);
+
 // along[q * n + c] = sum over rising i of (float(vectors[q * d + i]) - mean[i]) * directions[i * n + c], each product
 // and sum rounded to float32: the same on every instruction set, and for a vector whatever comes with it. Returns the
 // first vector of which some are no finite numbers, or n_vectors.
 std::size_t tell_along(const Kernels& isa, const QueryFrame& frame, const double* vectors, std::size_t n_vectors,
                        float* along);
+
+// The last n_lead of `width` products with vectors less a mean, as those with vectors as they are.
+void tell_lead(const float* along, std::size_t n_vectors, std::size_t width, const float* at_mean, std::size_t n_lead,
+               double* out);
 
 // out[q * n_columns + j] = rows[q * width + columns[j]] * factors[j], in Float.
 template <typename Float>

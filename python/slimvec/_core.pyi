@@ -120,6 +120,7 @@ def asymmetric_rescore(
     rows: NDArray[uint32] | None = None,
 ) -> tuple[NDArray[float32], NDArray[int64]]: ...
 def round_rows(rows: NDArray[floating], largest: int) -> tuple[NDArray[int16], NDArray[Any]]: ...
+def at_norm(rows: NDArray[float64], norm: float) -> NDArray[float64] | None: ...
 def prepare_queries(
     isa: Isa,
     vectors: NDArray[float64],
@@ -138,6 +139,30 @@ def prepare_queries(
     NDArray[float64],
     NDArray[float64],
 ]: ...
+
+class ListSearch:
+    def __init__(
+        self,
+        codes: tuple[NDArray[uint32], int, int, NDArray[uint16]],
+        lists: tuple[NDArray[int64], NDArray[uint32]],
+        centroids: tuple[NDArray[int16], NDArray[float64]],
+        inverse_norms: NDArray[float32],
+        lead: tuple[NDArray[int16], NDArray[float64]] | None,
+        frame: tuple[NDArray[float32], NDArray[float32], tuple[NDArray[uint32], NDArray[float32]], NDArray[float32]],
+        second: tuple[NDArray[uint8], NDArray[uint8], NDArray[uint16], tuple[NDArray[uint32], NDArray[float64]]] | None,
+        norms: tuple[float, float],
+    ) -> None: ...
+    def search(
+        self,
+        isa: Isa,
+        queries: NDArray[floating],
+        k: int,
+        n_shortlist: int,
+        n_read: int,
+        mask: NDArray[uint8] | None,
+        n_threads: int,
+    ) -> tuple[NDArray[float32], NDArray[int64]] | None: ...
+
 def nearest_lists(
     isa: Isa,
     centroids: tuple[NDArray[int16], NDArray[float64]],

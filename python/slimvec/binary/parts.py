@@ -19,6 +19,7 @@ from slimvec.errors import FormatError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from slimvec.binary.few_queries import ListSearch
     from slimvec.binary.list_centroids import ListCentroids
     from slimvec.binary.partition import Partition
     from slimvec.binary.refinement import Refinement
@@ -74,6 +75,13 @@ class BinaryParts:
         from slimvec.binary.listed_codes import ListedCodes
 
         return ListedCodes.over(self.codes, self.partition)
+
+    @cached_property
+    def list_search(self) -> ListSearch:
+        """The short way of few queries through lists."""
+        from slimvec.binary.few_queries import ListSearch
+
+        return ListSearch()
 
     def part(self, first: int, end: int) -> BinaryParts:
         """Return rows ``first ... end - 1`` of a table without lists, from the beginning of a block on."""

@@ -140,6 +140,10 @@ class QueryEncoder:
 
     def _scaled(self, block: NDArray[Any], name: str, first: int) -> tuple[NDArray[np.float64], Multiples]:
         """Return the vectors that stand for queries, in units, and how many times as long the queries are."""
+        if self.metric == "cosine" and self.norm is not None:
+            at_norm = _core.at_norm(np.array(block, np.float64, order="C"), self.norm / self.unit)
+            if at_norm is not None:
+                return at_norm, None
         wide = WideRows.of(block, name, first)
         if self.metric == "cosine" and self.norm is not None:
             return wide.at_norm(self.norm / self.unit), None if wide.exponents is None else wide.norms

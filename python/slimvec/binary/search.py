@@ -128,10 +128,7 @@ class TableSearch:
         k = as_count(k, self.table.n_codes, self.allowed)
         if k == 0:
             return no_scores(len(rows))
-        if isinstance(oversample, str) and oversample != "auto":
-            raise ValueError(f'oversample={oversample!r}; expected an integer of at least 1, None or "auto"')
-        if not (oversample is None or oversample == "auto"):
-            oversample = as_integer(oversample, "oversample", 1)
+        oversample = _as_oversample(oversample)
         encoder = QueryEncoder(self.encoder, self.parts.norm, self.metric)
         if self.encoder.of_signs:
             encoder.refuse_codes(rows, self.table)
@@ -140,6 +137,9 @@ class TableSearch:
         factors, refinement = self.parts.factors, self.parts.refinement
         hand_on = Shortlists(oversample, None if refinement is None else refinement.refiner.oversample)
         reading = Reading(self._n_lists(k, originals is not None), k)
+        few = self._found_by_few(rows, k, hand_on, reading) if originals is None else None
+        if few is not None:
+            return few
         if factors is None:
             if self.metric != "cosine" and originals is None:
                 what = f'metric="{self.metric}" needs the lengths of rows'
@@ -159,6 +159,15 @@ class TableSearch:
         candidates = best(self._at_most_all(hand_on.to_originals(k)))
         found = rescore_exactly(matrix, rows, candidates.indices, k, self.metric)
         return self._in_order(all_found(*found), zero)
+
+    def _found_by_few(self, queries: NDArray[Any], k: int, hand_on: Shortlists, reading: Reading) -> ScoreResult | None:
+        """Return what few queries for cosines find in lists; None where that takes the stages one by one."""
+        if self.parts.partition is None or self.metric != "cosine":
+            return None
+        wide = k if self.parts.refinement is None else hand_on.to_refinement(k)
+        wide = self._at_most_all(self.table.n_codes if wide is None else wide)
+        mask, n_threads = self.table.pack_mask(self.allowed), as_threads(self.threads)
+        return self.parts.list_search.best(self.parts, queries, k, wide, reading.n_lists, mask, n_threads)
 
     def _n_lists(self, k: int, exactly: bool) -> int | None:
         """Return how many lists are read, None for all there are."""
@@ -237,3 +246,9 @@ class TableSearch:
 
     def _at_most_all(self, n_rows: int) -> int:
         return as_count(n_rows, self.table.n_codes, self.allowed)
+
+
+def _as_oversample(oversample: Any) -> Oversample:
+    if isinstance(oversample, str) and oversample != "auto":
+        raise ValueError(f'oversample={oversample!r}; expected an integer of at least 1, None or "auto"')
+    return oversample if oversample is None or oversample == "auto" else as_integer(oversample, "oversample", 1)

@@ -95,6 +95,16 @@ class PieceScan:
         shortlist = np.ascontiguousarray(np.broadcast_to(self.rows, (len(queries.values), self.n_allowed)))
         return rescore(codes, self.factors, queries, shortlist, k, n_threads)
 
+    def best_of_few(
+        self, queries: NDArray[Any], k: int, n_shortlist: int, n_read: int, n_threads: int
+    ) -> ScoreResult | None:
+        """Return the k best rows of so many lists, by all stages at once, at their positions; None if it cannot."""
+        if self._few is not None:
+            return None
+        search = self.parts.list_search
+        found = search.best(self.parts, queries, k, n_shortlist, n_read, self._mask, n_threads)
+        return None if found is None else ScoreResult(found.scores, found.indices + self.start)
+
     def best_in(
         self, queries: FloatQueries, which: slice | NDArray[np.intp], read: Read, k: int, n_threads: int
     ) -> ScoreResult:

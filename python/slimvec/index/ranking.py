@@ -90,6 +90,9 @@ class Ranking:
         wide = k
         if refiner is not None:
             wide = min(total, Shortlists("auto", refiner.oversample).to_refinement(k) or total)
+        few = self._found_by_few(queries, k, wide, reading)
+        if few is not None:
+            return few
         at_once = max(1, CANDIDATES // sum(min(wide, one.n_allowed) for one in self._scans))
         if reading is not None:
             at_once = max(1, min(at_once, PRODUCTS // (self.view.coder.n_lists or 1)))
@@ -102,6 +105,12 @@ class Ranking:
         if (positions == NOWHERE).any():
             raise FormatError("factors of some rows are no numbers: the index is damaged")
         return ScoreResult(scores, positions)
+
+    def _found_by_few(self, queries: NDArray[Any], k: int, wide: int, reading: int | None) -> ScoreResult | None:
+        """Return what few queries find in lists of a single segment; None where that takes the stages one by one."""
+        if reading is None or len(self._scans) != 1:
+            return None
+        return self._scans[0].best_of_few(queries, k, wide, reading, self.n_threads)
 
     def reaching(self, queries: NDArray[Any], bound: np.float32) -> list[ScoreResult]:
         """Return scores and positions of all rows whose score reaches a bound, best first, for each query.

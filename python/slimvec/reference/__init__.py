@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slimvec.reference.asked import nearest_lists, prepare_queries, round_rows  # noqa: F401
+from slimvec.reference.asked import at_norm, nearest_lists, prepare_queries, round_rows  # noqa: F401
 from slimvec.reference.blocked import (  # noqa: F401
     BLOCK_CODES,
     WORD_BITS,

@@ -24,6 +24,16 @@ def round_rows(rows: NDArray[np.floating], largest: int) -> tuple[NDArray[np.int
     return np.rint(rows * steps[:, None]).astype(np.int16), np.where(finite, peaks, peaks.dtype.type(np.nan))
 
 
+def at_norm(rows: NDArray[np.float64], norm: float) -> NDArray[np.float64] | None:
+    """Return rows ``(n, d)`` brought to a norm; None unless sums of squares tell the lengths of all."""
+    squares = np.zeros(len(rows))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for entry in rows.T:
+            squares += entry * entry
+        ordinary = bool(((squares > 1e-280) & (squares < 1e280)).all())
+    return rows * (norm / np.sqrt(squares))[:, None] if ordinary else None
+
+
 def prepare_queries(
     vectors: NDArray[np.float64],
     mean: NDArray[np.float32],

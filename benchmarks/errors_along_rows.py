@@ -17,7 +17,7 @@ from unittest.mock import patch
 import numpy as np
 
 import slimvec as sv
-from benchmarks.bits import K, MOST_ROWS, SETS, tie_aware
+from benchmarks.bits import MOST_ROWS, SETS, K, tie_aware
 from benchmarks.common import data_or_skip, held_out, load_rows, parser, table, timed, unit, write_result
 from benchmarks.sentence_rows import news_sentences
 
@@ -49,7 +49,9 @@ def section(name: str, rows: np.ndarray, n_draws: int) -> str:
             cells += [f"{np.median(each[:, 2]):.2f}" for each in (left, tried)]
             lines.append([f"{share:g}{label}", *cells])
     header = ["bits per dimension"]
-    header += [f"{what}, {way}" for what in ("recall@10", "error of the ten scores", "fit, s") for way in ("not", "tried")]
+    header += [
+        f"{what}, {way}" for what in ("recall@10", "error of the ten scores", "fit, s") for way in ("not", "tried")
+    ]
     return f"## {name}: {len(rows) - 1000:,} × {rows.shape[1]}\n\n" + table(lines, header)
 
 

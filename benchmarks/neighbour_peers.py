@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from benchmarks.peers import filled, rotated
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def faiss_lists(rows: np.ndarray, n_lists: int, n_bits: int):
@@ -23,6 +21,22 @@ def faiss_lists(rows: np.ndarray, n_lists: int, n_bits: int):
     lists.own_fields = True
     lists.cp.spherical = True  # as faiss does for inner products where a factory makes the index
     return filled(rotated(lists), rows)
+
+
+def product_lists(rows: np.ndarray, n_lists: int):
+    """Return faiss's lists of product codes of two bits per column, under a random rotation, refined by four bits.
+
+    To learn the rotation (OPQ) takes longer here than all else together.
+    """
+    import faiss
+
+    d = rows.shape[1]
+    how = f"RR{d},IVF{n_lists},PQ{d // 2}x4fs,Refine(SQ4)"
+    index = faiss.index_factory(d, how, faiss.METRIC_INNER_PRODUCT)
+    index.k_factor = 10
+    index.train(rows[:: max(1, len(rows) // 100_000)])
+    index.add(rows)
+    return index
 
 
 def rabitqlib_lists(rows: np.ndarray, n_lists: int, n_bits: int):
@@ -45,6 +59,15 @@ def graph(rows: np.ndarray, n_links: int, ef_construction: int):
     index = hnswlib.Index(space="ip", dim=rows.shape[1])
     index.init_index(max_elements=len(rows), ef_construction=ef_construction, M=n_links, random_seed=0)
     index.add_items(rows, num_threads=2)
+    return index
+
+
+def graph_of_bytes(rows: np.ndarray, n_links: int, ef_construction: int):
+    """Return usearch's graph, which keeps the rows as int8."""
+    from usearch.index import Index
+
+    index = Index(ndim=rows.shape[1], metric="cos", dtype="i8", connectivity=n_links, expansion_add=ef_construction)
+    index.add(np.arange(len(rows)), rows, threads=2)
     return index
 
 

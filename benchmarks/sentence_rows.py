@@ -23,16 +23,18 @@ RARE = 1e-3  # the share at which a word has half the weight: Arora, Liang, Ma 2
 AT_ONCE = 10_000
 
 
-def imdb_sentences(data: Path, n_rows: int, seed: int = 0) -> np.ndarray:
-    """Return centred rows of length one, of sentences that differ in more than the order of their words."""
+def imdb_sentences(data: Path, n_rows: int, seed: int = 0, *, of_unit_length: bool = True) -> np.ndarray:
+    """Return centred rows, of sentences that differ in more than the order of their words; sums if of many lengths."""
     texts = (text for part in ("train", "test") for _, text in read_imdb(data, part))
-    return _sentences(texts, load_vectors(data, "numberbatch"), n_rows, seed)
+    rows = _sentences(texts, load_vectors(data, "numberbatch"), n_rows, seed)
+    return unit(rows) if of_unit_length else rows
 
 
-def news_sentences(data: Path, seed: int = 0) -> np.ndarray:
+def news_sentences(data: Path, seed: int = 0, *, of_unit_length: bool = True) -> np.ndarray:
     """Return the same of all sentences of AG News' test set, by other word vectors."""
     texts = (text for _, text in reads_csv("ag_news")(data, "test"))
-    return _sentences(texts, load_vectors(data, "glove-enwiki"), None, seed)
+    rows = _sentences(texts, load_vectors(data, "glove-enwiki"), None, seed)
+    return unit(rows) if of_unit_length else rows
 
 
 def _sentences(texts: Iterable[str], vectors: Vectors, n_rows: int | None, seed: int) -> np.ndarray:
@@ -57,4 +59,4 @@ def _means(sentences: list[np.ndarray], matrix: np.ndarray) -> np.ndarray:
         starts = np.cumsum([0] + [len(known) for known in block[:-1]])
         sums.append(np.add.reduceat(weighted[np.concatenate(block)], starts))
     rows = np.concatenate(sums)
-    return unit(rows - rows.mean(axis=0))
+    return rows - rows.mean(axis=0)

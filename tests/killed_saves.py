@@ -63,7 +63,7 @@ def work(fitted: sv.Index, folder: Path, rows: dict[int, int], step: int, told: 
     else:
         coder, nothing = fitted._state.coder, ids_of(np.empty(0, int))
         columns, kinds = KeptColumns.made(dict.fromkeys(kept([])), nothing.values, iter(()))
-        index = sv.Index(coder, [Segment(coder.empty(), nothing, columns=columns)], "integers", 0)
+        index = sv.Index(coder, [Segment(coder.empty, nothing, columns=columns)], "integers", 0)
         index._state.columns = kinds
     while True:
         step += 1
@@ -81,7 +81,7 @@ def work(fitted: sv.Index, folder: Path, rows: dict[int, int], step: int, told: 
 
 
 def main(place: Path, kills: int) -> None:
-    fitted = sv.Index.build(X, n_bits=24, refine_bits=2)
+    fitted = sv.Index.build(X, n_bits=24, refine_bits=2, partitions=5)
     vectors = fitted.vectors(np.arange(len(X)))
     generator = np.random.default_rng()
     steps = unfinished = 0

@@ -76,6 +76,9 @@ def test_what_is_written_again_is_opened(library, rewritten):
         ("partition.starts", lambda starts: starts.astype(np.uint32), r"partition\.starts"),
         ("partition.rows", lambda rows: rows[1:].copy(), r"partition\.rows"),
         ("partition.rows", lambda rows: rows.astype(np.int64), r"partition\.rows"),
+        ("partition.spreads", with_first(-1), "no distances"),
+        ("partition.spreads", with_last(np.nan), "no distances"),
+        ("partition.spreads", lambda spreads: spreads[1:].copy(), r"partition\.spreads"),
         ("centroids", with_first(np.nan), "no centroids"),
         ("centroids", with_last(np.inf), "no centroids"),
         ("centroids", lambda centroids: centroids[:0].copy(), "no centroids"),
@@ -110,6 +113,10 @@ def test_damaged_tensors(library, rewritten, name, edit, said):
         (lambda facts: facts["partition"].update(calibration=3), "calibration"),
         (lambda facts: facts["partition"]["calibration"].update(probes=[]), "calibration"),
         (lambda facts: facts["partition"]["calibration"]["probes"].append(7), "calibration"),
+        (lambda facts: facts["partition"].update(calibrations=[]), "calibration"),
+        (lambda facts: facts["partition"]["calibrations"].update(ip=facts["partition"]["calibration"]), "calibration"),
+        (lambda facts: facts["partition"]["calibrations"].update(dot=None), "calibration"),
+        (lambda facts: facts["partition"]["calibrations"]["l2"].update(probes=[]), "calibration"),
         (lambda facts: facts["partition"]["calibration"]["probes"].insert(0, 0), "calibration"),
         (lambda facts: facts["partition"]["calibration"]["recall"]["10"].append(1), "calibration"),
         (lambda facts: facts["partition"]["calibration"]["recall"].update({"10": [1.5] * 3}), "calibration"),
@@ -198,3 +205,14 @@ def test_numbers_that_are_none(library, rewritten, name, metric):
         assert "no numbers" in c.error()
         with pytest.raises(sv.FormatError, match="no numbers"):
             sv.open(path).search(ASKED, 3, metric=metric, probes=probes)
+
+
+@pytest.mark.parametrize(("name", "said"), [("factors", "factors is missing"), ("centroids", "centroids")])
+def test_signs_in_lists_without_what_these_need(library, tmp_path, name, said):
+    path = tmp_path / "signs.slim"
+    sv.IIQ(20, n_iter=2, partitions=4).compress(ROWS, output=path)
+    content = read_content(path)
+    facts = {key: fact for key, fact in content.facts.items() if key not in {"crc32", "checksum"}}
+    save_table(path, facts, {key: np.array(one) for key, one in content.tensors.items() if key != name})
+    with pytest.raises(ValueError, match=said):
+        InC(library, path)

@@ -59,6 +59,11 @@ def test_second_codes_and_lists(folder, animals, lists):
     assert table.info()["bytes"] == expected.info()["bytes"]
     queries = animals.matrix[:5]
     assert all(map(np.array_equal, table.search(queries, probes=1), expected.search(queries, probes=1)))
+    assert run("compress", folder, *out, "--bits", 32, "--partitions", lists).returncode == 0
+    expected = sv.IIQ(32, partitions=n_lists).compress(animals)
+    assert all(
+        map(np.array_equal, sv.open(folder / "a.slim").search(queries, probes=1), expected.search(queries, probes=1))
+    )
 
 
 def test_compress_info_neighbors(folder, animals):
@@ -271,7 +276,7 @@ class TestBadInput:
         coding = ["compress", folder, *out, "--method", "transform-coding"]
         self.refused(*coding, "--partitions", 0, message='partitions=0; expected .*; or "auto", or None')
         self.refused(*coding, "--bytes", 20, "--refine-bits", 2, message="with --refine-bits expected --bits")
-        self.refused("compress", folder, *out, "--partitions", 2, message="--partitions: --method iiq has no such opt")
+        self.refused("compress", folder, *out, "--refine-bits", 2, message="--refine-bits: --method iiq has no such o")
         self.refused("compress", folder, *out, "--signed", message="--signed: --method iiq has no such option")
         self.refused("compress", folder, *out, "--dtype", "float16", message="--dtype: --method iiq makes codes")
         self.refused("compress", folder, "-o", folder / "no" / "x", message="no is not a folder to write x to")

@@ -17,9 +17,9 @@ from test_index_saving import assert_same, built, names, two_segments
 DATABASE = manifests.DATABASE
 
 
-@pytest.fixture(scope="module")
-def fitted():
-    return sv.Index.build(X, n_bits=30, refine_bits=3)
+@pytest.fixture(scope="module", params=[None, 5])
+def fitted(request):
+    return sv.Index.build(X, n_bits=30, refine_bits=3, partitions=request.param)
 
 
 @pytest.fixture

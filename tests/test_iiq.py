@@ -219,11 +219,11 @@ class TestInput:
     def test_parameters(self):
         iiq = sv.IIQ(n_bits=8)
         assert iiq.get_params() == {
-            "n_bits": 8, "n_remove": 1, "n_iter": 50, "max_train_rows": 10_000, "random_state": 0
+            "n_bits": 8, "n_remove": 1, "n_iter": 50, "partitions": None, "max_train_rows": 10_000, "random_state": 0
         }  # fmt: skip
         assert iiq.set_params(n_bits=16, n_iter=1) is iiq
         assert iiq.n_bits == 16
-        assert repr(sv.ITQ(4)) == "ITQ(n_bits=4, n_iter=50, max_train_rows=10000, random_state=0)"
+        assert repr(sv.ITQ(4)) == "ITQ(n_bits=4, n_iter=50, partitions=None, max_train_rows=10000, random_state=0)"
         with pytest.raises(ValueError, match="'bits' is not a parameter of IIQ; it has n_bits,"):
             iiq.set_params(bits=3)
 

@@ -20,19 +20,19 @@ X = np.random.default_rng(0).standard_normal((600, D)).astype(np.float32) * np.l
 QUERIES = np.random.default_rng(1).standard_normal((5, D)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def fitted():
-    return sv.Index.build(X, n_bits=32, refine_bits=3)
+@pytest.fixture(scope="module", params=[None, 9])
+def fitted(request):
+    return sv.Index.build(X, n_bits=32, refine_bits=3, partitions=request.param)
 
 
-@pytest.fixture(scope="module")
-def unrefined():
-    return sv.Index.build(X, n_bits=40, refine_bits=0)
+@pytest.fixture(scope="module", params=[None, 9])
+def unrefined(request):
+    return sv.Index.build(X, n_bits=40, refine_bits=0, partitions=request.param)
 
 
 def empty(fitted, kind="integers"):
     """Return an index of the same encoder without rows."""
-    nothing = Segment(fitted._state.coder.empty(), ids_of(as_ids([], "ids", kind)))
+    nothing = Segment(fitted._state.coder.empty, ids_of(as_ids([], "ids", kind)))
     return sv.Index(fitted._state.coder, [nothing], kind, 0 if kind == "integers" else None)
 
 
@@ -55,7 +55,7 @@ def assert_nearly_same_hits(a, b):
 
 
 def test_an_index_of_one_segment_is_its_table(isa, fitted):
-    table = sv.TransformCoding(32, refine_bits=3).compress(X)
+    table = sv.TransformCoding(32, refine_bits=3, partitions=fitted.info()["lists"]).compress(X)
     for k in (1, 10, 600, 601):
         hits, (scores, rows) = fitted.search(QUERIES, k), table.search(QUERIES, k)
         assert hits.ids == rows.tolist()
@@ -66,13 +66,13 @@ def test_an_index_of_one_segment_is_its_table(isa, fitted):
     assert np.array_equal(fitted.vectors([7, 3]), table.lookup([7, 3], original=True))
 
 
-def change(index, rows, name, fresh, data):
-    """Do something to an index, and to a dict of ids to rows of X in its order."""
+def change(index, rows, name, fresh, data, vectors=X):
+    """Do something to an index, and to a dict of ids to rows of ``vectors``, 600 of them, in its order."""
     action = data.draw(st.sampled_from(["add", "add", "add", "remove", "update", "compact"]))
     if action == "add":
         numbers = data.draw(st.lists(st.integers(0, 599), min_size=1, max_size=40))
         ids = [name(next(fresh) * 37) for _ in numbers]
-        index.add(X[numbers], ids=ids)
+        index.add(vectors[numbers], ids=ids)
         rows |= dict(zip(ids, numbers, strict=True))
     elif action == "compact":
         index.compact()
@@ -83,7 +83,7 @@ def change(index, rows, name, fresh, data):
             index.remove(ids)
         else:
             numbers = [(number + 1) % 600 for number in old]
-            index.update(X[numbers], ids=ids)
+            index.update(vectors[numbers], ids=ids)
             rows |= dict(zip(ids, numbers, strict=True))
 
 

@@ -13,13 +13,12 @@ from test_index import QUERIES, D, X, assert_same_hits
 MOVED = (X[::-1] * np.linspace(0.2, 3, D, dtype=np.float32) + 2).astype(np.float32)  # unlike X
 
 
-def grown(kind, refine_bits=3):
+def grown(kind, refine_bits=3, partitions=None):
     """Return an index of rows of X, then of others, and the vectors of all that are left, in order."""
     name = (lambda i: f"film {i}") if kind == "texts" else (lambda i: i * 3)
     kept = [f"k{i % 5}" for i in range(400)]
-    index = sv.Index.build(
-        X[:200], ids=list(map(name, range(200))), keep={"kind": kept[:200]}, n_bits=30, refine_bits=refine_bits
-    )
+    codes = {"n_bits": 30, "refine_bits": refine_bits, "partitions": partitions}
+    index = sv.Index.build(X[:200], ids=list(map(name, range(200))), keep={"kind": kept[:200]}, **codes)
     index.add(MOVED[:200], ids=list(map(name, range(200, 400))), keep={"kind": kept[200:]})
     gone = range(0, 400, 7)
     index.remove(list(map(name, gone)))
@@ -27,17 +26,18 @@ def grown(kind, refine_bits=3):
     return index, np.concatenate([X[:200], MOVED[:200]])[left], [kept[i] for i in left]
 
 
-@pytest.mark.parametrize("refine_bits", [0, 3])
+@pytest.mark.parametrize(("refine_bits", "partitions"), [(0, None), (3, None), (2, 6)])
 @pytest.mark.parametrize("kind", ["integers", "texts"])
 @pytest.mark.parametrize("saved", [False, True])
-def test_it_is_an_index_built_of_these_rows(tmp_path, kind, refine_bits, saved):
-    index, rows, kept = grown(kind, refine_bits)
+def test_it_is_an_index_built_of_these_rows(tmp_path, kind, refine_bits, partitions, saved):
+    index, rows, kept = grown(kind, refine_bits, partitions)
     if saved:
         index.save(tmp_path / "a")
         index = sv.open(tmp_path / "a")
     reader = sv.open(tmp_path / "a") if saved else None
     ids, before = index.ids, copy.copy(index)
-    expected = sv.Index.build(rows, ids=ids, keep={"kind": kept}, n_bits=30, refine_bits=refine_bits)
+    codes = {"n_bits": 30, "refine_bits": refine_bits, "partitions": partitions}
+    expected = sv.Index.build(rows, ids=ids, keep={"kind": kept}, **codes)
     old = before.search(QUERIES, 9)
     index.refit(rows, ids=ids)
     assert_same_hits(before.search(QUERIES, 9), old)  # a copy is as it was

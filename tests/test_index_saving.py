@@ -45,7 +45,7 @@ def assert_same(one, other):
     assert_same_hits(one.search(QUERIES, 7), other.search(QUERIES, 7))
     assert np.array_equal(one.vectors(one.ids), other.vectors(one.ids))
     ours, theirs = one.info(), other.info()
-    for name in ("rows", "dimension", "bits", "ids", "skipped", "made_by"):
+    for name in ("rows", "dimension", "bits", "lists", "ids", "skipped", "made_by"):
         assert ours[name] == theirs[name]
 
 
@@ -65,7 +65,7 @@ def names(path):
 class TestRoundTrip:
     @pytest.mark.parametrize("preload", [False, True])
     @pytest.mark.parametrize("ids", [None, np.arange(600)[::-1] * 7, [f"größe {i}" for i in range(600)]])
-    @pytest.mark.parametrize("options", [{}, {"n_bits": 17, "refine_bits": 0}])
+    @pytest.mark.parametrize("options", [{}, {"n_bits": 17, "refine_bits": 0}, {"partitions": 6}])
     def test_what_build_makes(self, tmp_path, ids, options, preload):
         index = sv.Index.build(X, ids=ids, **options)
         index.save(tmp_path / "films.slim")

@@ -92,10 +92,10 @@ def test_nearest_lists_equal_their_twin(isa, n, d):
     inverse[n // 2 :] = inverse[: n - n // 2]
     few = max(1, d // 3)
     led = [(np.ascontiguousarray(rows[:, :few]), by * 1.5) for rows, by in ((centroids, steps), (queries, units))]
-    for norms, halves in ((None, None), (inverse, None), (None, inverse)):
+    for more in ((None, None, None), (inverse, None, None), (None, inverse, None), (None, None, inverse)):
         for n_read in {1, (n + 9) // 10, n // 4 + 1, (n + 1) // 2, n}:
             for lead in (None, tuple(led)):
-                asked = (centroids, steps), norms, halves, (queries, units), lead, n_read
+                asked = (centroids, steps), *more, (queries, units), lead, n_read
                 made, expected = _core.nearest_lists(current(), *asked), reference.nearest_lists(*asked)
                 assert all(map(same, made, expected))
 
@@ -175,7 +175,7 @@ def test_rounding_refuses_what_does_not_fit():
 def test_lists_that_are_no_numbers_come_last(isa):
     centroids, queries = np.arange(12, dtype=np.int16).reshape(4, 3), np.ones((1, 3), np.int16)
     steps = np.array([1, np.nan, 1, np.nan])
-    asked = (centroids, steps), None, None, (queries, np.ones(1)), None, 4
+    asked = (centroids, steps), None, None, None, (queries, np.ones(1)), None, 4
     lists, products = _core.nearest_lists(current(), *asked)
     assert lists.tolist() == [[2, 0, 1, 3]]
     assert np.isnan(products[0, 2:]).all()
@@ -184,7 +184,7 @@ def test_lists_that_are_no_numbers_come_last(isa):
 def test_nearest_lists_refuse_what_does_not_fit():
     own, asked = (np.zeros((4, 3), np.int16), np.ones(4)), (np.zeros((2, 3), np.int16), np.ones(2))
     narrow = np.zeros((4, 2), np.int16), np.ones(4)
-    fitting = {"centroids": own, "inverse_norms": None, "half_squares": None, "queries": asked}
+    fitting = {"centroids": own, "inverse_norms": None, "half_squares": None, "spreads": None, "queries": asked}
     fitting |= {"lead": (narrow, (np.zeros((2, 2), np.int16), np.ones(2))), "n_read": 1}
     for message, wrong in [
         ("between -2047 and 2047", {"queries": (asked[0] + np.int16(2048), asked[1])}),
@@ -197,6 +197,7 @@ def test_nearest_lists_refuse_what_does_not_fit():
         ("steps must have one entry", {"queries": (asked[0], np.ones(3))}),
         ("inverse_norms must have one entry", {"inverse_norms": np.ones(3, np.float32)}),
         ("half_squares must have one entry", {"half_squares": np.ones(3, np.float32)}),
+        ("spreads must have one entry", {"spreads": np.ones(5, np.float32)}),
         ("n_read must lie between", {"n_read": 0}),
         ("n_read must lie between", {"n_read": 5}),
     ]:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import slimvec as sv
 from slimvec import _core
-from slimvec.binary.calibrating import NearestRows
 from slimvec.binary.calibration import Calibration
 from slimvec.binary.training.lists import kmeans
+from slimvec.binary.true_neighbours import NearestRows
 from slimvec.blas import nearest
 from slimvec.centroids import Centroids
 from slimvec.files.table_file import checksum_of
@@ -181,7 +181,7 @@ def test_a_file_holds_it_all(table, tmp_path):
         assert same(table.search(QUERIES, k=20, probes=2), other.search(QUERIES, k=20, probes=2))
         assert same(table.search(QUERIES, recall=0.5), other.search(QUERIES, recall=0.5))
         np.testing.assert_array_equal(table.lookup([7], original=True), other.lookup([7], original=True))
-    assert table.info()["bytes"]["partition"] == 4 * len(X) + 8 * 11
+    assert table.info()["bytes"]["partition"] == 4 * len(X) + 8 * 11 + 4 * 10
 
 
 def rewritten(path, change_facts=None, **tensors):
@@ -214,6 +214,8 @@ def rewritten(path, change_facts=None, **tensors):
         ("partition.starts", STARTS[::-1].copy(), "does not rise"),
         ("partition.starts", STARTS + 1, "does not rise"),
         ("centroids", np.full((10, D), np.nan, np.float32), "no centroids"),
+        ("partition.spreads", np.full(10, -1, np.float32), "no distances"),
+        ("partition.spreads", np.full(10, np.inf, np.float32), "no distances"),
     ],
 )
 def test_damaged_lists_are_told_of_when_a_file_is_opened(tmp_path, tensor, value, said):
@@ -252,6 +254,10 @@ def test_rows_that_are_no_permutation_are_told_of(tmp_path, rows):
         lambda facts: facts["partition"]["calibration"].update(reach={"7": [1, 1, 1, 1, 1]}),
         lambda facts: facts["partition"]["calibration"].update(reach={"\u00b2": [1, 1, 1, 1, 1]}),
         lambda facts: facts["partition"]["calibration"].update(reach={"9" * 5000: [1, 1, 1, 1, 1]}),
+        lambda facts: facts["partition"].update(calibrations=[]),
+        lambda facts: facts["partition"]["calibrations"].update(cosine=facts["partition"]["calibration"]),
+        lambda facts: facts["partition"]["calibrations"].update(dot=None),
+        lambda facts: facts["partition"]["calibrations"]["l2"].update(probes=[1, 2]),
         lambda facts: facts.pop("partition"),
     ],
 )
@@ -282,7 +288,6 @@ def test_what_users_may_get_wrong_is_named():
         ({"recall": 1.1}, "recall=1.1; expected a share"),
         ({"recall": "most"}, "recall='most'; expected a share"),
         ({"recall": True}, "recall=True; expected a share"),
-        ({"recall": 0.9, "metric": "dot"}, "measured for cosines"),
         ({"recall": 1}, "these codes find at most"),
     ):
         with pytest.raises(ValueError, match=said):
@@ -290,7 +295,7 @@ def test_what_users_may_get_wrong_is_named():
     with pytest.raises(TypeError, match=r"probes=2\.5 is not an integer"):
         table.search(QUERIES, probes=2.5)
     for name, value in (("probes", 3), ("recall", 0.9)):
-        with pytest.raises(ValueError, match=f"{name}: this table has no lists"):
+        with pytest.raises(ValueError, match=f"{name}: there are no lists"):
             plain.search(QUERIES, **{name: value})
     with pytest.raises(ValueError, match="partitions=0; expected between 1"):
         sv.TransformCoding(partitions=0).fit(X)

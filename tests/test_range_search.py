@@ -27,6 +27,7 @@ TABLES = {
     "codes alone": lambda: sv.ITQ(20, n_iter=3).compress(X),
     "grid": lambda: sv.TransformCoding(40).compress(X),
     "lists": lambda: sv.TransformCoding(40, partitions=7).compress(X),
+    "signs in lists": lambda: sv.ITQ(20, n_iter=3, partitions=7).compress(X),
     "refined": lambda: sv.TransformCoding(30, refine_bits=2).compress(X),
     "refined lists": lambda: sv.TransformCoding(30, refine_bits=2, partitions=7).compress(X),
 }

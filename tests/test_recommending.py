@@ -62,6 +62,15 @@ def test_build_takes_a_recall(found):
     assert index.search(X[3], 1).ids == ["row 3"]
 
 
+def test_with_lists_codes_find_more_than_lists_are_to(found):
+    index = sv.Index.build(X, recall=0.9, partitions=30)
+    assert index.info()["bytes"] > 1504 * found.best.bytes_per_row
+    true = exact_neighbours(QUERIES, X, 10, "cosine")
+    hits = index.search(QUERIES, 10, recall=0.9)
+    assert recall_with_ties(np.array(hits.ids), true, QUERIES, X, "cosine") > 0.87
+    assert hits.ids != index.search(QUERIES, 10).ids  # not all lists were read
+
+
 def test_bytes_are_those_of_the_index(found):
     for setting in found.settings:
         if not setting.originals:

@@ -95,24 +95,27 @@ std::tuple<IdArray, FloatArray, IdArray> range_search(const Kernels& isa, const 
 std::pair<FloatArray, IdArray> rescore(const Kernels& isa, const WordArray& blocks, std::size_t n_codes,
                                        std::size_t n_bits, const HalfArray& factors, const std::string& metric,
                                        const IdArray& ids, const QueryArray& queries, const FloatArray& units,
-                                       const FloatArray& offsets, std::size_t k, std::size_t n_threads) {
+                                       const FloatArray& offsets, std::size_t k, std::size_t n_threads,
+                                       const OptionalRows& rows) {
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
   const Factors per_code = check_factors(factors, metric, table);
   const AsymmetricQueries asked = check_queries(queries, units, offsets, n_bits);
+  const std::uint32_t* own_rows = check_rows(rows, n_codes);
   require(ids.ndim() == 2 && size_of(ids, 0) == asked.n_queries, "ids must have one row per query");
   const std::size_t n_ids = size_of(ids, 1);
   require(k >= 1 && k <= n_ids, "k must lie between 1 and the number of ids per query");
   require(n_threads >= 1, "n_threads must be at least 1");
   FloatArray scores = new_array<FloatArray>(asked.n_queries, k);
   IdArray indices = new_array<IdArray>(asked.n_queries, k);
-  const std::int64_t* rows = elements(ids);
+  const std::int64_t* positions = elements(ids);
   float* scores_out = scores.mutable_data();
   std::int64_t* indices_out = indices.mutable_data();
   without_gil([&](Interrupt& interrupt) {
     n_threads =
         std::min(n_threads, worthwhile_threads({nullptr, 16 * n_ids, table.n_words}, asked.n_queries, n_threads));
-    asymmetric_rescore(isa, table, per_code, rows, n_ids, asked, k, n_threads, interrupt, scores_out, indices_out);
+    asymmetric_rescore(isa, table, per_code, positions, n_ids, asked, k, n_threads, interrupt, scores_out, indices_out,
+                       own_rows);
   });
   return {std::move(scores), std::move(indices)};
 }
@@ -204,7 +207,8 @@ using Rows = std::pair<QueryArray, DoubleArray>;
 
 std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& centroids,
                                             const std::optional<FloatArray>& inverse_norms,
-                                            const std::optional<FloatArray>& half_squares, const Rows& queries,
+                                            const std::optional<FloatArray>& half_squares,
+                                            const std::optional<FloatArray>& spreads, const Rows& queries,
                                             const std::optional<std::pair<Rows, Rows>>& lead, std::size_t n_read) {
   check_isa(isa);
   require(centroids.first.ndim() == 2 && queries.first.ndim() == 2, "centroids and queries must have shape (n, d)");
@@ -215,10 +219,15 @@ std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& cent
   };
   require(fits(inverse_norms), "inverse_norms must have one entry per centroid");
   require(fits(half_squares), "half_squares must have one entry per centroid");
+  require(fits(spreads), "spreads must have one entry per centroid");
   require(n_read >= 1 && n_read <= n, "n_read must lie between 1 and the number of centroids");
   const auto given = [](const std::optional<FloatArray>& values) { return values ? elements(*values) : nullptr; };
-  Centroids known = {
-      check_integer_rows(centroids.first, centroids.second, n), {}, given(inverse_norms), given(half_squares), n};
+  Centroids known = {check_integer_rows(centroids.first, centroids.second, n),
+                     {},
+                     given(inverse_norms),
+                     given(half_squares),
+                     given(spreads),
+                     n};
   ListQueries asked = {check_integer_rows(queries.first, queries.second, n_queries), {}, n_queries};
   if (lead) {
     known.lead = check_integer_rows(lead->first.first, lead->first.second, n);
@@ -250,13 +259,15 @@ void bind_asymmetric(py::module_& module) {
              arg("offsets").noconvert(), arg("k"), arg("mask").noconvert(), arg("n_threads"));
   module.def("asymmetric_rescore", &rescore, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("metric"), arg("ids").noconvert(), arg("queries").noconvert(),
-             arg("units").noconvert(), arg("offsets").noconvert(), arg("k"), arg("n_threads"));
+             arg("units").noconvert(), arg("offsets").noconvert(), arg("k"), arg("n_threads"),
+             arg("rows").noconvert() = py::none());
   module.def("asymmetric_range_search", &range_search, arg("isa"), arg("blocks").noconvert(), arg("n_codes"),
              arg("n_bits"), arg("factors").noconvert(), arg("metric"), arg("queries").noconvert(),
              arg("units").noconvert(), arg("offsets").noconvert(), arg("limits").noconvert(), arg("mask").noconvert(),
              arg("n_threads"));
   module.def("nearest_lists", &lists_near, arg("isa"), arg("centroids").noconvert(), arg("inverse_norms").noconvert(),
-             arg("half_squares").noconvert(), arg("queries").noconvert(), arg("lead").noconvert(), arg("n_read"));
+             arg("half_squares").noconvert(), arg("spreads").noconvert(), arg("queries").noconvert(),
+             arg("lead").noconvert(), arg("n_read"));
   module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("metric"), arg("starts").noconvert(), arg("rows").noconvert(),
              arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(), arg("offsets").noconvert(),

@@ -26,6 +26,18 @@ inline Mask check_mask(const OptionalMask& mask, const BlockedCodes& table) {
   return elements(*mask);
 }
 
+using OptionalRows = std::optional<WordArray>;
+
+// Which row each code is; null where they lie by rows.
+inline const std::uint32_t* check_rows(const OptionalRows& rows, std::size_t n_codes) {
+  if (!rows) return nullptr;
+  require(rows->ndim() == 1 && size_of(*rows, 0) == n_codes, "rows must have one entry for each code");
+  const std::uint32_t* own = elements(*rows);
+  require(std::all_of(own, own + n_codes, [n_codes](std::uint32_t row) { return row < n_codes; }),
+          "rows must name rows of the table");
+  return own;
+}
+
 // Calls work(interrupt) without the GIL. A signal handler that raises, as Ctrl-C's does, ends the work, and what it
 // raised goes on from here.
 template <typename Work>

@@ -58,7 +58,8 @@ BinaryParts::BinaryParts(const TableFile& file)
   if (has_grid && !factors) {
     throw std::runtime_error("tensor factors is missing, without which codes of several bits say nothing");
   }
-  if (has_grid && file.tells("partition")) {
+  if (file.has("mean") && file.tells("partition")) {
+    if (!factors) throw std::runtime_error("tensor factors is missing, without which lists say nothing: damaged");
     const std::size_t d = file.tensor("mean", {"F32"}, {TableFile::kAny}).shape[0];
     lists = std::make_unique<RowLists>(file, codes.n_codes, d, factors->norm);
   } else if (file.has("partition.rows")) {
@@ -83,6 +84,15 @@ std::size_t BinaryParts::width() const {
 std::size_t BinaryParts::place(std::int64_t row) const {
   return lists ? lists->position(row) : static_cast<std::size_t>(row);
 }
+
+std::vector<std::int64_t> BinaryParts::places(const std::int64_t* rows, std::size_t n) const {
+  std::vector<std::int64_t> at(n);
+  std::transform(rows, rows + n, at.begin(),
+                 [this](std::int64_t row) { return row < 0 ? row : static_cast<std::int64_t>(place(row)); });
+  return at;
+}
+
+const std::uint32_t* BinaryParts::rows() const { return lists ? lists->view().rows : nullptr; }
 
 std::vector<std::uint8_t> BinaryParts::code(std::int64_t row) const {
   std::vector<std::uint8_t> packed(code_size(n_bits));

@@ -39,7 +39,13 @@ struct BinaryParts {
 
   bool of_signs() const { return !encoder || encoder->of_signs(); }
   std::size_t width() const;  // of the rows that lookup gives
+
+  // Where the codes and factors of rows lie; of -1, which stands for none, -1. And which row lies at each place, null
+  // where each lies at its own number.
   std::size_t place(std::int64_t row) const;
+  std::vector<std::int64_t> places(const std::int64_t* rows, std::size_t n) const;
+  const std::uint32_t* rows() const;
+
   std::vector<std::uint8_t> code(std::int64_t row) const;
   float factor(std::int64_t row, std::size_t which) const;
 

@@ -26,7 +26,7 @@ class BinaryTable : public Table {
     check_ids(parts_.codes, rows, n);  // before anything is written
     if (parts_.of_signs()) {
       Interrupt never(nullptr);
-      slimvec::lookup(parts_.isa, parts_.codes, parts_.n_bits, rows, n, never, out);
+      slimvec::lookup(parts_.isa, parts_.codes, parts_.n_bits, parts_.places(rows, n).data(), n, never, out);
     } else {
       check_rows(rows, n);
       for (std::size_t i = 0; i < n; ++i) read_row(rows[i], out + i * dim());
@@ -38,7 +38,7 @@ class BinaryTable : public Table {
     if (parts_.of_signs()) {
       const std::int64_t offsets[] = {0, static_cast<std::int64_t>(n)};
       Interrupt never(nullptr);
-      bag_mean(parts_.isa, parts_.codes, parts_.n_bits, rows, n, offsets, 1, never, out);
+      bag_mean(parts_.isa, parts_.codes, parts_.n_bits, parts_.places(rows, n).data(), n, offsets, 1, never, out);
       return;
     }
     check_rows(rows, n);
@@ -107,7 +107,7 @@ class BinaryTable : public Table {
 
   // What was taken off the vector of a row before it was coded.
   const float* centre_of(std::int64_t row) const {
-    return parts_.lists ? parts_.lists->centroid(parts_.lists->list_of(row)) : encoder().mean();
+    return parts_.lists && !parts_.of_signs() ? parts_.lists->centroid(parts_.lists->list_of(row)) : encoder().mean();
   }
 
   // A row of several bits, less the mean, along its directions.

@@ -23,7 +23,7 @@ class VectorSearch {
   VectorSearch(const BinaryParts& parts, const Asked& asked)
       : parts_(parts), asked_(asked), encoder_(*parts.encoder, parts.norm, asked.metric) {
     parts.check_bits();
-    if (parts.of_signs()) encoder_.refuse_codes(parts.isa, parts.codes, asked.queries);
+    if (parts.of_signs()) encoder_.refuse_codes(parts, asked.queries);
     if (!parts.factors && asked.metric != Metric::kCosine) {
       const std::string what = asked.metric == Metric::kDot ? "inner products" : "distances";
       throw std::invalid_argument(what + " need the lengths of rows; expected a table with factors");
@@ -75,11 +75,12 @@ class VectorSearch {
     }
   }
 
-  // By bits and factors: of codes of signs those that are near as codes, of others all; then by second codes.
+  // By bits and factors: of codes of signs those that are near as codes, unless some lists are asked for; of others
+  // all; then by second codes.
   void by_floats(const FloatQueries& queries, std::int64_t* rows, float* scores) const {
     if (parts_.second) {
       by_second_codes(queries, rows, scores);
-    } else if (parts_.of_signs()) {
+    } else if (parts_.of_signs() && asked_.n_probes == kAllLists) {
       by_shortlist(queries, rows, scores);
     } else {
       scan(queries, asked_.k, rows, scores);
@@ -95,9 +96,11 @@ class VectorSearch {
     std::vector<std::int32_t> distances(n * m);
     Interrupt never(nullptr);
     hamming_search(parts_.isa, parts_.codes, parts_.n_bits, {}, queries.codes(), n, m, threads_for(n_rows(), n), never,
-                   distances.data(), shortlist.data());
-    asymmetric_rescore(parts_.isa, parts_.codes, factors(), shortlist.data(), m, queries.view(), k,
-                       threads_for(kBlockCodes * m, n), never, scores, rows);  // each row is in a block of its own
+                   distances.data(), shortlist.data(), parts_.rows());
+    const std::vector<std::int64_t> places = parts_.places(shortlist.data(), shortlist.size());
+    asymmetric_rescore(parts_.isa, parts_.codes, factors(), places.data(), m, queries.view(), k,
+                       threads_for(kBlockCodes * m, n), never, scores, rows,
+                       parts_.rows());  // each row is in a block of its own
   }
 
   // The k best of all rows that are read, with scores as kernels give them; where lists hold fewer, -1 in the end.
@@ -143,6 +146,9 @@ class VectorSearch {
     const Metric metric = parts_.factors->n_factors == 3 ? asked_.metric : Metric::kCosine;
     parts_.lists->rank(parts_.isa, metric, vectors.data(), queries.vector_unit(), n, n_read, read.data(),
                        offsets.data());
+    if (parts_.of_signs()) {  // codes of rows themselves, not of what a centroid leaves
+      for (std::size_t i = 0; i < n; ++i) std::fill_n(offsets.data() + i * n_read, n_read, all.offsets[which[i]]);
+    }
     std::vector<std::int64_t> found(n * k);
     const std::size_t n_codes = n_rows() / parts_.lists->n_lists() * n_read;
     Interrupt never(nullptr);
@@ -215,7 +221,7 @@ void search_packed(const BinaryParts& parts, const std::uint8_t* queries, std::s
   std::vector<std::int32_t> distances(n * k);
   Interrupt never(nullptr);
   hamming_search(parts.isa, parts.codes, parts.n_bits, {}, queries, n, k, worthwhile_threads(parts.codes, n, n_threads),
-                 never, distances.data(), rows);
+                 never, distances.data(), rows, parts.rows());
   const double bits = static_cast<double>(parts.n_bits);
   std::transform(distances.begin(), distances.end(), cosines,
                  [bits](std::int32_t distance) { return static_cast<float>((bits - 2.0 * distance) / bits); });

@@ -94,7 +94,9 @@ bool QueryEncoder::may_hold_signs() const {
   return std::abs(squares - d) <= 1e-5 * std::max(squares, d);
 }
 
-void QueryEncoder::refuse_codes(const Kernels& isa, const BlockedCodes& table, Vectors queries) const {
+void QueryEncoder::refuse_codes(const BinaryParts& parts, Vectors queries) const {
+  const Kernels& isa = parts.isa;
+  const BlockedCodes& table = parts.codes;
   const std::size_t d = encoder_.dim(), n_bits = encoder_.n_bits(), size = code_size(n_bits);
   if (d != n_bits || table.n_codes == 0) return;
   std::vector<std::size_t> asked;
@@ -110,7 +112,7 @@ void QueryEncoder::refuse_codes(const Kernels& isa, const BlockedCodes& table, V
     std::int32_t distance = 0;
     std::int64_t found = 0;
     Interrupt never(nullptr);
-    hamming_search(isa, table, n_bits, {}, code.data(), 1, 1, 1, never, &distance, &found);
+    hamming_search(isa, table, n_bits, {}, code.data(), 1, 1, 1, never, &distance, &found, parts.rows());
     if (distance != 0) return;
     isa.pack_signs(project(queries.values + i * d, i).values.data(), 1, n_bits, own.data());
     if (own == code) continue;

@@ -37,7 +37,7 @@ class QueryEncoder {
   Query project(const float* query, std::size_t row) const;
 
   // Throws std::invalid_argument where queries are rows of -1 and +1 that are codes of the table instead of vectors.
-  void refuse_codes(const Kernels& isa, const BlockedCodes& table, Vectors queries) const;
+  void refuse_codes(const BinaryParts& parts, Vectors queries) const;
 
   const Encoder& encoder() const { return encoder_; }
   const std::vector<float>& mean() const { return mean_; }  // in units

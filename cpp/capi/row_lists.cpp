@@ -15,6 +15,7 @@ namespace slimvec {
 
 namespace {
 
+constexpr float kDeviations = 4;         // of a row from its centroid that are to be expected among all, as in Python
 constexpr std::size_t kMostDigits = 18;  // of a number of neighbours, as in Python
 
 [[noreturn]] void fail_calibration() {
@@ -58,6 +59,15 @@ void check_calibration(const Json& calibration, std::size_t n_lists) {
   const std::size_t n = probes->members.size();
   if (last != n_lists || read_shares(calibration, "recall", n) != read_shares(calibration, "reach", n)) {
     fail_calibration();
+  }
+}
+
+// Those for other metrics.
+void check_calibrations(const Json& calibrations, std::size_t n_lists) {
+  if (calibrations.kind != Json::Kind::kObject) fail_calibration();
+  for (const auto& [metric, calibration] : calibrations.members) {
+    if (metric != "dot" && metric != "l2") fail_calibration();
+    check_calibration(calibration, n_lists);
   }
 }
 
@@ -105,6 +115,14 @@ RowLists::RowLists(const TableFile& file, std::size_t n_rows, std::size_t d, dou
   file.check_object("partition", false);
   const Json* calibration = file.object("partition")->find("calibration");
   if (calibration && !calibration->is_null()) check_calibration(*calibration, n_lists_);
+  if (const Json* others = file.object("partition")->find("calibrations")) check_calibrations(*others, n_lists_);
+  if (file.has("partition.spreads")) {
+    spreads_ = file.tensor("partition.spreads", {"F32"}, {n_lists_}).as<float>();
+    if (!std::all_of(spreads_, spreads_ + n_lists_,
+                     [](float spread) { return std::isfinite(spread) && spread >= 0; })) {
+      throw std::runtime_error("tensor partition.spreads holds what are no distances: damaged");
+    }
+  }
 }
 
 std::vector<std::uint32_t> RowLists::invert() const {
@@ -149,7 +167,7 @@ std::size_t RowLists::nearest(const float* vector) const {
 
 RowLists::Met RowLists::round_centroids() const {
   const std::size_t n = n_lists_ * d_;
-  Met met{std::vector<std::int16_t>(n), std::vector<double>(n_lists_), {}, {}};
+  Met met{std::vector<std::int16_t>(n), std::vector<double>(n_lists_), {}, {}, {}};
   const std::vector<double> wide(centroids_, centroids_ + n);
   round_rows(wide.data(), n_lists_, d_, kCentroidPeak, met.values.data(), met.steps.data());
   for (std::size_t list = 0; list < n_lists_; ++list) {
@@ -160,6 +178,8 @@ RowLists::Met RowLists::round_centroids() const {
     met.inverse_norms.push_back(norm > 0 ? static_cast<float>(1 / norm) : 1.0f);
     met.half_squares.push_back(static_cast<float>(squares / 2 / norm_ / norm_));
   }
+  const float times = kDeviations / std::sqrt(static_cast<float>(d_));
+  for (std::size_t list = 0; spreads_ && list < n_lists_; ++list) met.spreads.push_back(times * spreads_[list]);
   return met;
 }
 
@@ -170,6 +190,7 @@ void RowLists::rank(const Kernels& isa, Metric metric, const double* vectors, do
                                {nullptr, nullptr, 0},
                                metric == Metric::kCosine ? met.inverse_norms.data() : nullptr,
                                metric == Metric::kL2 ? met.half_squares.data() : nullptr,
+                               metric == Metric::kDot && !met.spreads.empty() ? met.spreads.data() : nullptr,
                                n_lists_};
   std::vector<std::int16_t> values(n * d_);
   std::vector<double> steps(n);

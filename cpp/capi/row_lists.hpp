@@ -40,7 +40,7 @@ class RowLists {
   struct Met {
     std::vector<std::int16_t> values;
     std::vector<double> steps;
-    std::vector<float> inverse_norms, half_squares;
+    std::vector<float> inverse_norms, half_squares, spreads;
   };
   Met round_centroids() const;
   std::vector<std::uint32_t> invert() const;
@@ -51,6 +51,7 @@ class RowLists {
   const float* const centroids_;
   const std::int64_t* starts_;
   const std::uint32_t* rows_;
+  const float* spreads_ = nullptr;  // how far the rows of each list are from its centroid, where the file tells
   Lazy<std::vector<std::uint32_t>> positions_;
   Lazy<Met> met_;
 };

@@ -32,7 +32,7 @@ std::vector<std::vector<Key>> asymmetric_range_search(const Kernels& isa, const 
 
 void asymmetric_rescore(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const std::int64_t* ids,
                         std::size_t n_ids, const AsymmetricQueries& queries, std::size_t k, std::size_t n_threads,
-                        Interrupt& interrupt, float* scores, std::int64_t* indices) {
+                        Interrupt& interrupt, float* scores, std::int64_t* indices, const std::uint32_t* rows) {
   if (k < 1 || k > n_ids) throw std::invalid_argument("k must lie between 1 and the number of ids per query");
   check_ids(table, ids, queries.n_queries * n_ids, true);
   const AsymmetricScan score_codes(isa, table, factors, queries);
@@ -47,10 +47,9 @@ void asymmetric_rescore(const Kernels& isa, const BlockedCodes& table, const Fac
           for (std::size_t i = 0; i < n_ids; ++i, ++id) {
             prefetch_ahead(table, id, n_ids - i);
             if (*id < 0) continue;
-            const float score = score_codes.score(one.begin, static_cast<std::size_t>(*id));
-            if (score > -std::numeric_limits<float>::infinity()) {
-              top.push(make_score_key(score, static_cast<std::size_t>(*id)));
-            }
+            const std::size_t at = static_cast<std::size_t>(*id);
+            const float score = score_codes.score(one.begin, at);
+            if (score > -std::numeric_limits<float>::infinity()) top.push(make_score_key(score, rows ? rows[at] : at));
           }
           write_result(top.sorted(), k, scores + one.begin * k, indices + one.begin * k);
         }

@@ -41,9 +41,10 @@ std::vector<std::vector<Key>> asymmetric_range_search(const Kernels& isa, const 
                                                       std::size_t n_threads, Interrupt& interrupt);
 
 // As asymmetric_search among ids[q * n_ids ... (q + 1) * n_ids) for query q: distinct rows of the table, or -1 for
-// none.
+// none. `rows` is as in hamming_search, and does not concern ids, which are positions.
 void asymmetric_rescore(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const std::int64_t* ids,
                         std::size_t n_ids, const AsymmetricQueries& queries, std::size_t k, std::size_t n_threads,
-                        Interrupt& interrupt, float* scores, std::int64_t* indices);
+                        Interrupt& interrupt, float* scores, std::int64_t* indices,
+                        const std::uint32_t* rows = nullptr);
 
 }  // namespace slimvec

@@ -44,7 +44,7 @@ std::vector<std::uint32_t> no_limits() { return std::vector<std::uint32_t>(kGrou
 
 void hamming_search(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, Mask mask,
                     const std::uint8_t* queries, std::size_t n_queries, std::size_t k, std::size_t n_threads,
-                    Interrupt& interrupt, std::int32_t* distances, std::int64_t* indices) {
+                    Interrupt& interrupt, std::int32_t* distances, std::int64_t* indices, const std::uint32_t* rows) {
   if (k < 1 || k > table.n_codes) throw std::invalid_argument("k must lie between 1 and the number of codes");
   const HammingScan below(isa, table, n_bits, queries, n_queries);
   const auto report = [=](std::size_t q, const std::vector<Key>& keys) {
@@ -54,25 +54,27 @@ void hamming_search(const Kernels& isa, const BlockedCodes& table, std::size_t n
       indices[q * k + i] = found ? key_index(keys[i]) : -1;
     }
   };
-  if (n_bits <= kMaxCountedBits) {
+  if (n_bits <= kMaxCountedBits && !rows) {  // counting keeps the first of equal ranks, so that indices must rise
     scan_for_top(
         table, mask, n_queries, [=](std::size_t) { return CountingTopK(k, n_bits + 1); }, n_threads, interrupt, below,
         report);
   } else {
-    scan_for_top(table, mask, n_queries, [k](std::size_t) { return TopK(k); }, n_threads, interrupt, below, report);
+    scan_for_top(
+        table, mask, n_queries, [k](std::size_t) { return TopK(k); }, n_threads, interrupt, below, report, rows);
   }
 }
 
 std::vector<std::vector<Key>> hamming_range_search(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits,
                                                    Mask mask, const std::uint8_t* queries, std::size_t n_queries,
-                                                   std::uint32_t radius, std::size_t n_threads, Interrupt& interrupt) {
+                                                   std::uint32_t radius, std::size_t n_threads, Interrupt& interrupt,
+                                                   const std::uint32_t* rows) {
   const HammingScan below(isa, table, n_bits, queries, n_queries);
   const std::uint32_t limit =
       std::min(radius, static_cast<std::uint32_t>(n_bits)) + 1;  // the kernel keeps what is below
   std::vector<std::vector<Key>> found(n_queries);
   scan_for_top(
       table, mask, n_queries, [limit](std::size_t) { return AllBelow(limit); }, n_threads, interrupt, below,
-      [&found](std::size_t q, const std::vector<Key>& keys) { found[q] = keys; });
+      [&found](std::size_t q, const std::vector<Key>& keys) { found[q] = keys; }, rows);
   return found;
 }
 

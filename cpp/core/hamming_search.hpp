@@ -11,17 +11,19 @@ namespace slimvec {
 
 // For each of n_queries packed codes the k nearest of the table, nearest first, ties by the lower index; the same
 // answer on every instruction set and for any n_threads >= 1. distances and indices have n_queries * k entries; where
-// the mask allows fewer than k codes, the rest is distance INT32_MAX and index -1.
-// Throws std::invalid_argument unless 1 <= k <= table.n_codes, and for more codes than a key holds (top_k.hpp);
-// Interrupted.
+// the mask allows fewer than k codes, the rest is distance INT32_MAX and index -1. `rows`, if any, has the index of
+// each code, which is then no longer its position; the mask is by positions. Throws std::invalid_argument unless 1 <= k
+// <= table.n_codes, and for more codes than a key holds (top_k.hpp); Interrupted.
 void hamming_search(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits, Mask mask,
                     const std::uint8_t* queries, std::size_t n_queries, std::size_t k, std::size_t n_threads,
-                    Interrupt& interrupt, std::int32_t* distances, std::int64_t* indices);
+                    Interrupt& interrupt, std::int32_t* distances, std::int64_t* indices,
+                    const std::uint32_t* rows = nullptr);
 
 // For each of n_queries packed codes every allowed code within `radius`, as keys (top_k.hpp) in rising order.
 std::vector<std::vector<Key>> hamming_range_search(const Kernels& isa, const BlockedCodes& table, std::size_t n_bits,
                                                    Mask mask, const std::uint8_t* queries, std::size_t n_queries,
-                                                   std::uint32_t radius, std::size_t n_threads, Interrupt& interrupt);
+                                                   std::uint32_t radius, std::size_t n_threads, Interrupt& interrupt,
+                                                   const std::uint32_t* rows = nullptr);
 
 // How many of the `asked` threads are worth using for a search of this size: at least 1.
 std::size_t worthwhile_threads(const BlockedCodes& table, std::size_t n_queries, std::size_t asked);

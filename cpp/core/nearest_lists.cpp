@@ -1,6 +1,7 @@
 #include "core/nearest_lists.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <vector>
@@ -21,6 +22,13 @@ void prefetch(const IntegerRows& rows, std::size_t row) {
   for (std::size_t at = 0; at < rows.d * sizeof(std::int16_t); at += 64) ask_cache(first + at);
 }
 
+// Of a row of integers, each of which counts `step`.
+double length_of(const std::int16_t* values, std::size_t d, double step) {
+  std::int64_t square = 0;
+  for (std::size_t i = 0; i < d; ++i) square += std::int64_t{values[i]} * values[i];
+  return std::sqrt(static_cast<double>(square)) * step;
+}
+
 struct Candidate {
   double worth;
   std::int32_t list;
@@ -35,6 +43,9 @@ class Ranking {
  public:
   Ranking(const Centroids& centroids) : centroids_(centroids), worth_(centroids.n) {}
 
+  // Before a query is asked for.
+  void set_length(double length) { length_ = length; }
+
   // The best `n_kept` lists by the products of one of the two kinds of rows, in no order.
   const std::vector<Candidate>& best(const IntegerRows& rows, const std::int64_t* dots, double unit,
                                      std::size_t n_kept) {
@@ -48,6 +59,7 @@ class Ranking {
   double worth(double product, std::size_t list) const {
     if (centroids_.inverse_norms) product *= static_cast<double>(centroids_.inverse_norms[list]);
     if (centroids_.half_squares) product -= static_cast<double>(centroids_.half_squares[list]);
+    if (centroids_.spreads) product += static_cast<double>(centroids_.spreads[list]) * length_;
     return product == product ? product : -std::numeric_limits<double>::infinity();
   }
 
@@ -89,6 +101,7 @@ class Ranking {
   }
 
   const Centroids& centroids_;
+  double length_ = 0;
   std::vector<double> worth_, sample_;
   std::vector<Candidate> candidates_;
 };
@@ -118,6 +131,10 @@ void nearest_lists(const Kernels& isa, const Centroids& centroids, const ListQue
       const std::size_t query = first + q;
       const double unit = queries.rows.steps[query];
       std::int64_t* own = dots.data() + q * n;
+      if (centroids.spreads) {
+        const std::size_t whole = queries.rows.d;
+        ranking.set_length(length_of(queries.rows.values + query * whole, whole, unit));
+      }
       found = ranking.best(known, own, asked.steps[query], leads ? kWide * n_read : n_read);
       const auto product = [&](std::size_t l) { return static_cast<double>(own[l]) * centroids.rows.steps[l] * unit; };
       if (leads) {

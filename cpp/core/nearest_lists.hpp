@@ -24,6 +24,7 @@ struct Centroids {
   IntegerRows lead;            // the same along a few directions, which tell most of a product; values null: none
   const float* inverse_norms;  // null: order is not by cosines
   const float* half_squares;   // null: order is not by distances
+  const float* spreads;        // null: order is not by the largest product to be expected in a list
   std::size_t n;
 };
 
@@ -34,9 +35,10 @@ struct ListQueries {
 };
 
 // For each query the n_read lists of the largest product (with inverse_norms product * inverse_norm, with half_squares
-// product - half_square), largest first, ties by the lower list, and the products. What is no number comes last. Where
-// there is a lead and n_read is small, only lists among the kWide * n_read best by the lead are looked at.
-// Products are sums of integers, times steps in double: the same on every instruction set. Throws Interrupted.
+// product - half_square, with spreads product + spread * length of the query), largest first, ties by the lower list,
+// and the products. What is no number comes last. Where there is a lead and n_read is small, only lists among the kWide
+// * n_read best by the lead are looked at. Products and squared lengths are sums of integers, times steps in double:
+// the same on every instruction set. Throws Interrupted.
 constexpr std::size_t kWide = 2;
 void nearest_lists(const Kernels& isa, const Centroids& centroids, const ListQueries& queries, std::size_t n_read,
                    Interrupt& interrupt, std::int32_t* lists, float* products);

@@ -135,15 +135,18 @@ void for_each_chunk_and_tile(const BlockedCodes& table, Range blocks, std::size_
 
 // Scans `blocks` for `queries`; tops[q - queries.begin] takes the candidates of query q.
 template <typename Top, typename Below>
-void scan_tile(const BlockedCodes& table, Mask mask, Range blocks, Range queries, Interrupt& interrupt,
-               const Below& below, Hits* hits, Top* tops) {
+void scan_tile(const BlockedCodes& table, Mask mask, const std::uint32_t* rows, Range blocks, Range queries,
+               Interrupt& interrupt, const Below& below, Hits* hits, Top* tops) {
+  // Where rows do not rise along the codes, one of the same rank as the last may yet win.
+  const auto limit_for = [rows](std::uint32_t limit) { return rows && limit != UINT32_MAX ? limit + 1 : limit; };
   for_each_chunk(table, blocks, queries, interrupt, [&](Range chunk, Range group) {
     Top* of_group = tops + (group.begin - queries.begin);
     std::uint32_t limits[kGroupQueries];
-    for (std::size_t q = 0; q < group.size(); ++q) limits[q] = of_group[q].limit();
-    scan_chunk(
-        table, mask, chunk, group, limits, group.begin == queries.begin, below, hits,
-        [of_group](std::size_t q, std::uint32_t rank, std::size_t index) { of_group[q].push(make_key(rank, index)); });
+    for (std::size_t q = 0; q < group.size(); ++q) limits[q] = limit_for(of_group[q].limit());
+    scan_chunk(table, mask, chunk, group, limits, group.begin == queries.begin, below, hits,
+               [of_group, rows](std::size_t q, std::uint32_t rank, std::size_t index) {
+                 of_group[q].push(make_key(rank, rows ? rows[index] : index));
+               });
     for (std::size_t q = 0; q < group.size(); ++q) of_group[q].tighten();
   });
 }
@@ -178,10 +181,12 @@ auto empty_tops_of_parts(std::size_t n_parts, std::size_t n_queries, const Empty
 }
 
 // For each of n_queries the best allowed codes by (rank, index), gathered in empty_of(query): report(query, keys) for
-// each query, by any thread, with at least as many of the lowest keys as are gathered, in rising order.
+// each query, by any thread, with at least as many of the lowest keys as are gathered, in rising order. Where `rows`
+// are given, rows[index] is the index by which a code is known, but for the mask; then a rank is no score.
 template <typename EmptyOf, typename Below, typename Report>
 void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, const EmptyOf& empty_of,
-                  std::size_t n_threads, Interrupt& interrupt, const Below& below, Report report) {
+                  std::size_t n_threads, Interrupt& interrupt, const Below& below, Report report,
+                  const std::uint32_t* rows = nullptr) {
   const auto while_waiting = [&interrupt] { interrupt.ask(); };
   if (n_queries >= 4 * n_threads) {  // enough queries for every thread: each takes some over the whole table
     const std::size_t tile = std::min(kTileQueries, ceil_divide(n_queries, n_threads));
@@ -192,7 +197,7 @@ void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, c
           std::vector<Hits> hits = hits_of_group(table, n_queries);
           for (Range queries; tiles.next(queries);) {
             auto tops = empty_tops(queries, empty_of);
-            scan_tile(table, mask, {0, table.n_blocks()}, queries, interrupt, below, hits.data(), tops.data());
+            scan_tile(table, mask, rows, {0, table.n_blocks()}, queries, interrupt, below, hits.data(), tops.data());
             for (std::size_t q = queries.begin; q < queries.end; ++q) report(q, tops[q - queries.begin].sorted());
           }
         },
@@ -205,7 +210,7 @@ void scan_for_top(const BlockedCodes& table, Mask mask, std::size_t n_queries, c
         [&](std::size_t part) {
           std::vector<Hits> hits = hits_of_group(table, n_queries);
           for (Range blocks; slices.next(blocks);) {
-            scan_tile(table, mask, blocks, {0, n_queries}, interrupt, below, hits.data(),
+            scan_tile(table, mask, rows, blocks, {0, n_queries}, interrupt, below, hits.data(),
                       tops.data() + part * n_queries);
           }
         },

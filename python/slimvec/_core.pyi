@@ -57,6 +57,7 @@ def hamming_range_search(
     radius: int,
     mask: NDArray[uint8] | None,
     n_threads: int,
+    rows: NDArray[uint32] | None = None,
 ) -> tuple[NDArray[int64], NDArray[int32], NDArray[int64]]: ...
 def hamming_search(
     isa: Isa,
@@ -67,6 +68,7 @@ def hamming_search(
     k: int,
     mask: NDArray[uint8] | None,
     n_threads: int,
+    rows: NDArray[uint32] | None = None,
 ) -> tuple[NDArray[int32], NDArray[int64]]: ...
 def hamming_pairwise(
     isa: Isa, blocks: NDArray[uint32], n_codes: int, n_bits: int, queries: NDArray[uint8], n_threads: int
@@ -115,6 +117,7 @@ def asymmetric_rescore(
     offsets: NDArray[float32],
     k: int,
     n_threads: int,
+    rows: NDArray[uint32] | None = None,
 ) -> tuple[NDArray[float32], NDArray[int64]]: ...
 def round_rows(rows: NDArray[floating], largest: int) -> tuple[NDArray[int16], NDArray[Any]]: ...
 def prepare_queries(
@@ -140,6 +143,7 @@ def nearest_lists(
     centroids: tuple[NDArray[int16], NDArray[float64]],
     inverse_norms: NDArray[float32] | None,
     half_squares: NDArray[float32] | None,
+    spreads: NDArray[float32] | None,
     queries: tuple[NDArray[int16], NDArray[float64]],
     lead: tuple[tuple[NDArray[int16], NDArray[float64]], tuple[NDArray[int16], NDArray[float64]]] | None,
     n_read: int,

@@ -100,8 +100,8 @@ _CODES = {"bits": "n_bits"}
 _ANCHORS = {"anchors": "n_anchors"}
 
 METHODS: dict[str, Method] = {
-    "iiq": Method(IIQ, _CODES | {"remove": "n_remove"}, Rival("IIQ")),
-    "itq": Method(ITQ, _CODES, Rival("ITQ")),
+    "iiq": Method(IIQ, _CODES | {"remove": "n_remove", "partitions": "partitions"}, Rival("IIQ")),
+    "itq": Method(ITQ, _CODES | {"partitions": "partitions"}, Rival("ITQ")),
     "transform-coding": Method(
         TransformCoding,
         _CODES | {"remove": "n_remove", "refine-bits": "refine_bits", "partitions": "partitions"},

@@ -186,9 +186,10 @@ void test_nearest_lists(const Kernels& isa) {
   for (std::size_t l = 0; l < n; ++l) norms[l] = l % (n / 2) % 2 ? 1.0f : 0.5f;
   std::vector<std::int32_t> lists(n_queries * n_read);
   std::vector<float> products(n_queries * n_read);
-  for (const int way : {0, 1, 2}) {
+  for (const int way : {0, 1, 2, 3}) {
     const float *inverse = way == 1 ? norms.data() : nullptr, *halves = way == 2 ? norms.data() : nullptr;
-    const Centroids known = {{centroids.data(), steps.data(), d}, {nullptr, nullptr, 0}, inverse, halves, n};
+    const float* spreads = way == 3 ? norms.data() : nullptr;
+    const Centroids known = {{centroids.data(), steps.data(), d}, {nullptr, nullptr, 0}, inverse, halves, spreads, n};
     const ListQueries asked = {{queries.data(), units.data(), d}, {nullptr, nullptr, 0}, n_queries};
     nearest_lists(isa, known, asked, n_read, never, lists.data(), products.data());
     for (std::size_t q = 0; q < n_queries; ++q) {
@@ -196,12 +197,15 @@ void test_nearest_lists(const Kernels& isa) {
       for (std::size_t l = 0; l < n; ++l) {
         for (std::size_t j = 0; j < d; ++j) dots[l] += centroids[l * d + j] * queries[q * d + j];
       }
+      double square = 0;
+      for (std::size_t j = 0; j < d; ++j) square += 4.0 * queries[q * d + j] * queries[q * d + j];
       std::vector<std::int32_t> order(n);
       std::iota(order.begin(), order.end(), 0);
       std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
         const auto of = [&](std::int32_t l) {
           const auto place = static_cast<std::size_t>(l);
-          return static_cast<double>(dots[place]) * (inverse ? norms[place] : 1.0f) - (halves ? norms[place] : 0.0f);
+          return static_cast<double>(dots[place]) * (inverse ? norms[place] : 1.0f) - (halves ? norms[place] : 0.0f) +
+                 (spreads ? norms[place] * std::sqrt(square) : 0.0);
         };
         return of(a) > of(b);
       });

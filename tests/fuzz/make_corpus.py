@@ -45,6 +45,8 @@ def make_tables(folder: Path) -> None:
         sv.HammingIndex(sv.pack(rows), 8).save(folder / f"hamming-{n}")
         source = rows if words is None else sv.Vectors(words, rows)
         sv.IIQ(n_bits=5, n_remove=0).compress(source, factors=True).save(folder / f"factors-{n}")
+        signs = sv.IIQ(5, n_remove=n % 2, partitions=3).fit(generator.standard_normal((70, 8)))
+        signs.to_table(source).save(folder / f"signs-in-lists-{n}")
         sv.TransformCoding(20, n_remove=n % 2).compress(source).save(folder / f"grid-{n}")
         for name, options in MORE_CODES.items():
             method = sv.TransformCoding(13, n_remove=n % 2, **options).fit(generator.standard_normal((70, 8)))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.codes import pack_signs
 from slimvec.binary.rounding import CENTROID_PEAK, QUERY_PEAK, Whole
 from slimvec.blocks import row_blocks
 from slimvec.errors import FormatError
@@ -96,7 +95,7 @@ class FloatQueries:
                 multipliers,
                 encoder.metric,
                 squares,
-                pack_signs(made.along) if encoder.encoder.of_signs else None,
+                made.codes(encoder.encoder.n_bits) if encoder.encoder.of_signs else None,
                 None if made.asking is None else Whole.of(made.asking, CENTROID_PEAK, unit / factors.norm),
                 None if made.leading is None else Whole.of(made.leading, CENTROID_PEAK, unit / factors.norm),
                 None if made.second is None else Whole.of(made.second, QUERY_PEAK, unit),

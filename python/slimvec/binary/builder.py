@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimvec.binary.assigning import Assigning
 from slimvec.binary.block_numbers import BlockNumbers
-from slimvec.binary.calibrating import N_ASKING, NearestRows, calibrate
+from slimvec.binary.calibrating import N_ASKING, calibrate
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.factors import FactorsBuilder
-from slimvec.binary.list_encoder import ListEncoder
-from slimvec.binary.partition import Partition
+from slimvec.binary.list_centroids import ListCentroids
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.refinement import RefinementBuilder
 from slimvec.blas import in_order, row_parts
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.encoder import Encoder
+    from slimvec.binary.partition import Partition
     from slimvec.binary.refinement import Refiner
     from slimvec.progress import Progress
     from slimvec.vectors.rows import Rows
@@ -49,6 +50,8 @@ class TableBuilder:
     refiner : Refiner, optional
     first_row : int
         What errors call the first row.
+    asks : bool
+        Whether rows in lists ask for each other, to tell how many lists find how much.
     """
 
     rows: Rows
@@ -58,6 +61,7 @@ class TableBuilder:
     progress: Progress
     refiner: Refiner | None = None
     first_row: int = 0
+    asks: bool = True
 
     @property
     def _n_bits(self) -> int:
@@ -65,7 +69,7 @@ class TableBuilder:
 
     def to_memory(self) -> BinaryParts:
         """Return the parts of a table."""
-        if isinstance(self.encoder, ListEncoder):
+        if isinstance(self.encoder, ListCentroids):
             return self._in_lists(self.encoder)
         return self.share()[0]
 
@@ -80,39 +84,35 @@ class TableBuilder:
             codes.write(first, packed)
         return self._parts(codes, beside, weights=weights), beside.numbers
 
-    def _in_lists(self, encoder: ListEncoder) -> BinaryParts:
+    def _in_lists(self, encoder: ListCentroids) -> BinaryParts:
         """Go over the rows twice: to see which lists they are in, and to put their codes there."""
         n = len(self.rows)
-        lists = np.empty(n, np.int32)
-        asking = np.unique(np.linspace(0, max(0, n - 1), min(n, N_ASKING)).astype(np.int64))
-        vectors = []
+        assigning = Assigning(encoder, n, N_ASKING if self.asks else 0)
         for first, block in self._blocks("assigning"):
             check_finite(block, "vectors", self.first_row + first)
-            lists[first : first + len(block)] = encoder.assign(block)
-            own = asking - first
-            vectors.append(block[own[(own >= 0) & (own < len(block))]])
-        partition = Partition.of(lists, len(encoder.centroids))
-        nearest = NearestRows(asking, np.concatenate(vectors)) if n else None
+            assigning.update(first, block)
+        partition, nearest = assigning.partition(), assigning.nearest(self.factor_norm or 1.0)
         beside = self._beside()
         codes = BlockedCodes.empty(n, self._n_bits)
         for first, block in self._blocks("encoding"):
             here = slice(first, first + len(block))
             places = partition.positions[here]
-            codes.scatter(places, beside.update(first, block, encoder, places, lists[here]))
+            codes.scatter(places, beside.update(first, block, encoder, places, assigning.lists[here]))
             if nearest is not None:
                 nearest.update(first, block)
         parts = self._parts(codes, beside, partition)
         if nearest is None:
             return parts
-        calibration = calibrate(parts, nearest, self.progress)
-        return replace(parts, partition=replace(partition, calibration=calibration))
+        measured = calibrate(parts, nearest, self.progress)
+        others = {metric: of for metric, of in measured.items() if metric != "cosine"}
+        return replace(parts, partition=replace(partition, calibration=measured.get("cosine"), others=others))
 
     def to_file(self, path: str | os.PathLike[str]) -> None:
         """Write the file of a table; codes go into it as they are made, unless they lie in lists.
 
         Whatever goes wrong, the file that was there before stays, and nothing else is left behind.
         """
-        if isinstance(self.encoder, ListEncoder):
+        if isinstance(self.encoder, ListCentroids):
             save_table(path, *self._in_lists(self.encoder).to_content())
             return
         beside = self._beside()

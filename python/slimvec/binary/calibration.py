@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from slimvec.errors import FormatError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 NUMBER = re.compile("[1-9][0-9]{0,17}")  # of neighbours, as the name of a member
 
@@ -32,8 +35,11 @@ class Calibration:
     recall: dict[int, tuple[float, ...]]
     reach: dict[int, tuple[float, ...]]
 
-    def probes_for(self, recall: float, k: int, exactly: bool) -> int:
+    def probes_for(self, recall: float, k: int, exactly: bool, share: float = 1.0) -> int:
         """Return how many lists find a share ``recall`` of k neighbours; ``exactly``, if originals score them.
+
+        Where only a ``share`` of the rows may be found, the k nearest of these are as far as the k / share nearest of
+        all, and lie in as many more lists.
 
         Raises
         ------
@@ -41,21 +47,43 @@ class Calibration:
             If not even all of them do.
         """
         measured = self.reach if exactly else self.recall
-        nearest = min((one for one in measured if one >= k), default=max(measured))
+        nearest = self._measured_for(k)
         found = np.maximum.accumulate(measured[nearest])
         if found[-1] < recall and not exactly:
             raise ValueError(
                 f"recall={recall:g}; these codes find at most {found[-1]:.3f} of {nearest} neighbours in all lists. "
                 "Expected less, originals=, or a table of more bits (refine_bits=)"
             )
-        at = int(np.searchsorted(found, recall))
+        n_read = self._reaching(found, recall)
+        if 0 < share < 1:
+            held = float(np.interp(np.log(n_read), np.log(self.probes), np.maximum.accumulate(self.reach[nearest])))
+            n_read *= self._holding(held, k / share) / self._holding(held, k)
+        return int(min(np.ceil(n_read - 1e-9), self.probes[-1]))
+
+    def _measured_for(self, k: float) -> int:
+        return min((one for one in self.recall if one >= k), default=max(self.recall))
+
+    def _reaching(self, found: NDArray[np.float64], level: float) -> float:
+        """Return how many lists reach a level of what rises with them."""
+        at = int(np.searchsorted(found, level))
         if at == 0:
             return self.probes[0]
         if at == len(found):
             return self.probes[-1]
-        share = (recall - found[at - 1]) / (found[at] - found[at - 1])
+        share = (level - found[at - 1]) / (found[at] - found[at - 1])
         below, above = np.log(self.probes[at - 1]), np.log(self.probes[at])
-        return int(np.ceil(np.exp(below + share * (above - below)) - 1e-9))
+        return float(np.exp(below + share * (above - below)))
+
+    def _holding(self, level: float, k: float) -> float:
+        """Return how many lists hold a share of k neighbours: a power of k between those measured, and beyond."""
+        known = sorted(self.reach)
+        lists = np.log([self._reaching(np.maximum.accumulate(self.reach[one]), level) for one in known])
+        of = np.log(known)
+        log_k = np.log(max(k, known[0]))
+        if log_k <= of[-1] or len(known) == 1:
+            return float(np.exp(np.interp(log_k, of, lists)))
+        slope = max(0.0, (lists[-1] - lists[-2]) / (of[-1] - of[-2]))
+        return float(np.exp(min(lists[-1] + slope * (log_k - of[-1]), np.log(self.probes[-1]))))
 
     def facts(self) -> dict[str, Any]:
         """Return what the header of a file says of it."""

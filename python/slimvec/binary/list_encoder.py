@@ -1,46 +1,25 @@
-"""An encoder that codes what is left of a row when the centroid of its list is taken off."""
+"""Encoders of rows in lists: of what is left when the centroid is taken off, and of signs of the rows themselves."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 
-from slimvec.binary.encoder import GridEncoder, less
-from slimvec.binary.rounding import CENTROID_PEAK, Rounded, Whole
-from slimvec.blas import gram, product
-from slimvec.centroids import Centroids
+from slimvec.binary.encoder import Columns, GridEncoder
+from slimvec.binary.list_centroids import ListCentroids
+from slimvec.blas import product
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.levels import Quantized
 
-TOLD = 0.85  # of the squares of centroids: then twice as many lists as are read hold nearly all of the right ones
-FEWEST = 1024  # lists: fewer are soon looked at whole
-
-
-class Lead(NamedTuple):
-    """Centroids along a few directions, which tell most of them: the first look that a query takes at lists.
-
-    Attributes
-    ----------
-    directions : ndarray, shape (d, r), float32
-    rows : Whole
-        ``(n_lists, r)``.
-    at_mean : ndarray, shape (r,), float32
-        The mean along the directions.
-    """
-
-    directions: NDArray[np.float32]
-    rows: Whole
-    at_mean: NDArray[np.float32]
-
 
 @dataclass(frozen=True, eq=False)
-class ListEncoder(GridEncoder):
+class ListEncoder(ListCentroids, GridEncoder):
     """A grid over x - c_l, where c_l is the centroid nearest to x; one projection for all lists.
 
     With z = Pᵀ(x - c_l) ≈ s c a product is
@@ -51,86 +30,21 @@ class ListEncoder(GridEncoder):
 
     Attributes
     ----------
-    centroids : ndarray, shape (n_lists, d), float32
+    centroids
+        See :class:`ListCentroids`.
     """
 
     centroids: NDArray[np.float32]
 
-    in_lists: ClassVar[bool] = True
+    @property
+    def _scale(self) -> np.float32:
+        return np.float32(self.grid.unit)
 
     @classmethod
     def over(cls, encoder: GridEncoder, centroids: NDArray[np.float32]) -> Self:
         """Return what takes off centroids and then does as ``encoder``."""
         own = encoder.mean, encoder.projection, encoder.directions, encoder.grid, encoder.removed
         return cls(*own, centroids)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what a file holds of it, by name."""
-        return super().arrays() | {"centroids": self.centroids}
-
-    @cached_property
-    def rounded(self) -> Whole:
-        """The centroids as queries meet them.
-
-        Both are integers, so that which lists a query reads, and what these add to its scores, does not depend on the
-        queries beside it.
-        """
-        return Whole.of(Rounded.of(self.centroids.astype(np.float64), CENTROID_PEAK), CENTROID_PEAK)
-
-    def lead_at_mean(self, unit: float) -> NDArray[np.float32]:
-        """Return the mean along the directions of the lead, in units; empty where there is none."""
-        if self.lead is None:
-            return np.empty(0, np.float32)
-        return self.lead.at_mean if unit == 1 else self.lead.at_mean / np.float32(unit)
-
-    @cached_property
-    def lead(self) -> Lead | None:
-        """What is looked at first; None where lists are few, or their centroids spread along most directions."""
-        n, d = self.centroids.shape
-        if n < FEWEST:
-            return None
-        energies, directions = np.linalg.eigh(gram(self.centroids))
-        told = np.cumsum(energies[::-1]) >= TOLD * energies.sum()
-        width = 32 * -(-(int(told.argmax()) + 1) // 32)  # integers fill whole registers
-        if 2 * width > d:
-            return None
-        leading = np.asarray(directions[:, : -width - 1 : -1], np.float32)
-        rows = Whole.of(Rounded.of(product(self.centroids, leading).astype(np.float64), CENTROID_PEAK), CENTROID_PEAK)
-        return Lead(leading, rows, self.mean @ leading)
-
-    @cached_property
-    def frame(self) -> NDArray[np.float32]:
-        """The directions of codes, then those of the lead."""
-        return self.directions if self.lead is None else np.hstack([self.directions, self.lead.directions])
-
-    @cached_property
-    def inverse_norms(self) -> NDArray[np.float32]:
-        """1 / ‖c_l‖, ``(n_lists,)``; 1 for one of zeros."""
-        norms = np.linalg.norm(self.centroids.astype(np.float64), axis=1)
-        inverse: NDArray[np.float32] = np.divide(1, norms, out=np.ones_like(norms), where=norms > 0).astype(np.float32)
-        return inverse
-
-    @cached_property
-    def half_squares(self) -> NDArray[np.float64]:
-        """‖c_l‖² / 2, ``(n_lists,)``."""
-        wide = self.centroids.astype(np.float64)
-        halves: NDArray[np.float64] = np.einsum("ij,ij->i", wide, wide) / 2
-        return halves
-
-    @cached_property
-    def from_mean(self) -> NDArray[np.float32]:
-        """c_l - m, ``(n_lists, d)``."""
-        return self.centroids - self.mean
-
-    def assign(self, block: NDArray[Any]) -> NDArray[np.int32]:
-        """Return the list whose centroid is nearest to each row of a block, ``(m,)``; of very many, nearly so."""
-        unit = np.float32(self.grid.unit)
-        with np.errstate(over="ignore", invalid="ignore"):  # reported when the row is coded
-            return self._grouped.nearest(less(block, self.mean).astype(np.float32) / unit)
-
-    @cached_property
-    def _grouped(self) -> Centroids:
-        return Centroids.of(self.from_mean / np.float32(self.grid.unit))
 
     def centres(self, lists: NDArray[np.integer] | None) -> NDArray[np.float32]:
         """Return the centroids of lists, which every row has."""
@@ -150,3 +64,23 @@ class ListEncoder(GridEncoder):
         """c_l - m along the directions, ``(n_lists, r)``."""
         shifts: NDArray[np.float32] = product(self.from_mean, self.directions)
         return shifts
+
+
+@dataclass(frozen=True, eq=False)
+class SignListEncoder(ListCentroids):
+    """Signs of whole rows, of which lists say only where they lie: distances between codes go on meaning something.
+
+    Attributes
+    ----------
+    centroids
+        See :class:`ListCentroids`.
+    """
+
+    centroids: NDArray[np.float32]
+
+    @cached_property
+    def columns(self) -> Columns | None:
+        """Of each bit its direction, where those of a lead come behind."""
+        if self.lead is None:
+            return None
+        return Columns(np.arange(self.n_bits, dtype=np.uint32), np.ones(self.n_bits, np.float32))

@@ -51,7 +51,7 @@ def reconstruct(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float
 def take_rows(parts: BinaryParts, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return rows as ``lookup`` gives them: codes as -1 and +1, or x - m along directions of several bits."""
     if parts.encoder is None or parts.encoder.of_signs or parts.factors is None:
-        return parts.codes.lookup(rows)
+        return parts.by_row.lookup(rows)
     if parts.refinement is None:
         places = parts.positions(rows)
         values = parts.encoder.rows(parts.codes.read(places), parts.factors.scales(places))

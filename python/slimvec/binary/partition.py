@@ -6,7 +6,7 @@ A file keeps which row is at each position, which searches need; the inverse, fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,15 +32,21 @@ class Partition:
     rows : ndarray, shape (n,), uint32
         The row at each position; rising within a list.
     calibration : Calibration or None
-        How many lists find how much.
+        How many lists find how much by cosine.
+    others : dict of str to Calibration
+        The same by metric, of rows of many lengths: "dot" and "l2", where it was measured.
+    spreads : ndarray, shape (n_lists,), float32, or None
+        Root mean square distance of the rows of each list from its centroid, where lengths differ.
     """
 
     starts: NDArray[np.int64]
     rows: NDArray[np.uint32]
     calibration: Calibration | None = None
+    others: dict[str, Calibration] = field(default_factory=dict)
+    spreads: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, lists: NDArray[np.int32], n_lists: int) -> Self:
+    def of(cls, lists: NDArray[np.integer], n_lists: int) -> Self:
         """Return the partition of rows whose lists are given, ``(n,)``."""
         starts = np.zeros(n_lists + 1, np.int64)
         np.cumsum(np.bincount(lists, minlength=n_lists), out=starts[1:])
@@ -78,11 +84,15 @@ class Partition:
 
     def facts(self) -> dict[str, Any]:
         """Return what the header of a file says of it."""
-        return {"partition": {"calibration": None if self.calibration is None else self.calibration.facts()}}
+        said: dict[str, Any] = {"calibration": None if self.calibration is None else self.calibration.facts()}
+        if self.others:
+            said["calibrations"] = {metric: other.facts() for metric, other in self.others.items()}
+        return {"partition": said}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""
-        return {"partition.starts": self.starts, "partition.rows": self.rows}
+        arrays: dict[str, NDArray[Any]] = {"partition.starts": self.starts, "partition.rows": self.rows}
+        return arrays if self.spreads is None else arrays | {"partition.spreads": self.spreads}
 
     @classmethod
     def from_content(cls, content: Content, n_rows: int, n_lists: int) -> Self:
@@ -94,7 +104,20 @@ class Partition:
         if starts[0] != 0 or starts[-1] != n_rows or (starts[1:] < starts[:-1]).any():
             raise FormatError(f"tensor 'partition.starts' does not rise from 0 to {n_rows}: damaged")
         rows = content.tensor("partition.rows", np.uint32, (n_rows,))
-        partition = cls(starts, rows, Calibration.from_facts(facts.get("calibration"), n_lists))
+        spreads = None
+        if "partition.spreads" in content.tensors:
+            spreads = content.tensor("partition.spreads", np.float32, (n_lists,))
+            if not (np.isfinite(spreads).all() and spreads.min() >= 0):
+                raise FormatError("tensor 'partition.spreads' holds what are no distances: damaged")
+        calibration = Calibration.from_facts(facts.get("calibration"), n_lists)
+        partition = cls(starts, rows, calibration, _others_from(facts.get("calibrations", {}), n_lists), spreads)
         if content.thorough:
             _ = partition.distinct_rows  # which looks at all of them
         return partition
+
+
+def _others_from(facts: Any, n_lists: int) -> dict[str, Calibration]:
+    if not isinstance(facts, dict) or not facts.keys() <= {"dot", "l2"} or None in facts.values():
+        raise FormatError(f"calibrations is {facts!r}; expected an object with those of other metrics")
+    read = {metric: Calibration.from_facts(of, n_lists) for metric, of in facts.items()}
+    return {metric: of for metric, of in read.items() if of is not None}

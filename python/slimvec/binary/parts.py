@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -18,7 +19,7 @@ from slimvec.errors import FormatError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from slimvec.binary.list_encoder import ListEncoder
+    from slimvec.binary.list_centroids import ListCentroids
     from slimvec.binary.partition import Partition
     from slimvec.binary.refinement import Refinement
     from slimvec.files.table_file import Content
@@ -43,7 +44,7 @@ class BinaryParts:
         Root mean square norm of the vectors that the codes were made from: as long as that, a query is one of them.
     refinement : Refinement or None
     partition : Partition or None
-        Where codes and factors lie list by list, not row by row: then there is a ListEncoder, too.
+        Where codes and factors lie list by list, not row by row: then the encoder has centroids, too.
     """
 
     codes: BlockedCodes
@@ -64,6 +65,15 @@ class BinaryParts:
     def has_distances(self) -> bool:
         """Whether Hamming distances between codes mean something: they do between signs."""
         return self.encoder is None or self.encoder.of_signs
+
+    @cached_property
+    def by_row(self) -> BlockedCodes:
+        """The codes as users number them, wherever they lie."""
+        if self.partition is None:
+            return self.codes
+        from slimvec.binary.listed_codes import ListedCodes
+
+        return ListedCodes.over(self.codes, self.partition)
 
     def part(self, first: int, end: int) -> BinaryParts:
         """Return rows ``first ... end - 1`` of a table without lists, from the beginning of a block on."""
@@ -172,6 +182,8 @@ class BinaryParts:
         factors = factors_from(content, codes) if "factors" in content.tensors else None
         if encoder is not None and not encoder.of_signs and factors is None:
             raise FormatError("tensor 'factors' is missing, without which codes of several bits say nothing")
+        if encoder is not None and encoder.in_lists and factors is None:
+            raise FormatError("tensor 'factors' is missing, without which lists say nothing")
         norm = None if factors is None else factors.norm  # all that files of early versions tell
         if "norm" in content.facts:
             norm = _number(content.facts, "norm", sys.float_info.min, "the vectors")
@@ -180,7 +192,7 @@ class BinaryParts:
         if encoder is not None and encoder.in_lists:
             from slimvec.binary.partition import Partition
 
-            partition = Partition.from_content(content, codes.n_codes, len(cast("ListEncoder", encoder).centroids))
+            partition = Partition.from_content(content, codes.n_codes, len(cast("ListCentroids", encoder).centroids))
         elif "partition.rows" in content.tensors:
             raise FormatError("it holds tensors of a partition that its header does not tell of")
         return cls(codes, words, encoder, factors, content.made_by(), norm, refinement, partition)
@@ -191,7 +203,12 @@ def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
         return None
     mean = content.tensor("mean", np.float32, (None,))
     if "grid" not in content.facts:
-        return Encoder(mean, content.tensor("projection", np.float32, (len(mean), n_bits)))
+        signs = mean, content.tensor("projection", np.float32, (len(mean), n_bits))
+        if "partition" not in content.facts:
+            return Encoder(*signs)
+        from slimvec.binary.list_encoder import SignListEncoder  # few tables have it: importing slimvec does without
+
+        return SignListEncoder(*signs, _centroids_from(content, len(mean)))
     facts = content.facts["grid"]
     if not isinstance(facts, dict):
         raise FormatError(f"grid is {facts!r}; expected an object")
@@ -203,12 +220,16 @@ def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
     learnt = GridEncoder.of(mean, directions, grid, removed)
     if "partition" not in content.facts:
         return learnt
-    centroids = content.tensor("centroids", np.float32, (None, len(mean)))
+    from slimvec.binary.list_encoder import ListEncoder  # as above
+
+    return ListEncoder.over(learnt, _centroids_from(content, len(mean)))
+
+
+def _centroids_from(content: Content, d: int) -> NDArray[np.float32]:
+    centroids = content.tensor("centroids", np.float32, (None, d))
     if not len(centroids) or not np.isfinite(centroids).all():
         raise FormatError("tensor 'centroids' holds what are no centroids")
-    from slimvec.binary.list_encoder import ListEncoder  # as what else few tables have: importing slimvec does without
-
-    return ListEncoder.over(learnt, centroids)
+    return centroids
 
 
 def _grid_from(content: Content, prefix: str, parallel: float, passes: Any) -> Grid:

@@ -65,6 +65,10 @@ class PreparedQueries(NamedTuple):
     at_mean: NDArray[np.float64]
     squares: NDArray[np.float64]
 
+    def codes(self, n_bits: int) -> NDArray[np.uint8]:
+        """Return the packed signs along the directions of bits, which come first."""
+        return pack_signs(np.ascontiguousarray(self.along[:, :n_bits]))
+
 
 @dataclass(frozen=True, eq=False)
 class QueryEncoder:
@@ -130,7 +134,7 @@ class QueryEncoder:
         codes = np.empty((len(queries), -(-n_bits // 8)), np.uint8)
         zero = np.empty(len(queries), np.bool_)
         for block in self.blocks(queries, name):
-            codes[block.place] = pack_signs(self.prepare(block, name).along)
+            codes[block.place] = self.prepare(block, name).codes(n_bits)
             zero[block.place] = False if block.multiples is None else block.multiples == 0
         return codes, zero
 

@@ -104,8 +104,8 @@ class TableSearch:
 
     @property
     def table(self) -> BlockedCodes:
-        """The codes."""
-        return self.parts.codes
+        """The codes, by rows."""
+        return self.parts.by_row
 
     def codes(self, queries: NDArray[np.uint8], k: int) -> SearchResult:
         """Search packed codes by Hamming distance."""
@@ -166,7 +166,8 @@ class TableSearch:
             return None
         from slimvec.binary.probing import lists_to_read
 
-        return lists_to_read(self.parts, self.probes, self.recall, k, exactly, self.metric)
+        share = 1.0 if self.allowed is None else float(self.allowed.mean())
+        return lists_to_read(self.parts, self.probes, self.recall, k, exactly, self.metric, share)
 
     def _in_order(self, found: ScoreResult, zero: NDArray[np.bool_]) -> ScoreResult:
         """Answer queries of zeros, which are as similar to one row as to another: score 0, rows in order."""
@@ -197,8 +198,8 @@ class TableSearch:
     ) -> ScoreResult:
         n_threads = as_threads(self.threads)
         wide, signs = hand_on.to_scores(k), queries.signs
-        if wide is None or signs is None:
-            # Distances between codes of several bits make no shortlist: every row is scored.
+        if wide is None or signs is None or reading.n_lists is not None:
+            # Distances between codes of several bits make no shortlist, and some lists need none: all rows are scored.
             return self._scanned(queries, factors, reading, k)
         shortlist = self.codes(signs, self._at_most_all(wide)).indices
         return rescore(self.table, factors, queries, shortlist, k, n_threads)

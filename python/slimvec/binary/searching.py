@@ -62,9 +62,11 @@ class CodeSearches(Table):
             ``oversample * k`` rows (100 more than k if ``oversample`` is None) are scored exactly by them; only these
             rows are read.
         probes : int, optional
-            Read so many lists (``partitions=``), and more if they hold fewer than k rows. By default all.
+            Read so many lists (``partitions=``), and more if they hold fewer than k rows; all that they hold is scored.
+            By default all.
         recall : float, optional
-            Read as many lists as find this share of the neighbours by cosine, as was measured when they were made.
+            Read as many lists as find this share of the neighbours, as was measured when they were made, by rows as
+            queries.
         threads : int, optional
             At most this many threads; by default as many as the process may use.
         mask : array_like, optional
@@ -204,7 +206,7 @@ class CodeSearches(Table):
         array([[0]], dtype=int32)
         """
         self._parts.require_distances()
-        return HammingIndex.from_blocks(self._parts.codes).search(codes, k, threads, self._allowed(mask))
+        return HammingIndex.from_blocks(self._parts.by_row).search(codes, k, threads, self._allowed(mask))
 
     def range_search_codes(
         self, codes: ArrayLike, radius: int, *, threads: int | None = None, mask: ArrayLike | None = None
@@ -237,7 +239,7 @@ class CodeSearches(Table):
         array([1, 0])
         """
         self._parts.require_distances()
-        return HammingIndex.from_blocks(self._parts.codes).range_search(codes, radius, threads, self._allowed(mask))
+        return HammingIndex.from_blocks(self._parts.by_row).range_search(codes, radius, threads, self._allowed(mask))
 
     def _require_encoder(self, name: str) -> Encoder:
         if self._parts.encoder is None:

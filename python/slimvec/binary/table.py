@@ -93,7 +93,7 @@ class BinaryTable(CodeSearches):
 
     def _set_parts(self, parts: BinaryParts) -> None:
         super()._set_parts(parts)
-        self._take = parts.codes.lookup if parts.has_distances else partial(take_rows, parts)
+        self._take = parts.by_row.lookup if parts.has_distances else partial(take_rows, parts)
 
     @classmethod
     def from_content(cls, content: Content) -> BinaryTable:
@@ -214,7 +214,7 @@ class BinaryTable(CodeSearches):
                [3]], dtype=uint8)
         """
         rows = np.arange(len(self)) if keys is None else self._rows(keys, "keys")
-        return self._parts.codes.read(self._parts.positions(rows))
+        return self._parts.by_row.read(rows)
 
     def encode(self, vectors: Rows | ArrayLike) -> NDArray[np.uint8]:
         """Return the packed codes of new float vectors, made as the table's own were.
@@ -281,7 +281,7 @@ class BinaryTable(CodeSearches):
             width = len(require_factors(self._parts)[0].mean)
             return bag_mean(partial(reconstruct, self._parts), width, rows, offsets, weights)
         if weights is None and self._parts.has_distances:
-            return self._parts.codes.bag_mean(rows, offsets)
+            return self._parts.by_row.bag_mean(rows, offsets)
         return bag_mean(self._take, row_width(self._parts), rows, offsets, weights)
 
     def _nearest_to_vector(self, vector: NDArray[Any], k: int) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
@@ -290,11 +290,11 @@ class BinaryTable(CodeSearches):
             return found.indices[0], found.scores[0]
         encoder = QueryEncoder(self._require_encoder("query"), self._parts.norm, "cosine")
         check_width(vector.shape[1], "query", self.dim)
-        encoder.refuse_codes(vector, self._parts.codes, "query")
+        encoder.refuse_codes(vector, self._parts.by_row, "query")
         code, zero = encoder.encode(vector, "query")
         if zero[0]:
             return np.arange(k), np.zeros(k)
-        return nearest_to_code(self._parts.codes, code, np.empty(0, np.int64), k)
+        return nearest_to_code(self._parts.by_row, code, np.empty(0, np.int64), k)
 
     def _nearest_to_rows(
         self, own: NDArray[np.int64], signs: NDArray[np.float64], k: int
@@ -304,10 +304,10 @@ class BinaryTable(CodeSearches):
             found = self.search(query, k + len(own))
             others = others_than(own, found.indices[0], k)
             return found.indices[0, others], found.scores[0, others]
-        codes = self._parts.codes.read(own)
+        codes = self._parts.by_row.read(own)
         if len(own) == 1 and signs[0] == 1:
-            return nearest_to_code(self._parts.codes, codes, own, k)
-        return nearest_to_sum(self._parts.codes, codes, signs, own, k)
+            return nearest_to_code(self._parts.by_row, codes, own, k)
+        return nearest_to_sum(self._parts.by_row, codes, signs, own, k)
 
 
 register(BinaryTable)

@@ -91,7 +91,7 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         "--partitions",
         type=number_or_auto,
         metavar="N",
-        help="lists of near rows, or auto (transform-coding; default: none)",
+        help="lists of near rows, or auto (iiq, itq, transform-coding; default: none)",
     )
     parser.add_argument(
         "--factors", action="store_true", help="keep 2 or 3 float16 per row, for float queries and reconstruction"

@@ -31,7 +31,7 @@ def of_table(parts: BinaryParts, ids: Any, original: bool) -> Payload:
 def of_view(view: View, ids: Any, original: bool) -> Payload:
     """Return the rows of an index that are there."""
     pieces = [(piece.parts, piece.rows) for piece in view.pieces if piece.n_alive]
-    return _payload(pieces or [(view.coder.empty(), np.arange(0))], _ids(ids, view.ids()), original)
+    return _payload(pieces or [(view.coder.empty, np.arange(0))], _ids(ids, view.ids()), original)
 
 
 def _payload(pieces: Rows, ids: NDArray[Any], original: bool) -> Payload:

@@ -32,6 +32,8 @@ class Answering(Holding):
         where: Any = None,
         *,
         parameters: Any = None,
+        probes: int | None = None,
+        recall: float | None = None,
         threads: int | None = None,
     ) -> Hits:
         """Find the rows most similar to each vector.
@@ -48,6 +50,12 @@ class Answering(Holding):
             are kept, a condition of SQL on these and on ``id``: ``"year > 1990 AND kind = ?"``.
         parameters : list or dict, optional
             A value for each ``?`` of a condition, or for each ``:name``.
+        probes : int, optional
+            Read so many lists (``partitions=``), and more if they hold fewer than k rows that may be found. By default
+            all; and where very few rows may be found, all of these are looked at.
+        recall : float, optional
+            Read as many lists as find this share of the neighbours, as was measured when the index was built; where
+            only some rows may be found, as many more as neighbours among so many lie farther off.
         threads : int, optional
             At most this many; by default as many as the process may use.
 
@@ -67,7 +75,7 @@ class Answering(Holding):
         rows, single = _as_queries(queries, view)
         k = as_integer(k, "k", 1)
         allowed = allowed_rows_of(view, where, parameters)
-        found = Ranking(view, allowed, as_threads(threads)).best(rows, k)
+        found = Ranking(view, allowed, as_threads(threads), probes, recall).best(rows, k)
         n_found = found.indices.shape[1]
         names = view.ids_at(found.indices.ravel()) if n_found else []
         listed = [names[first : first + n_found] for first in range(0, len(rows) * n_found, n_found or 1)]

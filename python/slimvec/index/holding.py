@@ -136,8 +136,8 @@ class Holding(Kept):
         -------
         dict
             ``rows``, ``removed`` (rows that are marked, but still take space), ``segments``, ``dimension``, ``bits``,
-            ``ids`` ("integers" or "texts"), ``columns`` (names of those that are kept), ``skipped``,
-            ``bytes`` (of all rows, without ids and columns) and ``made_by``.
+            ``lists`` (None without), ``ids`` ("integers" or "texts"), ``columns`` (names of those that are kept),
+            ``skipped``, ``bytes`` (of all rows, without ids and columns) and ``made_by``.
         """
         view = self._seen()
         held = int(view.starts[-1])
@@ -147,6 +147,7 @@ class Holding(Kept):
             "segments": len(view.pieces),
             "dimension": view.coder.dim,
             "bits": view.coder.encoder.n_bits,
+            "lists": view.coder.n_lists,
             "ids": view.kind,
             "columns": list(view.columns or ()),
             "skipped": self._state.n_skipped,
@@ -171,11 +172,12 @@ class Holding(Kept):
             f"{info['segments']} with {info['rows'] + info['removed']:,} rows, {info['removed']:,} of them removed"
         )
         refined = "" if self._seen().coder.refiner is None else " and a refinement"
+        lists = "" if info["lists"] is None else f", in {info['lists']:,} lists"
         return [
             ("kind", "index" + method_of(info)),
             ("rows", f"{info['rows']:,}, by {'strings' if info['ids'] == 'texts' else 'integers'}"),
             ("segments", segments),
-            ("a row", f"{info['bits']} bits{refined}, of {info['dimension']} numbers"),
+            ("a row", f"{info['bits']} bits{refined}, of {info['dimension']} numbers{lists}"),
             ("on disk", megabytes(file_bytes)),
             ("as float32", megabytes(4 * info["rows"] * info["dimension"])),
         ]

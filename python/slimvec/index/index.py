@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -64,6 +64,7 @@ class Index(Answering):
         keep: Any = None,
         n_bits: int | None = None,
         refine_bits: int | None = None,
+        partitions: int | Literal["auto"] | None = None,
         on_bad: OnBad = "raise",
         progress: Progress = ignore,
     ) -> Index:
@@ -84,9 +85,13 @@ class Index(Answering):
             has them, or the numbers of the rows.
         recall : float, optional
             Choose the codes of fewest bytes that find this share of ten neighbours, which :func:`slimvec.recommend`
-            measures on a sample.
+            measures on a sample. With lists the codes find some more, for searches that read some lists.
         n_bits, refine_bits : int, optional
             See :class:`TransformCoding`; by default as many bits as the vectors have dimensions, and 4.
+        partitions : int or "auto", optional
+            Put near rows into so many lists, of which a search may read some (``probes=``, ``recall=``): for hundreds
+            of thousands of rows and more. Added rows go into the same lists; :meth:`refit` makes new ones. The source
+            is then read four times.
         keep : list of str or dict of str to array_like, optional
             Columns that are kept beside the vectors, for conditions of :meth:`search` and for :meth:`columns`: names of
             those of the source, or a value for each of its rows. Integers, floats, bools, strings; None and NaN for
@@ -116,8 +121,9 @@ class Index(Answering):
             raise ValueError(f"source has no good row: {rows.n_skipped} were left out")
         own = rows.ids  # ids that come twice are refused before the work, and so are columns of several kinds
         kept, columns = made_columns(rows, own, dict.fromkeys(rows.kept) or None)
-        n_bits, refine_bits = codes_of(rows, recall, n_bits, refine_bits, progress)
-        coder, parts = Coder.learnt(rows, TransformCoding(n_bits, refine_bits=refine_bits), progress)
+        n_bits, refine_bits = codes_of(rows, recall, n_bits, refine_bits, partitions is not None, progress)
+        coding = TransformCoding(n_bits, refine_bits=refine_bits, partitions=partitions)
+        coder, parts = Coder.learnt(rows, coding, progress)
         next_number = None if rows.has_ids else int(own.values.max()) + 1
         index = cls(coder, [Segment(parts, own, columns=kept)], own.kind, next_number)
         index._state.n_skipped, index._state.columns = rows.n_skipped, columns
@@ -214,7 +220,7 @@ class Index(Answering):
             state.append(rows, own, progress, replacing=True)
 
     def refit(self, source: Any, *, vectors: Any = None, ids: Any = None, progress: Progress = ignore) -> None:
-        """Learn codes anew, from vectors of all rows, of as many bits as before; ids and kept columns stay.
+        """Learn codes, and lists, anew, from vectors of all rows, of as many bits as before; ids and kept columns stay.
 
         For when what was added is unlike what the first codes were learnt from. Removed rows go, as in :meth:`compact`;
         the next save writes everything.
@@ -258,8 +264,9 @@ class Index(Answering):
                     "index.ids, in that order"
                 )
             coder = state.coder
-            refine_bits = coder.made_by["parameters"]["refine_bits"]
-            coding = TransformCoding(coder.encoder.n_bits, refine_bits=refine_bits)
+            learnt = coder.made_by["parameters"]
+            as_before = {name: learnt.get(name) for name in ("refine_bits", "partitions")}
+            coding = TransformCoding(coder.encoder.n_bits, **as_before)
             state.recode(*Coder.learnt(rows, coding, progress))
             if self._home is not None:
                 self._home = self._home.of_other_codes()

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from slimvec.binary.asymmetric import FloatQueries, rescore, scan
+from slimvec.binary.asymmetric import FloatQueries
+from slimvec.binary.probing import FURTHER, PRODUCTS, lists_to_read, nearest_lists
 from slimvec.binary.queries import QueryEncoder
 from slimvec.binary.search import CANDIDATES, Shortlists
 from slimvec.blocks import row_blocks
-from slimvec.index.where import n_allowed, rows_of
+from slimvec.errors import FormatError
+from slimvec.index.piece_scan import PieceScan
 from slimvec.results import ScoreResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from slimvec.binary.factors import Factors
-    from slimvec.index.segments import Piece, View
+    from slimvec.binary.list_centroids import ListCentroids
+    from slimvec.binary.refinement import Refinement
+    from slimvec.index.segments import View
 
-FEW = 32  # a scan reads so many rows in the time that one is looked up
+NOWHERE = np.iinfo(np.int64).max  # the position of a row that is missing
 
 
 class _Found(NamedTuple):
@@ -55,19 +60,27 @@ class Ranking:
     allowed : list of ndarray or None
         For each piece, as :func:`slimvec.index.where.allowed_rows_of` gives it.
     n_threads : int
+    probes, recall : optional
+        How many lists are read, as users say it; by default all.
     """
 
     view: View
     allowed: list[NDArray[Any] | None]
     n_threads: int
+    probes: int | None = None
+    recall: float | None = None
 
     @cached_property
-    def _counts(self) -> list[int]:
-        return [n_allowed(piece, own) for piece, own in zip(self.view.pieces, self.allowed, strict=True)]
+    def _scans(self) -> list[PieceScan]:
+        """The pieces with rows that may be found."""
+        each = zip(self.view.pieces, self.allowed, self.view.starts[:-1].tolist(), strict=True)
+        scans = [PieceScan(piece, own, start, self.view.coder) for piece, own, start in each]
+        return [one for one in scans if one.n_allowed]
 
     def best(self, queries: NDArray[Any], k: int) -> ScoreResult:
         """Return scores and positions of the k best rows for ``queries (n, d)``, or of as many as may be found."""
-        total = sum(self._counts)
+        total = sum(one.n_allowed for one in self._scans)
+        reading = self._reading(k, total)
         k = min(k, total)
         scores, positions = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
         if k == 0:
@@ -77,13 +90,17 @@ class Ranking:
         wide = k
         if refiner is not None:
             wide = min(total, Shortlists("auto", refiner.oversample).to_refinement(k) or total)
-        at_once = max(1, CANDIDATES // sum(min(wide, count) for count in self._counts))
+        at_once = max(1, CANDIDATES // sum(min(wide, one.n_allowed) for one in self._scans))
+        if reading is not None:
+            at_once = max(1, min(at_once, PRODUCTS // (self.view.coder.n_lists or 1)))
         for first, block in row_blocks(queries, at_once):
             place = slice(first, first + len(block))
-            found, zero = self._of_block(block, encoder, k, wide)
+            found, zero = self._of_block(block, encoder, k, wide, reading)
             if zero.any():  # as similar to one row as to another
                 found.scores[zero], found.positions[zero] = 0, self._first(k)
             scores[place], positions[place] = np.clip(found.scores, -1, 1), found.positions
+        if (positions == NOWHERE).any():
+            raise FormatError("factors of some rows are no numbers: the index is damaged")
         return ScoreResult(scores, positions)
 
     def reaching(self, queries: NDArray[Any], bound: np.float32) -> list[ScoreResult]:
@@ -91,96 +108,115 @@ class Ranking:
 
         Every row is ranked: no bound on scores of first codes is certain to let through what refinement raises.
         """
-        total = sum(self._counts)
+        total = sum(one.n_allowed for one in self._scans)
         found = []
         for _, block in row_blocks(queries, max(1, CANDIDATES // max(1, total))):  # as large as those of ``best``
-            scores, positions = self.best(block, total)
+            scores, positions = self.best(block, max(1, total))
             counts = (scores >= bound).sum(axis=1).tolist()
             # Copies: what is found is little, and would keep everything that was ranked.
             found += [ScoreResult(scores[i, :n].copy(), positions[i, :n].copy()) for i, n in enumerate(counts)]
         return found
 
+    def _reading(self, k: int, total: int) -> int | None:
+        """Return how many lists are read for k rows of ``total`` that may be found; None of rows in no lists."""
+        if self.probes is None and self.recall is None:
+            return self.view.coder.n_lists
+        share = total / max(1, self.view.n_alive)
+        return lists_to_read(self.view.coder.empty, self.probes, self.recall, k, False, "cosine", share)
+
     def _first(self, k: int) -> NDArray[np.int64]:
         """Return the positions of the first k rows that may be found."""
-        parts = zip(self.view.pieces, self.allowed, self.view.starts[:-1], strict=True)
-        return np.concatenate([rows_of(piece, own)[:k] + start for piece, own, start in parts])[:k]
+        return np.concatenate([one.rows[:k] + one.start for one in self._scans])[:k]
 
     def _of_block(
-        self, block: NDArray[Any], encoder: QueryEncoder, k: int, wide: int
+        self, block: NDArray[Any], encoder: QueryEncoder, k: int, wide: int, reading: int | None
     ) -> tuple[_Found, NDArray[np.bool_]]:
-        prepared: dict[bool, FloatQueries] = {}
-        found = []
-        for number, piece in enumerate(self.view.pieces):
-            if not self._counts[number]:
-                continue
-            factors = _factors(piece)
-            if factors.has_weights not in prepared:
-                prepared[factors.has_weights] = FloatQueries.prepare(block, encoder, factors, self.view.coder.refiner)
-            queries = prepared[factors.has_weights]
-            result = self._scanned(number, queries, factors, min(wide, self._counts[number]))
-            found.append(self._comparable(number, queries, result))
-        together = found[0] if len(found) == 1 else _Found(*map(np.hstack, zip(*found, strict=True))).best(wide)
-        zero = next(iter(prepared.values())).zero
+        asked: dict[bool, FloatQueries] = {}  # by whether rows have weights
+        for one in self._scans:
+            if one.factors.has_weights not in asked:
+                prepared = FloatQueries.prepare(block, encoder, one.factors, self.view.coder.refiner)
+                asked[one.factors.has_weights] = prepared
+        zero = next(iter(asked.values())).zero
+        if reading is None:
+            together = self._together(asked, slice(None), wide, lambda one, own: one.best(own, wide, self.n_threads))
+        else:
+            together = self._in_lists(asked, k, wide, reading)
         if self.view.coder.refiner is None:
-            return together, zero
-        refined = [
-            self._refined(number, together, prepared[_factors(piece).has_weights])
-            for number, piece in enumerate(self.view.pieces)
-            if self._counts[number]
-        ]
+            return together.best(k), zero
+        refined = [self._refined(one, together, asked[one.factors.has_weights]) for one in self._scans]
         refined = [one for one in refined if one is not None]
         return _Found(*map(np.hstack, zip(*refined, strict=True))).best(k), zero
 
-    def _scanned(self, number: int, queries: FloatQueries, factors: Factors, k: int) -> ScoreResult:
-        piece, allowed = self.view.pieces[number], self.allowed[number]
-        codes = piece.parts.codes
-        if self._counts[number] * FEW < codes.n_codes:
-            rows = rows_of(piece, allowed)
-            shortlist = np.ascontiguousarray(np.broadcast_to(rows, (len(queries.values), len(rows))))
-            return rescore(codes, factors, queries, shortlist, k, self.n_threads)
-        if allowed is not None and allowed.dtype != bool:
-            mask = np.zeros(codes.n_codes, np.bool_)
-            mask[allowed] = True
-            allowed = mask
-        packed = piece.mask if allowed is None else codes.pack_mask(allowed)
-        return scan(codes, factors, queries, k, packed, self.n_threads)
+    def _in_lists(self, asked: dict[bool, FloatQueries], k: int, wide: int, n_read: int) -> _Found:
+        """Return the best rows of the lists nearest to each query, and of further ones where these hold fewer than k.
 
-    def _comparable(self, number: int, queries: FloatQueries, found: ScoreResult) -> _Found:
-        scores = found.scores * queries.multipliers
-        return _Found(found.scores, scores, found.indices + self.view.starts[number])
+        Fewer than ``wide`` end with a score of minus infinity.
+        """
+        found, n_lists = self._in_nearest(asked, slice(None), wide, n_read), self.view.coder.n_lists or 0
+        while n_read < n_lists:
+            left = np.flatnonzero(found.scores[:, k - 1] == -np.inf)
+            if not len(left):
+                break
+            n_read = min(FURTHER * n_read, n_lists)
+            more = self._in_nearest(asked, left, wide, n_read)
+            found.raw[left], found.scores[left], found.positions[left] = more
+        return found
 
-    def _refined(self, number: int, found: _Found, queries: FloatQueries) -> _Found | None:
+    def _in_nearest(
+        self, asked: dict[bool, FloatQueries], which: slice | NDArray[np.intp], wide: int, n_read: int
+    ) -> _Found:
+        """Return what some queries find in so many lists each."""
+        first, encoder = self._scans[0].factors, cast("ListCentroids", self.view.coder.encoder)
+        read = nearest_lists(encoder, first, asked[first.has_weights], which, n_read)
+        return self._together(asked, which, wide, lambda one, own: one.best_in(own, which, read, wide, self.n_threads))
+
+    def _together(
+        self,
+        asked: dict[bool, FloatQueries],
+        which: slice | NDArray[np.intp],
+        wide: int,
+        best_of: Callable[[PieceScan, FloatQueries], ScoreResult],
+    ) -> _Found:
+        """Return the best rows of all pieces for some queries, given those of each."""
+        found = []
+        for one in self._scans:
+            queries = asked[one.factors.has_weights]
+            found.append(_comparable(one, queries.multipliers[which], best_of(one, queries)))
+        return found[0] if len(found) == 1 else _Found(*map(np.hstack, zip(*found, strict=True))).best(wide)
+
+    def _refined(self, one: PieceScan, found: _Found, queries: FloatQueries) -> _Found | None:
         """Return what second codes say of those rows that are of one piece; what fills up has score -inf."""
-        start, end = self.view.starts[number : number + 2]
-        parts = self.view.pieces[number].parts
-        assert parts.factors is not None and parts.refinement is not None  # noqa: S101, PT018
-        own = (found.positions >= start) & (found.positions < end)
+        refinement = cast("Refinement", one.parts.refinement)
+        partition = one.parts.partition
+        places = None if partition is None or not one.factors.has_weights else partition.positions
+        own = (found.positions >= one.start) & (found.positions < one.end)
         most = int(own.sum(axis=1).max())
         if most == 0:
             return None
         if own.all():
-            shortlist = ScoreResult(found.raw, found.positions - start)
-            return self._comparable(
-                number,
-                queries,
-                parts.refinement.rescore(parts.factors, queries, shortlist, most, None, self.n_threads),
-            )
+            shortlist = ScoreResult(found.raw, found.positions - one.start)
+            result = refinement.rescore(one.factors, queries, shortlist, most, places, self.n_threads)
+            return _comparable(one, queries.multipliers, result)
         # Queries with fewer rows of this piece repeat their first one, or, with none, ask for any.
         order = np.argsort(~own, axis=1, kind="stable")[:, :most]
         is_own = np.take_along_axis(own, order, axis=1)
         order = np.where(is_own, order, order[:, :1])
-        rows = np.where(is_own[:, :1], np.take_along_axis(found.positions, order, axis=1) - start, 0)
+        rows = np.where(is_own[:, :1], np.take_along_axis(found.positions, order, axis=1) - one.start, 0)
         shortlist = ScoreResult(np.take_along_axis(found.raw, order, axis=1), rows)
-        result = parts.refinement.rescore(parts.factors, queries, shortlist, most, None, self.n_threads)
-        made = self._comparable(number, queries, result)
+        result = refinement.rescore(one.factors, queries, shortlist, most, places, self.n_threads)
+        made = _comparable(one, queries.multipliers, result)
         surplus = np.repeat(~is_own[:, :1], most, axis=1)
-        surplus[:, 1:] |= (
-            made.positions[:, 1:] == made.positions[:, :-1]
-        )  # the same row, at the same score: side by side
-        made.scores[surplus], made.positions[surplus] = -np.inf, end
+        # The same row has the same score, so that it is side by side with itself.
+        surplus[:, 1:] |= made.positions[:, 1:] == made.positions[:, :-1]
+        made.scores[surplus], made.positions[surplus] = -np.inf, NOWHERE
         return made
 
 
-def _factors(piece: Piece) -> Factors:
-    assert piece.parts.factors is not None  # noqa: S101
-    return piece.parts.factors
+def _comparable(one: PieceScan, multipliers: NDArray[np.float64], found: ScoreResult) -> _Found:
+    """Return what kernels found, -1 for nothing, in units and at positions that are the same for all pieces."""
+    missing = found.indices < 0
+    with np.errstate(invalid="ignore"):  # minus infinity, of what is missing, times 0, of a query of zeros
+        made = _Found(found.scores, found.scores * multipliers, found.indices + one.start)
+    if missing.any():
+        made.scores[missing], made.positions[missing] = -np.inf, NOWHERE
+    return made

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from slimvec.binary.codes import BlockedCodes
+from slimvec.binary.list_centroids import ListCentroids
+from slimvec.binary.partition import Partition
 from slimvec.binary.parts import BinaryParts, factors_from, second_codes_from
 from slimvec.binary.refinement import Refinement
 from slimvec.errors import FormatError
@@ -29,7 +32,7 @@ FITTED = "fitted"  # of an encoder: sums over the rows that it was learnt from
 
 def encoder_content(coder: Coder) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Return the facts and tensors of the file of an encoder."""
-    facts, tensors = coder.empty().to_content()
+    facts, tensors = coder.empty.to_content()
     if coder.fitted is not None:
         facts[FITTED] = coder.fitted.to_fact()
     return facts, tensors
@@ -47,8 +50,6 @@ def coder_of(parts: BinaryParts, fitted: Sums | None) -> Coder:
     """Return the encoder of a table, after checking that rows of an index may have it."""
     if parts.encoder is None or parts.factors is None or parts.norm is None:
         raise FormatError("it is no encoder of an index: a table without rows, with factors")
-    if parts.partition is not None:
-        raise FormatError("its encoder has lists, which rows of an index are not in")
     if fitted is not None and (len(fitted.total) != len(parts.encoder.mean) or not fitted.n_rows):
         raise FormatError("its sums are not of rows that it was learnt from: damaged")
     return Coder.of(parts, fitted)
@@ -63,6 +64,9 @@ def rows_content(segment: Segment) -> tuple[dict[str, Any], dict[str, NDArray[An
     tensors: dict[str, NDArray[Any]] = {"codes": parts.codes.blocks, "factors": parts.factors.values}
     if parts.refinement is not None:
         tensors |= {"refinement.codes": parts.refinement.codes, "refinement.numbers": parts.refinement.numbers}
+    if parts.partition is not None:
+        lists = replace(parts.partition, calibration=None)  # the encoder's file has it
+        facts, tensors = facts | lists.facts(), tensors | lists.arrays()
     for own_facts, own_tensors in (
         segment.ids.to_content(),
         *([segment.columns.to_content()] if segment.columns else []),
@@ -84,6 +88,10 @@ def segment_from(content: Content, coder: Coder, kind: IdKind, columns: ColumnKi
     if coder.refiner is not None:
         second = second_codes_from(content, coder.refiner.grid, factors.n_factors, codes.n_codes)
         refinement = Refinement(*second, coder.refiner)
-    parts = BinaryParts(codes, None, coder.encoder, factors, coder.made_by, coder.norm, refinement)
+    partition = None
+    if isinstance(coder.encoder, ListCentroids):
+        partition = Partition.from_content(content, codes.n_codes, len(coder.encoder.centroids))
+        partition = replace(partition, calibration=coder.calibration)
+    parts = BinaryParts(codes, None, coder.encoder, factors, coder.made_by, coder.norm, refinement, partition)
     ids = ids_from(content, codes.n_codes, kind)
     return Segment(parts, ids, marks, columns_from(content, codes.n_codes, columns, kind))

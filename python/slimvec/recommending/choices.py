@@ -12,6 +12,7 @@ from slimvec.binary.training.allocation import LARGEST
 UNREFINED = (0.25, 0.5, 0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6)  # bits per direction in which rows vary
 REFINED = (1, 1.5, 2)  # the same of first codes, where second ones follow: with more the second gain little
 SECOND = (1, 2, 3, 4, 5, 6, 7, 8)
+FOR_LISTS = 0.2  # of what a recall leaves: codes that find so much more leave that to lists which are not read
 
 
 class Choice(NamedTuple):

@@ -1,4 +1,4 @@
-"""Ways of searching that an index does not have, and tables do: lists, of which some are read, and originals.
+"""Ways of searching other than reading all codes: lists, of which some are read, and originals.
 
 They are tried on a table of the sample alone.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from slimvec.binary.methods.transform_coding import TransformCoding
 from slimvec.binary.training.lists import number_of_lists
 from slimvec.evaluate.truth import exact_neighbours, recall_with_ties
-from slimvec.recommending.choices import Choice
+from slimvec.recommending.choices import FOR_LISTS, Choice
 from slimvec.recommending.setting import Setting
 from slimvec.recommending.trend import Expected
 from slimvec.recommending.trial import Timing, timed
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 LISTS_PAY = 100_000  # rows from which on it is worth to read some lists only
 LIST_BYTES = 4  # which row is where
-MARGIN = 0.2  # of what a recall leaves: codes that find so much more leave that to lists which are not read
 SHORTLISTS = (0.5, 1, 2)  # bits per direction of codes whose best rows originals score
 
 
@@ -47,7 +46,7 @@ def with_lists(sample: Sample, settings: list[Setting], recall: float) -> Settin
     As large a part of the lists is read as in the sample; of more rows less will do.
     """
     reach = [one for one in settings if one.recall >= recall]
-    ample = [one for one in reach if one.recall >= recall + MARGIN * (1 - recall)]
+    ample = [one for one in reach if one.recall >= recall + FOR_LISTS * (1 - recall)]
     if sample.n_rows < LISTS_PAY or not ample:
         return None
     own = min(ample, key=lambda one: one.bytes_per_row)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from slimvec.index.incoming import checked_rows
 from slimvec.progress import Progress, ignore
+from slimvec.recommending.choices import FOR_LISTS
 from slimvec.recommending.choosing import Trials
 from slimvec.recommending.other_ways import with_lists, with_originals
 from slimvec.recommending.recommendation import Recommendation
@@ -110,9 +111,11 @@ def _settings(trials: Trials) -> list[Setting]:
 
 
 def codes_of(
-    rows: Rows, recall: float | None, n_bits: int | None, refine_bits: int | None, progress: Progress
+    rows: Rows, recall: float | None, n_bits: int | None, refine_bits: int | None, lists: bool, progress: Progress
 ) -> tuple[int | None, int]:
     """Return the bits that :meth:`slimvec.Index.build` is to use: those given, or what a recall takes.
+
+    With ``lists`` codes are to find some more, so that not all lists need be read for the recall.
 
     Raises
     ------
@@ -126,7 +129,9 @@ def codes_of(
             f"recall={recall!r} chooses n_bits and refine_bits, and n_bits={n_bits!r}, refine_bits={refine_bits!r} "
             "were given, too; expected one or the other"
         )
-    recall = as_recall(recall)
+    recall = cast("float", as_recall(recall))
+    if lists:
+        recall += FOR_LISTS * (1 - recall)
     return _best(Trials(Sample.of(rows, DEFAULT_K, progress), progress), recall, None)
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.binary.calibrating import SAME, NearestRows
 from slimvec.binary.factors import UNIT_TOLERANCE
 from slimvec.binary.methods.transform_coding import VARIES, TransformCoding
+from slimvec.binary.true_neighbours import SAME, NearestRows
 from slimvec.norms import WideRows
 from slimvec.progress import ignore
 from slimvec.recommending.choices import Shape

@@ -45,5 +45,5 @@ class Setting(NamedTuple):
         if self.originals:
             return f"TransformCoding({codes}).compress(X), and search(originals=X)"
         if self.partitions:
-            return f'TransformCoding({codes}, partitions="auto").compress(X), and search(recall=)'
+            return f'Index.build(X, n_bits={codes}, partitions="auto"), and search(recall=)'
         return f"Index.build(X, n_bits={codes})"

@@ -63,19 +63,24 @@ def nearest_lists(
     centroids: IntegerRows,
     inverse_norms: NDArray[np.float32] | None,
     half_squares: NDArray[np.float32] | None,
+    spreads: NDArray[np.float32] | None,
     queries: IntegerRows,
     lead: tuple[IntegerRows, IntegerRows] | None,
     n_read: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return for every query the ``n_read`` lists of the largest product (for cosines, distances), and the products.
 
+    To a product comes the spread of the list times the length of the query, where there are spreads.
+
     Rows of integers come with what each counts. With a lead, and if few are read, they are the best of the
     ``WIDE * n_read`` lists that are so along it.
     """
     products = _products(centroids, queries)
-    worth = _worth(products, inverse_norms, half_squares)
+    squares = np.square(queries[0].astype(np.int64)).sum(axis=1)
+    more = 0.0 if spreads is None else (np.sqrt(squares) * queries[1])[:, None] * spreads
+    worth = _worth(products, inverse_norms, half_squares) + more
     if lead is not None and 2 * WIDE * n_read <= worth.shape[1]:
-        by_lead = _worth(_products(*lead), inverse_norms, half_squares)
+        by_lead = _worth(_products(*lead), inverse_norms, half_squares) + more
         beyond = np.argsort(-by_lead, axis=1, kind="stable")[:, WIDE * n_read :]
         np.put_along_axis(worth, beyond, -np.inf, axis=1)
     best = np.argsort(-worth, axis=1, kind="stable")[:, :n_read]

@@ -99,18 +99,21 @@ def hamming_search(
     queries: NDArray[np.uint8],
     k: int,
     mask: NDArray[np.uint8] | None,
+    rows: NDArray[np.uint32] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return distances and indices of the k nearest allowed codes of each query, nearest first, then by lower index.
 
-    Where the mask allows fewer than k codes, the rest is distance 2**31 - 1 and index -1.
+    Where the mask allows fewer than k codes, the rest is distance 2**31 - 1 and index -1. ``rows`` are the indices of
+    codes, their positions by default, which the mask is by.
     """
     distances = np.full((len(queries), k), np.iinfo(np.int32).max, np.int32)
     indices = np.full((len(queries), k), -1, np.int64)
     allowed = allowed_codes(n_codes, mask)
     for q, query in enumerate(queries):
         all_distances = hamming_pairwise(blocks, n_codes, n_bits, query[None])[0]
-        nearest = allowed[np.argsort(all_distances[allowed], kind="stable")[:k]]
-        indices[q, : len(nearest)] = nearest
+        known_by = allowed if rows is None else rows[allowed]
+        nearest = allowed[np.lexsort((known_by, all_distances[allowed]))[:k]]
+        indices[q, : len(nearest)] = nearest if rows is None else rows[nearest]
         distances[q, : len(nearest)] = all_distances[nearest]
     return distances, indices
 
@@ -122,14 +125,19 @@ def hamming_range_search(
     queries: NDArray[np.uint8],
     radius: int,
     mask: NDArray[np.uint8] | None,
+    rows: NDArray[np.uint32] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-    """Return offsets, distances and indices of all allowed codes within ``radius`` of each query, nearest first."""
+    """Return offsets, distances and indices of all allowed codes within ``radius`` of each query, nearest first.
+
+    ``rows`` as in :func:`hamming_search`.
+    """
     found_distances, found_indices = [np.empty(0, np.int32)], [np.empty(0, np.int64)]
     allowed = allowed_codes(n_codes, mask)
     for query in queries:
         all_distances = hamming_pairwise(blocks, n_codes, n_bits, query[None])[0, allowed]
-        order = np.argsort(all_distances, kind="stable")[: int((all_distances <= radius).sum())]
+        known_by = (allowed if rows is None else rows[allowed]).astype(np.int64)
+        order = np.lexsort((known_by, all_distances))[: int((all_distances <= radius).sum())]
         found_distances.append(all_distances[order])
-        found_indices.append(allowed[order].astype(np.int64))
+        found_indices.append(known_by[order])
     offsets = np.cumsum([len(found) for found in found_indices], dtype=np.int64)
     return offsets, np.concatenate(found_distances), np.concatenate(found_indices)

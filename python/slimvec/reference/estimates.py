@@ -116,10 +116,16 @@ def asymmetric_rescore(
     units: NDArray[np.float32],
     offsets: NDArray[np.float32],
     k: int,
+    rows: NDArray[np.uint32] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return :func:`asymmetric_search` among ``ids (n_queries, m)``, where -1 stands for none."""
+    """Return :func:`asymmetric_search` among ``ids (n_queries, m)``, where -1 stands for none.
+
+    ``rows`` are what codes are known by, their positions by default, which ``ids`` are.
+    """
     scores = asymmetric_scores(blocks, n_codes, n_bits, factors, metric, queries, units, offsets)
-    best = [_highest(row[mine[mine >= 0]], mine[mine >= 0], k) for row, mine in zip(scores, ids, strict=True)]
+    known_by = np.arange(n_codes) if rows is None else rows.astype(np.int64)
+    some = [mine[mine >= 0] for mine in ids]
+    best = [_highest(row[mine], known_by[mine], k) for row, mine in zip(scores, some, strict=True)]
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 
 

@@ -44,13 +44,13 @@ class AskingRows:
         weights: NDArray[np.float32] = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
         return weights
 
-    def scores(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return what each that asks scores with estimates of the rows, up to its own length; never with itself."""
-        asking = self.places
-        found: NDArray[np.float32] = (
-            self.values[asking] @ rows.T + self._offsets + (self._offsets[asking, None] + self.mean @ self.mean)
-        ) * self.weights
-        found[np.arange(len(asking)), asking] = -np.inf
+    def scores(self, some: NDArray[np.int64], rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what some that ask score with estimates of all rows, up to their own length; never with themselves."""
+        found: NDArray[np.float32] = self.values[some] @ rows.T
+        found += self._offsets
+        found += self._offsets[some, None] + self.mean @ self.mean
+        found *= self.weights
+        found[np.arange(len(some)), some] = -np.inf
         return found
 
     @cached_property

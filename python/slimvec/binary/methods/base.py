@@ -159,7 +159,8 @@ class BinaryEstimator(VectorEstimator):
         factors : bool
             Keep, beside each code, two float16 numbers (three, if the vectors are not of unit length): float queries
             then find many more of the true neighbours (:meth:`BinaryTable.search`), and rows can be turned back into
-            vectors of the original space (``lookup(..., original=True)``).
+            vectors of the original space (``lookup(..., original=True)``). Codes of several bits, and rows in lists,
+            always have them.
         output : str or path, optional
             Write codes straight into this file, and return it opened. The file appears when it is complete: after an
             error or an interrupt an older one is as it was.
@@ -295,7 +296,7 @@ class BinaryEstimator(VectorEstimator):
         encoder = self._encoder()
         if factors and not encoder.keeps_lengths:
             raise ValueError(f"factors=True: the projection of this {type(self).__name__} {NOT_ORTHOGONAL}")
-        return self._norm(rows) if factors or not encoder.of_signs else None
+        return self._norm(rows) if factors or encoder.in_lists or not encoder.of_signs else None
 
     def _check_options(self, factors: bool, output: str | os.PathLike[str] | None, rows: Any = None) -> None:
         if is_lazy(rows):

@@ -54,7 +54,8 @@ def weigh_parallel(
     energies = np.einsum("ij,ij->i", coded, coded, dtype=np.float64)
     k = max(1, round(NEAREST * len(rows) / n_rows))
     sample = AskingRows.of(rows, mean / unit, ASKING)
-    exact, lengths = sample.scores(rows), sample.weights[sample.places, None]
+    asking = sample.places
+    exact, lengths = sample.scores(asking, rows), sample.weights[asking, None]
     first = np.ascontiguousarray(coded[:, : len(grid.bits)])
 
     def weighed(octaves: float) -> Grid:
@@ -64,7 +65,7 @@ def weigh_parallel(
         made = weighed(octaves).quantize(first, energies)
         estimates = rows - coded
         estimates[:, : first.shape[1]] += grid.values(made.codes, made.scales)
-        scores = sample.scores(estimates)
+        scores = sample.scores(asking, estimates)
         best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
         errors = np.take_along_axis(scores, best, axis=1) - np.take_along_axis(exact, best, axis=1)
         return float((errors * lengths).mean(dtype=np.float64))

@@ -11,6 +11,7 @@ from slimvec.binary.levels import MOST_BITS, Grid
 from slimvec.binary.methods.asking_rows import AskingRows
 from slimvec.binary.refinement import Refiner
 from slimvec.binary.training.allocation import STEPS, allocate
+from slimvec.blocks import row_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from slimvec.binary.encoder import GridEncoder
 
 POWER_OF_ROWS = 0.4  # of the variance of rows, beside that of the errors; measured, as in allocation
-ASKED, ASKING = 10, 100  # neighbours that shortlists are measured by, and rows that ask for them
-CERTAIN = 0.999  # share of the true neighbours that a shortlist is to hold
+ASKED, ASKING = 10, 400  # neighbours that shortlists are measured by, and rows that ask for them
+AT_ONCE = 50  # rows that ask: 13 MB beside the largest samples
+CERTAIN = 0.995  # share of the true neighbours that half of a shortlist is to hold: more cost more than they find
 SAFETY = 2  # times as many: a table may hold more rows than the sample, and queries are not rows
 AT_LEAST, AT_MOST = 2, 100  # times as many rows as are asked for
 UNKNOWN = 20  # times, where the sample is too small to tell
@@ -86,12 +88,12 @@ def _needed(values: NDArray[np.float32], estimates: list[NDArray[np.float32]], m
     if len(values) <= 2 * ASKED:
         return [UNKNOWN for _ in estimates]
     sample = AskingRows.of(values, mean, ASKING)
-    nearest = np.argpartition(-sample.scores(values), ASKED - 1, axis=1)[:, :ASKED]
-    needed = []
-    for rows in estimates:
-        found = sample.scores(rows)
-        own = np.take_along_axis(found, nearest, axis=1)
-        ranks = np.stack([(of_query > own[i][:, None]).sum(axis=1) + 1 for i, of_query in enumerate(found)])
-        enough = float(np.quantile(ranks, CERTAIN)) / ASKED
-        needed.append(int(np.clip(np.ceil(SAFETY * enough), AT_LEAST, AT_MOST)))
-    return needed
+    ranks: list[list[NDArray[np.int64]]] = [[] for _ in estimates]
+    for _, some in row_blocks(sample.places, AT_ONCE):
+        nearest = np.argpartition(-sample.scores(some, values), ASKED - 1, axis=1)[:, :ASKED]
+        for of_estimate, rows in zip(ranks, estimates, strict=True):
+            found = sample.scores(some, rows)
+            own = np.take_along_axis(found, nearest, axis=1)
+            of_estimate += [(of_query > own[i][:, None]).sum(axis=1) + 1 for i, of_query in enumerate(found)]
+    enough = [float(np.quantile(np.concatenate(of_estimate), CERTAIN)) / ASKED for of_estimate in ranks]
+    return [int(np.clip(np.ceil(SAFETY * one), AT_LEAST, AT_MOST)) for one in enough]

@@ -11,12 +11,13 @@ from slimvec.binary.encoder import Encoder, GridEncoder
 from slimvec.binary.levels import MOST_BITS, MOST_PASSES, Grid
 from slimvec.binary.list_encoder import ListEncoder
 from slimvec.binary.methods.parallel_errors import weigh_parallel
+from slimvec.binary.methods.partitioned import PartitionedEstimator
 from slimvec.binary.methods.refining import learn_refiner
-from slimvec.binary.methods.streaming import DEFAULT_TRAIN_ROWS, StreamingEstimator
+from slimvec.binary.methods.streaming import DEFAULT_TRAIN_ROWS
 from slimvec.binary.training.allocation import LARGEST, STEPS, allocate
 from slimvec.binary.training.directions import principal_directions
 from slimvec.binary.training.grid_rotation import learn_grid_rotation
-from slimvec.binary.training.lists import MOST_LISTS, learn_lists, number_of_lists, sample_size
+from slimvec.binary.training.lists import learn_lists, number_of_lists
 from slimvec.binary.training.rotation import learn_rotation, random_frame
 from slimvec.blas import one_thread, product
 from slimvec.validation import as_bits, as_bounded, as_integer, as_steps
@@ -33,7 +34,7 @@ VARIES = 1e-12  # of the largest variance: what is below is rounding
 
 
 @dataclass(eq=False, repr=False)
-class TransformCoding(StreamingEstimator):
+class TransformCoding(PartitionedEstimator):
     r"""Codes of several bits per direction, for the most recall at a number of bytes.
 
     Principal directions get bits by their variance, from none to six. Those of as many bits are rotated so that their
@@ -167,9 +168,7 @@ class TransformCoding(StreamingEstimator):
         bits = bits[bits > 0]  # the first ones: variances fall
         kept, variances, total = directions[:, : len(bits)], variances[: len(bits)], float(variances.sum())
 
-        projected = along(kept)
-        if self.max_train_rows is not None:  # lists are learnt from more
-            projected = projected[:: -(-len(projected) // self.max_train_rows)]
+        projected = self._thinned(along(kept))
         rotated, spread = np.empty_like(kept), np.empty(len(bits))
         steps = np.empty(len(bits), np.float32)
         for b in sorted(set(bits.tolist()), reverse=True):
@@ -233,15 +232,6 @@ class TransformCoding(StreamingEstimator):
                 "directions in which the vectors vary"
             )
         return settings.n_bits
-
-    def _partitions(self) -> int | Literal["auto"] | None:
-        if self.partitions is None or self.partitions == "auto":
-            return self.partitions
-        return as_integer(self.partitions, "partitions", 1, MOST_LISTS, why='; or "auto", or None')
-
-    def _sample_size(self, n_rows: int | None) -> int | None:
-        size, partitions = super()._sample_size(n_rows), self._partitions()
-        return size if partitions is None or size is None else max(size, sample_size(partitions, n_rows))
 
     def _check(self, d: int) -> _Settings:
         return _Settings(

@@ -162,6 +162,9 @@ int main() {
         for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kL2}) test_search(*isa, three, metric);
       }
     }
+    Sample wide(300, 4200, 2, 2);  // several chunks, and sums of bytes that outgrow 16 bits
+    std::fill_n(wide.values.data(), wide.n_bits, kQueryPeak);
+    test_search(*isa, wide, Metric::kCosine);
     Sample chunks(9000, 64, 13, 3);  // several chunks of codes; enough queries to be shared out
     test_search(*isa, chunks, Metric::kCosine);
     test_bad_input(*isa);

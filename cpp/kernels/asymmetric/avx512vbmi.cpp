@@ -2,6 +2,13 @@
 // codes, and VPDPBUSD adds the four bytes of each, times what one of them stands for. They are a nibble's sum rounded
 // upwards: what they add up to says that most codes score no more than the limit, and few are looked up exactly.
 // Places of entries are made of codes once for several queries.
+//
+// In cache a code of 384 bits takes 1.5 cycles (EPYC Turin), 1.15 of them for sums: a word of four blocks and four
+// queries is 76 vector instructions, of which this CPU takes 3.1 in a cycle, whichever unit they need. So nothing is
+// won by adding two bytes before they are multiplied, which only moves work. Six bits at a time, of codes laid anew
+// byte by byte, would make it 0.9, and lose as much again by laying and by rougher bounds; all four blocks at once
+// against the limit, by the largest of their factors, gives back a tenth in cache, and nothing in searches of real
+// codes.
 #include <immintrin.h>
 
 #include <cstring>

@@ -10,7 +10,7 @@ Where the vectors are not of unit length a third factor, the *weight* 1 / â€–xâ€
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -66,7 +66,17 @@ class Factors:
     def facts(self) -> dict[str, Any]:
         """Return what the header of a file says of them."""
         said: dict[str, Any] = {"norm": self.norm, "shrinkage": self.shrinkage}
-        return said | {"short": self.n_short} if self.has_weights and self.n_short is not None else said
+        if self.has_weights and self.n_short is not None:
+            said["short"] = self.n_short
+        return {"factors": said}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what a file holds of them, by name."""
+        return {"factors": self.values}
+
+    def part(self, blocks: slice) -> Factors:
+        """Return those of some blocks of codes."""
+        return replace(self, values=self.values[blocks])
 
     def require_lengths(self) -> None:
         """Raise ValueError unless the factors tell how long each vector is."""

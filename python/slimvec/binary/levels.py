@@ -8,9 +8,10 @@ again, scaled; only making it is another matter:
     levels k and scale s make Σ_j w_j (z_j - s c_j)² + (μ / N) ⟨z, z - s c⟩² small.
 
 The weights w are the variances of the directions, since queries vary as rows do; the second term counts the error
-along the row itself, which hits the scores of its own neighbours; μ is the share of the energy that the weights count.
-With A = Σ w z c, B = Σ w c², Z = ⟨z, c⟩ the best scale is s = (A + μ Z) / (B + (μ / N) Z²), and what it explains,
-(A + μ Z)² / (B + (μ / N) Z²), is what the levels are chosen by, one direction at a time.
+along the row itself, which hits the scores of its own neighbours. How much it counts, μ, is chosen so that these scores
+are right on average (:mod:`slimvec.binary.methods.parallel_errors`); it starts from the share of the energy that w
+counts. With A = Σ w z c, B = Σ w c², Z = ⟨z, c⟩ the best scale is s = (A + μ Z) / (B + (μ / N) Z²), and what it
+explains, (A + μ Z)² / (B + (μ / N) Z²), is what the levels are chosen by, one direction at a time.
 """
 
 from __future__ import annotations

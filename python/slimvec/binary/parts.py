@@ -6,7 +6,7 @@ import math
 import sys
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -26,8 +26,19 @@ if TYPE_CHECKING:
     from slimvec.files.table_file import Content
     from slimvec.vocabulary import Vocabulary
 
+
 MOST = 1 << 62  # which other readers have integers for
 LEAST_STEP = 2.0**-100  # of the longest one; in its units a shorter step has no inverse
+
+
+class Kept(Protocol):
+    """What a table keeps beside its codes and words, and how a file tells of it."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the header of a file says of it."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what a file holds of it, by name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +99,12 @@ class BinaryParts:
         if first % BLOCK_CODES or (end % BLOCK_CODES and end != len(self)):
             raise ValueError(f"rows {first} to {end} are no whole blocks of {BLOCK_CODES} codes")
         blocks = slice(first // BLOCK_CODES, -(-end // BLOCK_CODES))
-        factors, refinement = self.factors, self.refinement
         return replace(
             self,
             codes=BlockedCodes(self.codes.comparable[blocks], end - first, self.codes.n_bits),
             words=None if self.words is None else self.words.part(first, end),
-            factors=None if factors is None else replace(factors, values=factors.values[blocks]),
-            refinement=None
-            if refinement is None
-            else replace(refinement, codes=refinement.codes[first:end], numbers=refinement.numbers[first:end]),
+            factors=None if self.factors is None else self.factors.part(blocks),
+            refinement=None if self.refinement is None else self.refinement.part(slice(first, end)),
         )
 
     def positions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -115,6 +123,12 @@ class BinaryParts:
                 "as table.lookup(words, original=True)"
             )
 
+    @property
+    def _kept(self) -> list[Kept]:
+        """What there is beside codes and words, in the order of a file."""
+        optional: tuple[Kept | None, ...] = (self.factors, self.refinement, self.partition, self.encoder)
+        return [kept for kept in optional if kept is not None]
+
     def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the facts and tensors of a file."""
         facts: dict[str, Any] = {
@@ -126,18 +140,9 @@ class BinaryParts:
         if self.norm is not None:
             facts["norm"] = self.norm
         tensors: dict[str, NDArray[Any]] = {"codes": self.codes.blocks}
-        if self.factors is not None:
-            facts["factors"] = self.factors.facts()
-            tensors["factors"] = self.factors.values
-        if self.refinement is not None:
-            facts |= self.refinement.facts()
-            tensors |= self.refinement.arrays()
-        if self.partition is not None:
-            facts |= self.partition.facts()
-            tensors |= self.partition.arrays()
-        if self.encoder is not None:
-            tensors |= self.encoder.arrays()
-            facts |= self.encoder.facts()
+        for kept in self._kept:
+            facts |= kept.facts()
+            tensors |= kept.arrays()
         if self.words is not None:
             tensors |= self.words.to_tensors("words")
         return facts, tensors
@@ -173,13 +178,7 @@ class BinaryParts:
             self.codes.blocks,
             *(array for words in self.vocabularies for array in words.arrays),
         ]
-        if self.factors is not None:
-            arrays.append(self.factors.values)
-        if self.refinement is not None:
-            arrays += self.refinement.arrays().values()
-        if self.partition is not None:
-            arrays += self.partition.arrays().values()
-        return arrays if self.encoder is None else [*arrays, *self.encoder.arrays().values()]
+        return arrays + [array for kept in self._kept for array in kept.arrays().values()]
 
     @classmethod
     def from_content(cls, content: Content) -> BinaryParts:

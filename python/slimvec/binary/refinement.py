@@ -7,7 +7,7 @@ off the factors of a row is kept, too, since the better estimate would feel it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -136,6 +136,10 @@ class Refinement:
         """Return what a file holds of it, by name."""
         rows: dict[str, NDArray[Any]] = {"refinement.codes": self.codes, "refinement.numbers": self.numbers}
         return rows | self.refiner.arrays()
+
+    def part(self, rows: slice) -> Refinement:
+        """Return that of some rows."""
+        return replace(self, codes=self.codes[rows], numbers=self.numbers[rows])
 
     def values(self, rows: NDArray[np.int64], norm: float) -> NDArray[np.float32]:
         """Return s' c' of rows along all directions, in the units of vectors."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from slimvec.binary.levels import MOST_BITS, Grid
+from slimvec.binary.methods.asking_rows import AskingRows
 from slimvec.binary.refinement import Refiner
 from slimvec.binary.training.allocation import STEPS, allocate
 from slimvec.blocks import row_blocks
@@ -84,28 +85,14 @@ def _needed(values: NDArray[np.float32], estimates: list[NDArray[np.float32]], m
     Some of the rows ask for their nearest others by cosine. How far errors carry a row is a matter of how steeply the
     number of rows rises with the score, which is much the same in a sample.
     """
-    n = len(values)
-    if n <= 2 * ASKED:
+    if len(values) <= 2 * ASKED:
         return [UNKNOWN for _ in estimates]
-    asking = np.unique(np.linspace(0, n - 1, min(n, ASKING)).astype(np.int64))
-    offsets = values @ mean
-    norms = np.sqrt(np.maximum(np.einsum("ij,ij->i", values, values) + 2 * offsets + mean @ mean, 0))
-    weights = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
-
-    def scores(some: NDArray[np.int64], rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cosines up to what depends on the query alone, which is as long as rows are."""
-        found: NDArray[np.float32] = values[some] @ rows.T
-        found += offsets
-        found += offsets[some, None] + mean @ mean
-        found *= weights
-        found[np.arange(len(some)), some] = -np.inf
-        return found
-
+    sample = AskingRows.of(values, mean, ASKING)
     ranks: list[list[NDArray[np.int64]]] = [[] for _ in estimates]
-    for _, some in row_blocks(asking, AT_ONCE):
-        nearest = np.argpartition(-scores(some, values), ASKED - 1, axis=1)[:, :ASKED]
+    for _, some in row_blocks(sample.places, AT_ONCE):
+        nearest = np.argpartition(-sample.scores(some, values), ASKED - 1, axis=1)[:, :ASKED]
         for of_estimate, rows in zip(ranks, estimates, strict=True):
-            found = scores(some, rows)
+            found = sample.scores(some, rows)
             own = np.take_along_axis(found, nearest, axis=1)
             of_estimate += [(of_query > own[i][:, None]).sum(axis=1) + 1 for i, of_query in enumerate(found)]
     enough = [float(np.quantile(np.concatenate(of_estimate), CERTAIN)) / ASKED for of_estimate in ranks]

@@ -10,6 +10,7 @@ import numpy as np
 from slimvec.binary.encoder import Encoder, GridEncoder
 from slimvec.binary.levels import MOST_BITS, MOST_PASSES, Grid
 from slimvec.binary.list_encoder import ListEncoder
+from slimvec.binary.methods.parallel_errors import weigh_parallel
 from slimvec.binary.methods.partitioned import PartitionedEstimator
 from slimvec.binary.methods.refining import learn_refiner
 from slimvec.binary.methods.streaming import DEFAULT_TRAIN_ROWS
@@ -100,7 +101,8 @@ class TransformCoding(PartitionedEstimator):
     by [2]_. What differs: the next bit goes where λ^1.4 falls most, not λ; directions of as many bits are rotated by
     Procrustes as IIQ's are, where [2]_ has none and RaBitQ [3]_ a random one; levels and scale of a row minimise an
     error weighed by the variance of each direction, to which the error along the row itself is added
-    (:mod:`slimvec.binary.levels`), where SAQ [4]_ turns the code towards the row; the scale has a closed form.
+    (:mod:`slimvec.binary.levels`), where SAQ [4]_ turns the code towards the row; the scale has a closed form. How much
+    that error weighs is tried on sampled rows, until the scores of those found nearest are right on average.
 
     A uniform grid is linear in its bits, so a code of several bits is scanned as one of single bits, by the same
     kernels.
@@ -183,15 +185,16 @@ class TransformCoding(PartitionedEstimator):
         weights = spread / spread.mean()
         grid = Grid(bits, steps, weights.astype(np.float32), float(weights @ spread) / total, settings.n_passes)
 
-        refiner = None
+        del projected
+        rest = np.ascontiguousarray(directions[:, len(bits) : n_varying])
+        frame = np.hstack([rotated, rest])
+        rows, centres = along(frame), None if lists is None else product(lists.centres, lists.directions.T @ frame)
+        if not settings.refine_bits:  # scales that overshoot would leave second codes more to tell
+            grid = weigh_parallel(grid, rows, mean @ frame, moments.count, centres)
         learnt = GridEncoder.of(mean, rotated, grid, np.ascontiguousarray(removed))
         if lists is not None:
             learnt = ListEncoder.over(learnt, lists.centroids)
-        if settings.refine_bits:
-            rest = np.ascontiguousarray(directions[:, len(bits) : n_varying])
-            frame = np.hstack([rotated, rest])
-            centres = None if lists is None else product(lists.centres, lists.directions.T @ frame)
-            refiner = learn_refiner(learnt, rest, along(frame), settings.refine_bits, centres)
+        refiner = learn_refiner(learnt, rest, rows, settings.refine_bits, centres) if settings.refine_bits else None
 
         # All at once, at the end: an interrupted fit leaves an earlier one whole.
         self._learnt, self._refiner = learnt, refiner

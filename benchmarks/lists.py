@@ -26,6 +26,21 @@ DIRECTIONS = (32, 64, 96, 128, 192)
 WIDTHS = (1, 2, 4)
 
 
+def nearest_but(base, centroids, lists, weight):
+    """Return for each row another list than its own, whose error counts ``weight`` more along that of its own."""
+    second = np.empty(len(base), np.int32)
+    squares = np.square(centroids).sum(axis=1)
+    for first in range(0, len(base), 4096):
+        rows, own = base[first : first + 4096], lists[first : first + 4096]
+        errors = rows - centroids[own]
+        errors /= np.maximum(np.linalg.norm(errors, axis=1, keepdims=True), 1e-12)
+        along = np.einsum("ij,ij->i", errors, rows)[:, None] - errors @ centroids.T
+        losses = np.square(rows).sum(axis=1)[:, None] - 2 * rows @ centroids.T + squares + weight * along**2
+        losses[np.arange(len(rows)), own] = np.inf
+        second[first : first + 4096] = losses.argmin(axis=1)
+    return second
+
+
 class Reading:
     """Queries, their neighbours, and rows in lists."""
 
@@ -37,20 +52,6 @@ class Reading:
         self.centroids = kmeans(sample, n_lists, generator, ignore)
         self.lists = nearest(base, self.centroids)
         self.cosines = queries @ self.centroids.T / np.linalg.norm(self.centroids, axis=1)
-
-    def second_lists(self, weight):
-        """Return for each row another list, whose error counts ``weight`` more along that of the first."""
-        second = np.empty(len(self.base), np.int32)
-        squares = np.square(self.centroids).sum(axis=1)
-        for first in range(0, len(self.base), 4096):
-            rows, lists = self.base[first : first + 4096], self.lists[first : first + 4096]
-            errors = rows - self.centroids[lists]
-            errors /= np.maximum(np.linalg.norm(errors, axis=1, keepdims=True), 1e-12)
-            along = np.einsum("ij,ij->i", errors, rows)[:, None] - errors @ self.centroids.T
-            losses = np.square(rows).sum(axis=1)[:, None] - 2 * rows @ self.centroids.T + squares + weight * along**2
-            losses[np.arange(len(rows)), lists] = np.inf
-            second[first : first + 4096] = losses.argmin(axis=1)
-        return second
 
     def ranks(self, of_rows, order):
         """Return at which place of its query's order each true neighbour's list comes."""
@@ -131,7 +132,7 @@ def main():
         if per_root == 4:
             usual = reading
     for weight in ORTHOGONAL:
-        found = usual.by_number([usual.lists, usual.second_lists(weight)])
+        found = usual.by_number([usual.lists, nearest_but(base, usual.centroids, usual.lists, weight)])
         two.append(line(f"two lists a row, λ = {weight}", found))
         print(two[-1], flush=True)
     best = np.einsum("qkd,qd->qk", base[truth], queries).min(axis=1)[:, None]

@@ -59,10 +59,14 @@ def promised(title, made, base, queries):
         truth = exact_neighbours(queries, base, K, metric)
         measured = partition.others.get(metric, partition.calibration)
         for level in LEVELS:
-            found = made.search(queries, K, metric=metric, recall=level, threads=1)
-            share = recall_with_ties(found.indices, truth, queries, base, metric)
-            n_read = measured.probes_for(level, K, exactly=False)
-            lines.append([title, metric, level, f"{share:.3f}", f"{n_read} of {partition.n_lists}"])
+            try:
+                found = made.search(queries, K, metric=metric, recall=level, threads=1)
+            except ValueError as error:
+                lines.append([title, metric, level, "refused: " + str(error).split("; ")[1].split(". ")[0], ""])
+            else:
+                share = recall_with_ties(found.indices, truth, queries, base, metric)
+                n_read = measured.probes_for(level, K, exactly=False)
+                lines.append([title, metric, level, f"{share:.3f}", f"{n_read} of {partition.n_lists}"])
             print(*lines[-1], flush=True)
     return lines
 

@@ -16,6 +16,7 @@ INDEX = Path(__file__).parent / "data" / "index1"
 INDEX_2 = Path(__file__).parent / "data" / "index2"
 INDEX_3 = Path(__file__).parent / "data" / "index3"  # the same in one file
 LISTS = Path(__file__).parent / "data" / "v3" / "lists"
+SIGNS = Path(__file__).parent / "data" / "v3" / "signs_in_lists"
 ANSWERS = json.loads((FROZEN / "later.json").read_text())
 WORDS = ("cat", "dog", "größe", "new york", "sea")
 
@@ -70,6 +71,24 @@ def test_refined_codes_in_lists(preload, isa):
         found = table.search(queries, k=4, **how)
         assert found.indices.tolist() == answers[name]["rows"]
         assert np.allclose(found.scores, answers[name]["scores"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("preload", [False, True])
+def test_codes_of_signs_in_lists(preload, isa):
+    answers = json.loads(SIGNS.with_suffix(".json").read_text())
+    table = sv.open(SIGNS.with_suffix(".slim"), verify=True, preload=preload)
+    assert table.words[:5] == WORDS
+    assert table.lookup(range(40)).tolist() == answers["rows"]
+    assert np.allclose(table.lookup(range(40), original=True), answers["originals"], atol=1e-5)
+    nearest = [[table.words.index(word) for word, _ in table.most_similar(key, 4)] for key in table.words]
+    assert nearest == answers["nearest"]
+    queries = np.float32(answers["queries"])
+    assert table.encode(queries).tolist() == answers["codes"]
+    for metric in ("cosine", "dot", "l2"):
+        for name, how in (("2", {"probes": 2}), ("all", {}), ("recall", {"recall": 0.4})):
+            found = table.search(queries, k=4, metric=metric, **how)
+            assert found.indices.tolist() == answers[f"{metric} {name}"]["rows"]
+            assert np.allclose(found.scores, answers[f"{metric} {name}"]["scores"], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("preload", [False, True])

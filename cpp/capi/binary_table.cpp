@@ -72,6 +72,7 @@ class BinaryTable : public Table {
 
   void nearest(std::int64_t row, std::size_t k, std::size_t n_threads, std::int64_t* rows,
                float* similarities) const override {
+    check_ids(parts_.codes, &row, 1);
     if (parts_.of_signs()) {
       search_packed(parts_, parts_.code(row).data(), 1, k, n_threads, rows, similarities);
     } else {  // distances between codes of several bits mean nothing

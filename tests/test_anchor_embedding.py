@@ -204,6 +204,25 @@ def test_store_moves_rows_that_outgrow_their_room():
     assert store.nbytes < 50_000
 
 
+@pytest.mark.parametrize(("k", "dtype"), [(1, "float32"), (8, "float64"), (5, "bfloat16"), (8, "float16")])
+def test_as_many_anchors_as_columns_start_at_right_angles(k, dtype):
+    torch.manual_seed(0)
+    anchors = nn.AnchorEmbedding(20, 8, k, dtype=getattr(torch, dtype)).anchors
+    assert anchors.dtype == getattr(torch, dtype)
+    assert anchors.is_contiguous()
+    assert torch.allclose((anchors @ anchors.T).double(), 8 * torch.eye(k).double(), atol=0.2 if k > 1 else 1e-4)
+    torch.manual_seed(1)
+    assert not torch.equal(anchors, nn.AnchorEmbedding(20, 8, k, dtype=getattr(torch, dtype)).anchors)  # random ones
+
+
+def test_more_anchors_than_columns_start_as_drawn_and_given_ones_as_given():
+    torch.manual_seed(0)
+    drawn = torch.randn(9, 8)
+    torch.manual_seed(0)
+    assert torch.equal(nn.AnchorEmbedding(20, 8, 9).anchors, drawn)
+    assert torch.equal(nn.AnchorEmbedding(20, 8, anchors=drawn[:4].numpy()).anchors, drawn[:4])
+
+
 def test_mixture():
     torch.manual_seed(0)
     layer = nn.AnchorMixture(20, 4, [3, 5])

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy import sparse
+from scipy.sparse.linalg import svds
 from torch import nn
 
 from benchmarks import common
@@ -32,8 +34,10 @@ EPOCHS, LONG = 4, 16
 SPREAD = 0.1  # standard deviation of the entries of E at the start, of every layer
 LR_OTHERS, LR_ANCHORS = 3e-3, 3e-3
 EPS = 1e-5  # of Adam for T: rows of words that hardly occur stay where they are, and lose entries
+OWN_EPS = 1e-8  # of all else, as torch has it
 START = 16  # non-zeros per row that T starts with
 SIZE = 0.25  # of A and T together, of the dense parameters
+WINDOW = 4  # words apart that vectors are counted from
 CUT = (0.2, 0.7)  # the part of training in which T loses entries down to that size
 SETTINGS = {
     "model": (D, LAYERS, DROPOUT),
@@ -60,6 +64,13 @@ class Cell:
     size: float = SIZE  # 1: nothing is cut
     epochs: int = EPOCHS
     part: float = 1.0
+    start: str = "few"  # non-zeros a row, "few" or all, on "random" or "orthogonal" anchors or on those of "words"
+    signed: bool = False  # whether T may have entries below 0
+    lr_anchors: float = LR_ANCHORS
+    eps: float = EPS
+    cut: tuple[float, float] = CUT
+    d: int = D
+    n_words: int | None = None  # of the corpus; None: all
 
     @property
     def is_cut(self) -> bool:
@@ -69,11 +80,11 @@ class Cell:
 L1 = 1e-6
 SHORT = {"epochs": 1, "part": 0.4}
 TUNED = [  # by the validation text: dense rows; 1,000 dynamic anchors, as proximal steps leave them, and cut
-    *(Cell("dense", lr, **SHORT) for lr in (0.02, 0.04, 0.08)),
+    *(Cell("dense", lr, eps=OWN_EPS, **SHORT) for lr in (0.02, 0.04, 0.08)),
     *(Cell("dynamic", 0.1, 1000, l1, 1, **SHORT) for l1 in (0, 1e-6, 1e-5)),
     *(Cell("dynamic", 0.1, 1000, l1, **SHORT) for l1 in (0, 1e-6, 3e-6)),
 ]
-DENSE, FREQUENT = Cell("dense", 0.08), Cell("frequency", 0.1, 1000, L1)
+DENSE, FREQUENT = Cell("dense", 0.08, eps=OWN_EPS), Cell("frequency", 0.1, 1000, L1)
 DYNAMIC = [Cell("dynamic", 100 / k, k, L1) for k in (1000, 500, 2000)]
 GROUPS = {  # dense rows first
     LONG: [replace(cell, epochs=LONG) for cell in (DENSE, DYNAMIC[0])],
@@ -82,14 +93,19 @@ GROUPS = {  # dense rows first
 
 
 class Corpus:
-    """The three parts of the text as word numbers, words by falling frequency in the training part."""
+    """The three parts of the text as word numbers, words by falling frequency in the training part.
 
-    def __init__(self, folder: Path):
+    Where ``n_words`` are asked for, all others are the unknown one, which the text has already.
+    """
+
+    def __init__(self, folder: Path, n_words: int | None = None):
+        self.folder = folder
         train, valid, test = (self._read(folder / f"ptb.{name}.txt.gz") for name in ("train", "valid", "test"))
-        self.words = [word for word, _ in Counter(train).most_common()]
+        self.words = [word for word, _ in Counter(train).most_common(n_words)]
         row = {word: place for place, word in enumerate(self.words)}
+        other = row["<unk>"]
         self.train, self.valid, self.test = (
-            torch.tensor([row[word] for word in text]) for text in (train, valid, test)
+            torch.tensor([row.get(word, other) for word in text]) for text in (train, valid, test)
         )  # fmt: skip
 
     @staticmethod
@@ -104,7 +120,7 @@ class LanguageModel(nn.Module):
     def __init__(self, embedding: nn.Module):
         super().__init__()
         self.embedding = embedding
-        self.lstm = nn.LSTM(D, D, LAYERS, dropout=DROPOUT)
+        self.lstm = nn.LSTM(embedding.embedding_dim, embedding.embedding_dim, LAYERS, dropout=DROPOUT)
         self.dropout = nn.Dropout(DROPOUT)
         self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
 
@@ -115,18 +131,49 @@ class LanguageModel(nn.Module):
         return nn.functional.linear(self.dropout(hidden), E, self.bias), state
 
 
-def make_embedding(cell: Cell, n: int) -> nn.Module:
+def make_embedding(cell: Cell, corpus: Corpus) -> nn.Module:
+    n, d = len(corpus.words), cell.d
     if cell.kind == "dense":
-        layer = nn.Embedding(n, D)
+        layer = nn.Embedding(n, d)
         nn.init.normal_(layer.weight, std=SPREAD)
+        if cell.start == "words":
+            layer.weight.data.copy_(SPREAD * counted(corpus, d))
         return layer
     rows = np.arange(cell.n_anchors) if cell.kind == "frequency" else None
-    layer = AnchorEmbedding(n, D, anchors=SPREAD * torch.randn(cell.n_anchors, D), anchor_rows=rows)
+    anchors = SPREAD * torch.randn(cell.n_anchors, d)
+    if cell.start in ("orthogonal", "words"):  # as long as random ones
+        nn.init.orthogonal_(anchors, SPREAD * d**0.5)
+    layer = AnchorEmbedding(n, d, anchors=anchors, anchor_rows=rows, nonnegative=not cell.signed)
     T = layer.transform.weight.data
-    first = 0 if rows is None else cell.n_anchors
-    kept = torch.rand(T[first:].shape).argsort(dim=1) < START
-    T[first:] = kept * torch.randn(kept.shape).abs() / START**0.5
+    if cell.start == "words":
+        T.copy_(counted(corpus, d) @ anchors.T / (SPREAD * d))
+    if cell.start == "few":
+        first = 0 if rows is None else cell.n_anchors
+        kept = torch.rand(T[first:].shape).argsort(dim=1) < START
+        entries = torch.randn(kept.shape) / START**0.5
+        T[first:] = kept * (entries if cell.signed else entries.abs())
     return layer
+
+
+def counted(corpus: Corpus, d: int) -> torch.Tensor:
+    """Return vectors of words from the training text, ``(n, d)``, of variance 1: what goes with what, factored.
+
+    Words up to ``WINDOW`` apart are counted, near ones more; positive pointwise mutual information with contexts
+    smoothed by a power of .75, and its singular vectors times the roots of the singular values (Levy, Goldberg and
+    Dagan, TACL 2015).
+    """
+    ids, n = corpus.train.numpy(), len(corpus.words)
+    pairs = [(np.ones(len(ids) - gap) / gap, (ids[:-gap], ids[gap:])) for gap in range(1, WINDOW + 1)]
+    forward = sum(sparse.csr_array(some, shape=(n, n)) for some in pairs)
+    counts = (forward + forward.T).tocoo()
+    of_words = counts.sum(axis=1)
+    contexts = of_words**0.75 / (of_words**0.75).sum()
+    information = np.log(counts.data / (of_words[counts.row] * contexts[counts.col]))
+    positive = sparse.csr_array((np.maximum(information, 0), (counts.row, counts.col)), shape=(n, n))
+    U, sizes, _ = svds(positive, d, random_state=SEED)
+    vectors = U * np.sqrt(sizes)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return torch.from_numpy(vectors / vectors.std()).float()
 
 
 def make_optimizers(model: LanguageModel, cell: Cell) -> list[torch.optim.Optimizer]:
@@ -134,9 +181,9 @@ def make_optimizers(model: LanguageModel, cell: Cell) -> list[torch.optim.Optimi
     own = set(model.embedding.parameters())
     others = torch.optim.Adam([part for part in model.parameters() if part not in own], lr=LR_OTHERS)
     if cell.kind == "dense":
-        return [others, torch.optim.Adam(own, lr=cell.lr)]
-    optimizer = ProximalAdam(model.embedding, lr=cell.lr, l1=cell.l1, eps=EPS)
-    optimizer.param_groups[0].update(lr=LR_ANCHORS, eps=1e-8)
+        return [others, torch.optim.Adam(own, lr=cell.lr, eps=cell.eps)]
+    optimizer = ProximalAdam(model.embedding, lr=cell.lr, l1=cell.l1, eps=cell.eps)
+    optimizer.param_groups[0].update(lr=cell.lr_anchors, eps=OWN_EPS)
     return [others, optimizer]
 
 
@@ -162,14 +209,14 @@ def perplexity(model: LanguageModel, ids) -> float:
 
 def train(cell: Cell, corpus: Corpus, device: torch.device, budget_type: type = ParameterBudget) -> dict:
     torch.manual_seed(SEED)
-    model = LanguageModel(make_embedding(cell, len(corpus.words))).to(device)
+    model = LanguageModel(make_embedding(cell, corpus)).to(device)
     optimizers = make_optimizers(model, cell)
     text = corpus.train[: int(cell.part * len(corpus.train))].to(device)
     n_steps = cell.epochs * sum(1 for _ in batches(text, BATCH, LENGTH))
     budget = None
     if cell.is_cut:
-        n_parameters = int(cell.size * len(corpus.words) * D)
-        budget = budget_type(model.embedding, optimizers[-1], n_parameters, n_steps=n_steps, cut=CUT)
+        n_parameters = int(cell.size * len(corpus.words) * cell.d)
+        budget = budget_type(model.embedding, optimizers[-1], n_parameters, n_steps=n_steps, cut=cell.cut)
     rates = [(group, group["lr"]) for optimizer in optimizers for group in optimizer.param_groups]
     done = 0
     for _ in range(cell.epochs):

@@ -36,6 +36,11 @@ class AnchorMixture(nn.Module):
     A softmax gives anchors weight also where T is zero. A zero of T saves a parameter all the same, as in the paper:
     see :meth:`slimvec.SparseTable.mixture`.
 
+    All rows start near the mean of the anchors, and entries have to grow far before a softmax chooses: T wants a much
+    greater learning rate than that of :class:`AnchorEmbedding`. Measured in ``benchmarks/results/ant_text.md``: level
+    with the plain layer where a text has one of 2 classes, and far below it where of 20. Take the plain layer unless
+    you have seen that your task does better with this one.
+
     Examples
     --------
     >>> layer = AnchorMixture(100, 8, [5, 5])

@@ -48,14 +48,14 @@ class AnchorEmbedding(LossTerms):
     padding_idx : int, optional
         A row that is zero and stays so.
     anchors : array_like, shape (K, d), optional
-        Where the anchors start; by default random ones ("dynamic basis vectors").
+        Where the anchors start; by default random ones ("dynamic basis vectors"), at right angles if K ≤ d.
     anchor_rows : sequence of int, optional
         The row that each anchor stands for, such as those of frequent words: such a row starts as its anchor alone.
     relations : iterable of (int, int), optional
         Pairs of rows that are related (S(G), eq. 5): where one of them is an anchor, the entry is not penalised. Needs
         ``anchor_rows``.
     nonnegative : bool
-        T ≥ 0 (§3.2); the paper finds that it matters.
+        T ≥ 0 (§3.2); the paper finds that it matters. With K ≤ d a language model learns faster without.
     softmax : bool
         E = softmax(T) A, a component of a mixture: see :class:`AnchorMixture`.
     storage : {"dense", "slots"}
@@ -84,8 +84,10 @@ class AnchorEmbedding(LossTerms):
 
     Notes
     -----
-    Entries of T start as abs(N(0, 1)) / √K and anchors as N(0, 1), so that rows start about as long as those of
-    ``nn.Embedding``; the authors' code starts both much smaller.
+    Entries of T start as abs(N(0, 1)) / √K and those of anchors as N(0, 1), so that rows start about as long as those
+    of ``nn.Embedding``; the authors' code starts both much smaller. Random anchors that are about as many as columns
+    nearly depend on each other: some directions would be hard to learn. Where K ≤ d, they are therefore turned to right
+    angles, of length √d. What makes a layer learn fast was measured in ``benchmarks/results/ant_language_learning.md``.
 
     With ``DistributedDataParallel`` storage is dense: slots keep the gradient of T themselves, beside autograd, and it
     would not be averaged over processes, so that a step there is refused.
@@ -137,7 +139,9 @@ class AnchorEmbedding(LossTerms):
         self.n_anchors = anchor_count((n_anchors, anchors, chosen), n_parameters, self.embedding_dim)
         self.budget = None if n_parameters is None else int(n_parameters)
         start = torch.randn(self.n_anchors, self.embedding_dim, device=device, dtype=dtype)
-        if anchors is not None:
+        if anchors is None:
+            start = _at_right_angles(start)
+        else:
             start.copy_(torch.as_tensor(as_matrix(anchors, "anchors", self.embedding_dim)))
         self.anchors = nn.Parameter(start)
         self.register_buffer("anchor_rows", None if chosen is None else torch.from_numpy(chosen).to(start.device))
@@ -362,3 +366,13 @@ class AnchorEmbedding(LossTerms):
         """
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"{self.num_embeddings}, {self.embedding_dim}, n_anchors={self.n_anchors}{padding}"
+
+
+def _at_right_angles(anchors: Tensor) -> Tensor:
+    """Return random anchors turned to right angles, of length √d; more than d of them as they are."""
+    k, d = anchors.shape
+    if k > d:
+        return anchors
+    columns = anchors.T.to(torch.promote_types(anchors.dtype, torch.float32))  # QR knows no half precision
+    Q, R = torch.linalg.qr(columns)
+    return (Q * R.diagonal().sign() * d**0.5).T.to(anchors.dtype).contiguous()

@@ -1,8 +1,8 @@
 """Let eight processes read an index that another one changes and saves, and check all that they see.
 
-``readers_and_writer.py FOLDER SECONDS``. Steps, and how an index tells which one it is at, are those of
-``killed_saves.py``. Whatever a reader sees after ``refresh`` must be one step, not before the last one that it saw: its
-rows, what is kept beside each, what a condition finds, and vectors.
+``readers_and_writer.py FOLDER SECONDS``, or longer where no three steps were seen within these. Steps, and how an index
+tells which one it is at, are those of ``killed_saves.py``. Whatever a reader sees after ``refresh`` must be one step,
+not earlier than the last one that it saw: its rows, what is kept beside each, what a condition finds, and vectors.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ import slimvec as sv
 from killed_saves import MARK, X, after, kept, work
 
 READERS = 8
+LEAST = 3  # steps for each reader to see, if the writer makes them within WAIT seconds more
+WAIT = 300
 
 
 def read(folder: Path, vectors: np.ndarray, until: float) -> tuple[int, int]:
-    """Look until then; return how often, and how many steps were seen."""
+    """Look until then, and until some steps were seen; return how often, and how many."""
     while not folder.exists():
         time.sleep(0.01)
     index = sv.open(folder)
     step, rows, looks, steps = 0, {}, 0, 0
-    while time.monotonic() < until:
+    while time.monotonic() < until + (WAIT if steps < LEAST else 0):
         ids = index.ids.tolist()
         now = max(ids) - MARK
         assert now >= step, f"step {now} after step {step}"

@@ -161,8 +161,8 @@ def test_the_isa_table_of_cmake_is_that_of_the_code():
 
 def test_the_module_is_hardened():
     """The C library is looked at by ctest, in the same way."""
-    if sys.platform != "linux" or not (readelf := shutil.which("readelf")):
-        pytest.skip("needs Linux and readelf")
+    if sys.platform != "linux" or not (readelf := shutil.which("readelf")) or not shutil.which("awk"):
+        pytest.skip("needs Linux, readelf and awk")
     script = ROOT / "tests" / "cpp" / "hardened.sh"
     done = subprocess.run(
         ["sh", script, readelf, _core.__file__, "PyInit__core"], capture_output=True, text=True, check=False

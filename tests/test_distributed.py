@@ -32,7 +32,7 @@ def found(tmp_path_factory):
         for rank, out in enumerate(outs)
     ]  # fmt: skip
     try:
-        errors = [process.communicate(timeout=120)[1] for process in pair]
+        errors = [process.communicate(timeout=600)[1] for process in pair]
     finally:
         for process in pair:
             process.kill()

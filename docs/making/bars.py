@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WIDTH, ROW, BAR, NAMES, NUMBERS = 520, 30, 18, 240, 60
+WIDTH, ROW, BAR, NAMES, NUMBERS = 584, 30, 18, 270, 94  # room for 31 letters, and for "1234 (5.67)"
 STYLE = (
     "svg{background:#fff;font-family:system-ui,sans-serif}.name{font-size:15px;fill:#1b1f24}"
     ".number{font-size:15px;fill:#5d6670}.ours{fill:#2f6fde}.other{fill:#b9c0c9}.title{font-size:15px;fill:#5d6670}"

@@ -75,7 +75,7 @@ def test_compress_info_neighbors(folder, animals):
 
     info = start("info", folder / "a.slim", "--verify")
     assert info.returncode == 0
-    assert "IIQ(n_bits=75, n_remove=0, n_iter=50, max_train_rows=10000, random_state=3)" in info.stdout
+    assert "IIQ(n_bits=75, n_remove=0, n_iter=50, partitions=None, max_train_rows=10000, random_state=3)" in info.stdout
     assert "rows        40" in info.stdout
     assert "17.1 times (bits)" in info.stdout
     assert re.search(r"in memory   \d+\.\d MB of it now", info.stdout)

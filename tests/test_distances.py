@@ -178,7 +178,3 @@ class TestRefused:
     def test_other_metrics(self, tables, queries):
         with pytest.raises(ValueError, match=r"metric='l1'; expected one of \('cosine', 'dot', 'l2'\)"):
             tables["signs"].search(queries, metric="l1")
-
-    def test_recall_was_measured_for_cosines(self, tables, queries):
-        with pytest.raises(ValueError, match='was measured for cosines; with metric="l2" expected probes'):
-            tables["lists"].search(queries, metric="l2", recall=0.9)

@@ -155,7 +155,9 @@ def test_other_rows_get_a_table_of_the_same_fit(method):
     assert len(table) == 600
     alone = method.to_table(X[:500])
     ordinary = np.arange(SMALL["anchors"], 500)  # SparseCode keeps the first ones as they are
-    assert np.allclose(table.lookup(ordinary), alone.lookup(ordinary), rtol=1e-3, atol=1e-5)  # factors are float16
+    assert np.allclose(
+        table.lookup(ordinary), alone.lookup(ordinary), rtol=5e-3, atol=1e-5
+    )  # shrinkage is that of 600 rows
 
 
 def test_a_failed_fit_leaves_what_was_learnt(method):

@@ -93,7 +93,10 @@ def test_lengths_of_any_rows_are_seen(folder):
         (["nlb", "--bytes", "90", "--factors"], "factors=True: the projection of NLB is not orthogonal"),
         (["sign-bits", "--bytes", "9"], "--bytes: --method sign-bits has no such option; it has none"),
         (["ant", "--bytes", "9"], "--bytes: --method ant has no such option; it has --anchors"),
-        (["iiq", "--rank", "9"], "--rank: --method iiq has no such option; it has --bits, --remove, --bytes"),
+        (
+            ["iiq", "--rank", "9"],
+            "--rank: --method iiq has no such option; it has --bits, --remove, --partitions, --bytes",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said(folder, tmp_path, capsys, arguments, message):

@@ -28,6 +28,7 @@ class Bars:
     def draw(self, table: Table) -> str:
         """Return the chart as SVG."""
         chosen = [row for row in table.rows if all(row[table.column(key)] == cell for key, cell in self.where.items())]
+        chosen = [row for row in chosen if not row[table.column(self.value)].startswith("at most")]  # which say why not
         names, cells = (
             [row[table.column(self.name)] for row in chosen],
             [row[table.column(self.value)] for row in chosen],

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+NOTHING = 1e-5  # of the squares that cancel: float32 leaves some ten millionths
+
+
 @dataclass(frozen=True, eq=False)
 class AskingRows:
     """Sampled rows, of which some ask.
@@ -38,9 +41,10 @@ class AskingRows:
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
-        """1 / ‖x‖ of all rows; 0 for one of zeros."""
-        squares = np.einsum("ij,ij->i", self.values, self.values) + 2 * self._offsets + self.mean @ self.mean
-        norms = np.sqrt(np.maximum(squares, 0))
+        """1 / ‖x‖ of all rows; 0 for one of zeros, which is the mean less itself but for rounding."""
+        terms = np.einsum("ij,ij->i", self.values, self.values) + self.mean @ self.mean
+        squares = terms + 2 * self._offsets
+        norms = np.sqrt(np.where(squares > NOTHING * terms, squares, 0))
         weights: NDArray[np.float32] = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
         return weights
 

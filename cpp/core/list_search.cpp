@@ -16,6 +16,7 @@ struct Rounded {
   std::vector<std::int16_t> values;
   std::vector<Float> steps;
 
+  Rounded() = default;
   Rounded(const Float* rows, std::size_t n, std::size_t d, std::int16_t largest, Float step) : values(n * d), steps(n) {
     round_rows(rows, n, d, largest, values.data(), steps.data());
     for (Float& peak : steps) peak *= step;
@@ -43,17 +44,17 @@ class Asked {
     if (n_lead) {
       std::vector<double> lead(n * n_lead);
       tell_lead(along.data(), n, table.frame.n, table.lead_at_mean, n_lead, lead.data());
-      lead_.emplace(lead.data(), n, n_lead, kCentroidPeak, 1 / table.norm / table.norm / kCentroidPeak);
+      lead_ = {lead.data(), n, n_lead, kCentroidPeak, 1 / table.norm / table.norm / kCentroidPeak};
     }
     if (table.second) {
-      second_.emplace(rounded_columns(along, n, table.frame.n, table.second->picked, 1 / table.norm / kQueryPeak));
+      second_ = rounded_columns(along, n, table.frame.n, table.second->picked, 1 / table.norm / kQueryPeak);
     }
   }
 
   ListQueries to_lists(std::size_t first, std::size_t n) const {
     const std::size_t d = table_.frame.d, n_lead = table_.centroids.lead.d;
     IntegerRows lead = {nullptr, nullptr, 0};
-    if (lead_) lead = {lead_->values.data() + first * n_lead, lead_->steps.data() + first, n_lead};
+    if (n_lead) lead = {lead_.values.data() + first * n_lead, lead_.steps.data() + first, n_lead};
     return {{whole_.values.data() + first * d, whole_.steps.data() + first, d}, lead, n};
   }
 
@@ -62,15 +63,15 @@ class Asked {
     return {values_.values.data() + first * n_bits, values_.steps.data() + first, zeros_.data(), n, n_bits};
   }
 
-  const Rounded<double>& second() const { return *second_; }
+  const Rounded<double>& second() const { return second_; }
 
  private:
   const ListedTable& table_;
   const std::size_t n_;
   Rounded<float> values_;
   Rounded<double> whole_;
-  std::optional<Rounded<double>> lead_, second_;
-  std::vector<float> zeros_;  // offsets are those of lists
+  Rounded<double> lead_, second_;  // empty where there is none
+  std::vector<float> zeros_;       // offsets are those of lists
 };
 
 // What some queries find in so many lists each, by first codes.

@@ -9,6 +9,8 @@ import slimvec as sv
 from slimvec.files.table_writer import save_table
 
 N, D = 3000, 48
+pytestmark = pytest.mark.xdist_group("distances")  # tables of all codings are made once
+
 CODINGS = {
     "signs": lambda rows: sv.IIQ(n_remove=0).compress(rows, factors=True),
     "signs in lists": lambda rows: sv.IIQ(n_remove=0, partitions=20).compress(rows),

@@ -15,6 +15,8 @@ from slimvec import _core, reference
 from slimvec.binary import few_queries
 from slimvec.isa import current
 
+pytestmark = pytest.mark.xdist_group("few queries")  # one table of each kind for all
+
 D = 96
 
 

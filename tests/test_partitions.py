@@ -496,6 +496,7 @@ def many_lists():
     return sv.TransformCoding(96, partitions=2100, n_iter=2, n_passes=0).compress(rows), rows, queries
 
 
+@pytest.mark.xdist_group("many lists")
 def test_a_first_look_along_a_few_directions_loses_little(many_lists):
     table, _, queries = many_lists
     lead = table._parts.encoder.lead
@@ -511,6 +512,7 @@ def test_a_first_look_along_a_few_directions_loses_little(many_lists):
     assert same(table.search(queries, k=10, probes=2100), exact.search(queries, k=10))
 
 
+@pytest.mark.xdist_group("many lists")
 def test_a_query_finds_the_same_alone_and_among_others(many_lists):
     table, _, queries = many_lists
     together = table.search(queries, k=10, probes=30)
@@ -519,6 +521,7 @@ def test_a_query_finds_the_same_alone_and_among_others(many_lists):
         assert same((together.scores[i : i + 1], together.indices[i : i + 1]), alone)
 
 
+@pytest.mark.xdist_group("many lists")
 def test_groups_of_centroids_find_nearly_the_nearest(many_lists, monkeypatch):
     monkeypatch.setattr("slimvec.centroids.MANY", 2000)
     monkeypatch.setattr("slimvec.centroids.N_GROUPS", 8)

@@ -12,6 +12,8 @@ from slimvec.binary.probing import probe_order
 from slimvec.binary.true_neighbours import NearestByMetric
 from slimvec.evaluate.truth import exact_neighbours, recall_with_ties
 
+pytestmark = pytest.mark.xdist_group("unequal lengths")  # one table of each scale for all
+
 D = 24
 METRICS = ("cosine", "dot", "l2")
 

@@ -86,7 +86,7 @@ def path(tmp_path_factory):
 def both(library, path):
     """Open a file in C and in Python: a pair of tables, or of None and None.
 
-    Where a file has no hash table of its words, C makes one, and sees all of them; Python looks at them when first asked.
+    Where a file has no hash table of its words, C makes one, and sees all of them; Python looks at words when asked.
     """
     table = in_python(sv.open, path)
     if not isinstance(table, KINDS):

@@ -39,6 +39,15 @@ def test_the_classifier():
     assert set(sv.open(FROZEN / "classifier.slim", verify=True).words) == {"a", "good", "film", "fun", "what", "bad"}
 
 
+def check_neighbours_and_codes(table, answers):
+    """Check what a table answers to words and to vectors that are to be encoded; return these."""
+    nearest = [[table.words.index(word) for word, _ in table.most_similar(key, 4)] for key in table.words]
+    assert nearest == answers["nearest"]
+    queries = np.float32(answers["queries"])
+    assert table.encode(queries).tolist() == answers["codes"]
+    return queries
+
+
 @pytest.mark.parametrize("preload", [False, True])
 def test_codes_of_several_bits(preload, isa):
     answers = json.loads(GRID.with_suffix(".json").read_text())
@@ -46,10 +55,7 @@ def test_codes_of_several_bits(preload, isa):
     assert table.words[:5] == WORDS
     assert table.lookup(range(20)).tolist() == answers["rows"]
     assert np.allclose(table.lookup(range(20), original=True), answers["originals"], atol=1e-5)
-    nearest = [[table.words.index(word) for word, _ in table.most_similar(key, 4)] for key in table.words]
-    assert nearest == answers["nearest"]
-    queries = np.float32(answers["queries"])
-    assert table.encode(queries).tolist() == answers["codes"]
+    queries = check_neighbours_and_codes(table, answers)
     for metric in ("cosine", "dot"):
         found = table.search(queries, k=4, metric=metric)
         assert found.indices.tolist() == answers[metric]["rows"]
@@ -63,10 +69,7 @@ def test_refined_codes_in_lists(preload, isa):
     assert table.words[:5] == WORDS
     assert np.allclose(table.lookup(range(40)), answers["rows"], atol=1e-5)
     assert np.allclose(table.lookup(range(40), original=True), answers["originals"], atol=1e-5)
-    nearest = [[table.words.index(word) for word, _ in table.most_similar(key, 4)] for key in table.words]
-    assert nearest == answers["nearest"]
-    queries = np.float32(answers["queries"])
-    assert table.encode(queries).tolist() == answers["codes"]
+    queries = check_neighbours_and_codes(table, answers)
     for name, how in (("1", {"probes": 1}), ("4", {}), ("recall", {"recall": 0.5})):
         found = table.search(queries, k=4, **how)
         assert found.indices.tolist() == answers[name]["rows"]
@@ -80,10 +83,7 @@ def test_codes_of_signs_in_lists(preload, isa):
     assert table.words[:5] == WORDS
     assert table.lookup(range(40)).tolist() == answers["rows"]
     assert np.allclose(table.lookup(range(40), original=True), answers["originals"], atol=1e-5)
-    nearest = [[table.words.index(word) for word, _ in table.most_similar(key, 4)] for key in table.words]
-    assert nearest == answers["nearest"]
-    queries = np.float32(answers["queries"])
-    assert table.encode(queries).tolist() == answers["codes"]
+    queries = check_neighbours_and_codes(table, answers)
     for metric in ("cosine", "dot", "l2"):
         for name, how in (("2", {"probes": 2}), ("all", {}), ("recall", {"recall": 0.4})):
             found = table.search(queries, k=4, metric=metric, **how)

@@ -18,18 +18,12 @@ namespace {
 template <typename Float>
 using FloatsOf = py::array_t<Float, py::array::c_style>;
 
+// As many columns as codes have bits, or directions.
 template <typename Float>
-using Columns = std::pair<WordArray, FloatsOf<Float>>;
-
-template <typename Float>
-Picked<Float> check_columns(const Columns<Float>& columns, std::size_t width, std::size_t n) {
-  require(columns.first.ndim() == 1 && columns.second.ndim() == 1 && size_of(columns.first, 0) == n &&
-              size_of(columns.second, 0) == n,
-          "columns must have one factor each, as many as the codes have");
-  const std::uint32_t* places = elements(columns.first);
-  require(std::all_of(places, places + n, [width](std::uint32_t place) { return place < width; }),
-          "columns must name directions");
-  return {places, elements(columns.second), n};
+Picked<Float> check_all_columns(const Columns<Float>& columns, std::size_t width, std::size_t n) {
+  const Picked<Float> picked = check_columns(columns, width);
+  require(picked.n == n, "columns must be as many as the codes have");
+  return picked;
 }
 
 // A table in lists, whose arrays are checked once and not at every search; it holds on to them.
@@ -104,14 +98,15 @@ class ListSearch {
       const auto& [second_codes, bits, numbers, second_columns] = *second;
       const RowCodes rows = check_row_codes(second_codes, bits, numbers);
       require(rows.n_rows == n_codes, "there must be second codes of all rows");
-      stage = {rows, {elements(numbers), size_of(numbers, 1)}, check_columns(second_columns, width, rows.n_directions)};
+      stage = {
+          rows, {elements(numbers), size_of(numbers, 1)}, check_all_columns(second_columns, width, rows.n_directions)};
     }
     return {table,
             own,
             parts,
             known,
             {elements(mean), elements(directions), d, width},
-            check_columns(columns, width, n_bits),
+            check_all_columns(columns, width, n_bits),
             elements(lead_at_mean),
             stage,
             norms.first,

@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "bindings/arrays.hpp"
+#include "bindings/list_arguments.hpp"
 #include "core/prepared_queries.hpp"
 #include "core/rounding.hpp"
 
@@ -17,9 +17,6 @@ namespace {
 // Rows in integers, and the largest magnitudes that became the largest of these.
 template <typename Float>
 using Rounded = std::pair<QueryArray, py::array_t<Float, py::array::c_style>>;
-
-template <typename Float>
-using Columns = std::pair<WordArray, py::array_t<Float, py::array::c_style>>;
 
 template <typename Float>
 Rounded<Float> rounded_rows(const Float* rows, std::size_t n, std::size_t d, std::int16_t largest) {
@@ -39,15 +36,10 @@ Rounded<Float> rounded(const py::array_t<Float, py::array::c_style>& rows, std::
 // Some columns of rows, scaled, in integers.
 template <typename Float>
 Rounded<Float> rounded_columns(const float* rows, std::size_t n, std::size_t width, const Columns<Float>& columns) {
-  require(columns.first.ndim() == 1 && columns.second.ndim() == 1 && columns.first.size() == columns.second.size(),
-          "columns must have one factor each");
-  const std::size_t n_columns = size_of(columns.first, 0);
-  const std::uint32_t* places = elements(columns.first);
-  require(std::all_of(places, places + n_columns, [width](std::uint32_t place) { return place < width; }),
-          "columns must name directions");
-  std::vector<Float> picked(n * n_columns);
-  pick_scaled(rows, n, width, places, elements(columns.second), n_columns, picked.data());
-  return rounded_rows(picked.data(), n, n_columns, kQueryPeak);
+  const Picked<Float> picked = check_columns(columns, width);
+  std::vector<Float> scaled(n * picked.n);
+  pick_scaled(rows, n, width, picked, scaled.data());
+  return rounded_rows(scaled.data(), n, picked.n, kQueryPeak);
 }
 
 // The last directions, where vectors are as they are and not less the mean.

@@ -12,6 +12,7 @@
 #include "core/grid_codes.hpp"
 #include "core/nearest_lists.hpp"
 #include "core/partition_search.hpp"
+#include "core/prepared_queries.hpp"
 #include "core/refinement.hpp"
 
 namespace slimvec {
@@ -53,6 +54,20 @@ inline IntegerRows check_integer_rows(const QueryArray& values, const DoubleArra
 }
 
 using Rows = std::pair<QueryArray, DoubleArray>;
+
+template <typename Float>
+using Columns = std::pair<WordArray, py::array_t<Float, py::array::c_style>>;
+
+template <typename Float>
+Picked<Float> check_columns(const Columns<Float>& columns, std::size_t width) {
+  require(columns.first.ndim() == 1 && columns.second.ndim() == 1 && columns.first.size() == columns.second.size(),
+          "columns must have one factor each");
+  const std::size_t n = size_of(columns.first, 0);
+  const std::uint32_t* places = elements(columns.first);
+  require(std::all_of(places, places + n, [width](std::uint32_t place) { return place < width; }),
+          "columns must name directions");
+  return {places, elements(columns.second), n};
+}
 
 inline RowCodes check_row_codes(const ByteArray& codes, const ByteArray& bits, const HalfArray& numbers) {
   require(bits.ndim() == 1 && size_of(bits, 0) >= 1, "bits must have one entry per direction");

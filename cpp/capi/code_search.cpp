@@ -16,7 +16,6 @@ namespace {
 constexpr std::size_t kOversample = 10;                     // rows of a shortlist for each that is wanted, as in Python
 constexpr std::size_t kQueriesAtOnce = 256;                 // whose tables of sums take 10 KB each at 600 bits
 constexpr std::size_t kPairsAtOnce = std::size_t{1} << 22;  // of queries and lists, or candidates: 100 MB
-constexpr std::size_t kFurther = 4;  // times as many lists are read where those asked for hold too few rows
 
 class VectorSearch {
  public:

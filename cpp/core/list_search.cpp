@@ -27,7 +27,7 @@ template <typename Float>
 Rounded<Float> rounded_columns(const std::vector<float>& along, std::size_t n, std::size_t width,
                                const Picked<Float>& picked, Float step) {
   std::vector<Float> own(n * picked.n);
-  pick_scaled(along.data(), n, width, picked.columns, picked.factors, picked.n, own.data());
+  pick_scaled(along.data(), n, width, picked, own.data());
   return {own.data(), n, picked.n, kQueryPeak, step};
 }
 
@@ -93,7 +93,6 @@ template <typename Float>
 bool list_search(const Kernels& isa, const ListedTable& table, const Float* queries, std::size_t n_queries,
                  const Wanted& wanted, Mask mask, std::size_t n_threads, Interrupt& interrupt, float* scores,
                  std::int64_t* indices) {
-  constexpr std::size_t kFurther = 4;          // as in python/slimvec/binary/probing.py
   constexpr std::size_t kRowsPerThread = 512;  // of second codes
   const std::size_t k = wanted.k, n_first = table.second ? wanted.n_shortlist : k;
   std::vector<double> vectors(queries, queries + n_queries * table.frame.d);

@@ -12,14 +12,6 @@
 
 namespace slimvec {
 
-// Some of the directions that queries are told along, and what their products are multiplied by.
-template <typename Float>
-struct Picked {
-  const std::uint32_t* columns;
-  const Float* factors;
-  std::size_t n;
-};
-
 struct SecondStage {
   RowCodes rows;
   Refinement numbers;

@@ -24,6 +24,9 @@ struct Probes {
   std::size_t n_probes;
 };
 
+// Times as many lists are read where those asked for hold too few rows; as FURTHER of Python.
+constexpr std::size_t kFurther = 4;
+
 // For each query the k allowed rows of the highest score in the lists that it asks; order, ties and what is missing as
 // in asymmetric_search. `mask` is by rows.
 // Throws std::invalid_argument as there, or for a list outside; std::out_of_range where `rows` names no row of the

@@ -30,13 +30,20 @@ std::size_t tell_along(const Kernels& isa, const QueryFrame& frame, const double
 void tell_lead(const float* along, std::size_t n_vectors, std::size_t width, const float* at_mean, std::size_t n_lead,
                double* out);
 
-// out[q * n_columns + j] = rows[q * width + columns[j]] * factors[j], in Float.
+// Some of the directions that queries are told along, and what their products are multiplied by.
 template <typename Float>
-void pick_scaled(const float* rows, std::size_t n_rows, std::size_t width, const std::uint32_t* columns,
-                 const Float* factors, std::size_t n_columns, Float* out) {
+struct Picked {
+  const std::uint32_t* columns;
+  const Float* factors;
+  std::size_t n;
+};
+
+// out[q * picked.n + j] = rows[q * width + picked.columns[j]] * picked.factors[j], in Float.
+template <typename Float>
+void pick_scaled(const float* rows, std::size_t n_rows, std::size_t width, const Picked<Float>& picked, Float* out) {
   for (std::size_t q = 0; q < n_rows; ++q) {
-    for (std::size_t j = 0; j < n_columns; ++j) {
-      out[q * n_columns + j] = static_cast<Float>(rows[q * width + columns[j]]) * factors[j];
+    for (std::size_t j = 0; j < picked.n; ++j) {
+      out[q * picked.n + j] = static_cast<Float>(rows[q * width + picked.columns[j]]) * picked.factors[j];
     }
   }
 }

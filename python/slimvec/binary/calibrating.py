@@ -23,11 +23,7 @@ if TYPE_CHECKING:
     from slimvec.binary.true_neighbours import NearestByMetric, NearestRows
     from slimvec.progress import Progress
 
-ASKED = (
-    1,
-    10,
-    MOST_ASKED,
-)  # of fewer by other metrics than cosines: what finds ten finds one  # neighbours that are measured
+ASKED = (1, 10, MOST_ASKED)  # neighbours that are measured
 N_ASKING = 1024  # rows that ask: the deviation of a recall of 10 neighbours is then .005
 FEWER = 4  # times, of many neighbours each
 SATISFIED = 0.0005  # below the recall of all lists: a share that no further list raises
@@ -45,7 +41,7 @@ def calibrate(parts: BinaryParts, nearest: NearestByMetric, progress: Progress) 
     made: dict[str, Calibration] = {}
     for done, metric in enumerate(metrics):
         progress("calibrating", done, len(metrics))
-        own = asked if metric == "cosine" else asked[1:] or asked
+        own = asked if metric == "cosine" else asked[1:] or asked  # by others, what finds ten is to find one
         made[metric] = _calibrated(parts, nearest.by_metric[metric], metric, own)
     if metrics:
         progress("calibrating", len(metrics), len(metrics))

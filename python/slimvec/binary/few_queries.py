@@ -1,7 +1,7 @@
 """The short way of few queries through a table in lists: all stages in one call of the core.
 
-A query alone spends a third of its time between stages that are asked for one by one. What is found is the same, to the
-bit; whatever is out of the ordinary takes the long way.
+A query alone takes long between stages that are asked for one by one. What is found is the same, to the bit; what is
+out of the ordinary takes the long way.
 """
 
 from __future__ import annotations

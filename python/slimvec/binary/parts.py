@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from slimvec.files.table_file import Content
     from slimvec.vocabulary import Vocabulary
 
-
 MOST = 1 << 62  # which other readers have integers for
 LEAST_STEP = 2.0**-100  # of the longest one; in its units a shorter step has no inverse
 

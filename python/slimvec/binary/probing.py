@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from slimvec.results import ScoreResult, offsets_of
 from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from slimvec.binary.factors import Factors
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from slimvec.binary.search import Reading
 
 Read = tuple["NDArray[np.int32]", "NDArray[np.float32]"]  # lists, and what each adds to scores: (n_queries, n_read)
+
+Arrays = TypeVar("Arrays", bound=tuple[Any, ...])  # of which each has an entry for every query
 
 PRODUCTS = 1 << 22  # of queries and centroids, at a time: 16 MB, and twice that to order them
 DEVIATIONS = 4  # of rows from their centroid along a query: so far out its best one is to be expected
@@ -85,19 +89,34 @@ def search_lists(
     parts_found = []
     for first in range(0, max(1, n_queries), step):
         place = slice(first, min(first + step, n_queries))
-        read, n_read = nearest_lists(encoder, factors, queries, place, wanted, spreads), wanted
-        found = search_in(parts, factors, queries, place, read, k, mask, n_threads)
-        while n_read < n_lists and (found.indices[:, last] < 0).any():
-            left = np.flatnonzero(found.indices[:, last] < 0)
-            n_read = min(FURTHER * n_read, n_lists)
-            which = place.start + left
+
+        def find(left: NDArray[np.intp] | None, n_read: int, place: slice = place) -> ScoreResult:
+            which = place if left is None else place.start + left
             read = nearest_lists(encoder, factors, queries, which, n_read, spreads)
-            more = search_in(parts, factors, queries, which, read, k, mask, n_threads)
-            found.scores[left], found.indices[left] = more
-        parts_found.append(found)
+            return search_in(parts, factors, queries, which, read, k, mask, n_threads)
+
+        parts_found.append(read_further(find, wanted, n_lists, lambda found: found.indices[:, last] < 0))
     if len(parts_found) == 1:
         return parts_found[0]
     return ScoreResult(*(np.concatenate(of) for of in zip(*parts_found, strict=True)))
+
+
+def read_further(
+    find: Callable[[NDArray[np.intp] | None, int], Arrays],
+    n_read: int,
+    n_lists: int,
+    is_short: Callable[[Arrays], NDArray[np.bool_]],
+) -> Arrays:
+    """Return what queries find in ``n_read`` lists each and, where that is too little, in further ones.
+
+    ``find(which, n_read)`` tells that of some queries, None for all; ``is_short`` tells of which it is too little.
+    """
+    found = find(None, n_read)
+    while n_read < n_lists and len(left := np.flatnonzero(is_short(found))):
+        n_read = min(FURTHER * n_read, n_lists)
+        for all_of, more in zip(found, find(left, n_read), strict=True):
+            all_of[left] = more
+    return found
 
 
 def search_in(

@@ -62,7 +62,7 @@ def _all_rows(search: TableSearch) -> NDArray[np.int64]:
 
 
 def _by_score(search: TableSearch, factors: Factors, queries: FloatQueries, bound: np.float32) -> Found:
-    mask, n_threads = search.table.pack_mask(search.allowed), as_threads(search.threads)
+    mask, n_threads = search.mask, as_threads(search.threads)
     limits = _limits(queries, bound)
     if search.parts.partition is None:
         offsets, raw, rows = search.table.scan_above(factors, queries, limits, mask, n_threads)

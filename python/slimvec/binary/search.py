@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -107,10 +107,14 @@ class TableSearch:
         """The codes, by rows."""
         return self.parts.by_row
 
+    @cached_property
+    def mask(self) -> NDArray[np.uint8] | None:
+        """Which rows may be found, as kernels take it."""
+        return self.table.pack_mask(self.allowed)
+
     def codes(self, queries: NDArray[np.uint8], k: int) -> SearchResult:
         """Search packed codes by Hamming distance."""
-        mask, n_threads = self.table.pack_mask(self.allowed), as_threads(self.threads)
-        return SearchResult(*self.table.search(queries, k, mask, n_threads))
+        return SearchResult(*self.table.search(queries, k, self.mask, as_threads(self.threads)))
 
     def floats(
         self, queries: Rows | ArrayLike, k: int, oversample: Oversample, originals: ArrayLike | None
@@ -166,8 +170,8 @@ class TableSearch:
             return None
         wide = k if self.parts.refinement is None else hand_on.to_refinement(k)
         wide = self._at_most_all(self.table.n_codes if wide is None else wide)
-        mask, n_threads = self.table.pack_mask(self.allowed), as_threads(self.threads)
-        return self.parts.list_search.best(self.parts, queries, k, wide, reading.n_lists, mask, n_threads)
+        n_threads = as_threads(self.threads)
+        return self.parts.list_search.best(self.parts, queries, k, wide, reading.n_lists, self.mask, n_threads)
 
     def _n_lists(self, k: int, exactly: bool) -> int | None:
         """Return how many lists are read, None for all there are."""
@@ -214,7 +218,7 @@ class TableSearch:
         return rescore(self.table, factors, queries, shortlist, k, n_threads)
 
     def _scanned(self, queries: FloatQueries, factors: Factors, reading: Reading, k: int) -> ScoreResult:
-        mask, n_threads = self.table.pack_mask(self.allowed), as_threads(self.threads)
+        mask, n_threads = self.mask, as_threads(self.threads)
         if self.parts.partition is None:
             return scan(self.table, factors, queries, k, mask, n_threads)
         from slimvec.binary.probing import search_lists

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from slimvec.binary.asymmetric import FloatQueries
-from slimvec.binary.probing import FURTHER, PRODUCTS, lists_to_read, nearest_lists
+from slimvec.binary.probing import PRODUCTS, lists_to_read, nearest_lists, read_further
 from slimvec.binary.queries import QueryEncoder
 from slimvec.binary.search import CANDIDATES, Shortlists
 from slimvec.blocks import row_blocks
@@ -161,15 +161,12 @@ class Ranking:
 
         Fewer than ``wide`` end with a score of minus infinity.
         """
-        found, n_lists = self._in_nearest(asked, slice(None), wide, n_read), self.view.coder.n_lists or 0
-        while n_read < n_lists:
-            left = np.flatnonzero(found.scores[:, k - 1] == -np.inf)
-            if not len(left):
-                break
-            n_read = min(FURTHER * n_read, n_lists)
-            more = self._in_nearest(asked, left, wide, n_read)
-            found.raw[left], found.scores[left], found.positions[left] = more
-        return found
+
+        def find(left: NDArray[np.intp] | None, n_read: int) -> _Found:
+            return self._in_nearest(asked, slice(None) if left is None else left, wide, n_read)
+
+        n_lists = cast("int", self.view.coder.n_lists)
+        return read_further(find, n_read, n_lists, lambda found: found.scores[:, k - 1] == -np.inf)
 
     def _in_nearest(
         self, asked: dict[bool, FloatQueries], which: slice | NDArray[np.intp], wide: int, n_read: int

@@ -50,6 +50,7 @@ def theirs(n_bits: int, rows) -> list:
 
 
 def main():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # slimvec starts a thread for every core it may use
     rows = many(load_rows(data_or_skip(parser(__doc__).parse_args()), "minilm-sentences"), N)
     lines = []
     for n_bits in BITS:

@@ -30,13 +30,13 @@ def rows(n, seed):
 X, QUERIES = rows(900, 0), 3 * rows(few_queries.MOST + 1, 1)
 
 
-@pytest.fixture(scope="module", params=[(0, 20), (3, 20), (2, 1100)])
+@pytest.fixture(scope="module", params=[(0, 20, False), (3, 20, False), (2, 1100, False), (0, 20, True), (3, 20, True)])
 def table(request):
-    """With codes alone, refined, and with so many lists that queries look at a few directions of these first."""
-    refine_bits, partitions = request.param
+    """Codes alone, refined ones, so many lists that queries look at a few directions first, and two lists for a row."""
+    refine_bits, partitions, spill = request.param
     base = X if partitions < 1000 else rows(4000, 2) * np.r_[np.ones(6), np.full(D - 6, 0.05)].astype(np.float32)
     base = base / np.linalg.norm(base, axis=1, keepdims=True)
-    made = sv.TransformCoding(48, refine_bits=refine_bits, partitions=partitions).compress(base)
+    made = sv.TransformCoding(48, refine_bits=refine_bits, partitions=partitions, spill=spill).compress(base)
     assert (made._parts.encoder.lead is not None) == (partitions == 1100)
     return made
 
@@ -180,7 +180,15 @@ def test_what_does_not_fit_is_refused(table):
     parts = table._parts
     table.search(QUERIES[:1], 5)
     search = parts.list_search._made
-    fitting = {"queries": QUERIES[:1], "k": 5, "n_shortlist": 50, "n_read": 2, "mask": None, "n_threads": 1}
+    fitting = {
+        "queries": QUERIES[:1],
+        "k": 5,
+        "n_shortlist": 50,
+        "n_read": 2,
+        "n_kept": 50,
+        "mask": None,
+        "n_threads": 1,
+    }
     assert search.search(current(), **fitting) is not None
     for wrong, what in (
         ({"queries": QUERIES[:1, :3].copy()}, "queries must have shape"),
@@ -201,18 +209,18 @@ def test_what_does_not_fit_is_refused(table):
     lists = (parts.partition.starts, parts.partition.rows)
     frame = (encoder.mean, encoder.frame, encoder.columns, encoder.lead_at_mean(1.0))
     lead = None if encoder.lead is None else encoder.lead.rows
-    known = [codes, lists, encoder.rounded, encoder.inverse_norms, lead, frame, None, (1.0, 1.0)]
+    known = [codes, lists, encoder.rounded, encoder.inverse_norms, lead, None, frame, None, (1.0, 1.0)]
     _core.ListSearch(*known)
     for place, other in (
         (0, (*codes[:3], np.zeros((len(codes[0]), 3, 16), np.uint16))),
         (1, (lists[0][:-1].copy(), lists[1])),
         (2, (encoder.rounded[0][:1].copy(), encoder.rounded[1][:1].copy())),
         (3, encoder.inverse_norms[:1].copy()),
-        (5, (encoder.mean[:3].copy(), *frame[1:])),
-        (5, (*frame[:2], (frame[2][0] + np.uint32(1000), frame[2][1]), frame[3])),
-        (5, (*frame[:3], np.zeros(500, np.float32))),
+        (6, (encoder.mean[:3].copy(), *frame[1:])),
+        (6, (*frame[:2], (frame[2][0] + np.uint32(1000), frame[2][1]), frame[3])),
+        (6, (*frame[:3], np.zeros(500, np.float32))),
         (
-            6,
+            7,
             (
                 np.zeros((3, 1), np.uint8),
                 np.full(8, 1, np.uint8),

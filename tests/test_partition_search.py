@@ -40,9 +40,24 @@ class Sample:
     def check(self, n_probes, k, metric="dot", mask=None, n_threads=1):
         probes = np.stack([self.rng.permutation(self.n_lists)[:n_probes] for _ in range(self.n_queries)])
         offsets = self.rng.integers(-1, 2, probes.shape).astype(np.float32)
-        arguments = (*self.table, metric, *self.lists, self.queries, self.units, probes.astype(np.int32), offsets, k)
-        found = _core.partition_search(current(), *arguments, mask, n_threads)
-        assert same(found, reference.partition_search(*arguments, mask))
+        arguments = (*self.table, metric, *self.lists, self.queries, self.units, probes.astype(np.int32), offsets)
+        for spilled in (None, self.spilled(k), self.spilled(3 * k)):
+            found = _core.partition_search(current(), *arguments, spilled, k, mask, n_threads)
+            assert same(found, reference.partition_search(*arguments, spilled, k, mask))
+
+    def spilled(self, n_kept):
+        """Codes of two thirds of the rows in other lists, and whole queries."""
+        rng, n, d = np.random.default_rng(7), 2 * self.n // 3, 5
+        codes = BlockedCodes.from_rows(random_codes(n, self.table[2], 8), self.table[2])
+        factors = rng.integers(0, 3, (len(codes.blocks), self.table[3].shape[1], 16)).astype(np.float16)
+        starts = np.sort(rng.integers(0, n + 1, self.n_lists + 1))
+        starts[0], starts[-1] = 0, n
+        positions = rng.permutation(self.n)[:n].astype(np.uint32)
+        centroids, queries = (
+            (rng.integers(-2047, 2048, (m, d)).astype(np.int16), rng.random(m) / 1e7)
+            for m in (self.n_lists, self.n_queries)
+        )
+        return (codes.blocks, n, factors.view(np.uint16), starts, positions, centroids), queries, n_kept
 
 
 @pytest.mark.parametrize("n_bits", [1, 33, 300])
@@ -72,9 +87,11 @@ def test_any_number_of_threads_finds_the_same(n_queries):
     starts, rows = sample.lists
     probes = np.tile(np.arange(50, dtype=np.int32), (n_queries, 1))
     offsets = np.ones(probes.shape, np.float32)
-    arguments = (*sample.table, "dot", starts, rows, sample.queries, sample.units, probes, offsets, 20, None)
-    one, *others = (_core.partition_search(current(), *arguments, n_threads) for n_threads in (1, 2, 3, 8))
-    assert all(same(one, other) for other in others)
+    arguments = (*sample.table, "dot", starts, rows, sample.queries, sample.units, probes, offsets)
+    for spilled in (None, sample.spilled(50)):
+        asked = *arguments, spilled, 20, None
+        one, *others = (_core.partition_search(current(), *asked, n_threads) for n_threads in (1, 2, 3, 8))
+        assert all(same(one, other) for other in others)
 
 
 @pytest.mark.parametrize("d", [1, 7, 16, 300, 511, 512, 513, 1100])
@@ -210,12 +227,17 @@ def test_what_does_not_fit_is_refused():
     probes, offsets = np.zeros((5, 2), np.int32), np.zeros((5, 2), np.float32)
     starts, rows = sample.lists
 
-    def search(starts=starts, rows=rows, probes=probes, offsets=offsets, k=3):
-        return _core.partition_search(
-            current(), *sample.table, "dot", starts, rows, sample.queries, sample.units, probes, offsets, k, None, 1
-        )
+    more, whole, n_kept = sample.spilled(20)
+
+    def search(starts=starts, rows=rows, probes=probes, offsets=offsets, spilled=None, k=3):
+        own = *sample.table, "dot", starts, rows, sample.queries, sample.units
+        return _core.partition_search(current(), *own, probes, offsets, spilled, k, None, 1)
+
+    def spilled_but(place, other):
+        return (*more[:place], other, *more[place + 1 :]), whole, n_kept
 
     search()
+    search(spilled=(more, whole, n_kept))
     for wrong in (
         {"starts": starts[:-1]},
         {"starts": starts + 1},
@@ -228,6 +250,14 @@ def test_what_does_not_fit_is_refused():
         {"probes": probes[:, :0].copy(), "offsets": offsets[:, :0].copy()},
         {"k": 0},
         {"k": 101},
+        {"spilled": spilled_but(1, more[1] + 16)},
+        {"spilled": spilled_but(2, np.zeros((len(more[0]), 3, 16), np.uint16))},
+        {"spilled": spilled_but(3, more[3][1:].copy())},
+        {"spilled": spilled_but(3, np.append(more[3], more[3][-1:]))},
+        {"spilled": spilled_but(4, more[4][1:].copy())},
+        {"spilled": spilled_but(5, (more[5][0][1:].copy(), more[5][1]))},
+        {"spilled": (more, (whole[0][:, 1:].copy(), whole[1]), n_kept)},
+        {"spilled": (more, (whole[0] + np.int16(4095), whole[1]), n_kept)},
     ):
         with pytest.raises(ValueError, match=r"must|probes"):
             search(**wrong)
@@ -238,3 +268,8 @@ def test_what_does_not_fit_is_refused():
             offsets=np.zeros((5, 5), np.float32),
             k=100,
         )
+    every = {"probes": np.tile(np.arange(5, dtype=np.int32), (5, 1)), "offsets": np.zeros((5, 5), np.float32), "k": 100}
+    with pytest.raises(IndexError, match="damaged: it names the code of row 10[0-9] of 100"):
+        search(spilled=spilled_but(4, more[4] % 10 + np.uint32(100)), **every)
+    with pytest.raises(IndexError, match="damaged: it names row 1[0-9][0-9] of 100"):
+        search(rows=rows + np.uint32(100), spilled=(more, whole, 500), **every)

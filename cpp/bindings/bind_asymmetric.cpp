@@ -1,3 +1,4 @@
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -114,6 +115,16 @@ Probes check_probes(const ListArray& lists, const FloatArray& offsets, std::size
   return {elements(lists), elements(offsets), size_of(lists, 1)};
 }
 
+// Queries as they meet centroids.
+IntegerRows check_whole_queries(const Rows& queries, std::size_t n, const IntegerRows& centroids) {
+  const IntegerRows rows = check_integer_rows(queries.first, queries.second, n);
+  require(rows.d == centroids.d, "queries must be as wide as centroids");
+  require(std::all_of(rows.values, rows.values + n * rows.d,
+                      [](std::int16_t value) { return value >= -kCentroidPeak && value <= kCentroidPeak; }),
+          "queries must lie between -2047 and 2047");
+  return rows;
+}
+
 std::size_t threads_for(const BlockedCodes& table, const Lists& lists, const Probes& probes, std::size_t n_queries,
                         std::size_t n_threads) {
   const std::size_t about = table.n_codes / lists.n_lists * std::min(probes.n_probes, lists.n_lists);
@@ -124,13 +135,21 @@ std::pair<FloatArray, IdArray> search_lists(const Kernels& isa, const WordArray&
                                             std::size_t n_bits, const HalfArray& factors, const std::string& metric,
                                             const IdArray& starts, const RowArray& rows, const QueryArray& queries,
                                             const FloatArray& units, const ListArray& lists, const FloatArray& offsets,
+                                            const std::optional<std::tuple<SpilledArrays, Rows, std::size_t>>& spilled,
                                             std::size_t k, const OptionalMask& mask, std::size_t n_threads) {
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
   const Factors per_code = check_factors(factors, metric, table);
   const AsymmetricQueries asked = check_queries(queries, units, units, n_bits);  // offsets are those of the lists
-  const Probes probes = check_probes(lists, offsets, asked.n_queries);
+  Probes probes = check_probes(lists, offsets, asked.n_queries);
   const Lists parts = check_lists(starts, rows, n_codes);
+  std::optional<Spilled> more;
+  if (spilled) {
+    const auto& [arrays, rows_asked, n_kept] = *spilled;
+    more = check_spilled(arrays, n_bits, per_code, parts);
+    probes.queries = check_whole_queries(rows_asked, asked.n_queries, more->centroids);
+    probes.n_kept = n_kept;
+  }
   require(k >= 1 && k <= n_codes, "k must lie between 1 and the number of codes");
   require(n_threads >= 1, "n_threads must be at least 1");
   const Mask allowed = check_mask(mask, table);
@@ -140,8 +159,8 @@ std::pair<FloatArray, IdArray> search_lists(const Kernels& isa, const WordArray&
   std::int64_t* indices_out = indices.mutable_data();
   without_gil([&](Interrupt& interrupt) {
     n_threads = threads_for(table, parts, probes, asked.n_queries, n_threads);
-    partition_search(isa, table, per_code, parts, allowed, asked, probes, k, n_threads, interrupt, scores_out,
-                     indices_out);
+    partition_search(isa, table, per_code, parts, more ? &*more : nullptr, allowed, asked, probes, k, n_threads,
+                     interrupt, scores_out, indices_out);
   });
   return {std::move(scores), std::move(indices)};
 }
@@ -191,16 +210,10 @@ std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& cent
                      given(half_squares),
                      given(spreads),
                      n};
-  ListQueries asked = {check_integer_rows(queries.first, queries.second, n_queries), {}, n_queries};
+  ListQueries asked = {check_whole_queries(queries, n_queries, known.rows), {}, n_queries};
   if (lead) {
     known.lead = check_integer_rows(lead->first.first, lead->first.second, n);
-    asked.lead = check_integer_rows(lead->second.first, lead->second.second, n_queries);
-  }
-  require(known.rows.d == asked.rows.d && known.lead.d == asked.lead.d, "queries must be as wide as centroids");
-  for (const IntegerRows& rows : {asked.rows, asked.lead}) {
-    require(std::all_of(rows.values, rows.values + n_queries * rows.d,
-                        [](std::int16_t value) { return value >= -kCentroidPeak && value <= kCentroidPeak; }),
-            "queries must lie between -2047 and 2047");
+    asked.lead = check_whole_queries(lead->second, n_queries, known.lead);
   }
   ListArray lists = new_array<ListArray>(n_queries, n_read);
   FloatArray products = new_array<FloatArray>(n_queries, n_read);
@@ -234,7 +247,7 @@ void bind_asymmetric(py::module_& module) {
   module.def("partition_search", &search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"), arg("n_bits"),
              arg("factors").noconvert(), arg("metric"), arg("starts").noconvert(), arg("rows").noconvert(),
              arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(), arg("offsets").noconvert(),
-             arg("k"), arg("mask").noconvert(), arg("n_threads"));
+             arg("spilled").noconvert(), arg("k"), arg("mask").noconvert(), arg("n_threads"));
   module.def("partition_range_search", &range_search_lists, arg("isa"), arg("blocks").noconvert(), arg("n_codes"),
              arg("n_bits"), arg("factors").noconvert(), arg("metric"), arg("starts").noconvert(),
              arg("rows").noconvert(), arg("queries").noconvert(), arg("units").noconvert(), arg("lists").noconvert(),

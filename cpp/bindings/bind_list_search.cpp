@@ -34,15 +34,17 @@ class ListSearch {
   using Frame = std::tuple<FloatArray, FloatArray, Columns<float>, FloatArray>;  // mean, frame, columns, lead's mean
 
   ListSearch(Codes codes, std::pair<IdArray, RowArray> lists, Rows centroids, FloatArray inverse_norms,
-             std::optional<Rows> lead, Frame frame, std::optional<Second> second, std::pair<double, double> norms)
+             std::optional<Rows> lead, std::optional<SpilledArrays> spilled, Frame frame, std::optional<Second> second,
+             std::pair<double, double> norms)
       : held_(std::move(codes), std::move(lists), std::move(centroids), std::move(inverse_norms), std::move(lead),
-              std::move(frame), std::move(second)),
+              std::move(spilled), std::move(frame), std::move(second)),
         table_(checked(norms)) {}
 
   template <typename Float>
   std::optional<std::pair<FloatArray, IdArray>> search(const Kernels& isa, const FloatsOf<Float>& queries,
                                                        std::size_t k, std::size_t n_shortlist, std::size_t n_read,
-                                                       const OptionalMask& mask, std::size_t n_threads) const {
+                                                       std::size_t n_kept, const OptionalMask& mask,
+                                                       std::size_t n_threads) const {
     check_isa(isa);
     require(queries.ndim() == 2 && size_of(queries, 1) == table_.frame.d, "queries must have shape (n, d)");
     require(k >= 1 && k <= n_shortlist && n_shortlist <= table_.codes.n_codes,
@@ -58,8 +60,8 @@ class ListSearch {
     std::int64_t* indices_out = indices.mutable_data();
     bool found = false;
     without_gil([&](Interrupt& interrupt) {
-      found = list_search(isa, table_, rows, n, {k, n_shortlist, n_read}, allowed, n_threads, interrupt, scores_out,
-                          indices_out);
+      found = list_search(isa, table_, rows, n, {k, n_shortlist, n_read, n_kept}, allowed, n_threads, interrupt,
+                          scores_out, indices_out);
     });
     if (!found) return std::nullopt;
     return std::make_pair(std::move(scores), std::move(indices));
@@ -67,7 +69,7 @@ class ListSearch {
 
  private:
   ListedTable checked(std::pair<double, double> norms) const {
-    const auto& [codes, lists, centroids, inverse_norms, lead, frame, second] = held_;
+    const auto& [codes, lists, centroids, inverse_norms, lead, spilled, frame, second] = held_;
     const auto& [blocks, n_codes, n_bits, factors] = codes;
     const auto& [mean, directions, columns, lead_at_mean] = frame;
     require(n_bits <= kMaxAsymmetricBits, "n_bits must be at most " + std::to_string(kMaxAsymmetricBits));
@@ -93,6 +95,11 @@ class ListSearch {
     require(known.rows.d == d, "centroids must be as wide as queries");
     require(lead_at_mean.ndim() == 1 && size_of(lead_at_mean, 0) == known.lead.d && known.lead.d <= width,
             "lead_at_mean must have one entry for each of the last directions");
+    std::optional<Spilled> more;
+    if (spilled) {
+      more = check_spilled(*spilled, n_bits, own, parts);
+      require(more->centroids.d == d, "centroids must be as wide as queries");
+    }
     std::optional<SecondStage> stage;
     if (second) {
       const auto& [second_codes, bits, numbers, second_columns] = *second;
@@ -108,13 +115,14 @@ class ListSearch {
             {elements(mean), elements(directions), d, width},
             check_all_columns(columns, width, n_bits),
             elements(lead_at_mean),
+            more,
             stage,
             norms.first,
             norms.second};
   }
 
-  const std::tuple<Codes, std::pair<IdArray, RowArray>, Rows, FloatArray, std::optional<Rows>, Frame,
-                   std::optional<Second>>
+  const std::tuple<Codes, std::pair<IdArray, RowArray>, Rows, FloatArray, std::optional<Rows>,
+                   std::optional<SpilledArrays>, Frame, std::optional<Second>>
       held_;
   const ListedTable table_;
 };
@@ -125,13 +133,14 @@ void bind_list_search(py::module_& module) {
   using py::arg;
   py::class_<ListSearch> search(module, "ListSearch");
   search.def(py::init<ListSearch::Codes, std::pair<IdArray, RowArray>, Rows, FloatArray, std::optional<Rows>,
-                      ListSearch::Frame, std::optional<ListSearch::Second>, std::pair<double, double>>(),
+                      std::optional<SpilledArrays>, ListSearch::Frame, std::optional<ListSearch::Second>,
+                      std::pair<double, double>>(),
              arg("codes").noconvert(), arg("lists").noconvert(), arg("centroids").noconvert(),
-             arg("inverse_norms").noconvert(), arg("lead").noconvert(), arg("frame").noconvert(),
-             arg("second").noconvert(), arg("norms"));
+             arg("inverse_norms").noconvert(), arg("lead").noconvert(), arg("spilled").noconvert(),
+             arg("frame").noconvert(), arg("second").noconvert(), arg("norms"));
   const auto bind = [&search](auto method) {
     search.def("search", method, arg("isa"), arg("queries").noconvert(), arg("k"), arg("n_shortlist"), arg("n_read"),
-               arg("mask").noconvert(), arg("n_threads"));
+               arg("n_kept"), arg("mask").noconvert(), arg("n_threads"));
   };
   bind(&ListSearch::search<float>);
   bind(&ListSearch::search<double>);

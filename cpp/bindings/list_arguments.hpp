@@ -6,6 +6,7 @@
 #include <functional>
 #include <numeric>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "bindings/arrays.hpp"
@@ -54,6 +55,24 @@ inline IntegerRows check_integer_rows(const QueryArray& values, const DoubleArra
 }
 
 using Rows = std::pair<QueryArray, DoubleArray>;
+
+// Blocks, how many codes, factors, starts of lists, positions of the rows' own codes, centroids.
+using SpilledArrays = std::tuple<WordArray, std::size_t, HalfArray, IdArray, RowArray, Rows>;
+
+// What is spilled of a table, as many of whose rows or fewer.
+inline Spilled check_spilled(const SpilledArrays& spilled, std::size_t n_bits, const Factors& own, const Lists& lists) {
+  const auto& [blocks, n_codes, factors, starts, positions, centroids] = spilled;
+  const BlockedCodes codes = check_blocks(blocks, n_codes, n_bits);
+  require(factors.ndim() == 3 && size_of(factors, 0) == codes.n_blocks() && size_of(factors, 1) == own.n_factors &&
+              size_of(factors, 2) == kBlockCodes,
+          "factors of what is spilled must be as those of all codes");
+  const Lists own_lists = check_lists(starts, positions, n_codes);
+  require(own_lists.n_lists == lists.n_lists, "lists of what is spilled must be as many as those of all codes");
+  return {codes,
+          {elements(factors), own.n_factors, own.metric},
+          own_lists,
+          check_integer_rows(centroids.first, centroids.second, lists.n_lists)};
+}
 
 template <typename Float>
 using Columns = std::pair<WordArray, py::array_t<Float, py::array::c_style>>;

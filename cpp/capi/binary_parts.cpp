@@ -74,6 +74,15 @@ BinaryParts::BinaryParts(const TableFile& file)
   } else if (file.has_any("refinement.")) {
     throw std::runtime_error("it holds tensors of a refinement that its header does not tell of: damaged");
   }
+  if (file.object("spilled")) {
+    if (!lists || !has_grid) {
+      throw std::runtime_error("it tells of rows in second lists that it cannot have: damaged");
+    }
+    spilled = std::make_unique<SpilledRows>(file, codes, factors->n_factors, lists->n_lists());
+    check_last_block(spilled->codes(), n_bits);
+  } else if (file.has_any("spilled.")) {
+    throw std::runtime_error("it holds tensors of second lists that its header does not tell of: damaged");
+  }
 }
 
 std::size_t BinaryParts::width() const {
@@ -129,6 +138,7 @@ void BinaryParts::check_bits_of(const std::int64_t* rows, std::size_t n) const {
 void BinaryParts::check_bits() const {
   if (is_checked_) return;
   check_bits_past(codes, n_bits, 0);
+  if (spilled) check_bits_past(spilled->codes(), n_bits, 0);
   is_checked_ = true;
 }
 

@@ -11,6 +11,7 @@
 #include "capi/encoder.hpp"
 #include "capi/row_lists.hpp"
 #include "capi/second_codes.hpp"
+#include "capi/spilled_rows.hpp"
 #include "core/blocked_codes.hpp"
 
 namespace slimvec {
@@ -36,6 +37,7 @@ struct BinaryParts {
   std::unique_ptr<Encoder> encoder;
   std::optional<double> norm;  // root mean square norm of the vectors that the table was made from
   std::unique_ptr<SecondCodes> second;
+  std::unique_ptr<SpilledRows> spilled;
 
   bool of_signs() const { return !encoder || encoder->of_signs(); }
   std::size_t width() const;  // of the rows that lookup gives

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -15,7 +16,11 @@ namespace {
 
 constexpr std::size_t kOversample = 10;                     // rows of a shortlist for each that is wanted, as in Python
 constexpr std::size_t kQueriesAtOnce = 256;                 // whose tables of sums take 10 KB each at 600 bits
+constexpr std::size_t kCodesPerRow = 4;                     // of two for each row, that are kept
 constexpr std::size_t kPairsAtOnce = std::size_t{1} << 22;  // of queries and lists, or candidates: 100 MB
+
+// How many codes of two for each row a search keeps that wants k rows in the end, as in Python.
+std::size_t codes_kept(std::size_t k, std::size_t n_shortlist) { return std::max(n_shortlist, kCodesPerRow * k); }
 
 class VectorSearch {
  public:
@@ -143,17 +148,22 @@ class VectorSearch {
     std::vector<std::int32_t> read(n * n_read);
     // Rows of one length are in the order of cosines, whatever the metric.
     const Metric metric = parts_.factors->n_factors == 3 ? asked_.metric : Metric::kCosine;
-    parts_.lists->rank(parts_.isa, metric, vectors.data(), queries.vector_unit(), n, n_read, read.data(),
-                       offsets.data());
+    const RowLists::Rounded whole = parts_.lists->round(vectors.data(), queries.vector_unit(), n);
+    parts_.lists->rank(parts_.isa, metric, whole.view(), n, n_read, read.data(), offsets.data());
     if (parts_.of_signs()) {  // codes of rows themselves, not of what a centroid leaves
       for (std::size_t i = 0; i < n; ++i) std::fill_n(offsets.data() + i * n_read, n_read, all.offsets[which[i]]);
     }
     std::vector<std::int64_t> found(n * k);
     const std::size_t n_codes = n_rows() / parts_.lists->n_lists() * n_read;
     Interrupt never(nullptr);
-    partition_search(parts_.isa, parts_.codes, factors(), parts_.lists->view(), {},
-                     {values.data(), units.data(), units.data(), n, all.n_bits}, {read.data(), offsets.data(), n_read},
-                     k, threads_for(n_codes, n), never, found_scores.data(), found.data());
+    std::optional<Spilled> spilled;  // of all lists, each row is in its own
+    if (parts_.spilled && n_read < parts_.lists->n_lists()) {
+      spilled = parts_.spilled->view(asked_.metric, parts_.lists->centroids());
+    }
+    partition_search(parts_.isa, parts_.codes, factors(), parts_.lists->view(), spilled ? &*spilled : nullptr, {},
+                     {values.data(), units.data(), units.data(), n, all.n_bits},
+                     {read.data(), offsets.data(), n_read, whole.view(), codes_kept(asked_.k, k)}, k,
+                     threads_for(n_codes, n), never, found_scores.data(), found.data());
     for (std::size_t i = 0; i < n; ++i) {
       std::copy_n(found.data() + i * k, k, rows + which[i] * k);
       std::copy_n(found_scores.data() + i * k, k, scores + which[i] * k);

@@ -166,12 +166,9 @@ std::size_t RowLists::nearest(const float* vector) const {
 }
 
 RowLists::Met RowLists::round_centroids() const {
-  const std::size_t n = n_lists_ * d_;
-  Met met{std::vector<std::int16_t>(n), std::vector<double>(n_lists_), {}, {}, {}};
-  const std::vector<double> wide(centroids_, centroids_ + n);
-  round_rows(wide.data(), n_lists_, d_, kCentroidPeak, met.values.data(), met.steps.data());
+  const std::vector<double> wide(centroids_, centroids_ + n_lists_ * d_);
+  Met met{round(wide.data(), 1.0, n_lists_), {}, {}, {}};
   for (std::size_t list = 0; list < n_lists_; ++list) {
-    met.steps[list] *= 1.0 / kCentroidPeak;
     double squares = 0;
     for (std::size_t i = list * d_; i < (list + 1) * d_; ++i) squares += wide[i] * wide[i];
     const double norm = std::sqrt(squares);
@@ -183,22 +180,28 @@ RowLists::Met RowLists::round_centroids() const {
   return met;
 }
 
-void RowLists::rank(const Kernels& isa, Metric metric, const double* vectors, double unit, std::size_t n,
-                    std::size_t n_read, std::int32_t* lists, float* products) const {
-  const Met& met = met_.get([this] { return round_centroids(); });
-  const Centroids centroids = {{met.values.data(), met.steps.data(), d_},
+const RowLists::Met& RowLists::met() const {
+  return met_.get([this] { return round_centroids(); });
+}
+
+RowLists::Rounded RowLists::round(const double* vectors, double unit, std::size_t n) const {
+  Rounded rows{std::vector<std::int16_t>(n * d_), std::vector<double>(n), d_};
+  round_rows(vectors, n, d_, kCentroidPeak, rows.values.data(), rows.steps.data());
+  for (double& step : rows.steps) step *= unit / kCentroidPeak;
+  return rows;
+}
+
+void RowLists::rank(const Kernels& isa, Metric metric, const IntegerRows& vectors, std::size_t n, std::size_t n_read,
+                    std::int32_t* lists, float* products) const {
+  const Met& met = this->met();
+  const Centroids centroids = {met.rows.view(),
                                {nullptr, nullptr, 0},
                                metric == Metric::kCosine ? met.inverse_norms.data() : nullptr,
                                metric == Metric::kL2 ? met.half_squares.data() : nullptr,
                                metric == Metric::kDot && !met.spreads.empty() ? met.spreads.data() : nullptr,
                                n_lists_};
-  std::vector<std::int16_t> values(n * d_);
-  std::vector<double> steps(n);
-  round_rows(vectors, n, d_, kCentroidPeak, values.data(), steps.data());
-  for (double& step : steps) step *= unit / kCentroidPeak;
   Interrupt never(nullptr);
-  nearest_lists(isa, centroids, {{values.data(), steps.data(), d_}, {nullptr, nullptr, 0}, n}, n_read, never, lists,
-                products);
+  nearest_lists(isa, centroids, {vectors, {nullptr, nullptr, 0}, n}, n_read, never, lists, products);
 }
 
 }  // namespace slimvec

@@ -29,20 +29,31 @@ class RowLists {
   // The list that a vector is coded in: that of the nearest centroid, ties to the first.
   std::size_t nearest(const float* vector) const;
 
-  // For each of n vectors the lists that it asks first and what these add to its scores, `unit` times the product with
-  // their centroids: of cosines those whose centroid points the way of the vector, as rows are ordered by that. All
-  // centroids are looked at whole, which Python does where they are few.
-  void rank(const Kernels& isa, Metric metric, const double* vectors, double unit, std::size_t n, std::size_t n_read,
+  // Vectors and centroids as they meet: `unit` times their product is what a list adds to scores.
+  struct Rounded {
+    std::vector<std::int16_t> values;
+    std::vector<double> steps;
+    std::size_t d;
+
+    IntegerRows view() const { return {values.data(), steps.data(), d}; }
+  };
+  Rounded round(const double* vectors, double unit, std::size_t n) const;
+  IntegerRows centroids() const { return met().rows.view(); }
+
+  // For each of n rounded vectors the lists that it asks first and what these add to its scores: of cosines those whose
+  // centroid points the way of the vector, as rows are ordered by that. All centroids are looked at whole, which Python
+  // does where they are few.
+  void rank(const Kernels& isa, Metric metric, const IntegerRows& vectors, std::size_t n, std::size_t n_read,
             std::int32_t* lists, float* products) const;
 
  private:
   // Centroids as queries meet them.
   struct Met {
-    std::vector<std::int16_t> values;
-    std::vector<double> steps;
+    Rounded rows;
     std::vector<float> inverse_norms, half_squares, spreads;
   };
   Met round_centroids() const;
+  const Met& met() const;
   std::vector<std::uint32_t> invert() const;
   const std::vector<std::uint32_t>& positions() const;
 

@@ -28,6 +28,7 @@ struct ListedTable {
   QueryFrame frame;     // the last directions are those of the lead, if there is one
   Picked<float> picked;
   const float* lead_at_mean;
+  std::optional<Spilled> spilled;  // with the same centroids
   std::optional<SecondStage> second;
   double norm;        // what factors are measured in
   double query_norm;  // what queries are brought to
@@ -37,6 +38,7 @@ struct Wanted {
   std::size_t k;
   std::size_t n_shortlist;  // rows that second codes score, at least k
   std::size_t n_read;       // lists; further ones where these hold fewer than k rows
+  std::size_t n_kept;       // codes, where something is spilled; at least 2 k
 };
 
 // For each query the k best allowed rows and their cosines, as the stages one after the other find them, to the bit.

@@ -1,11 +1,13 @@
 #include "core/partition_search.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "core/asymmetric_scan.hpp"
+#include "core/own_scores.hpp"
 #include "core/platform.hpp"
 
 namespace slimvec {
@@ -22,14 +24,18 @@ struct Visit {
 
 class ListScan {
  public:
-  ListScan(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists, Mask mask,
-           const AsymmetricQueries& queries, const Probes& probes)
+  ListScan(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists,
+           const Spilled* spilled, Mask mask, const AsymmetricQueries& queries, const Probes& probes)
       : table_(table),
-        factors_(factors),
         lists_(lists),
         mask_(mask),
         probes_(probes),
-        scan_(isa, table, factors, queries) {
+        own_{table, factors, lists, {isa, table, factors, queries}} {
+    if (spilled) {
+      if (2 * table.n_codes > kMaxIndex) throw std::invalid_argument("too many codes for rows in two lists");
+      spilled_.emplace(
+          Entries{spilled->codes, spilled->factors, spilled->lists, own_.scan.over(spilled->codes, spilled->factors)});
+    }
     const std::size_t n_visits = queries.n_queries * probes.n_probes;
     const bool known = std::all_of(probes.lists, probes.lists + n_visits, [&lists](std::int32_t list) {
       return list >= 0 && static_cast<std::size_t>(list) < lists.n_lists;
@@ -65,26 +71,46 @@ class ListScan {
     for (std::size_t begin = 0, end = 0; begin < n_visits; begin = end) {
       interrupt.check();
       while (end < n_visits && visits[end].list == visits[begin].list) ++end;
-      if (end < n_visits) prefetch(visits[end].list);
-      const Range positions = positions_of(visits[begin].list);
-      const Range blocks = blocks_of(positions);
-      const bool is_long = blocks.size() * table_.block_words() * sizeof(std::uint32_t) > kAhead;
-      for (Range chunk{blocks.begin, 0}; chunk.begin < blocks.end; chunk.begin = chunk.end) {
-        chunk.end = std::min(chunk.begin + step, blocks.end);
-        for_each_group({begin, end}, [&](Range group) {
-          // Past a list that was asked for whole, kernels would ask for what is not read.
-          scan(visits, group, chunk, positions, first_query, is_long && group.begin == begin, hits, tops);
-        });
-      }
+      if (end < n_visits) prefetch(own_, visits[end].list);
+      walk_list(own_, visits, {begin, end}, first_query, step, hits, tops);
+      if (!spilled_) continue;
+      if (end < n_visits) prefetch(*spilled_, visits[end].list);
+      walk_list(*spilled_, visits, {begin, end}, first_query, step, hits, tops);
     }
   }
+
+  const AsymmetricScan& own_scan() const { return own_.scan; }
 
  private:
   static constexpr std::size_t kLine = 64;
   static constexpr std::size_t kAhead = 16 << 10;  // bytes of a list: half of a small L1 cache
 
-  Range positions_of(std::size_t list) const {
-    return {static_cast<std::size_t>(lists_.starts[list]), static_cast<std::size_t>(lists_.starts[list + 1])};
+  // Codes that lie list by list.
+  struct Entries {
+    const BlockedCodes& codes;
+    const Factors& factors;
+    const Lists& lists;
+    const AsymmetricScan scan;
+
+    Range positions_of(std::size_t list) const {
+      return {static_cast<std::size_t>(lists.starts[list]), static_cast<std::size_t>(lists.starts[list + 1])};
+    }
+  };
+
+  template <typename Top>
+  void walk_list(const Entries& entries, const Visit* visits, Range of_list, std::size_t first_query, std::size_t step,
+                 Hits* hits, Top* tops) const {
+    const Range positions = entries.positions_of(visits[of_list.begin].list);
+    const Range blocks = blocks_of(positions);
+    const bool is_long = blocks.size() * table_.block_words() * sizeof(std::uint32_t) > kAhead;
+    for (Range chunk{blocks.begin, 0}; chunk.begin < blocks.end; chunk.begin = chunk.end) {
+      chunk.end = std::min(chunk.begin + step, blocks.end);
+      for_each_group(of_list, [&](Range group) {
+        // Past a list that was asked for whole, kernels would ask for what is not read.
+        scan(entries, visits, group, chunk, positions, first_query, is_long && group.begin == of_list.begin, hits,
+             tops);
+      });
+    }
   }
 
   static Range blocks_of(Range positions) {
@@ -94,52 +120,61 @@ class ListScan {
 
   // A group of visits to one list, each of another query.
   template <typename Top>
-  void scan(const Visit* visits, Range group, Range chunk, Range positions, std::size_t first_query, bool cold,
-            Hits* hits, Top* tops) const {
+  void scan(const Entries& entries, const Visit* visits, Range group, Range chunk, Range positions,
+            std::size_t first_query, bool cold, Hits* hits, Top* tops) const {
     AsymmetricScan::Asked asked[kGroupQueries];
     for (std::size_t v = 0; v < group.size(); ++v) {
       const Visit& visit = visits[group.begin + v];
       // Rows do not rise along a list, so that one of the same score may yet win.
       asked[v] = {first_query + visit.query, visit.offset, rank_below(tops[visit.query].limit())};
     }
-    scan_.scan(chunk, asked, group.size(), cold, hits);
-    for (std::size_t v = 0; v < group.size(); ++v) take(chunk, positions, hits[v], tops[visits[group.begin + v].query]);
+    entries.scan.scan(chunk, asked, group.size(), cold, hits);
+    for (std::size_t v = 0; v < group.size(); ++v) {
+      take(entries, chunk, positions, hits[v], tops[visits[group.begin + v].query]);
+    }
   }
 
   template <typename Top>
-  void take(Range chunk, Range positions, const Hits& hits, Top& top) const {
+  void take(const Entries& entries, Range chunk, Range positions, const Hits& hits, Top& top) const {
+    const bool is_own = &entries == &own_;
     for (std::size_t i = 0; i < hits.count; ++i) {
       const std::size_t position = chunk.begin * kBlockCodes + hits.positions[i];
       if (position < positions.begin || position >= positions.end) continue;  // of the list next door
-      const std::size_t row = lists_.rows[position];
-      if (row >= table_.n_codes) {
-        throw std::out_of_range("the table is damaged: it names row " + std::to_string(row) + " of " +
-                                std::to_string(table_.n_codes));
+      const std::size_t known = check_known(entries.lists.rows[position], is_own ? "row " : "the code of row ");
+      if (mask_) {
+        const std::size_t row = is_own ? known : check_known(lists_.rows[known], "row ");
+        if (!may_be_found(table_, mask_, row)) continue;
       }
-      if (may_be_found(table_, mask_, row)) top.push(make_key(hits.ranks[i], row));
+      top.push(make_key(hits.ranks[i], is_own ? known : table_.n_codes + known));
     }
     top.tighten();
   }
 
+  std::size_t check_known(std::size_t index, const char* what) const {
+    if (index < table_.n_codes) return index;
+    throw std::out_of_range("the table is damaged: it names " + (what + std::to_string(index)) + " of " +
+                            std::to_string(table_.n_codes));
+  }
+
   // Asks the cache for the next list, codes and factors, while this one is scanned.
-  void prefetch(std::size_t list) const {
-    const Range blocks = blocks_of(positions_of(list));
+  void prefetch(const Entries& entries, std::size_t list) const {
+    const Range blocks = blocks_of(entries.positions_of(list));
     const auto ask = [](const void* first, std::size_t n_bytes) {
       const char* line = static_cast<const char*>(first);
       for (std::size_t at = 0; at < std::min(n_bytes, kAhead); at += kLine) ask_cache(line + at);
     };
-    ask(table_.blocks + blocks.begin * table_.block_words(),
-        blocks.size() * table_.block_words() * sizeof(std::uint32_t));
-    const std::size_t of_block = factors_.n_factors * kBlockCodes;
-    ask(factors_.values + blocks.begin * of_block, blocks.size() * of_block * sizeof(std::uint16_t));
+    const std::size_t n_words = table_.block_words();
+    ask(entries.codes.blocks + blocks.begin * n_words, blocks.size() * n_words * sizeof(std::uint32_t));
+    const std::size_t of_block = entries.factors.n_factors * kBlockCodes;
+    ask(entries.factors.values + blocks.begin * of_block, blocks.size() * of_block * sizeof(std::uint16_t));
   }
 
   const BlockedCodes& table_;
-  const Factors& factors_;
   const Lists& lists_;
   const Mask mask_;
   const Probes& probes_;
-  const AsymmetricScan scan_;
+  const Entries own_;
+  std::optional<const Entries> spilled_;
 };
 
 // The best rows of each query, gathered in empty_of(query), as scan_for_top reports them.
@@ -185,20 +220,32 @@ void search_lists(const BlockedCodes& table, const ListScan& lists_of, std::size
 }  // namespace
 
 void partition_search(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists,
-                      Mask mask, const AsymmetricQueries& queries, const Probes& probes, std::size_t k,
-                      std::size_t n_threads, Interrupt& interrupt, float* scores, std::int64_t* indices) {
+                      const Spilled* spilled, Mask mask, const AsymmetricQueries& queries, const Probes& probes,
+                      std::size_t k, std::size_t n_threads, Interrupt& interrupt, float* scores,
+                      std::int64_t* indices) {
   if (k < 1 || k > table.n_codes) throw std::invalid_argument("k must lie between 1 and the number of codes");
-  const ListScan lists_of(isa, table, factors, lists, mask, queries, probes);
+  const ListScan lists_of(isa, table, factors, lists, spilled, mask, queries, probes);
+  const auto write = [=](std::size_t q, const std::vector<Key>& keys) {
+    write_result(keys, k, scores + q * k, indices + q * k);
+  };
+  if (!spilled) {
+    search_lists(table, lists_of, queries.n_queries, [k](std::size_t) { return TopK(k); }, n_threads, interrupt, write);
+    return;
+  }
+  const std::size_t n_kept = std::max(k, probes.n_kept);
+  const OwnScores own_scores(isa, table, factors, lists, spilled->centroids, probes.queries, lists_of.own_scan());
   search_lists(
-      table, lists_of, queries.n_queries, [k](std::size_t) { return TopK(k); }, n_threads, interrupt,
-      [=](std::size_t q, const std::vector<Key>& keys) { write_result(keys, k, scores + q * k, indices + q * k); });
+      table, lists_of, queries.n_queries, [n_kept](std::size_t) { return TopK(n_kept); }, n_threads, interrupt,
+      [&](std::size_t q, const std::vector<Key>& keys) {
+        write(q, own_scores.of(q, keys.data(), std::min(n_kept, keys.size())));
+      });
 }
 
 std::vector<std::vector<Key>> partition_range_search(const Kernels& isa, const BlockedCodes& table,
                                                      const Factors& factors, const Lists& lists, Mask mask,
                                                      const AsymmetricQueries& queries, const Probes& probes,
                                                      const float* limits, std::size_t n_threads, Interrupt& interrupt) {
-  const ListScan lists_of(isa, table, factors, lists, mask, queries, probes);
+  const ListScan lists_of(isa, table, factors, lists, nullptr, mask, queries, probes);
   std::vector<std::vector<Key>> found(queries.n_queries);
   search_lists(
       table, lists_of, queries.n_queries, [=](std::size_t q) { return all_above(limits[q]); }, n_threads, interrupt,

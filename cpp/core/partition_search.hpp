@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/asymmetric_search.hpp"
+#include "core/nearest_lists.hpp"
 
 namespace slimvec {
 
@@ -17,23 +18,37 @@ struct Lists {
   std::size_t n_lists;
 };
 
+// Other codes of some rows, each in another list than the row's own: what the centroid of that one leaves. A search
+// finds a row in either list.
+struct Spilled {
+  BlockedCodes codes;  // of as many bits as own ones
+  Factors factors;     // as many, and of the same metric
+  Lists lists;         // as many; lists.rows[p] is the position of the row's own code
+  IntegerRows centroids;
+};
+
 // The lists that each query asks, best first, and what is added to the scores in each of them.
 struct Probes {
   const std::int32_t* lists;  // n_queries * n_probes, no list twice for a query
   const float* offsets;       // in place of the query's own
   std::size_t n_probes;
+  // Where something is spilled: queries as they meet centroids, and how many codes are kept for each. A row counts for
+  // each of its codes, so that fewer than 2 k may be fewer than k rows.
+  IntegerRows queries = {nullptr, nullptr, 0};
+  std::size_t n_kept = 0;
 };
 
 // Times as many lists are read where those asked for hold too few rows; as FURTHER of Python.
 constexpr std::size_t kFurther = 4;
 
 // For each query the k allowed rows of the highest score in the lists that it asks; order, ties and what is missing as
-// in asymmetric_search. `mask` is by rows.
+// in asymmetric_search. `mask` is by rows. What is spilled, if anything is, leads to more rows; their scores are those
+// of their own codes, wherever they were found.
 // Throws std::invalid_argument as there, or for a list outside; std::out_of_range where `rows` names no row of the
 // table; Interrupted.
 void partition_search(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists,
-                      Mask mask, const AsymmetricQueries& queries, const Probes& probes, std::size_t k,
-                      std::size_t n_threads, Interrupt& interrupt, float* scores, std::int64_t* indices);
+                      const Spilled* spilled, Mask mask, const AsymmetricQueries& queries, const Probes& probes,
+                      std::size_t k, std::size_t n_threads, Interrupt& interrupt, float* scores, std::int64_t* indices);
 
 // For each query, all allowed rows in the lists that it asks that score above its limit, as asymmetric_range_search.
 std::vector<std::vector<Key>> partition_range_search(const Kernels& isa, const BlockedCodes& table,

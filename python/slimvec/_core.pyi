@@ -1,7 +1,11 @@
-from typing import Any
+from typing import Any, TypeAlias
 
 from numpy import float32, float64, floating, int16, int32, int64, integer, uint8, uint16, uint32, unsignedinteger
 from numpy.typing import NDArray
+
+_Spilled: TypeAlias = tuple[
+    NDArray[uint32], int, NDArray[uint16], NDArray[int64], NDArray[uint32], tuple[NDArray[int16], NDArray[float64]]
+]  # blocks, n_codes, factors, starts, positions, centroids
 
 __version__: str
 compiler: str
@@ -148,6 +152,7 @@ class ListSearch:
         centroids: tuple[NDArray[int16], NDArray[float64]],
         inverse_norms: NDArray[float32],
         lead: tuple[NDArray[int16], NDArray[float64]] | None,
+        spilled: _Spilled | None,
         frame: tuple[NDArray[float32], NDArray[float32], tuple[NDArray[uint32], NDArray[float32]], NDArray[float32]],
         second: tuple[NDArray[uint8], NDArray[uint8], NDArray[uint16], tuple[NDArray[uint32], NDArray[float64]]] | None,
         norms: tuple[float, float],
@@ -159,6 +164,7 @@ class ListSearch:
         k: int,
         n_shortlist: int,
         n_read: int,
+        n_kept: int,
         mask: NDArray[uint8] | None,
         n_threads: int,
     ) -> tuple[NDArray[float32], NDArray[int64]] | None: ...
@@ -186,6 +192,7 @@ def partition_search(
     units: NDArray[float32],
     lists: NDArray[int32],
     offsets: NDArray[float32],
+    spilled: tuple[_Spilled, tuple[NDArray[int16], NDArray[float64]], int] | None,
     k: int,
     mask: NDArray[uint8] | None,
     n_threads: int,

@@ -18,6 +18,7 @@ N_ITER = 4
 N_GROUPS = 16  # whose centroids a row meets: 99 % of rows then find the nearest of all, others one that is nearly so
 PART_ROWS = 4096  # of which a group meets some hundreds
 SUMMED_ROWS = 32_768  # of which a copy is made
+CELLS = 1 << 22  # products of rows and all centroids, at a time
 
 
 def means_of(
@@ -79,22 +80,57 @@ class Centroids:
         with one_thread():
             return np.concatenate([np.empty(0, np.int32), *in_order(partial(self._of_part, halves), parts)])
 
-    def _of_part(self, halves: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.int32]:
+    def second(self, rows: NDArray[np.float32], lists: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return for each row ``(m, d)`` another centroid than ``lists (m,)``, its nearest one.
+
+        Of x and the direction r of its error there, it is the one of the least ‖x - c‖² + ⟨x - c, r⟩²: one whose error
+        goes another way (P. Sun et al., "SOAR", NeurIPS 2023, with λ = 1). There must be two centroids.
+        """
+        step = PART_ROWS if self.members else max(1, CELLS // len(self.values))
+        halves = np.einsum("ij,ij->i", self.values, self.values) / 2
+        parts = (slice(first, first + step) for first in range(0, len(rows), step))
+
+        def of_part(part: slice) -> NDArray[np.int32]:
+            return self._of_part(halves, rows[part], lists[part])
+
+        with one_thread():
+            return np.concatenate([np.empty(0, np.int32), *in_order(of_part, parts)])
+
+    def _of_part(
+        self, halves: NDArray[np.float32], rows: NDArray[np.float32], but: NDArray[np.int32] | None = None
+    ) -> NDArray[np.int32]:
+        """Return the nearest centroids or, where another one than ``but`` is wanted, the second ones."""
+        meets = self._near_groups(rows)
+        directions = along = None
+        if but is not None:
+            directions = rows - self.values[but]
+            lengths = np.linalg.norm(directions, axis=1, keepdims=True)
+            np.divide(directions, lengths, out=directions, where=lengths > 0)
+            along = np.einsum("ij,ij->i", rows, directions)
+        best, lists = np.full(len(rows), -np.inf, np.float32), np.zeros(len(rows), np.int32)
+        for group, members in enumerate(self.members or [np.arange(len(self.values), dtype=np.int32)]):
+            here = np.flatnonzero(meets[:, group])
+            if not len(here) or not len(members):
+                continue
+            own = rows[here] @ self.values[members].T
+            own -= halves[members]
+            if but is not None and directions is not None and along is not None:
+                own -= np.square(along[here, None] - directions[here] @ self.values[members].T) / 2
+                own[members == but[here, None]] = -np.inf
+            found = own.argmax(axis=1)
+            worth, of = own[np.arange(len(here)), found], members[found]
+            better = (worth > best[here]) | ((worth == best[here]) & (of < lists[here]))
+            best[here[better]], lists[here[better]] = worth[better], of[better]
+        return lists
+
+    def _near_groups(self, rows: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return which groups each row meets, ``(m, n_groups)``; all are one where they are none."""
+        if not self.members:
+            return np.ones((len(rows), 1), np.bool_)
         products = rows @ self.heads.T
         products -= np.einsum("ij,ij->i", self.heads, self.heads) / 2
         n_groups = min(N_GROUPS, len(self.heads))
         asked = np.argpartition(products, -n_groups, axis=1)[:, -n_groups:]
         meets = np.zeros(products.shape, np.bool_)
         np.put_along_axis(meets, asked, True, axis=1)
-        best, lists = np.full(len(rows), -np.inf, np.float32), np.zeros(len(rows), np.int32)
-        for group, members in enumerate(self.members):
-            here = np.flatnonzero(meets[:, group])
-            if not len(here) or not len(members):
-                continue
-            own = rows[here] @ self.values[members].T
-            own -= halves[members]
-            found = own.argmax(axis=1)
-            worth, of = own[np.arange(len(here)), found], members[found]
-            better = (worth > best[here]) | ((worth == best[here]) & (of < lists[here]))
-            best[here[better]], lists[here[better]] = worth[better], of[better]
-        return lists
+        return meets

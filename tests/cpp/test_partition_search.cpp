@@ -94,8 +94,8 @@ void test_lists(const Kernels& isa, const Sample& sample) {
           const Probes probes = {sample.lists.data(), sample.offsets.data(), 4};
           Guarded<float> scores(n_queries * k);
           Guarded<std::int64_t> indices(n_queries * k);
-          partition_search(isa, table, factors, lists, mask.empty() ? nullptr : mask.data(), queries, probes, k,
-                           n_threads, never, scores.data(), indices.data());
+          partition_search(isa, table, factors, lists, nullptr, mask.empty() ? nullptr : mask.data(), queries, probes,
+                           k, n_threads, never, scores.data(), indices.data());
           for (std::size_t q = 0; q < n_queries; ++q) {
             const std::vector<Key> expected = sample.expected(q, 4, mask);
             for (std::size_t i = 0; i < k; ++i) {
@@ -112,9 +112,77 @@ void test_lists(const Kernels& isa, const Sample& sample) {
   const AsymmetricQueries one = {sample.values.data(), sample.units.data(), sample.none.data(), 1, kBits};
   float score = 0;
   std::int64_t index = 0;
-  CHECK_THROWS(
-      partition_search(isa, table, factors, lists, nullptr, one, {&unknown, &score, 1}, 1, 1, never, &score, &index),
-      std::invalid_argument);
+  CHECK_THROWS(partition_search(isa, table, factors, lists, nullptr, nullptr, one, {&unknown, &score, 1}, 1, 1, never,
+                                &score, &index),
+               std::invalid_argument);
+}
+
+// Rows whose codes lie in the lists the other way round, too: a row is found in either of its lists, once, with the
+// score of its own code in its own list.
+void test_rows_in_two_lists(const Kernels& isa, const Sample& sample) {
+  constexpr std::size_t n_dim = 3;
+  std::vector<std::int16_t> centroids(kLists * n_dim), whole(kQueries * n_dim);
+  for (std::size_t i = 0; i < centroids.size(); ++i) centroids[i] = static_cast<std::int16_t>(i % 7);
+  for (std::size_t i = 0; i < whole.size(); ++i) whole[i] = static_cast<std::int16_t>(i % 5);
+  const std::vector<double> steps(std::max(kLists, kQueries), 0.5);
+  const auto offset_of = [&](std::size_t q, std::size_t list) {
+    int dot = 0;
+    for (std::size_t i = 0; i < n_dim; ++i) dot += centroids[list * n_dim + i] * whole[q * n_dim + i];
+    return 0.25f * static_cast<float>(dot);
+  };
+  std::vector<float> offsets;
+  for (std::size_t i = 0; i < kQueries * 4; ++i) {
+    offsets.push_back(offset_of(i / 4, static_cast<std::size_t>(sample.lists[i])));
+  }
+  std::vector<std::int64_t> starts(kLists + 1);
+  for (std::size_t list = 0; list <= kLists; ++list) starts[list] = kCodes - sample.starts[kLists - list];
+  std::vector<std::uint32_t> positions(kCodes);
+  std::iota(positions.begin(), positions.end(), 0u);
+  const BlockedCodes table = {sample.blocks.data(), kCodes, words_per_code(kBits)};
+  const Factors factors = {sample.factors.data(), 2, Metric::kDot};
+  const Lists lists = {sample.starts.data(), sample.rows.data(), kLists};
+  const Spilled spilled = {
+      table, factors, {starts.data(), positions.data(), kLists}, {centroids.data(), steps.data(), n_dim}};
+  const AsymmetricQueries queries = {sample.values.data(), sample.units.data(), sample.none.data(), kQueries, kBits};
+  const Probes probes = {sample.lists.data(), offsets.data(), 4, {whole.data(), steps.data(), n_dim}, 2 * kCodes};
+  const auto list_at = [](const std::vector<std::int64_t>& from, std::size_t position) {
+    const auto past = std::upper_bound(from.begin(), from.end(), static_cast<std::int64_t>(position));
+    return static_cast<std::size_t>(past - from.begin()) - 1;
+  };
+  for (const std::size_t n_threads : {1u, 3u}) {
+    Guarded<float> scores(kQueries * kCodes);
+    Guarded<std::int64_t> indices(kQueries * kCodes);
+    partition_search(isa, table, factors, lists, &spilled, nullptr, queries, probes, kCodes, n_threads, never,
+                     scores.data(), indices.data());
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      const auto asks = [&](std::size_t list) {
+        const auto* of_query = sample.lists.data() + q * 4;
+        return std::count(of_query, of_query + 4, static_cast<std::int32_t>(list)) > 0;
+      };
+      std::vector<Key> expected;
+      for (std::size_t p = 0; p < kCodes; ++p) {
+        const std::size_t own = list_at(sample.starts, p);
+        if (!asks(own) && !asks(list_at(starts, p))) continue;
+        expected.push_back(make_score_key(sample.score(q, p, offset_of(q, own)), sample.rows[p]));
+      }
+      std::sort(expected.begin(), expected.end());
+      for (std::size_t i = 0; i < kCodes; ++i) {
+        const bool found = i < expected.size();
+        CHECK(indices[q * kCodes + i] == (found ? key_index(expected[i]) : -1));
+        if (found) CHECK(scores[q * kCodes + i] == key_score(expected[i]));
+      }
+    }
+  }
+  const std::vector<std::uint32_t> wrong(kCodes, kCodes);
+  const auto ask = [&](const Lists& own, const Lists& others) {
+    const Spilled damaged = {table, factors, others, spilled.centroids};
+    std::vector<float> scores(kQueries);
+    std::vector<std::int64_t> indices(kQueries);
+    partition_search(isa, table, factors, own, &damaged, nullptr, queries, probes, 1, 1, never, scores.data(),
+                     indices.data());
+  };
+  CHECK_THROWS(ask(lists, {starts.data(), wrong.data(), kLists}), std::out_of_range);
+  CHECK_THROWS(ask({starts.data(), wrong.data(), kLists}, spilled.lists), std::out_of_range);
 }
 
 // Two bits along each of ten directions and one along five more.
@@ -235,6 +303,7 @@ int main() {
   const Sample sample;
   for (const Kernels* isa : available_isas()) {
     test_lists(*isa, sample);
+    test_rows_in_two_lists(*isa, sample);
     test_nearest_lists(*isa);
     test_refinement(*isa);
     std::printf("%s: lists and shortlists agree with sorting all scores\n", isa->name);

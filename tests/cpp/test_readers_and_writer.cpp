@@ -80,7 +80,7 @@ struct Segment {
                    found.distances.data(), found.ids.data());
     asymmetric_search(isa, table(), numbers, mask.data(), asking, kNeighbours, n_threads, never, found.scores.data(),
                       found.ids.data() + kFound);
-    partition_search(isa, table(), numbers, {starts.data(), rows.data(), kLists}, mask.data(), asking,
+    partition_search(isa, table(), numbers, {starts.data(), rows.data(), kLists}, nullptr, mask.data(), asking,
                      {queries.lists.data(), queries.offsets.data(), 2}, kNeighbours, n_threads, never,
                      found.of_lists.data(), found.ids.data() + 2 * kFound);
     return found;

@@ -26,6 +26,7 @@ MORE_CODES = {
     "refined": {"refine_bits": 1},
     "lists": {"partitions": 3},
     "both": {"refine_bits": 2, "partitions": 4},
+    "spilled": {"refine_bits": 2, "partitions": 4, "spill": True},
 }
 BYTES = (
     b"",

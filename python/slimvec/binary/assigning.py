@@ -30,10 +30,13 @@ class Assigning:
     Attributes
     ----------
     lists : ndarray, shape (n_rows,), int32
+    second : ndarray, shape (n_rows,), int32, or None
+        The second list of each row, if rows are to have one.
     """
 
     def __init__(self, encoder: ListCentroids, n_rows: int, n_asking: int) -> None:
         self.lists = np.empty(n_rows, np.int32)
+        self.second = np.empty(n_rows, np.int32) if encoder.spills and len(encoder.centroids) > 1 else None
         self._encoder = encoder
         self._asking = np.unique(np.linspace(0, max(0, n_rows - 1), min(n_rows, n_asking)).astype(np.int64))
         self._vectors: list[NDArray[Any]] = []
@@ -44,6 +47,8 @@ class Assigning:
         """See a block of rows, whose first has the number ``first``."""
         own = self._encoder.assign(block)
         self.lists[first : first + len(block)] = own
+        if self.second is not None:
+            self.second[first : first + len(block)] = self._encoder.assign_second(block, own)
         if not len(self._asking):
             return
         here = self._asking - first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from slimvec.binary.calibrating import N_ASKING, calibrate
 from slimvec.binary.codes import BlockedCodes
 from slimvec.binary.factors import FactorsBuilder
 from slimvec.binary.list_centroids import ListCentroids
+from slimvec.binary.partition import Partition
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.refinement import RefinementBuilder
+from slimvec.binary.spilled import Spilled
 from slimvec.blas import in_order, row_parts
 from slimvec.blocks import even_blocks
 from slimvec.files.table_writer import save_table, table_writer
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.encoder import Encoder
-    from slimvec.binary.partition import Partition
+    from slimvec.binary.factors import Factors
     from slimvec.binary.refinement import Refiner
     from slimvec.progress import Progress
     from slimvec.vectors.rows import Rows
@@ -94,18 +96,29 @@ class TableBuilder:
         partition, nearest = assigning.partition(), assigning.nearest(self.factor_norm or 1.0)
         beside = self._beside()
         codes = BlockedCodes.empty(n, self._n_bits)
+        spilling = None if assigning.second is None else self._spilling(assigning.second)
         for first, block in self._blocks("encoding"):
             here = slice(first, first + len(block))
             places = partition.positions[here]
             codes.scatter(places, beside.update(first, block, encoder, places, assigning.lists[here]))
+            if spilling is not None:
+                spilling.update(first, block)
             if nearest is not None:
                 nearest.update(first, block)
         parts = self._parts(codes, beside, partition)
+        if spilling is not None:
+            parts = replace(parts, spilled=spilling.finish(parts))
         if nearest is None:
             return parts
         measured = calibrate(parts, nearest, self.progress)
         others = {metric: of for metric, of in measured.items() if metric != "cosine"}
         return replace(parts, partition=replace(partition, calibration=measured.get("cosine"), others=others))
+
+    def _spilling(self, second: NDArray[np.int32]) -> _Spilling:
+        encoder, n = cast("ListCentroids", self.encoder), len(self.rows)
+        beside = _Beside(FactorsBuilder(n, encoder, self.factor_norm or 1.0), None, self.first_row)
+        lists = Partition.of(second, len(encoder.centroids))
+        return _Spilling(encoder, lists, second, BlockedCodes.empty(n, encoder.n_bits), beside)
 
     def to_file(self, path: str | os.PathLike[str]) -> None:
         """Write the file of a table; codes go into it as they are made, unless they lie in lists.
@@ -152,6 +165,30 @@ class TableBuilder:
         return BinaryParts(
             codes, words, self.encoder, made, self.made_by, beside.numbers.norm(beside.n_rows), refined, partition
         )
+
+
+@dataclass(eq=False)
+class _Spilling:
+    """Codes of rows in their second lists, in the making."""
+
+    encoder: ListCentroids
+    partition: Partition
+    lists: NDArray[np.int32]
+    codes: BlockedCodes
+    beside: _Beside
+
+    def update(self, first: int, block: NDArray[Any]) -> None:
+        """Take in a block of rows."""
+        here = slice(first, first + len(block))
+        places = self.partition.positions[here]
+        self.codes.scatter(places, self.beside.update(first, block, self.encoder, places, self.lists[here]))
+
+    def finish(self, parts: BinaryParts) -> Spilled:
+        """Return the codes beside those that rows have in their own lists."""
+        factors, own = cast("FactorsBuilder", self.beside.factors), cast("Partition", parts.partition)
+        made = factors.finish(self.beside.numbers, cast("Factors", parts.factors).has_weights)
+        positions = own.positions[self.partition.rows].astype(np.uint32)
+        return Spilled(self.codes, made.values, self.partition.starts, positions)
 
 
 @dataclass(eq=False)

@@ -59,7 +59,7 @@ def _calibrated(parts: BinaryParts, nearest: NearestRows, metric: Metric, asked:
     for k in asked:
         n_asking = -(-N_ASKING // (1 if k < ASKED[-1] else FEWER))
         true = nearest.of(k)[:n_asking]
-        held = [ranks[q, partition.lists(rows)] for q, rows in enumerate(true)]
+        held = [_first_of_lists(parts, ranks[q], rows) for q, rows in enumerate(true)]
         reach[k] = tuple(float(np.mean([(of < n_read).mean() for of in held])) for n_read in probes)
         most = _recall(parts, n_lists, k, nearest, metric, true)
         shares: list[float] = []
@@ -69,6 +69,13 @@ def _calibrated(parts: BinaryParts, nearest: NearestRows, metric: Metric, asked:
             shares.append(most if last else _recall(parts, n_read, k, nearest, metric, true))
         recall[k] = tuple(shares)
     return Calibration(tuple(probes), recall, reach)
+
+
+def _first_of_lists(parts: BinaryParts, ranks: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return when the first list comes that each of ``rows`` is in."""
+    partition = cast("Partition", parts.partition)
+    own: NDArray[np.int64] = ranks[partition.lists(rows)]
+    return own if parts.spilled is None else np.minimum(own, ranks[parts.spilled.lists(partition, rows)])
 
 
 def _recall(

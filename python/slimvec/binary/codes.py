@@ -162,13 +162,13 @@ class BlockedCodes:
         return -(-n_codes // BLOCK_CODES), -(-n_bits // WORD_BITS), BLOCK_CODES
 
     @classmethod
-    def from_content(cls, content: Content) -> BlockedCodes:
+    def from_content(cls, content: Content, name: str = "codes") -> BlockedCodes:
         """Return the codes of a file's content, mapped."""
         n_codes, n_bits = content.integer("rows", 0), content.integer("bits", 1)
         if n_bits > MAX_BITS:
             raise FormatError(f"bits is {n_bits}; expected at most {MAX_BITS}")
-        codes = cls(content.tensor("codes", np.uint32, cls.shape(n_codes, n_bits)), n_codes, n_bits, False)
-        check_padding(codes.blocks, n_codes, "codes")
+        codes = cls(content.tensor(name, np.uint32, cls.shape(n_codes, n_bits)), n_codes, n_bits, False)
+        check_padding(codes.blocks, n_codes, name)
         _check_bits(codes.blocks[0 if content.thorough else -1 :], n_bits)
         return codes
 

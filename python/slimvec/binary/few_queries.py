@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec import _core, isa
+from slimvec.binary.spilled import codes_kept
 from slimvec.norms import NEAR
 from slimvec.results import ScoreResult
 
@@ -55,7 +56,8 @@ class ListSearch:
         if self._made is None or parts.partition is None:
             return None
         n_read = parts.partition.n_lists if n_lists is None else n_lists
-        found = self._made.search(isa.current(), queries, k, n_shortlist, n_read, mask, n_threads)
+        n_kept = codes_kept(k, n_shortlist)
+        found = self._made.search(isa.current(), queries, k, n_shortlist, n_read, n_kept, mask, n_threads)
         return None if found is None else ScoreResult(*found)
 
 
@@ -73,6 +75,7 @@ def _made(parts: BinaryParts) -> _core.ListSearch | None:
     if refinement is not None:
         refiner = refinement.refiner
         second = refinement.codes, refiner.grid.bits, refinement.numbers.view(np.uint16), refiner.columns
+    spilled = None if parts.spilled is None else parts.spilled.for_core(encoder)
     frame = (encoder if refinement is None else refinement.refiner).frame
     return _core.ListSearch(
         (parts.codes.comparable, parts.codes.n_codes, parts.codes.n_bits, factors.values.view(np.uint16)),
@@ -80,6 +83,7 @@ def _made(parts: BinaryParts) -> _core.ListSearch | None:
         encoder.rounded,
         encoder.inverse_norms,
         None if encoder.lead is None else encoder.lead.rows,
+        spilled,
         (encoder.mean, frame, encoder.columns, encoder.lead_at_mean(1.0)),
         second,
         (factors.norm, norm),

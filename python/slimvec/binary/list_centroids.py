@@ -48,6 +48,7 @@ class ListCentroids(Encoder):
     centroids: NDArray[np.float32]
 
     in_lists: ClassVar[bool] = True
+    spills: bool = False
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""
@@ -112,6 +113,12 @@ class ListCentroids(Encoder):
         """Return the list whose centroid is nearest to each row of a block, ``(m,)``; of very many, nearly so."""
         with np.errstate(over="ignore", invalid="ignore"):  # reported when the row is coded
             return self._grouped.nearest(less(block, self.mean).astype(np.float32) / self._scale)
+
+    def assign_second(self, block: NDArray[Any], lists: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return another list for each row of a block than its own, ``(m,)``."""
+        with np.errstate(over="ignore", invalid="ignore"):  # as above
+            rows = less(block, self.mean).astype(np.float32) / self._scale
+            return self._grouped.second(rows, lists)
 
     def squared_errors(self, block: NDArray[Any], lists: NDArray[np.int32]) -> NDArray[np.float64]:
         """Return for each list the sum of ‖x - c_l‖² over the rows of a block that are in it, for :meth:`spreads`."""

@@ -32,19 +32,22 @@ class ListEncoder(ListCentroids, GridEncoder):
     ----------
     centroids
         See :class:`ListCentroids`.
+    spills : bool
+        Whether rows have a code in a second list, too.
     """
 
     centroids: NDArray[np.float32]
+    spills: bool = False
 
     @property
     def _scale(self) -> np.float32:
         return np.float32(self.grid.unit)
 
     @classmethod
-    def over(cls, encoder: GridEncoder, centroids: NDArray[np.float32]) -> Self:
+    def over(cls, encoder: GridEncoder, centroids: NDArray[np.float32], spills: bool = False) -> Self:
         """Return what takes off centroids and then does as ``encoder``."""
         own = encoder.mean, encoder.projection, encoder.directions, encoder.grid, encoder.removed
-        return cls(*own, centroids)
+        return cls(*own, centroids, spills)
 
     def centres(self, lists: NDArray[np.integer] | None) -> NDArray[np.float32]:
         """Return the centroids of lists, which every row has."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from slimvec.binary.list_centroids import ListCentroids
     from slimvec.binary.partition import Partition
     from slimvec.binary.refinement import Refinement
+    from slimvec.binary.spilled import Spilled
     from slimvec.files.table_file import Content
     from slimvec.vocabulary import Vocabulary
 
@@ -56,6 +57,8 @@ class BinaryParts:
     refinement : Refinement or None
     partition : Partition or None
         Where codes and factors lie list by list, not row by row: then the encoder has centroids, too.
+    spilled : Spilled or None
+        Codes in second lists.
     """
 
     codes: BlockedCodes
@@ -66,6 +69,7 @@ class BinaryParts:
     norm: float | None = None
     refinement: Refinement | None = None
     partition: Partition | None = None
+    spilled: Spilled | None = None
 
     kind = "binary"
 
@@ -125,7 +129,13 @@ class BinaryParts:
     @property
     def _kept(self) -> list[Kept]:
         """What there is beside codes and words, in the order of a file."""
-        optional: tuple[Kept | None, ...] = (self.factors, self.refinement, self.partition, self.encoder)
+        optional: tuple[Kept | None, ...] = (
+            self.factors,
+            self.refinement,
+            self.partition,
+            self.spilled,
+            self.encoder,
+        )
         return [kept for kept in optional if kept is not None]
 
     def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -149,7 +159,9 @@ class BinaryParts:
     @property
     def bits_per_row(self) -> int:
         """All that is kept of a row but its word, in bits."""
-        return self.codes.n_bits + sum(kept.bits for kept in (self.factors, self.refinement) if kept is not None)
+        return self.codes.n_bits + sum(
+            kept.bits for kept in (self.factors, self.refinement, self.spilled) if kept is not None
+        )
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -164,6 +176,8 @@ class BinaryParts:
             encoder = encoder | self.refinement.refiner.arrays()
         if self.partition is not None:
             sizes["partition"] = sum(array.nbytes for array in self.partition.arrays().values())
+        if self.spilled is not None:
+            sizes["spilled"] = self.spilled.nbytes
         return sizes | {"encoder": sum(array.nbytes for array in encoder.values())}
 
     @property
@@ -201,7 +215,17 @@ class BinaryParts:
             partition = Partition.from_content(content, codes.n_codes, len(cast("ListCentroids", encoder).centroids))
         elif "partition.rows" in content.tensors:
             raise FormatError("it holds tensors of a partition that its header does not tell of")
-        return cls(codes, words, encoder, factors, content.made_by(), norm, refinement, partition)
+        parts = cls(codes, words, encoder, factors, content.made_by(), norm, refinement, partition)
+        spilled = content.facts.get("spilled")
+        if spilled is not None:
+            if partition is None or not isinstance(encoder, GridEncoder) or not isinstance(spilled, dict):
+                raise FormatError("it tells of rows in second lists that it cannot have: damaged")
+            from slimvec.binary.spilled import Spilled
+
+            return replace(parts, spilled=Spilled.from_content(content, parts))
+        if any(name.startswith("spilled.") for name in content.tensors):
+            raise FormatError("it holds tensors of second lists that its header does not tell of")
+        return parts
 
 
 def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
@@ -228,7 +252,7 @@ def _encoder_from(content: Content, n_bits: int) -> Encoder | None:
         return learnt
     from slimvec.binary.list_encoder import ListEncoder  # as above
 
-    return ListEncoder.over(learnt, _centroids_from(content, len(mean)))
+    return ListEncoder.over(learnt, _centroids_from(content, len(mean)), content.facts.get("spilled") is not None)
 
 
 def _centroids_from(content: Content, d: int) -> NDArray[np.float32]:

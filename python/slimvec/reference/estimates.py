@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from slimvec.reference.row_levels import refined_products
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Whole = tuple[NDArray[np.int16], NDArray[np.float64]]  # rows of integers, and what each counts
 
 
 def asymmetric_scores(
@@ -141,6 +143,7 @@ def partition_search(
     units: NDArray[np.float32],
     lists: NDArray[np.int32],
     offsets: NDArray[np.float32],
+    spilled: tuple[tuple[Any, ...], Whole, int] | None,
     k: int,
     mask: NDArray[np.uint8] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -148,8 +151,34 @@ def partition_search(
 
     Positions ``starts[l]`` to ``starts[l + 1]`` make up list l and hold the codes of ``rows``; ``offsets`` are those of
     each query in each of its lists.
+
+    ``spilled`` are the same of second codes, whose "rows" are the positions of first ones; the centroids of lists and
+    the queries as these meet, integers and their steps; and how many codes of both kinds are kept for each query. A row
+    of which only the second is kept has the score of its first code, too.
     """
-    found = _in_lists(blocks, n_codes, n_bits, factors, metric, starts, rows, queries, units, lists, offsets, mask)
+    table = blocks, n_codes, n_bits, factors, metric
+    allowed = allowed_codes(n_codes, mask).astype(np.uint32)
+    found = _in_lists(*table, starts, rows, queries, units, lists, offsets, allowed)
+    if spilled is not None:
+        second, (asked, steps), n_kept = spilled
+        *others, its_starts, positions, (centroids, their_steps) = second
+        its_table = others[0], others[1], n_bits, others[2], metric
+        numbers = np.arange(len(positions), dtype=np.uint32)
+        known = numbers[np.isin(rows[positions], allowed)]
+        more = _in_lists(*its_table, its_starts, numbers, queries, units, lists, offsets, known)
+        list_at = np.repeat(np.arange(len(starts) - 1), np.diff(starts))  # of each position
+        for q, ((own, own_rows), (scores, at)) in enumerate(zip(found, more, strict=True)):
+            ids = np.concatenate([own_rows, n_codes + positions[at].astype(np.int64)])
+            both = np.concatenate([own, scores])
+            kept = np.lexsort((ids, -both))[: max(k, n_kept)]
+            met = kept[ids[kept] < n_codes]
+            places = ids[kept[ids[kept] >= n_codes]] - n_codes
+            places = places[~np.isin(rows[places], ids[met])]
+            dots = centroids.astype(np.int64) @ asked[q].astype(np.int64)
+            products = (dots * their_steps * steps[q]).astype(np.float32)
+            of_lists = asymmetric_scores(*table, queries[[q] * len(products)], units[[q] * len(products)], products)
+            computed = of_lists[list_at[places], places]
+            found[q] = np.append(both[met], computed), np.append(ids[met], rows[places].astype(np.int64))
     best = [_highest(scores, ids, k) for scores, ids in found]
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 
@@ -166,10 +195,10 @@ def _in_lists(
     units: NDArray[np.float32],
     lists: NDArray[np.int32],
     offsets: NDArray[np.float32],
-    mask: NDArray[np.uint8] | None,
+    allowed: NDArray[np.uint32],
 ) -> list[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """Return scores and rows of all that the lists of each query hold."""
-    allowed = np.isin(rows, allowed_codes(n_codes, mask))
+    """Return scores and rows of all that the lists of each query hold, if they are ``allowed``."""
+    may_be_found = np.isin(rows, allowed)
     of_queries = []
     for q, asked in enumerate(lists):
         found, at = [np.empty(0, np.float32)], [np.empty(0, np.int64)]
@@ -177,7 +206,7 @@ def _in_lists(
         of_lists = asymmetric_scores(blocks, n_codes, n_bits, factors, metric, queries[again], units[again], offsets[q])
         for scores, own in zip(of_lists, asked, strict=True):
             here = np.arange(starts[own], starts[own + 1])
-            here = here[allowed[here]]
+            here = here[may_be_found[here]]
             found.append(scores[here])
             at.append(rows[here].astype(np.int64))
         of_queries.append((np.concatenate(found), np.concatenate(at)))
@@ -201,7 +230,8 @@ def partition_range_search(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
     """Return offsets, scores and rows of all in ``lists (n_queries, n_probes)`` that score above each query's limit."""
     table = blocks, n_codes, n_bits, factors, metric
-    found = _in_lists(*table, starts, rows, queries, units, lists, offsets, mask)
+    allowed = allowed_codes(n_codes, mask).astype(np.uint32)
+    found = _in_lists(*table, starts, rows, queries, units, lists, offsets, allowed)
     return _one_after_the_other(
         [(scores[scores > limits[q]], ids[scores > limits[q]]) for q, (scores, ids) in enumerate(found)]
     )

@@ -166,7 +166,7 @@ class ShardedParts(BinaryParts):
             shared = first.refinement
             refinement = ShardedRefinement(shared.codes, shared.numbers, shared.refiner, second, spans, asks)
         vocabulary = ShardedVocabulary(words, spans) if words else None
-        return cls(codes, vocabulary, first.encoder, factors, made_by, norm, refinement, None, tuple(shards))
+        return cls(codes, vocabulary, first.encoder, factors, made_by, norm, refinement, of_shards=tuple(shards))
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 from slimvec.binary.methods.streaming import StreamingEstimator
 from slimvec.binary.training.lists import MOST_LISTS, sample_size
 from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -22,6 +23,13 @@ class PartitionedEstimator(StreamingEstimator):
         if self.partitions is None or self.partitions == "auto":
             return self.partitions
         return as_integer(self.partitions, "partitions", 1, MOST_LISTS, why='; or "auto", or None')
+
+    def _spills(self, spill: Any) -> bool:
+        if not isinstance(spill, (bool, np.bool_)):
+            raise TypeError(f"spill={spill!r}; expected True or False")
+        if spill and self.partitions is None:
+            raise ValueError("spill=True, but there are no lists for rows to be in; expected partitions=, too")
+        return bool(spill)
 
     def _sample_size(self, n_rows: int | None) -> int | None:
         size, partitions = super()._sample_size(n_rows), self._partitions()

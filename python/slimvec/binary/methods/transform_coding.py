@@ -57,6 +57,10 @@ class TransformCoding(PartitionedEstimator):
         Lists of near rows, found by k-means, of which :meth:`BinaryTable.search` can read as many as it needs
         (``probes``, ``recall``); codes are of what is left when the centroid of the list is taken off, which makes them
         better, too. "auto" is 4 √n. Rows are then read twice to make a table, and take 4 bytes more.
+    spill : bool
+        Give each row a code in a second list, too, chosen so that the two lists miss it for different queries: half as
+        many lists then find as much. A row takes the bytes of a code and its factors more, and 4; searches of all
+        lists, and all else, go by the rows' own lists.
     refine_bits : int
         Bits per direction, on the average, of a second code of what the first one leaves, from 1 to 8; 0 makes none. It
         takes 32 bits more (48), is read for the best rows of a search only, and makes :meth:`BinaryTable.lookup` more
@@ -136,6 +140,7 @@ class TransformCoding(PartitionedEstimator):
     n_passes: int = 3
     refine_bits: int = 0
     partitions: int | Literal["auto"] | None = None
+    spill: bool = False
     max_train_rows: int | None = DEFAULT_TRAIN_ROWS
     random_state: int | np.random.Generator | np.random.RandomState | None = 0
 
@@ -193,7 +198,7 @@ class TransformCoding(PartitionedEstimator):
             grid = weigh_parallel(grid, rows, mean @ frame, moments.count, centres)
         learnt = GridEncoder.of(mean, rotated, grid, np.ascontiguousarray(removed))
         if lists is not None:
-            learnt = ListEncoder.over(learnt, lists.centroids)
+            learnt = ListEncoder.over(learnt, lists.centroids, settings.spill)
         refiner = learn_refiner(learnt, rest, rows, settings.refine_bits, centres) if settings.refine_bits else None
 
         # All at once, at the end: an interrupted fit leaves an earlier one whole.
@@ -242,6 +247,7 @@ class TransformCoding(PartitionedEstimator):
             as_bounded(self.n_passes, "n_passes", 0, MOST_PASSES),
             as_integer(self.refine_bits, "refine_bits", 0, MOST_BITS),
             self._partitions(),
+            self._spills(self.spill),
         )
 
 
@@ -255,6 +261,7 @@ class _Settings(NamedTuple):
     n_passes: int
     refine_bits: int
     partitions: int | Literal["auto"] | None
+    spill: bool
 
 
 def _varying(variances: NDArray[np.float64]) -> NDArray[np.float64]:

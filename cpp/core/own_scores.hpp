@@ -1,0 +1,45 @@
+// Rows that a search has met in several lists: each once, with the score of its own code.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "core/asymmetric_scan.hpp"
+#include "core/partition_search.hpp"
+
+namespace slimvec {
+
+class OwnScores {
+ public:
+  // `scan` is over `table`, whose codes lie by `lists`; it and all else are kept by reference.
+  OwnScores(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists,
+            const IntegerRows& centroids, const IntegerRows& queries, const AsymmetricScan& scan)
+      : isa_(isa),
+        table_(table),
+        factors_(factors),
+        lists_(lists),
+        centroids_(centroids),
+        queries_(queries),
+        scan_(scan) {}
+
+  // Keys of rows in rising order. Of `keys`, an index below the number of codes is that of a row whose own code was
+  // met; from there on, n_codes + p stands for the row whose own code is at position p. Throws std::out_of_range where
+  // `lists` name no row of the table.
+  std::vector<Key> of(std::size_t query, const Key* keys, std::size_t n) const;
+
+ private:
+  std::uint32_t row_at(std::size_t position) const;
+  void ask_for(std::size_t position) const;
+  float offset(std::size_t query, std::size_t position) const;
+
+  const Kernels& isa_;
+  const BlockedCodes& table_;
+  const Factors& factors_;
+  const Lists& lists_;
+  const IntegerRows& centroids_;
+  const IntegerRows& queries_;
+  const AsymmetricScan& scan_;
+};
+
+}  // namespace slimvec

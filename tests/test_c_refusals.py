@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not LIBRARY.exists(), reason="the C library is n
 
 ROWS = np.random.default_rng(5).standard_normal((300, 16)).astype(np.float32)
 ASKED = ROWS[:4] + np.float32(0.1)
-TABLE = sv.TransformCoding(30, refine_bits=2, partitions=6).compress(ROWS)
+TABLE = sv.TransformCoding(30, refine_bits=2, partitions=6, spill=True).compress(ROWS)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,13 @@ def test_what_is_written_again_is_opened(library, rewritten):
         ("partition.starts", lambda starts: starts.astype(np.uint32), r"partition\.starts"),
         ("partition.rows", lambda rows: rows[1:].copy(), r"partition\.rows"),
         ("partition.rows", lambda rows: rows.astype(np.int64), r"partition\.rows"),
+        ("spilled.starts", with_first(1), "does not rise"),
+        ("spilled.starts", with_last(299), "does not rise"),
+        ("spilled.starts", lambda starts: starts[1:].copy(), r"spilled\.starts"),
+        ("spilled.positions", lambda positions: positions[1:].copy(), r"spilled\.positions"),
+        ("spilled.codes", lambda codes: codes[1:].copy(), r"spilled\.codes"),
+        ("spilled.codes", with_last(1), "holds more|more codes"),
+        ("spilled.factors", lambda factors: factors[:, :1].copy(), r"spilled\.factors"),
         ("partition.spreads", with_first(-1), "no distances"),
         ("partition.spreads", with_last(np.nan), "no distances"),
         ("partition.spreads", lambda spreads: spreads[1:].copy(), r"partition\.spreads"),
@@ -122,6 +129,9 @@ def test_damaged_tensors(library, rewritten, name, edit, said):
         (lambda facts: facts["partition"]["calibration"]["recall"].update({"10": [1.5] * 3}), "calibration"),
         (lambda facts: facts["partition"]["calibration"]["recall"].update({"010": [0.5] * 3}), "calibration"),
         (lambda facts: facts["partition"]["calibration"]["reach"].pop("10"), "calibration"),
+        (lambda facts: facts.pop("spilled"), "does not tell of"),
+        (lambda facts: facts.update(spilled=None), "does not tell of"),
+        (lambda facts: facts.update(spilled=[]), "spilled is"),
         (lambda facts: facts.pop("refinement"), "does not tell of"),
         (lambda facts: facts.update(refinement=None), "does not tell of"),
         (lambda facts: facts.update(refinement=7), "refinement is"),
@@ -175,6 +185,29 @@ def test_rows_that_are_no_permutation_are_told_of_by_whatever_reads_them(library
             assert f"partition.rows names row {edit(np.zeros(1, np.uint32))[0]}" in c.error()
             assert said in c.error()
     assert c.encode(ASKED) is not None  # to which rows are nothing
+
+
+def test_a_position_that_no_row_has_is_told_of_where_it_is_met(library, rewritten):
+    c = InC(library, rewritten(**{"spilled.positions": lambda positions: np.full_like(positions, 300)}))
+    for metric in METRICS:
+        assert c.search(ASKED, 3, metric, probes=1) is None
+        assert "damaged: it names the code of row 300 of 300" in c.error()
+        assert c.search(ASKED, 3, metric) is not None  # by own lists
+
+
+def test_rows_in_two_lists_are_found_as_python_finds_them(library, tmp_path):
+    path = tmp_path / "two.slim"
+    queries = np.random.default_rng(6).standard_normal((20, 16)).astype(np.float32)
+    for refine_bits in (0, 2):
+        for rows in (ROWS, ROWS / np.linalg.norm(ROWS, axis=1, keepdims=True)):
+            sv.TransformCoding(30, refine_bits=refine_bits, partitions=12, spill=True).compress(rows, output=path)
+            c, table = InC(library, path), sv.open(path)
+            for metric in METRICS:
+                for probes in (1, 3, 12):
+                    found = table.search(queries, 7, metric=metric, probes=probes)
+                    indices, scores = c.search(queries, 7, metric, probes=probes)
+                    assert (indices == found.indices).mean() > 0.99  # queries are rounded by other sums
+                    assert np.allclose(scores, found.scores, rtol=1e-3, atol=1e-3)
 
 
 def test_bits_past_the_last_of_second_codes(library, rewritten):

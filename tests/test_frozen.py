@@ -1,4 +1,4 @@
-"""Files of older commits that newer code must open, with their answers: ``make_later.py``, ``v2``, ``v3``."""
+"""Files of older commits that newer code must open, with their answers: ``make_later.py``, ``v2``, ``v3``, ``v4``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ INDEX = Path(__file__).parent / "data" / "index1"
 INDEX_2 = Path(__file__).parent / "data" / "index2"
 INDEX_3 = Path(__file__).parent / "data" / "index3"  # the same in one file
 LISTS = Path(__file__).parent / "data" / "v3" / "lists"
+TWO_LISTS = Path(__file__).parent / "data" / "v4" / "two_lists"
 SIGNS = Path(__file__).parent / "data" / "v3" / "signs_in_lists"
 ANSWERS = json.loads((FROZEN / "later.json").read_text())
 WORDS = ("cat", "dog", "größe", "new york", "sea")
@@ -63,9 +64,10 @@ def test_codes_of_several_bits(preload, isa):
 
 
 @pytest.mark.parametrize("preload", [False, True])
-def test_refined_codes_in_lists(preload, isa):
-    answers = json.loads(LISTS.with_suffix(".json").read_text())
-    table = sv.open(LISTS.with_suffix(".slim"), verify=True, preload=preload)
+@pytest.mark.parametrize("made", [LISTS, TWO_LISTS], ids=["one list", "two lists"])
+def test_refined_codes_in_lists(made, preload, isa):
+    answers = json.loads(made.with_suffix(".json").read_text())
+    table = sv.open(made.with_suffix(".slim"), verify=True, preload=preload)
     assert table.words[:5] == WORDS
     assert np.allclose(table.lookup(range(40)), answers["rows"], atol=1e-5)
     assert np.allclose(table.lookup(range(40), original=True), answers["originals"], atol=1e-5)

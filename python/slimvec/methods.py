@@ -104,7 +104,7 @@ METHODS: dict[str, Method] = {
     "itq": Method(ITQ, _CODES | {"partitions": "partitions"}, Rival("ITQ")),
     "transform-coding": Method(
         TransformCoding,
-        _CODES | {"remove": "n_remove", "refine-bits": "refine_bits", "partitions": "partitions"},
+        _CODES | {"remove": "n_remove", "refine-bits": "refine_bits", "partitions": "partitions", "spill": "spill"},
         Rival("transform coding", {"n_remove": 1}),
         has_factors=True,
     ),

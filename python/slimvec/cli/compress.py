@@ -27,6 +27,7 @@ OPTIONS = (
     "remove",
     "refine-bits",
     "partitions",
+    "spill",
     "anchors",
     "nonzeros",
     "l1",
@@ -92,6 +93,12 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         type=number_or_auto,
         metavar="N",
         help="lists of near rows, or auto (iiq, itq, transform-coding; default: none)",
+    )
+    parser.add_argument(
+        "--spill",
+        action="store_true",
+        default=None,
+        help="put each row in a second list, too, so that fewer lists find as much (transform-coding)",
     )
     parser.add_argument(
         "--factors", action="store_true", help="keep 2 or 3 float16 per row, for float queries and reconstruction"
@@ -170,7 +177,7 @@ def make_method(options: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         if option not in names:
             known = ", ".join(f"--{other}" for other in names)
             raise ValueError(f"--{option}: --method {name} has no such option; it has {known or 'none'}")
-    if "bytes" in given and (more := given.keys() & {"refine-bits", "partitions"}):
+    if "bytes" in given and (more := given.keys() & {"refine-bits", "partitions", "spill"}):
         raise ValueError(f"--bytes counts codes and factors alone; with --{min(more)} expected --bits")
     if options.dtype is not None and not method.makes("dtype"):
         raise ValueError(f"--dtype: --method {name} makes codes, which hold no numbers")

@@ -24,7 +24,7 @@ class RowSet {
   // Whether it was not there.
   bool insert(std::uint32_t row) {
     constexpr std::uint32_t kGolden = 2654435769u;  // 2^32 over the golden ratio: rows that follow each other part
-    for (std::size_t at = (row * kGolden) & (size_ - 1);; at = (at + 1) & (size_ - 1)) {
+    for (std::size_t at = static_cast<std::size_t>(row * kGolden) & (size_ - 1);; at = (at + 1) & (size_ - 1)) {
       if (rows_[at] == row) return false;
       if (rows_[at] == kNone) {
         rows_[at] = row;

@@ -122,7 +122,7 @@ class ListScan {
   template <typename Top>
   void scan(const Entries& entries, const Visit* visits, Range group, Range chunk, Range positions,
             std::size_t first_query, bool cold, Hits* hits, Top* tops) const {
-    AsymmetricScan::Asked asked[kGroupQueries];
+    AsymmetricScan::Asked asked[kGroupQueries] = {};
     for (std::size_t v = 0; v < group.size(); ++v) {
       const Visit& visit = visits[group.begin + v];
       // Rows do not rise along a list, so that one of the same score may yet win.

@@ -91,6 +91,10 @@ class Partition:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""
+        return self.of_rows()
+
+    def of_rows(self) -> dict[str, NDArray[Any]]:
+        """Return the same: all of it is about rows."""
         arrays: dict[str, NDArray[Any]] = {"partition.starts": self.starts, "partition.rows": self.rows}
         return arrays if self.spreads is None else arrays | {"partition.spreads": self.spreads}
 

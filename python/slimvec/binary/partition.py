@@ -53,6 +53,11 @@ class Partition:
         return cls(starts, np.argsort(lists, kind="stable").astype(np.uint32))
 
     @property
+    def bits(self) -> int:
+        """Stored bits per row."""
+        return 8 * self.rows.itemsize
+
+    @property
     def n_lists(self) -> int:
         """How many lists there are; some may be empty."""
         return len(self.starts) - 1

@@ -168,7 +168,8 @@ class BinaryParts:
     @property
     def bits_per_row(self) -> int:
         """All that is kept of a row but its word, in bits."""
-        return self.codes.n_bits + sum(kept.bits for kept in (self.factors, self.refinement) if kept is not None)
+        beside = (self.factors, self.refinement, self.partition)
+        return self.codes.n_bits + sum(kept.bits for kept in beside if kept is not None)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -56,7 +56,8 @@ class TransformCoding(PartitionedEstimator):
     partitions : int, "auto" or None
         Lists of near rows, found by k-means, of which :meth:`BinaryTable.search` can read as many as it needs
         (``probes``, ``recall``); codes are of what is left when the centroid of the list is taken off, which makes them
-        better, too. "auto" is 4 √n. Rows are then read twice to make a table, and take 4 bytes more.
+        better, too. "auto" is 4 √n; there are at most as many as rows. Rows are then read twice to make a table, and
+        take 4 bytes more.
     refine_bits : int
         Bits per direction, on the average, of a second code of what the first one leaves, from 1 to 8; 0 makes none. It
         takes 32 bits more (48), is read for the best rows of a search only, and makes :meth:`BinaryTable.lookup` more

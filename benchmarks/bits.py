@@ -99,17 +99,21 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("faiss-cpu", "rabitqlib", "turbovec", "usearch")}
 
 
+def tie_aware(base, queries, rows):
+    """Return recall where ties count."""
+    return recall_with_ties(rows, exact_neighbours(queries, base, K, "dot"), queries, base, "dot")
+
+
 def measured(draw: Draw, rows: np.ndarray, cells: Cells) -> dict:
     """Return {way: [bytes, recall, mean error, its deviation, mean error of all]}, a cell for each way."""
     base, queries = (np.ascontiguousarray(part) for part in held_out(rows, seed=draw.seed))
-    neighbours = exact_neighbours(queries, base, K, "dot")
 
     def judged(size, best, scores, of_all=None):
         told = [None, None]
         if scores is not None:
             errors = scores - np.take_along_axis(queries @ base.T, best, axis=1)
             told = [float(errors.mean()), float(errors.std())]
-        return [float(size), float(recall_with_ties(best, neighbours, queries, base, "dot")), *told, of_all]
+        return [float(size), float(tie_aware(base, queries, best)), *told, of_all]
 
     def cell(label, state, search):
         return cells(asdict(draw) | {"way": label} | state, lambda: judged(*search(queries)))

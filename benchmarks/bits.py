@@ -7,21 +7,26 @@ encoders are told apart. The errors of scores are those of the rows found, and o
 
 Constants were chosen on the first set. The last, sentences of news as means of word vectors, was met when all was done.
 
-Run: ``python -m benchmarks.bits``. Finished draws are kept in ``build/cells``.
+Run: ``python -m benchmarks.bits``. Each way is kept in ``build/cells`` once measured, with the state of our code or the
+versions of the others: what has changed since is measured anew.
 """
 
 from __future__ import annotations
 
 import os
+import zlib
 from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 
 import slimvec as sv
+from benchmarks import code_peers
 from benchmarks.cells import Cells
-from benchmarks.code_peers import K, peers
 from benchmarks.common import data_or_skip, held_out, load_rows, parser, table, unit, write_result
 from benchmarks.sentence_rows import news_sentences
 from slimvec.evaluate.truth import exact_neighbours, recall_with_ties
@@ -31,6 +36,7 @@ MOST_ROWS = 41_000
 TRAINED_FOR_LONG = ("minilm-sentences", "glove-enwiki")  # where OPQ is shown, too
 SHARES = (0.5, 1, 2, 4, 8)  # bits per dimension
 SEEDS = range(3)
+K = code_peers.K
 ALL_SCORED = 50  # queries
 
 
@@ -78,26 +84,47 @@ def ours(estimator, base, queries):
     return per_row, found.indices, found.scores, float(errors.mean())
 
 
+def checksum(*files: Path) -> str:
+    """Return eight digits that tell one state of files from another."""
+    return f"{zlib.crc32(b''.join(path.read_bytes() for path in files)):08x}"
+
+
+def our_state() -> dict[str, str]:
+    package = Path(sv.__file__).parent
+    return {"code": checksum(*sorted(package.glob("_core*.so")), *sorted((package / "binary").rglob("*.py")))}
+
+
+def versions() -> dict[str, str]:
+    """Return those of the other libraries."""
+    return {name: version(name) for name in ("faiss-cpu", "rabitqlib", "turbovec", "usearch")}
+
+
 def tie_aware(base, queries, rows):
     """Return recall where ties count."""
     return recall_with_ties(rows, exact_neighbours(queries, base, K, "dot"), queries, base, "dot")
 
 
-def measured(draw: Draw, rows: np.ndarray) -> dict:
-    """Return {way: [bytes, recall, mean error, its deviation, mean error of all]}."""
+def measured(draw: Draw, rows: np.ndarray, cells: Cells) -> dict:
+    """Return {way: [bytes, recall, mean error, its deviation, mean error of all]}, a cell for each way."""
     base, queries = (np.ascontiguousarray(part) for part in held_out(rows, seed=draw.seed))
-    exact, result = queries @ base.T, {}
 
-    def note(label, size, best, scores, of_all=None):
-        errors = None if scores is None else scores - np.take_along_axis(exact, best, axis=1)
-        told = [None, None] if errors is None else [float(errors.mean()), float(errors.std())]
-        result[label] = [float(size), float(tie_aware(base, queries, best)), *told, of_all]
+    def judged(size, best, scores, of_all=None):
+        told = [None, None]
+        if scores is not None:
+            errors = scores - np.take_along_axis(queries @ base.T, best, axis=1)
+            told = [float(errors.mean()), float(errors.std())]
+        return [float(size), float(tie_aware(base, queries, best)), *told, of_all]
 
+    def cell(label, state, search):
+        return cells(asdict(draw) | {"way": label} | state, lambda: judged(*search(queries)))
+
+    found, ours_now = {}, our_state()
     for label, estimator in own(base.shape[1], draw.share, draw.seed).items():
-        note(label, *ours(estimator, base, queries))
-    for label, search in peers(base, draw.share, long=draw.seed == 0 and draw.rows in TRAINED_FOR_LONG):
-        note(label, *search(queries))
-    return result
+        found[label] = cell(label, ours_now, partial(ours, estimator, base))
+    theirs_now = {"code": checksum(Path(code_peers.__file__))} | versions()
+    for label, search in code_peers.peers(base, draw.share, long=draw.seed == 0 and draw.rows in TRAINED_FOR_LONG):
+        found[label] = cell(label, theirs_now, search)
+    return found
 
 
 def section(name: str, shape: tuple[int, int], draws: dict[Draw, dict]) -> str:
@@ -120,9 +147,11 @@ def main():
     rows = {name: unit(load_rows(data, name)[:MOST_ROWS]) for name in SETS[:-1]} | {"news": news_sentences(data)}
     draws = [Draw(name, share, seed) for name in SETS for share in SHARES for seed in SEEDS]
     cells = Cells("bits", most_rows=MOST_ROWS)
-    done = {draw: cells(asdict(draw), lambda draw=draw: measured(draw, rows[draw.rows])) for draw in draws}
+    done = {draw: measured(draw, rows[draw.rows], cells) for draw in draws}
     shapes = {name: (len(of_set) - 1000, of_set.shape[1]) for name, of_set in rows.items()}
-    write_result("bits", "Recall at a number of bytes", [section(name, shapes[name], done) for name in SETS])
+    beside = "Beside " + ", ".join(" ".join(library) for library in versions().items()) + "."
+    sections = [beside, *(section(name, shapes[name], done) for name in SETS)]
+    write_result("bits", "Recall at a number of bytes", sections)
 
 
 if __name__ == "__main__":

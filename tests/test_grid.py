@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from slimvec import _core
 from slimvec.binary.codes import pack, unpack
 from slimvec.binary.levels import Grid
-from slimvec.binary.training.allocation import DISTORTIONS, POWER, STEPS, allocate
+from slimvec.binary.training.allocation import DISTORTIONS, POWERS, STEPS, allocate
 from slimvec.binary.training.grid_rotation import learn_grid_rotation
 from slimvec.binary.training.rotation import random_frame
 from slimvec.isa import current
@@ -106,7 +106,7 @@ def test_compiled_coder_refuses_what_would_read_elsewhere():
 
 
 def _saved(variances, bits):
-    worth = (variances / variances.max()) ** POWER
+    worth = (variances / variances.max()) ** POWERS[-1]
     return sum(w * (1 - DISTORTIONS[b]) for w, b in zip(worth, bits, strict=True))
 
 
@@ -119,6 +119,16 @@ def test_allocation_is_the_best_of_all():
         assert bits.sum() == 7
         assert (np.diff(bits.astype(int)) <= 0).all()
         assert _saved(variances, bits) == pytest.approx(best)
+
+
+def test_fewer_bits_leave_fewer_directions_out():
+    variances = 0.97 ** np.arange(200)
+    for n_bits in (40, 99, 150, 200, 500):
+        chosen, flat, steep = (allocate(variances, n_bits, 6, power) for power in (None, *POWERS))
+        if n_bits <= 100 or n_bits >= 200:
+            np.testing.assert_array_equal(chosen, flat if n_bits <= 100 else steep)
+        else:
+            assert np.count_nonzero(steep) < np.count_nonzero(chosen) < np.count_nonzero(flat)
 
 
 def test_allocation_at_its_ends():

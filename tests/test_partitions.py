@@ -182,6 +182,8 @@ def test_a_file_holds_it_all(table, tmp_path):
         assert same(table.search(QUERIES, recall=0.5), other.search(QUERIES, recall=0.5))
         np.testing.assert_array_equal(table.lookup([7], original=True), other.lookup([7], original=True))
     assert table.info()["bytes"]["partition"] == 4 * len(X) + 8 * 11 + 4 * 10
+    without = sv.TransformCoding(48, refine_bits=3 if table._parts.refinement else 0).compress(X)
+    assert 32 * D / table.compression_ratio == pytest.approx(32 * D / without.compression_ratio + 32)
 
 
 def rewritten(path, change_facts=None, **tensors):
@@ -308,6 +310,7 @@ def test_what_users_may_get_wrong_is_named():
 @pytest.mark.parametrize("partitions", [1, 40, 100, "auto"])
 def test_few_rows_and_more_lists_than_rows(n, partitions):
     table = made(X[:n], partitions=partitions, n_bits=None)
+    assert table.info()["lists"] <= n
     found = table.search(X[:n], k=n + 3, probes=1)
     assert found.indices.shape == (n, n)
     assert (np.sort(found.indices, axis=1) == np.arange(n)).all()

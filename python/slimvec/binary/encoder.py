@@ -88,6 +88,10 @@ class Encoder:
         """Return what a file holds of it, by name."""
         return {"mean": self.mean, "projection": self.projection}
 
+    def of_rows(self) -> dict[str, NDArray[Any]]:
+        """Return none of them: no array is about rows."""
+        return {}
+
     def facts(self) -> dict[str, Any]:
         """Return what the header of a file says of it."""
         return {}

@@ -72,7 +72,15 @@ class Factors:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of them, by name."""
+        return self.of_rows()
+
+    def of_rows(self) -> dict[str, NDArray[Any]]:
+        """Return the same: all of it is about rows."""
         return {"factors": self.values}
+
+    def with_rows(self, arrays: dict[str, NDArray[Any]]) -> Factors:
+        """Return the factors of other rows, whose arrays are given by name."""
+        return replace(self, values=arrays["factors"])
 
     def part(self, blocks: slice) -> Factors:
         """Return those of some blocks of codes."""

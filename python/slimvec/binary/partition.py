@@ -53,6 +53,11 @@ class Partition:
         return cls(starts, np.argsort(lists, kind="stable").astype(np.uint32))
 
     @property
+    def bits(self) -> int:
+        """Stored bits per row."""
+        return 8 * self.rows.itemsize
+
+    @property
     def n_lists(self) -> int:
         """How many lists there are; some may be empty."""
         return len(self.starts) - 1
@@ -91,6 +96,10 @@ class Partition:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""
+        return self.of_rows()
+
+    def of_rows(self) -> dict[str, NDArray[Any]]:
+        """Return the same: all of it is about rows."""
         arrays: dict[str, NDArray[Any]] = {"partition.starts": self.starts, "partition.rows": self.rows}
         return arrays if self.spreads is None else arrays | {"partition.spreads": self.spreads}
 

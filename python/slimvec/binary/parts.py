@@ -40,6 +40,9 @@ class Kept(Protocol):
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""
 
+    def of_rows(self) -> dict[str, NDArray[Any]]:
+        """Return those of its arrays that are about rows; the others are part of the encoder."""
+
 
 @dataclass(frozen=True, eq=False)
 class BinaryParts:
@@ -110,6 +113,22 @@ class BinaryParts:
             refinement=None if self.refinement is None else self.refinement.part(slice(first, end)),
         )
 
+    def of_rows(self) -> dict[str, NDArray[Any]]:
+        """Return all arrays about rows but their words, by their names in a file."""
+        arrays: dict[str, NDArray[Any]] = {"codes": self.codes.blocks}
+        for kept in self._kept:
+            arrays |= kept.of_rows()
+        return arrays
+
+    def with_rows(self, n_rows: int, arrays: dict[str, NDArray[Any]]) -> BinaryParts:
+        """Return the same, of a table without lists, of other rows, whose :meth:`of_rows` are given."""
+        return replace(
+            self,
+            codes=BlockedCodes(arrays["codes"], n_rows, self.codes.n_bits),
+            factors=None if self.factors is None else self.factors.with_rows(arrays),
+            refinement=None if self.refinement is None else self.refinement.with_rows(arrays),
+        )
+
     def positions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return where the codes and factors of rows lie."""
         return rows if self.partition is None else self.partition.positions[rows]
@@ -159,26 +178,18 @@ class BinaryParts:
     @property
     def bits_per_row(self) -> int:
         """All that is kept of a row but its word, in bits."""
-        return self.codes.n_bits + sum(
-            kept.bits for kept in (self.factors, self.refinement, self.spilled) if kept is not None
-        )
+        beside = (self.factors, self.refinement, self.partition, self.spilled)
+        return self.codes.n_bits + sum(kept.bits for kept in beside if kept is not None)
 
     @property
     def sizes(self) -> dict[str, int]:
         """Bytes of each part but the words."""
-        sizes = {
-            "codes": self.codes.blocks.nbytes,
-            "factors": 0 if self.factors is None else self.factors.values.nbytes,
-        }
-        encoder: dict[str, NDArray[Any]] = {} if self.encoder is None else self.encoder.arrays()
-        if self.refinement is not None:
-            sizes["refinement"] = self.refinement.nbytes
-            encoder = encoder | self.refinement.refiner.arrays()
-        if self.partition is not None:
-            sizes["partition"] = sum(array.nbytes for array in self.partition.arrays().values())
-        if self.spilled is not None:
-            sizes["spilled"] = self.spilled.nbytes
-        return sizes | {"encoder": sum(array.nbytes for array in encoder.values())}
+        sizes, of_rows = {"codes": 0, "factors": 0}, self.of_rows()
+        for name, array in of_rows.items():
+            whose = name.partition(".")[0]
+            sizes[whose] = sizes.get(whose, 0) + array.nbytes
+        tensors = [tensor for kept in self._kept for tensor in kept.arrays().items()]
+        return sizes | {"encoder": sum(array.nbytes for name, array in tensors if name not in of_rows)}
 
     @property
     def vocabularies(self) -> list[Vocabulary]:

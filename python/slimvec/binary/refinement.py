@@ -123,19 +123,21 @@ class Refinement:
         """Stored bits per row."""
         return self.refiner.grid.n_bits + 16 * int(self.numbers.shape[1])
 
-    @property
-    def nbytes(self) -> int:
-        """Stored bytes of all rows."""
-        return self.codes.nbytes + self.numbers.nbytes
-
     def facts(self) -> dict[str, Any]:
         """Return what the header of a file says of it."""
         return {"refinement": {"oversample": list(self.refiner.oversample), "passes": self.refiner.grid.n_passes}}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""
-        rows: dict[str, NDArray[Any]] = {"refinement.codes": self.codes, "refinement.numbers": self.numbers}
-        return rows | self.refiner.arrays()
+        return self.of_rows() | self.refiner.arrays()
+
+    def of_rows(self) -> dict[str, NDArray[Any]]:
+        """Return those of its arrays that are about rows."""
+        return {"refinement.codes": self.codes, "refinement.numbers": self.numbers}
+
+    def with_rows(self, arrays: dict[str, NDArray[Any]]) -> Refinement:
+        """Return the second codes of other rows, whose arrays are given by name."""
+        return replace(self, codes=arrays["refinement.codes"], numbers=arrays["refinement.numbers"])
 
     def part(self, rows: slice) -> Refinement:
         """Return that of some rows."""

@@ -59,17 +59,16 @@ class Spilled:
         """Stored bits of each code, with its factors and position."""
         return self.codes.n_bits + 16 * int(self.factors.shape[1]) + 32
 
-    @property
-    def nbytes(self) -> int:
-        """Stored bytes of all codes."""
-        return sum(array.nbytes for array in self.arrays().values())
-
     def facts(self) -> dict[str, Any]:
         """Return what the header of a file says of it."""
         return {"spilled": {}}
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what a file holds of it, by name."""
+        return self.of_rows()
+
+    def of_rows(self) -> dict[str, NDArray[Any]]:
+        """Return the same: all of it is about rows."""
         lists: dict[str, NDArray[Any]] = {"spilled.starts": self.starts, "spilled.positions": self.positions}
         codes: dict[str, NDArray[Any]] = {"spilled.codes": self.codes.blocks, "spilled.factors": self.factors}
         return codes | lists

@@ -61,12 +61,9 @@ def rows_content(segment: Segment) -> tuple[dict[str, Any], dict[str, NDArray[An
     assert parts.factors is not None  # noqa: S101
     facts: dict[str, Any] = {"kind": KIND, "rows": len(parts), "bits": parts.codes.n_bits}
     facts["factors"] = {"norm": parts.factors.norm, "shrinkage": parts.factors.shrinkage}
-    tensors: dict[str, NDArray[Any]] = {"codes": parts.codes.blocks, "factors": parts.factors.values}
-    if parts.refinement is not None:
-        tensors |= {"refinement.codes": parts.refinement.codes, "refinement.numbers": parts.refinement.numbers}
     if parts.partition is not None:
-        lists = replace(parts.partition, calibration=None)  # the encoder's file has it
-        facts, tensors = facts | lists.facts(), tensors | lists.arrays()
+        facts |= replace(parts.partition, calibration=None).facts()  # the encoder's file has it
+    tensors = parts.of_rows()
     for own_facts, own_tensors in (
         segment.ids.to_content(),
         *([segment.columns.to_content()] if segment.columns else []),

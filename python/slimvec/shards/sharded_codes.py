@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -136,14 +135,6 @@ class ShardedCodes:
     def n_bits(self) -> int:
         """Bits of a code."""
         return self.shards[0].n_bits
-
-    @cached_property
-    def blocks(self) -> NDArray[np.uint32]:
-        """All codes in one array, made when a table is put together: shards but the last are of whole blocks."""
-        whole = BlockedCodes.empty(self.n_codes, self.n_bits)
-        for shard, start in zip(self.shards, self.spans.starts.tolist(), strict=False):
-            whole.blocks[start // BLOCK_CODES : start // BLOCK_CODES + len(shard.blocks)] = shard.blocks
-        return whole.blocks
 
     def pack_mask(self, mask: Any) -> ShardedMask | None:
         """Return a mask for each shard."""

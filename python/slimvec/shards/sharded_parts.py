@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from slimvec.binary.codes import BlockedCodes
-from slimvec.binary.factors import Factors
 from slimvec.binary.parts import BinaryParts
 from slimvec.binary.refinement import Refinement
 from slimvec.files.table_writer import table_writer
@@ -19,11 +17,12 @@ from slimvec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     from slimvec.binary.asymmetric import FloatQueries
+    from slimvec.binary.factors import Factors
     from slimvec.shards.asking import Asks, Question
 
 
@@ -87,19 +86,6 @@ class ShardedRefinement(Refinement):
     of_shards: list[Refinement]
     spans: Spans
     asks: Asks
-
-    @property
-    def nbytes(self) -> int:
-        """Stored bytes of all rows."""
-        return sum(own.nbytes for own in self.of_shards)
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return what one file holds of it, by name."""
-        rows: dict[str, NDArray[Any]] = {
-            "refinement.codes": np.concatenate([own.codes for own in self.of_shards]),
-            "refinement.numbers": np.concatenate([own.numbers for own in self.of_shards]),
-        }
-        return rows | self.refiner.arrays()
 
     def values(self, rows: NDArray[np.int64], norm: float) -> NDArray[np.float32]:
         """Return s' c' of rows along all directions."""
@@ -183,45 +169,30 @@ class ShardedParts(BinaryParts):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one file, shard by shard."""
-        first = self.of_shards[0]
-        factors = None
-        if first.factors is not None and self.factors is not None:
-            factors = replace(first.factors, shrinkage=self.factors.shrinkage, n_short=self.factors.n_short)
-        nothing = BlockedCodes.empty(0, self.codes.n_bits)
-        whole = BinaryParts(nothing, self.words, first.encoder, factors, self.made_by, self.norm, first.refinement)
-        facts, tensors = whole.to_content()
+        facts, tensors = self._alike().to_content()
+        of_rows = [shard.of_rows() for shard in self.of_shards]
         with table_writer(path) as writer:
             writer.facts = facts | {"rows": len(self)}
             for name, tensor in tensors.items():
-                of_rows = PER_ROW.get(name)
-                if of_rows is None:
-                    writer.write(name, tensor.shape, [tensor])
-                else:
-                    n_rows = sum(len(of_rows(shard)) for shard in self.of_shards)
-                    writer.write(name, (n_rows, *tensor.shape[1:]), map(of_rows, self.of_shards))
+                parts = [own[name] for own in of_rows] if name in of_rows[0] else [tensor]
+                writer.write(name, (sum(map(len, parts)), *tensor.shape[1:]), parts)
+
+    def of_rows(self) -> dict[str, NDArray[Any]]:
+        """Return all arrays about rows but their words, copied together."""
+        of_rows = [shard.of_rows() for shard in self.of_shards]
+        return {name: np.concatenate([own[name] for own in of_rows]) for name in of_rows[0]}
 
     def joined(self) -> BinaryParts:
         """Return the parts of one table, copied together."""
-        refinement = None
-        if self.refinement is not None:
-            arrays = self.refinement.arrays()
-            second = arrays["refinement.codes"], arrays["refinement.numbers"]
-            refinement = Refinement(*second, self.refinement.refiner)
-        factors = None
-        if self.factors is not None:
-            values = np.concatenate([PER_ROW["factors"](shard) for shard in self.of_shards])
-            factors = Factors(values, self.factors.norm, self.factors.shrinkage, self.factors.n_short)
-        codes = BlockedCodes(self.codes.blocks, len(self), self.codes.n_bits)
-        return BinaryParts(codes, self.words, self.encoder, factors, self.made_by, self.norm, refinement)
+        return self._alike().with_rows(len(self), self.of_rows())
 
     def to_content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return the facts and tensors of one file, copied together."""
         return self.joined().to_content()
 
-
-PER_ROW: dict[str, Callable[[Any], NDArray[Any]]] = {
-    "codes": lambda shard: shard.codes.blocks,
-    "factors": lambda shard: shard.factors.values,
-    "refinement.codes": lambda shard: shard.refinement.codes,
-    "refinement.numbers": lambda shard: shard.refinement.numbers,
-}
+    def _alike(self) -> BinaryParts:
+        """Return the rows of the first shard, with all words and the numbers of all rows."""
+        first, factors = self.of_shards[0], None
+        if first.factors is not None and self.factors is not None:
+            factors = replace(first.factors, shrinkage=self.factors.shrinkage, n_short=self.factors.n_short)
+        return replace(first, words=self.words, factors=factors, made_by=self.made_by, norm=self.norm)

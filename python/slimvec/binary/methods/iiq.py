@@ -51,9 +51,10 @@ class IIQ(PartitionedEstimator):
         Iterations of the rotation. The paper runs 50.
     partitions : int, "auto" or None
         Lists of near rows, found by k-means, of which :meth:`BinaryTable.search` can read as many as it needs
-        (``probes``, ``recall``). "auto" is 4 √n. Codes stay those of whole rows, so that distances between them go on
-        meaning something; a row takes 4 bytes more, and always has factors. Codes of what the centroid of a list leaves
-        find a little more: ``TransformCoding(max_bits_per_direction=1, partitions="auto")``.
+        (``probes``, ``recall``). "auto" is 4 √n; there are at most as many as rows. Codes stay those of whole rows, so
+        that distances between them go on meaning something; a row takes 4 bytes more, and always has factors. Codes of
+        what the centroid of a list leaves find a little more:
+        ``TransformCoding(max_bits_per_direction=1, partitions="auto")``.
     max_train_rows : int, optional
         The rotation is learnt on at most this many rows, drawn at random; mean and directions always come from all.
         ``None`` uses all rows. On tables of 40,000 and 70,000 words the default takes a third and a quarter of the time

@@ -56,11 +56,12 @@ class TransformCoding(PartitionedEstimator):
     partitions : int, "auto" or None
         Lists of near rows, found by k-means, of which :meth:`BinaryTable.search` can read as many as it needs
         (``probes``, ``recall``); codes are of what is left when the centroid of the list is taken off, which makes them
-        better, too. "auto" is 4 √n. Rows are then read twice to make a table, and take 4 bytes more.
+        better, too. "auto" is 4 √n; there are at most as many as rows. Rows are then read twice to make a table, and
+        take 4 bytes more.
     spill : bool
-        Give each row a code in a second list, too, chosen so that the two lists miss it for different queries: half as
-        many lists then find as much. A row takes the bytes of a code and its factors more, and 4; searches of all
-        lists, and all else, go by the rows' own lists.
+        Give each row a code in a second list, too, chosen so that the two lists miss it for different queries: fewer
+        lists then find as much. A row takes the bytes of a code and its factors more, and 4; searches of all lists, and
+        all else, go by the rows' own lists.
     refine_bits : int
         Bits per direction, on the average, of a second code of what the first one leaves, from 1 to 8; 0 makes none. It
         takes 32 bits more (48), is read for the best rows of a search only, and makes :meth:`BinaryTable.lookup` more
@@ -102,11 +103,12 @@ class TransformCoding(PartitionedEstimator):
     Notes
     -----
     Bits by variance and uniform quantizers of decorrelated directions are the transform coding of [1]_, used for search
-    by [2]_. What differs: the next bit goes where λ^1.4 falls most, not λ; directions of as many bits are rotated by
-    Procrustes as IIQ's are, where [2]_ has none and RaBitQ [3]_ a random one; levels and scale of a row minimise an
-    error weighed by the variance of each direction, to which the error along the row itself is added
-    (:mod:`slimvec.binary.levels`), where SAQ [4]_ turns the code towards the row; the scale has a closed form. How much
-    that error weighs is tried on sampled rows, until the scores of those found nearest are right on average.
+    by [2]_. What differs: the next bit goes where λ^1.4 falls most, not λ (λ^1.2 at half a bit per direction);
+    directions of as many bits are rotated by Procrustes as IIQ's are, where [2]_ has none and RaBitQ [3]_ a random one;
+    levels and scale of a row minimise an error weighed by the variance of each direction, to which the error along the
+    row itself is added (:mod:`slimvec.binary.levels`), where SAQ [4]_ turns the code towards the row; the scale has a
+    closed form. How much that error weighs is tried on sampled rows, until the scores of those found nearest are right
+    on average.
 
     A uniform grid is linear in its bits, so a code of several bits is scanned as one of single bits, by the same
     kernels.

@@ -6,7 +6,6 @@ import gzip
 import os
 import resource
 import signal
-import subprocess
 import sys
 
 import numpy as np
@@ -15,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import slimvec as sv
+from processes import run
 from slimvec.binary.training.accumulators import RowSample, sample_keys, sampled_rows
 from slimvec.blocks import BLOCK_ROWS, even_blocks
 from slimvec.files import table_file
@@ -208,7 +208,7 @@ class TestFailure:
             "sys.exit(main(sys.argv[1:]))"
         )
         command = [sys.executable, "-W", "ignore", "-c", code, "compress", path, "-o", output]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        done = run(command)
         assert done.returncode == 130
         assert done.stderr.endswith("slimvec: interrupted; nothing was written\n")
         self.stays(output, before)
@@ -222,7 +222,7 @@ class TestFailure:
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 
         command = [sys.executable, "-m", "slimvec", "compress", path, "-o", output]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, preexec_fn=limit)
+        done = run(command, preexec_fn=limit)
         assert done.returncode == 2
         assert done.stderr.splitlines()[-1] == f"slimvec: {output}: File too large"
         self.stays(output, before)
@@ -322,5 +322,5 @@ assert len(compress(None)) == 120_000
     command = [sys.executable, "-c", code.replace("WAY", STREAMED[way]), tmp_path / "v.txt", tmp_path / "t"]
     # Arenas of threads would be address space that is taken, and free.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment)
+    done = run(command, env=environment)
     assert done.returncode == 0, done.stderr

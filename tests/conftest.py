@@ -39,8 +39,10 @@ def isa(request):
 
 
 def random_codes(n, n_bits, seed=0):
-    values = np.random.default_rng(seed).standard_normal((n, n_bits))
-    return np.packbits(values >= 0, axis=1, bitorder="little")
+    """Return codes of bits that are 0 or 1 alike often; those that fill the last byte are 0."""
+    codes = np.random.default_rng(seed).integers(0, 256, (n, -(-n_bits // 8)), np.uint8)
+    codes[:, -1] &= 0xFF >> (-n_bits % 8)
+    return codes
 
 
 def assert_same_content(first, second):

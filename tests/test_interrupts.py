@@ -83,9 +83,8 @@ def test_one_compiled_call_looks_at_signals_more_than_once(kind, work):
     heard = []
     before = signal.signal(signal.SIGALRM, lambda *_: heard.append(time.perf_counter()))
     try:
-        taken, n_ids = 0.0, 250_000
-        while taken < 0.25:  # more of them, until it takes long enough on this machine
-            n_ids *= 2
+        taken, n_ids = 0.0, 50_000
+        while taken < 0.25:  # as many as take long enough on this machine
             ids = generator.integers(0, 500, n_ids)
             offsets = np.array([0, n_ids]) if work == "bag" else np.arange(0, n_ids + 1, 2)
             signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
@@ -94,6 +93,7 @@ def test_one_compiled_call_looks_at_signals_more_than_once(kind, work):
             ended = time.perf_counter()
             signal.setitimer(signal.ITIMER_REAL, 0)
             taken = ended - started
+            n_ids = int(n_ids * min(20, max(2, 0.35 / taken)))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -288,6 +288,8 @@ STREAMED = {
     "other method": "sv.baselines.RandomRotation(16).compress(file, output=sys.argv[2])",
 }
 
+NO_LIMIT = 99  # an exit code
+
 
 @pytest.mark.parametrize("way", STREAMED)
 def test_memory_stays_small(tmp_path, way):
@@ -309,6 +311,12 @@ used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 limit = used + (24 << 20)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 try:
+    np.empty(limit, np.uint8)
+except MemoryError:
+    pass
+else:
+    sys.exit(NO_LIMIT)
+try:
     sv.read_vectors(sys.argv[1], threads=1)
 except MemoryError:
     pass
@@ -319,8 +327,11 @@ assert len(compress(None)) == 120_000
     rows = [" ".join(f"{x:.5f}" for x in row) for row in np.random.default_rng(0).standard_normal((1000, 60))]
     with open(tmp_path / "v.txt", "w") as file:
         file.writelines(f"{i} {rows[i % 1000]}\n" for i in range(120_000))
-    command = [sys.executable, "-c", code.replace("WAY", STREAMED[way]), tmp_path / "v.txt", tmp_path / "t"]
+    code = code.replace("WAY", STREAMED[way]).replace("NO_LIMIT", str(NO_LIMIT))
+    command = [sys.executable, "-c", code, tmp_path / "v.txt", tmp_path / "t"]
     # Arenas of threads would be address space that is taken, and free.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
     done = run(command, env=environment)
+    if done.returncode == NO_LIMIT:
+        pytest.skip("no process is held to RLIMIT_AS here, as under QEMU")
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ import pytest
 PAGES_WITH_WORDS = {"README.md", "five-minutes.md", "tour.md"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before groups are made
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name in PAGES_WITH_WORDS and item.path.suffix == ".md":

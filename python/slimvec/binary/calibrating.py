@@ -74,11 +74,11 @@ def _calibrated(parts: BinaryParts, nearest: NearestRows, metric: Metric, asked:
 
 
 def _first_of_lists(
-    parts: BinaryParts, ranks: NDArray[np.int64], asking: NDArray[np.int64], rows: NDArray[np.int64]
-) -> NDArray[np.int64]:
+    parts: BinaryParts, ranks: NDArray[np.int32], asking: NDArray[np.int64], rows: NDArray[np.int64]
+) -> NDArray[np.int32]:
     """Return when the first list comes that each of ``rows`` is in, for that which asks for it."""
     partition = cast("Partition", parts.partition)
-    own: NDArray[np.int64] = ranks[asking, partition.lists(rows)]
+    own: NDArray[np.int32] = ranks[asking, partition.lists(rows)]
     return own if parts.spilled is None else np.minimum(own, ranks[asking, parts.spilled.lists(partition, rows)])
 
 

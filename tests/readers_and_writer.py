@@ -18,10 +18,11 @@ import numpy as np
 
 import slimvec as sv
 from killed_saves import MARK, X, after, kept, work
+from processes import patient
 
 READERS = 8
 LEAST = 3  # steps for each reader to see, if the writer makes them within WAIT seconds more
-WAIT = 300
+WAIT = patient(300)
 
 
 def read(folder: Path, vectors: np.ndarray, until: float) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import slimvec as sv
+from processes import run
 from slimvec import blas
 
 # Rows made without a BLAS; all that is learnt of them, as checksums, in an interpreter of its own.
@@ -125,7 +126,7 @@ with blas._bound._lock:
     print(os.waitpid(child, 0)[1])
 """
     command = [sys.executable, "-W", "ignore", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = run(command, seconds=20)
     assert done.stdout == "0\n", done.stderr
 
 

@@ -117,11 +117,11 @@ def test_the_same_words_of_every_letter(library, tmp_path):
         pytest.skip("C has the letters of Unicode 14")
     letters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     forms = [f"a{letter}b {letter}{letter} AΣ{letter} A{letter}Σ {letter}ΣB" for letter in letters]
-    tokens = dict.fromkeys(word for form in forms for word in re.findall(r"\b\w\w+\b", form.lower()))
+    texts = [" . ".join(forms[first : first + 500]) for first in range(0, len(forms), 500)]  # means of all their words
+    tokens = dict.fromkeys(word for text in texts for word in re.findall(r"\b\w\w+\b", text.lower()))
     assert len(tokens) > 400_000
     model = saved(tmp_path / "model.slim", tokens, dim=2)
     c = InC(library, tmp_path / "model.slim")
-    texts = [" . ".join(forms[first : first + 500]) for first in range(0, len(forms), 500)]  # means of all their words
     assert np.array_equal([c.classify(text.encode())[1] for text in texts], model.logits(texts))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+import processes
 import slimvec as sv
 from slimvec import cli
 from slimvec.files.table_writer import save_table
@@ -25,9 +26,7 @@ SLIMVEC = [sys.executable, "-m", "slimvec"]
 
 def start(*arguments, **options):
     """The command line in a process of its own."""
-    return subprocess.run(
-        [*SLIMVEC, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120, **options
-    )
+    return processes.run([*SLIMVEC, *map(str, arguments)], **options)
 
 
 def run(*arguments):
@@ -335,6 +334,7 @@ def test_ctrl_c_while_the_bar_moves(tmp_path):
     command = [*SLIMVEC, "compress", str(tmp_path), "-o", str(tmp_path / "old.slim"), "--bits", "700"]
     with (
         open(terminal, "rb", buffering=0) as shown_there,
+        processes.ctrl_c_heard(),
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
     ):
         os.close(stderr)
@@ -342,7 +342,7 @@ def test_ctrl_c_while_the_bar_moves(tmp_path):
         while b"learning rotation" not in shown:
             shown += shown_there.read(1000)
         process.send_signal(signal.SIGINT)
-        stdout, _ = process.communicate(timeout=60)
+        stdout, _ = process.communicate(timeout=processes.patient(60))
         with contextlib.suppress(OSError):  # the other end is closed
             while more := shown_there.read(1000):
                 shown += more

@@ -69,6 +69,18 @@ def test_recipe_and_citation_tell_the_version():
     assert f"\nversion: {sv.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
+def test_the_recipe_is_rendered_by_the_program_that_conda_forge_uses():
+    rattler_build = pytest.importorskip("rattler_build")
+    pinned = "c_stdlib: [sysroot]\ncxx_compiler: [gxx]\npython: ['3.13.*']\n"  # as conda-forge says for all recipes
+    recipe = rattler_build.Stage0Recipe.from_file(ROOT / "tools" / "conda" / "recipe.yaml")
+    (variant,) = recipe.render(rattler_build.VariantConfig.from_yaml(pinned))
+    told = variant.recipe.to_dict()
+    assert told["package"] == {"name": "slimvec", "version": sv.__version__}
+    assert any(need.startswith("gxx_") for need in told["requirements"]["build"])
+    needs = [need.replace(">=", " >=") for need in PROJECT["project"]["dependencies"]]
+    assert told["requirements"]["run"] == ["python", *needs]
+
+
 def test_the_bill_of_materials():
     """Of what is installed, if it came as a wheel; a checkout on the path has none."""
     installed = any(metadata.distributions(name="slimvec"))

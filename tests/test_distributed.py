@@ -14,6 +14,7 @@ nn = pytest.importorskip("slimvec.nn")
 if not torch.distributed.is_available():
     pytest.skip("this torch has no torch.distributed", allow_module_level=True)
 import two_processes  # noqa: E402 - needs torch
+from processes import patient  # noqa: E402
 
 SCRIPT = Path(two_processes.__file__)
 
@@ -32,7 +33,7 @@ def found(tmp_path_factory):
         for rank, out in enumerate(outs)
     ]  # fmt: skip
     try:
-        errors = [process.communicate(timeout=600)[1] for process in pair]
+        errors = [process.communicate(timeout=patient(600))[1] for process in pair]
     finally:
         for process in pair:
             process.kill()

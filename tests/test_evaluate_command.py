@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+import processes
 import slimvec as sv
 from slimvec import cli
 from slimvec.evaluate import word_similarity
@@ -292,9 +293,9 @@ def browser(tmp_path_factory):
 
     def run(page, *options):
         common = [program, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}"]
-        done = subprocess.run([*common, *options, page.as_uri()], capture_output=True, timeout=120, check=False)
+        done = processes.run([*common, *options, page.as_uri()])
         assert done.returncode == 0, done.stderr
-        return done.stdout.decode()
+        return done.stdout
 
     return run
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import slimvec as sv
+from processes import patient
 
 N_THREADS, N_ROUNDS = 8, 12
 
@@ -24,7 +25,7 @@ def at_once(work):
 
     def run(thread):
         try:
-            ready.wait(timeout=60)
+            ready.wait(timeout=patient(60))
             for _ in range(N_ROUNDS):
                 work(thread)
         except BaseException as error:  # noqa: BLE001
@@ -34,7 +35,7 @@ def at_once(work):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=300)
+        thread.join(timeout=patient(300))
         assert not thread.is_alive()
     if errors:
         raise errors[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 import time
 
@@ -12,6 +11,7 @@ import pytest
 from scipy.sparse import csr_array
 
 import slimvec as sv
+from processes import patient, run
 
 SCRIPT = """
 import os, signal, threading, time
@@ -60,16 +60,12 @@ for name in CALLS:
 )
 def test_ctrl_c_is_heard(kind, calls):
     code = SCRIPT.replace("KIND", repr(kind)).replace("CALLS", repr(calls))
-    # Background jobs of shells ignore SIGINT, and children inherit that.
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    done = run([sys.executable, "-c", code])
     assert done.returncode == 0, done.stderr
     waited = dict(line.split() for line in done.stdout.splitlines())
     assert list(waited) == calls
     for name, seconds in waited.items():  # 50 ms between two looks; the rest is for busy machines
-        assert float(seconds) < 1, name
+        assert float(seconds) < patient(1), name
 
 
 @pytest.mark.parametrize("kind", ["binary", "float32", "int4"])
@@ -87,9 +83,8 @@ def test_one_compiled_call_looks_at_signals_more_than_once(kind, work):
     heard = []
     before = signal.signal(signal.SIGALRM, lambda *_: heard.append(time.perf_counter()))
     try:
-        taken, n_ids = 0.0, 250_000
-        while taken < 0.25:  # more of them, until it takes long enough on this machine
-            n_ids *= 2
+        taken, n_ids = 0.0, 50_000
+        while taken < 0.25:  # as many as take long enough on this machine
             ids = generator.integers(0, 500, n_ids)
             offsets = np.array([0, n_ids]) if work == "bag" else np.arange(0, n_ids + 1, 2)
             signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
@@ -98,6 +93,7 @@ def test_one_compiled_call_looks_at_signals_more_than_once(kind, work):
             ended = time.perf_counter()
             signal.setitimer(signal.ITIMER_REAL, 0)
             taken = ended - started
+            n_ids = int(n_ids * min(20, max(2, 0.35 / taken)))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -35,7 +35,6 @@ class Asked {
  public:
   Asked(const ListedTable& table, const std::vector<double>& vectors, const std::vector<float>& along, std::size_t n)
       : table_(table),
-        n_(n),
         values_(
             rounded_columns(along, n, table.frame.n, table.picked, static_cast<float>(1 / table.norm / kQueryPeak))),
         whole_(vectors.data(), n, table.frame.d, kCentroidPeak, 1 / table.norm / table.norm / kCentroidPeak),
@@ -67,7 +66,6 @@ class Asked {
 
  private:
   const ListedTable& table_;
-  const std::size_t n_;
   Rounded<float> values_;
   Rounded<double> whole_;
   Rounded<double> lead_, second_;  // empty where there is none

@@ -152,6 +152,6 @@ int main(int, char** argv) {
   folder = argv[1];
   test_vectors();
   test_refined_codes_in_lists();
-  test_several_threads_at_once();
+  if (kHasThreads) test_several_threads_at_once();
   std::printf("the C functions find what Python found\n");
 }

@@ -59,8 +59,10 @@ def _calibrated(parts: BinaryParts, nearest: NearestRows, metric: Metric, asked:
     for k in asked:
         n_asking = -(-N_ASKING // (1 if k < ASKED[-1] else FEWER))
         true = nearest.of(k)[:n_asking]
-        held = [_first_of_lists(parts, ranks[q], rows) for q, rows in enumerate(true)]
-        reach[k] = tuple(float(np.mean([(of < n_read).mean() for of in held])) for n_read in probes)
+        asking, rows = _of_each(true)
+        held = _first_of_lists(parts, ranks, asking, rows)
+        reached = [np.bincount(asking[held < n_read], minlength=len(true)) for n_read in probes]
+        reach[k] = tuple(float((counted / np.bincount(asking)).mean()) for counted in reached)
         most = _recall(parts, n_lists, k, nearest, metric, true)
         shares: list[float] = []
         for n_read in probes:  # further lists cost much, and find nothing more
@@ -71,11 +73,13 @@ def _calibrated(parts: BinaryParts, nearest: NearestRows, metric: Metric, asked:
     return Calibration(tuple(probes), recall, reach)
 
 
-def _first_of_lists(parts: BinaryParts, ranks: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return when the first list comes that each of ``rows`` is in."""
+def _first_of_lists(
+    parts: BinaryParts, ranks: NDArray[np.int32], asking: NDArray[np.int64], rows: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """Return when the first list comes that each of ``rows`` is in, for that which asks for it."""
     partition = cast("Partition", parts.partition)
-    own: NDArray[np.int64] = ranks[partition.lists(rows)]
-    return own if parts.spilled is None else np.minimum(own, ranks[parts.spilled.lists(partition, rows)])
+    own: NDArray[np.int32] = ranks[asking, partition.lists(rows)]
+    return own if parts.spilled is None else np.minimum(own, ranks[asking, parts.spilled.lists(partition, rows)])
 
 
 def _recall(
@@ -84,5 +88,14 @@ def _recall(
     """Return which share of the true neighbours a search of so many lists finds, for the first rows that ask."""
     search = TableSearch(parts, cast("ListCentroids", parts.encoder), metric, None, None, n_read)
     found = search.floats(nearest.vectors[: len(true)], k + 1, "auto", None).indices
-    others = [rows[rows != own][:k] for rows, own in zip(found, nearest.numbers, strict=False)]
-    return float(np.mean([np.isin(rows, near).mean() for rows, near in zip(others, true, strict=True)]))
+    is_own = found == nearest.numbers[: len(true), None]
+    others = np.take_along_axis(found, np.argsort(is_own, axis=1, kind="stable")[:, :k], axis=1)
+    asking, near = _of_each(true)
+    n_places = len(parts) + 1  # of each that asks: every row, and none, which is -1
+    had = np.arange(len(true))[:, None] * n_places + others
+    return float(np.isin(had, asking * n_places + near).mean(axis=1).mean())
+
+
+def _of_each(rows: list[NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return all rows in one array, and beside each the number of the list that it is from."""
+    return np.repeat(np.arange(len(rows)), [len(of) for of in rows]), np.concatenate(rows)

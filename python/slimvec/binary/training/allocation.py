@@ -50,7 +50,7 @@ def allocate(variances: NDArray[np.float64], n_bits: int, most: int, power: floa
     array([3, 2, 1, 0, 0], dtype=uint8)
     """
     if power is None:
-        power = float(np.interp(n_bits / max(1, np.count_nonzero(variances)), BITS, POWERS))
+        power = float(np.interp(n_bits / max(1, int(np.count_nonzero(variances))), BITS, POWERS))
     worth = (variances / variances.max()) ** power if variances.max() > 0 else variances
     bits = np.zeros(len(variances), np.uint8)
     gains = [(-worth[j] * (DISTORTIONS[0] - DISTORTIONS[1]), j) for j in range(len(worth)) if worth[j] > 0]

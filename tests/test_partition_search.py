@@ -169,6 +169,7 @@ def test_rounded_rows_equal_their_twin(dtype, shape):
     rows[:1] *= 0
     rows[1:2] *= dtype(1e-30)
     rows[2:3, :2] = np.finfo(dtype).max
+    rows[-1:] *= np.finfo(dtype).tiny  # a step that is infinite
     if rows.size > 100:
         rows[3], rows[4, 1:4] = np.arange(shape[1]) / 2, np.nan  # halves; no number
         rows[4, 0], rows[5, 7], rows[6, 7] = np.finfo(dtype).max, np.inf, -np.inf

@@ -150,14 +150,9 @@ FloatQueries::FloatQueries(const BinaryParts& parts, const QueryEncoder& encoder
 
 void FloatQueries::add(const QueryEncoder& encoder, const QueryEncoder::Query& query, std::size_t row) {
   const RowFactors& factors = *parts_.factors;
-  constexpr float kPeak = kQueryPeak;
   float peak = 0;
-  for (const float value : query.values) peak = std::max(peak, std::abs(value));
-  const float step = peak > 0 ? kPeak / peak : 0.0f;
-  for (const float value : query.values) {  // infinite steps are those of values that are no numbers but noise
-    const float whole = std::isfinite(step) ? std::rint(value * step) : 0.0f;
-    values_.push_back(static_cast<std::int16_t>(std::clamp(whole, -kPeak, kPeak)));
-  }
+  values_.resize(values_.size() + n_bits_);
+  round_rows(query.values.data(), 1, n_bits_, kQueryPeak, values_.data() + values_.size() - n_bits_, &peak);
   const double unit = encoder.unit() / factors.norm;
   double offset = 0, square = 0;
   for (std::size_t i = 0; i < query.vector.size(); ++i) {

@@ -287,13 +287,13 @@ void test_nearest_lists(const Kernels& isa) {
 
 void test_rounding() {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  const double rows[4][3] = {{1.0, -2.0, 0.5}, {0.0, 0.0, 0.0}, {1.0, nan, 2.0}, {2.0, 0.5, 1.5}};
-  std::int16_t values[12];
-  double peaks[4];
-  round_rows(&rows[0][0], 4, 3, 2, values, peaks);
-  const std::int16_t expected[12] = {1, -2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2};  // halves to even
-  CHECK(std::equal(values, values + 12, expected));
-  CHECK(peaks[0] == 2.0 && peaks[1] == 0.0 && std::isnan(peaks[2]) && peaks[3] == 2.0);
+  const double rows[5][3] = {{1.0, -2.0, 0.5}, {0.0, 0.0, 0.0}, {1.0, nan, 2.0}, {2.0, 0.5, 1.5}, {1e-310, -1e-310, 0}};
+  std::int16_t values[15];
+  double peaks[5];
+  round_rows(&rows[0][0], 5, 3, 2, values, peaks);
+  const std::int16_t expected[15] = {1, -2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 2};  // halves to even
+  CHECK(std::equal(values, values + 15, expected));
+  CHECK(peaks[0] == 2.0 && peaks[1] == 0.0 && std::isnan(peaks[2]) && peaks[3] == 2.0 && peaks[4] == 1e-310);
 }
 
 }  // namespace

@@ -20,7 +20,9 @@ def round_rows(rows: NDArray[np.floating], largest: int) -> tuple[NDArray[np.int
     finite = np.isfinite(rows).all(axis=1)
     rows = np.where(finite[:, None], rows, rows.dtype.type(0))
     peaks = np.abs(rows).max(axis=1, initial=0.0)
-    steps = np.divide(largest, peaks, out=np.zeros_like(peaks), where=peaks > 0)
+    with np.errstate(over="ignore"):
+        steps = np.divide(largest, peaks, out=np.zeros_like(peaks), where=peaks > 0)
+    steps[np.isinf(steps)] = 0  # of what is no number but noise
     return np.rint(rows * steps[:, None]).astype(np.int16), np.where(finite, peaks, peaks.dtype.type(np.nan))
 
 

@@ -185,7 +185,6 @@ def test_what_does_not_fit_is_refused(table):
         "k": 5,
         "n_shortlist": 50,
         "n_read": 2,
-        "n_kept": 50,
         "mask": None,
         "n_threads": 1,
     }

@@ -41,11 +41,11 @@ class Sample:
         probes = np.stack([self.rng.permutation(self.n_lists)[:n_probes] for _ in range(self.n_queries)])
         offsets = self.rng.integers(-1, 2, probes.shape).astype(np.float32)
         arguments = (*self.table, metric, *self.lists, self.queries, self.units, probes.astype(np.int32), offsets)
-        for spilled in (None, self.spilled(k), self.spilled(3 * k)):
+        for spilled in (None, self.spilled()):
             found = _core.partition_search(current(), *arguments, spilled, k, mask, n_threads)
             assert same(found, reference.partition_search(*arguments, spilled, k, mask))
 
-    def spilled(self, n_kept):
+    def spilled(self):
         """Codes of two thirds of the rows in other lists, and whole queries."""
         rng, n, d = np.random.default_rng(7), 2 * self.n // 3, 5
         codes = BlockedCodes.from_rows(random_codes(n, self.table[2], 8), self.table[2])
@@ -57,7 +57,7 @@ class Sample:
             (rng.integers(-2047, 2048, (m, d)).astype(np.int16), rng.random(m) / 1e7)
             for m in (self.n_lists, self.n_queries)
         )
-        return (codes.blocks, n, factors.view(np.uint16), starts, positions, centroids), queries, n_kept
+        return (codes.blocks, n, factors.view(np.uint16), starts, positions, centroids), queries
 
 
 @pytest.mark.parametrize("n_bits", [1, 33, 300])
@@ -88,7 +88,7 @@ def test_any_number_of_threads_finds_the_same(n_queries):
     probes = np.tile(np.arange(50, dtype=np.int32), (n_queries, 1))
     offsets = np.ones(probes.shape, np.float32)
     arguments = (*sample.table, "dot", starts, rows, sample.queries, sample.units, probes, offsets)
-    for spilled in (None, sample.spilled(50)):
+    for spilled in (None, sample.spilled()):
         asked = *arguments, spilled, 20, None
         one, *others = (_core.partition_search(current(), *asked, n_threads) for n_threads in (1, 2, 3, 8))
         assert all(same(one, other) for other in others)
@@ -228,17 +228,17 @@ def test_what_does_not_fit_is_refused():
     probes, offsets = np.zeros((5, 2), np.int32), np.zeros((5, 2), np.float32)
     starts, rows = sample.lists
 
-    more, whole, n_kept = sample.spilled(20)
+    more, whole = sample.spilled()
 
     def search(starts=starts, rows=rows, probes=probes, offsets=offsets, spilled=None, k=3):
         own = *sample.table, "dot", starts, rows, sample.queries, sample.units
         return _core.partition_search(current(), *own, probes, offsets, spilled, k, None, 1)
 
     def spilled_but(place, other):
-        return (*more[:place], other, *more[place + 1 :]), whole, n_kept
+        return (*more[:place], other, *more[place + 1 :]), whole
 
     search()
-    search(spilled=(more, whole, n_kept))
+    search(spilled=(more, whole))
     for wrong in (
         {"starts": starts[:-1]},
         {"starts": starts + 1},
@@ -257,8 +257,8 @@ def test_what_does_not_fit_is_refused():
         {"spilled": spilled_but(3, np.append(more[3], more[3][-1:]))},
         {"spilled": spilled_but(4, more[4][1:].copy())},
         {"spilled": spilled_but(5, (more[5][0][1:].copy(), more[5][1]))},
-        {"spilled": (more, (whole[0][:, 1:].copy(), whole[1]), n_kept)},
-        {"spilled": (more, (whole[0] + np.int16(4095), whole[1]), n_kept)},
+        {"spilled": (more, (whole[0][:, 1:].copy(), whole[1]))},
+        {"spilled": (more, (whole[0] + np.int16(4095), whole[1]))},
     ):
         with pytest.raises(ValueError, match=r"must|probes"):
             search(**wrong)
@@ -273,4 +273,4 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(IndexError, match="damaged: it names the code of row 10[0-9] of 100"):
         search(spilled=spilled_but(4, more[4] % 10 + np.uint32(100)), **every)
     with pytest.raises(IndexError, match="damaged: it names row 1[0-9][0-9] of 100"):
-        search(rows=rows + np.uint32(100), spilled=(more, whole, 500), **every)
+        search(rows=rows + np.uint32(100), spilled=(more, whole), **every)

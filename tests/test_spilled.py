@@ -115,6 +115,35 @@ def test_every_row_of_the_lists_is_found():
         assert np.array_equal(np.sort(found.indices[0]), np.flatnonzero(there))
 
 
+def test_rows_that_are_alike_keep_no_other_out():
+    """Second codes of forty equal rows may all promise too much: rows of the lists that are read stay found."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((20, D))
+    rows = np.repeat(
+        (centres[rng.integers(0, 20, 200)] + 0.7 * rng.standard_normal((200, D))).astype(np.float32), 40, 0
+    )
+    asked = rows[::40][rng.integers(0, 200, 300)] + (0.3 * rng.standard_normal((300, D))).astype(np.float32)
+    table = made(rows, n_bits=24, partitions=20)
+    one = sv.BinaryTable.from_parts(replace(table._parts, spilled=None))
+    for probes in (2, 5, 19):
+        for k in (1, 10):
+            own, both = (some.search(asked, k, probes=probes).scores for some in (one, table))
+            assert (both >= own).all()
+
+
+@pytest.mark.parametrize("k", [1, 3, 20])
+def test_all_that_is_read_is_refined_where_all_is_asked_for(k):
+    """Among few allowed rows, or with oversample=None, no row of the lists that are read is left out."""
+    allowed = np.zeros(1500, bool)
+    allowed[np.random.default_rng(3).permutation(1500)[:60]] = True
+    for table in TWO.values():
+        parts = table._parts
+        one = sv.BinaryTable.from_parts(replace(parts, spilled=None))
+        for options in ({"mask": allowed}, {"mask": allowed, "originals": X}, {}):
+            own, both = (some.search(QUERIES, k, probes=39, oversample=None, **options) for some in (one, table))
+            assert (both.scores >= own.scores).all()
+
+
 def test_any_isa_and_any_number_of_threads_find_the_same():
     found = [TWO[3].search(QUERIES, 15, probes=4, threads=threads) for threads in (1, 2, 5)]
     for one in sv.available_isas():
@@ -180,7 +209,7 @@ def test_fewer_lists_promise_as_much(tables):
     one, two = (table._parts.partition.calibration for table in tables)
     assert one.probes == two.probes
     assert one.recall[10][-1] == two.recall[10][-1]
-    assert two.recall[10][1] > one.recall[10][1] + 0.05
+    assert two.recall[10][1] > one.recall[10][1] + 0.03
     level = 0.95 * one.recall[10][-1]
     assert two.probes_for(level, 10, exactly=False) < one.probes_for(level, 10, exactly=False)
     found = tables[1].search(QUERIES, 10, recall=level)
@@ -247,11 +276,21 @@ def test_positions_that_are_not_those_of_all_rows_are_told_of(tmp_path, edit):
     assert same(opened.search(QUERIES), TWO[0].search(QUERIES))  # by their own lists
 
 
-def test_a_position_that_no_row_has_is_told_of_where_it_is_met(tmp_path):
-    path = rewritten(tmp_path / "a.slim", TWO[0], **{"spilled.positions": lambda at: np.full_like(at, 1500)})
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    [
+        ("spilled.positions", lambda positions: np.full_like(positions, 1500)),
+        ("spilled.factors", lambda factors: np.full_like(factors, np.inf)),
+        ("spilled.factors", lambda factors: np.full_like(factors, np.nan)),
+    ],
+)
+def test_what_a_search_of_some_lists_meets_is_told_of_before(tmp_path, name, edit):
+    path = rewritten(tmp_path / "a.slim", TWO[0], **{name: edit})
+    with pytest.raises(sv.FormatError, match=name):
+        sv.open(path, verify=True)
     for mask in (None, np.ones(1500, bool)):
         for queries in (QUERIES, QUERIES[:1]):
-            with pytest.raises((IndexError, sv.FormatError), match="damaged"):
+            with pytest.raises(sv.FormatError, match=name):
                 sv.open(path).search(queries, probes=1, mask=mask)
 
 

@@ -135,8 +135,8 @@ std::pair<FloatArray, IdArray> search_lists(const Kernels& isa, const WordArray&
                                             std::size_t n_bits, const HalfArray& factors, const std::string& metric,
                                             const IdArray& starts, const RowArray& rows, const QueryArray& queries,
                                             const FloatArray& units, const ListArray& lists, const FloatArray& offsets,
-                                            const std::optional<std::tuple<SpilledArrays, Rows, std::size_t>>& spilled,
-                                            std::size_t k, const OptionalMask& mask, std::size_t n_threads) {
+                                            const std::optional<std::pair<SpilledArrays, Rows>>& spilled, std::size_t k,
+                                            const OptionalMask& mask, std::size_t n_threads) {
   check_isa(isa);
   const BlockedCodes table = check_blocks(blocks, n_codes, n_bits);
   const Factors per_code = check_factors(factors, metric, table);
@@ -145,10 +145,9 @@ std::pair<FloatArray, IdArray> search_lists(const Kernels& isa, const WordArray&
   const Lists parts = check_lists(starts, rows, n_codes);
   std::optional<Spilled> more;
   if (spilled) {
-    const auto& [arrays, rows_asked, n_kept] = *spilled;
+    const auto& [arrays, rows_asked] = *spilled;
     more = check_spilled(arrays, n_bits, per_code, parts);
     probes.queries = check_whole_queries(rows_asked, asked.n_queries, more->centroids);
-    probes.n_kept = n_kept;
   }
   require(k >= 1 && k <= n_codes, "k must lie between 1 and the number of codes");
   require(n_threads >= 1, "n_threads must be at least 1");

@@ -43,8 +43,7 @@ class ListSearch {
   template <typename Float>
   std::optional<std::pair<FloatArray, IdArray>> search(const Kernels& isa, const FloatsOf<Float>& queries,
                                                        std::size_t k, std::size_t n_shortlist, std::size_t n_read,
-                                                       std::size_t n_kept, const OptionalMask& mask,
-                                                       std::size_t n_threads) const {
+                                                       const OptionalMask& mask, std::size_t n_threads) const {
     check_isa(isa);
     require(queries.ndim() == 2 && size_of(queries, 1) == table_.frame.d, "queries must have shape (n, d)");
     require(k >= 1 && k <= n_shortlist && n_shortlist <= table_.codes.n_codes,
@@ -60,8 +59,8 @@ class ListSearch {
     std::int64_t* indices_out = indices.mutable_data();
     bool found = false;
     without_gil([&](Interrupt& interrupt) {
-      found = list_search(isa, table_, rows, n, {k, n_shortlist, n_read, n_kept}, allowed, n_threads, interrupt,
-                          scores_out, indices_out);
+      found = list_search(isa, table_, rows, n, {k, n_shortlist, n_read}, allowed, n_threads, interrupt, scores_out,
+                          indices_out);
     });
     if (!found) return std::nullopt;
     return std::make_pair(std::move(scores), std::move(indices));
@@ -140,7 +139,7 @@ void bind_list_search(py::module_& module) {
              arg("frame").noconvert(), arg("second").noconvert(), arg("norms"));
   const auto bind = [&search](auto method) {
     search.def("search", method, arg("isa"), arg("queries").noconvert(), arg("k"), arg("n_shortlist"), arg("n_read"),
-               arg("n_kept"), arg("mask").noconvert(), arg("n_threads"));
+               arg("mask").noconvert(), arg("n_threads"));
   };
   bind(&ListSearch::search<float>);
   bind(&ListSearch::search<double>);

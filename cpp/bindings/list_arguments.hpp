@@ -59,7 +59,7 @@ using Rows = std::pair<QueryArray, DoubleArray>;
 // Blocks, how many codes, factors, starts of lists, positions of the rows' own codes, centroids.
 using SpilledArrays = std::tuple<WordArray, std::size_t, HalfArray, IdArray, RowArray, Rows>;
 
-// What is spilled of a table, as many of whose rows or fewer.
+// What is spilled of a table.
 inline Spilled check_spilled(const SpilledArrays& spilled, std::size_t n_bits, const Factors& own, const Lists& lists) {
   const auto& [blocks, n_codes, factors, starts, positions, centroids] = spilled;
   const BlockedCodes codes = check_blocks(blocks, n_codes, n_bits);

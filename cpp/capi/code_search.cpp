@@ -16,11 +16,7 @@ namespace {
 
 constexpr std::size_t kOversample = 10;                     // rows of a shortlist for each that is wanted, as in Python
 constexpr std::size_t kQueriesAtOnce = 256;                 // whose tables of sums take 10 KB each at 600 bits
-constexpr std::size_t kCodesPerRow = 4;                     // of two for each row, that are kept
 constexpr std::size_t kPairsAtOnce = std::size_t{1} << 22;  // of queries and lists, or candidates: 100 MB
-
-// How many codes of two for each row a search keeps that wants k rows in the end, as in Python.
-std::size_t codes_kept(std::size_t k, std::size_t n_shortlist) { return std::max(n_shortlist, kCodesPerRow * k); }
 
 class VectorSearch {
  public:
@@ -162,8 +158,8 @@ class VectorSearch {
     }
     partition_search(parts_.isa, parts_.codes, factors(), parts_.lists->view(), spilled ? &*spilled : nullptr, {},
                      {values.data(), units.data(), units.data(), n, all.n_bits},
-                     {read.data(), offsets.data(), n_read, whole.view(), codes_kept(asked_.k, k)}, k,
-                     threads_for(n_codes, n), never, found_scores.data(), found.data());
+                     {read.data(), offsets.data(), n_read, whole.view()}, k, threads_for(n_codes, n), never,
+                     found_scores.data(), found.data());
     for (std::size_t i = 0; i < n; ++i) {
       std::copy_n(found.data() + i * k, k, rows + which[i] * k);
       std::copy_n(found_scores.data() + i * k, k, scores + which[i] * k);

@@ -74,8 +74,8 @@ class Asked {
 
 // What some queries find in so many lists each, by first codes.
 void read_lists(const Kernels& isa, const ListedTable& table, const Asked& asked, std::size_t first, std::size_t n,
-                std::size_t n_read, std::size_t k, std::size_t n_kept, Mask mask, std::size_t n_threads,
-                Interrupt& interrupt, float* scores, std::int64_t* rows) {
+                std::size_t n_read, std::size_t k, Mask mask, std::size_t n_threads, Interrupt& interrupt,
+                float* scores, std::int64_t* rows) {
   std::vector<std::int32_t> lists(n * n_read);
   std::vector<float> products(n * n_read);
   nearest_lists(isa, table.centroids, asked.to_lists(first, n), n_read, interrupt, lists.data(), products.data());
@@ -84,8 +84,8 @@ void read_lists(const Kernels& isa, const ListedTable& table, const Asked& asked
   // Of all lists, each row is in its own.
   const Spilled* spilled = table.spilled && n_read < table.lists.n_lists ? &*table.spilled : nullptr;
   partition_search(isa, table.codes, table.factors, table.lists, spilled, mask, asked.to_codes(first, n),
-                   {lists.data(), products.data(), n_read, asked.to_lists(first, n).rows, n_kept}, k, n_threads,
-                   interrupt, scores, rows);
+                   {lists.data(), products.data(), n_read, asked.to_lists(first, n).rows}, k, n_threads, interrupt,
+                   scores, rows);
 }
 
 }  // namespace
@@ -103,14 +103,13 @@ bool list_search(const Kernels& isa, const ListedTable& table, const Float* quer
   const Asked asked(table, vectors, along, n_queries);
   std::vector<float> first(n_queries * n_first);
   std::vector<std::int64_t> rows(n_queries * n_first);
-  read_lists(isa, table, asked, 0, n_queries, wanted.n_read, n_first, wanted.n_kept, mask, n_threads, interrupt,
-             first.data(), rows.data());
+  read_lists(isa, table, asked, 0, n_queries, wanted.n_read, n_first, mask, n_threads, interrupt, first.data(),
+             rows.data());
   for (std::size_t q = 0; q < n_queries; ++q) {
     std::int64_t* own = rows.data() + q * n_first;
     for (std::size_t n_read = wanted.n_read; own[k - 1] < 0 && n_read < table.lists.n_lists;) {
       n_read = std::min(kFurther * n_read, table.lists.n_lists);
-      read_lists(isa, table, asked, q, 1, n_read, n_first, wanted.n_kept, mask, n_threads, interrupt,
-                 first.data() + q * n_first, own);
+      read_lists(isa, table, asked, q, 1, n_read, n_first, mask, n_threads, interrupt, first.data() + q * n_first, own);
     }
   }
   if (table.second) {

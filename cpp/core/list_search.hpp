@@ -38,7 +38,6 @@ struct Wanted {
   std::size_t k;
   std::size_t n_shortlist;  // rows that second codes score, at least k
   std::size_t n_read;       // lists; further ones where these hold fewer than k rows
-  std::size_t n_kept;       // codes, where something is spilled; at least 2 k
 };
 
 // For each query the k best allowed rows and their cosines, as the stages one after the other find them, to the bit.

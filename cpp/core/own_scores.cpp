@@ -12,7 +12,6 @@ namespace slimvec {
 
 namespace {
 
-// What is known of a row.
 // Rows, of which at most as many come as it was made for: a hash table of twice that size.
 class RowSet {
  public:
@@ -23,8 +22,9 @@ class RowSet {
 
   // Whether it was not there.
   bool insert(std::uint32_t row) {
-    constexpr std::uint32_t kGolden = 2654435769u;  // 2^32 over the golden ratio: rows that follow each other part
-    for (std::size_t at = static_cast<std::size_t>(row * kGolden) & (size_ - 1);; at = (at + 1) & (size_ - 1)) {
+    constexpr std::uint32_t kGolden = 2654435769u;  // 2^32 over the golden ratio
+    const std::uint32_t mixed = row * kGolden;  // rows that follow each other part, and by the high bits periodic ones
+    for (std::size_t at = (mixed ^ mixed >> 16) & (size_ - 1);; at = (at + 1) & (size_ - 1)) {
       if (rows_[at] == row) return false;
       if (rows_[at] == kNone) {
         rows_[at] = row;
@@ -34,28 +34,26 @@ class RowSet {
   }
 
  private:
-  static constexpr std::uint32_t kNone = UINT32_MAX;  // no row, as there are fewer than 2^31
+  static constexpr std::uint32_t kNone = UINT32_MAX;  // which no table numbers a row by
   std::size_t size_ = 16;
   std::vector<std::uint32_t> rows_;
 };
 
 }  // namespace
 
-std::vector<Key> OwnScores::of(std::size_t query, const Key* keys, std::size_t n) const {
-  RowSet met(n);
+std::vector<Key> OwnScores::with(std::size_t query, const std::vector<Key>& own,
+                                 const std::vector<Key>& spilled) const {
+  RowSet met(own.size() + spilled.size());
   std::vector<Key> found;
-  std::vector<std::size_t> left;  // positions of own codes that were not met, perhaps
-  found.reserve(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    const auto index = static_cast<std::size_t>(key_index(keys[i]));
-    if (index >= table_.n_codes) {
-      left.push_back(index - table_.n_codes);
-    } else if (met.insert(static_cast<std::uint32_t>(index))) {
-      found.push_back(keys[i]);
-    }
+  found.reserve(own.size() + spilled.size());
+  for (const Key key : own) {
+    if (met.insert(static_cast<std::uint32_t>(key_index(key)))) found.push_back(key);
   }
-  const auto is_met = [&](std::size_t position) { return !met.insert(row_at(position)); };
-  left.erase(std::remove_if(left.begin(), left.end(), is_met), left.end());
+  std::vector<std::size_t> left;  // positions of own codes that were not met, or not among the best
+  for (const Key key : spilled) {
+    const auto position = static_cast<std::size_t>(key_index(key));
+    if (met.insert(row_at(position))) left.push_back(position);
+  }
   constexpr std::size_t kAhead = 8;  // of which a core asks memory at a time, nearly
   for (std::size_t i = 0; i < std::min(kAhead, left.size()); ++i) ask_for(left[i]);
   for (std::size_t i = 0; i < left.size(); ++i) {

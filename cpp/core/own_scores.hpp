@@ -23,10 +23,9 @@ class OwnScores {
         queries_(queries),
         scan_(scan) {}
 
-  // Keys of rows in rising order. Of `keys`, an index below the number of codes is that of a row whose own code was
-  // met; from there on, n_codes + p stands for the row whose own code is at position p. Throws std::out_of_range where
-  // `lists` name no row of the table.
-  std::vector<Key> of(std::size_t query, const Key* keys, std::size_t n) const;
+  // Keys of rows in rising order: of `own`, and of the rows that `spilled` found and these lack. An index of `spilled`
+  // is the position of the row's own code. Throws std::out_of_range where `lists` name no row of the table.
+  std::vector<Key> with(std::size_t query, const std::vector<Key>& own, const std::vector<Key>& spilled) const;
 
  private:
   std::uint32_t row_at(std::size_t position) const;

@@ -14,6 +14,29 @@ namespace slimvec {
 
 namespace {
 
+// The best of both kinds of codes of a query: neither keeps the other out.
+struct TwoTops {
+  TopK own;      // by rows
+  TopK spilled;  // by the positions of own codes
+};
+
+template <typename Top>
+Top& part_of(Top& top, bool) {
+  return top;
+}
+
+inline TopK& part_of(TwoTops& top, bool is_own) { return is_own ? top.own : top.spilled; }
+
+template <typename Top>
+void absorb(Top& top, Top& other) {
+  for (const Key key : other.sorted()) top.push(key);
+}
+
+inline void absorb(TwoTops& top, TwoTops& other) {
+  absorb(top.own, other.own);
+  absorb(top.spilled, other.spilled);
+}
+
 // One query in one list.
 struct Visit {
   std::uint32_t list;
@@ -32,7 +55,6 @@ class ListScan {
         probes_(probes),
         own_{table, factors, lists, {isa, table, factors, queries}} {
     if (spilled) {
-      if (2 * table.n_codes > kMaxIndex) throw std::invalid_argument("too many codes for rows in two lists");
       spilled_.emplace(
           Entries{spilled->codes, spilled->factors, spilled->lists, own_.scan.over(spilled->codes, spilled->factors)});
     }
@@ -126,11 +148,12 @@ class ListScan {
     for (std::size_t v = 0; v < group.size(); ++v) {
       const Visit& visit = visits[group.begin + v];
       // Rows do not rise along a list, so that one of the same score may yet win.
-      asked[v] = {first_query + visit.query, visit.offset, rank_below(tops[visit.query].limit())};
+      const std::uint32_t limit = part_of(tops[visit.query], &entries == &own_).limit();
+      asked[v] = {first_query + visit.query, visit.offset, rank_below(limit)};
     }
     entries.scan.scan(chunk, asked, group.size(), cold, hits);
     for (std::size_t v = 0; v < group.size(); ++v) {
-      take(entries, chunk, positions, hits[v], tops[visits[group.begin + v].query]);
+      take(entries, chunk, positions, hits[v], part_of(tops[visits[group.begin + v].query], &entries == &own_));
     }
   }
 
@@ -145,7 +168,7 @@ class ListScan {
         const std::size_t row = is_own ? known : check_known(lists_.rows[known], "row ");
         if (!may_be_found(table_, mask_, row)) continue;
       }
-      top.push(make_key(hits.ranks[i], is_own ? known : table_.n_codes + known));
+      top.push(make_key(hits.ranks[i], known));
     }
     top.tighten();
   }
@@ -177,7 +200,7 @@ class ListScan {
   std::optional<const Entries> spilled_;
 };
 
-// The best rows of each query, gathered in empty_of(query), as scan_for_top reports them.
+// What is best for each query, gathered in empty_of(query): report(query, what was gathered), by any thread.
 template <typename EmptyOf, typename Report>
 void search_lists(const BlockedCodes& table, const ListScan& lists_of, std::size_t n_queries, const EmptyOf& empty_of,
                   std::size_t n_threads, Interrupt& interrupt, Report report) {
@@ -193,7 +216,7 @@ void search_lists(const BlockedCodes& table, const ListScan& lists_of, std::size
             auto tops = empty_tops(some, empty_of);
             const std::vector<Visit> visits = lists_of.visits(some);
             lists_of.walk(visits.data(), visits.size(), some.begin, interrupt, hits.data(), tops.data());
-            for (std::size_t q = some.begin; q < some.end; ++q) report(q, tops[q - some.begin].sorted());
+            for (std::size_t q = some.begin; q < some.end; ++q) report(q, tops[q - some.begin]);
           }
         },
         while_waiting);
@@ -212,7 +235,10 @@ void search_lists(const BlockedCodes& table, const ListScan& lists_of, std::size
           }
         },
         while_waiting);
-    report_merged(tops, n_queries, n_threads, report);
+    for (std::size_t q = 0; q < n_queries; ++q) {
+      for (std::size_t part = 1; part < n_threads; ++part) absorb(tops[q], tops[part * n_queries + q]);
+      report(q, tops[q]);
+    }
   }
   interrupt.finish();
 }
@@ -229,16 +255,18 @@ void partition_search(const Kernels& isa, const BlockedCodes& table, const Facto
     write_result(keys, k, scores + q * k, indices + q * k);
   };
   if (!spilled) {
-    search_lists(table, lists_of, queries.n_queries, [k](std::size_t) { return TopK(k); }, n_threads, interrupt, write);
+    search_lists(
+        table, lists_of, queries.n_queries, [k](std::size_t) { return TopK(k); }, n_threads, interrupt,
+        [&write](std::size_t q, TopK& top) { write(q, top.sorted()); });
     return;
   }
-  const std::size_t n_kept = std::max(k, probes.n_kept);
+  constexpr std::size_t kLeast = 40;  // second codes that are kept: of near rows, some promise too much
+  const std::size_t n_spilled = std::max(k, kLeast);
+  const auto none = [k, n_spilled](std::size_t) { return TwoTops{TopK(k), TopK(n_spilled)}; };
   const OwnScores own_scores(isa, table, factors, lists, spilled->centroids, probes.queries, lists_of.own_scan());
-  search_lists(
-      table, lists_of, queries.n_queries, [n_kept](std::size_t) { return TopK(n_kept); }, n_threads, interrupt,
-      [&](std::size_t q, const std::vector<Key>& keys) {
-        write(q, own_scores.of(q, keys.data(), std::min(n_kept, keys.size())));
-      });
+  search_lists(table, lists_of, queries.n_queries, none, n_threads, interrupt, [&](std::size_t q, TwoTops& tops) {
+    write(q, own_scores.with(q, tops.own.sorted(), tops.spilled.sorted()));
+  });
 }
 
 std::vector<std::vector<Key>> partition_range_search(const Kernels& isa, const BlockedCodes& table,
@@ -249,7 +277,7 @@ std::vector<std::vector<Key>> partition_range_search(const Kernels& isa, const B
   std::vector<std::vector<Key>> found(queries.n_queries);
   search_lists(
       table, lists_of, queries.n_queries, [=](std::size_t q) { return all_above(limits[q]); }, n_threads, interrupt,
-      [&found](std::size_t q, const std::vector<Key>& keys) { found[q] = keys; });
+      [&found](std::size_t q, AllBelow& top) { found[q] = top.sorted(); });
   return found;
 }
 

@@ -32,18 +32,15 @@ struct Probes {
   const std::int32_t* lists;  // n_queries * n_probes, no list twice for a query
   const float* offsets;       // in place of the query's own
   std::size_t n_probes;
-  // Where something is spilled: queries as they meet centroids, and how many codes are kept for each. A row counts for
-  // each of its codes, so that fewer than 2 k may be fewer than k rows.
-  IntegerRows queries = {nullptr, nullptr, 0};
-  std::size_t n_kept = 0;
+  IntegerRows queries = {nullptr, nullptr, 0};  // as they meet centroids, where something is spilled
 };
 
 // Times as many lists are read where those asked for hold too few rows; as FURTHER of Python.
 constexpr std::size_t kFurther = 4;
 
 // For each query the k allowed rows of the highest score in the lists that it asks; order, ties and what is missing as
-// in asymmetric_search. `mask` is by rows. What is spilled, if anything is, leads to more rows; their scores are those
-// of their own codes, wherever they were found.
+// in asymmetric_search. `mask` is by rows. What is spilled, if anything is, leads to more rows, as many as k or more of
+// the best by what is spilled; their scores are those of their own codes.
 // Throws std::invalid_argument as there, or for a list outside; std::out_of_range where `rows` names no row of the
 // table; Interrupted.
 void partition_search(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists,

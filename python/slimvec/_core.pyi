@@ -164,7 +164,6 @@ class ListSearch:
         k: int,
         n_shortlist: int,
         n_read: int,
-        n_kept: int,
         mask: NDArray[uint8] | None,
         n_threads: int,
     ) -> tuple[NDArray[float32], NDArray[int64]] | None: ...
@@ -192,7 +191,7 @@ def partition_search(
     units: NDArray[float32],
     lists: NDArray[int32],
     offsets: NDArray[float32],
-    spilled: tuple[_Spilled, tuple[NDArray[int16], NDArray[float64]], int] | None,
+    spilled: tuple[_Spilled, tuple[NDArray[int16], NDArray[float64]]] | None,
     k: int,
     mask: NDArray[uint8] | None,
     n_threads: int,

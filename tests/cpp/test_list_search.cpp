@@ -84,7 +84,7 @@ Found found(const Kernels& isa, const ListedTable& table, const float* queries, 
             Mask mask, std::size_t n_threads) {
   Guarded<float> scores(n * kK);
   Guarded<std::int64_t> rows(n * kK);
-  CHECK(list_search(isa, table, queries, n, {kK, kShortlist, n_read, 2 * kK}, mask, n_threads, never, scores.data(),
+  CHECK(list_search(isa, table, queries, n, {kK, kShortlist, n_read}, mask, n_threads, never, scores.data(),
                     rows.data()));
   return {{scores.data(), scores.data() + n * kK}, {rows.data(), rows.data() + n * kK}};
 }
@@ -158,7 +158,7 @@ void test_what_is_out_of_the_ordinary(const Sample& sample) {
   const auto finds = [&](const Wanted& wanted, Mask mask) {
     return list_search(isa, table, query.data(), 1, wanted, mask, 1, never, scores.data(), rows.data());
   };
-  const Wanted wanted = {kK, kShortlist, 2, 2 * kK};
+  const Wanted wanted = {kK, kShortlist, 2};
   CHECK(finds(wanted, nullptr));
   const std::vector<std::uint8_t> none(2 * block_count(kCodes));
   CHECK(!finds(wanted, none.data()));

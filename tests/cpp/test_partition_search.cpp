@@ -144,7 +144,7 @@ void test_rows_in_two_lists(const Kernels& isa, const Sample& sample) {
   const Spilled spilled = {
       table, factors, {starts.data(), positions.data(), kLists}, {centroids.data(), steps.data(), n_dim}};
   const AsymmetricQueries queries = {sample.values.data(), sample.units.data(), sample.none.data(), kQueries, kBits};
-  const Probes probes = {sample.lists.data(), offsets.data(), 4, {whole.data(), steps.data(), n_dim}, 2 * kCodes};
+  const Probes probes = {sample.lists.data(), offsets.data(), 4, {whole.data(), steps.data(), n_dim}};
   const auto list_at = [](const std::vector<std::int64_t>& from, std::size_t position) {
     const auto past = std::upper_bound(from.begin(), from.end(), static_cast<std::int64_t>(position));
     return static_cast<std::size_t>(past - from.begin()) - 1;

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec import _core, isa
-from slimvec.binary.spilled import codes_kept
 from slimvec.norms import NEAR
 from slimvec.results import ScoreResult
 
@@ -56,8 +55,7 @@ class ListSearch:
         if self._made is None or parts.partition is None:
             return None
         n_read = parts.partition.n_lists if n_lists is None else n_lists
-        n_kept = codes_kept(k, n_shortlist)
-        found = self._made.search(isa.current(), queries, k, n_shortlist, n_read, n_kept, mask, n_threads)
+        found = self._made.search(isa.current(), queries, k, n_shortlist, n_read, mask, n_threads)
         return None if found is None else ScoreResult(*found)
 
 

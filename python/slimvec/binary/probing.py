@@ -9,7 +9,6 @@ import numpy as np
 from slimvec import _core, isa
 from slimvec.binary.asymmetric import FloatQueries
 from slimvec.binary.queries import QueryEncoder
-from slimvec.binary.spilled import codes_kept
 from slimvec.results import ScoreResult, offsets_of
 from slimvec.validation import as_integer
 
@@ -94,7 +93,7 @@ def search_lists(
         def find(left: NDArray[np.intp] | None, n_read: int, place: slice = place) -> ScoreResult:
             which = place if left is None else place.start + left
             read = nearest_lists(encoder, factors, queries, which, n_read, spreads)
-            return search_in(parts, factors, queries, which, read, k, mask, n_threads, reading.n_rows)
+            return search_in(parts, factors, queries, which, read, k, mask, n_threads)
 
         parts_found.append(read_further(find, wanted, n_lists, lambda found: found.indices[:, last] < 0))
     if len(parts_found) == 1:
@@ -129,16 +128,12 @@ def search_in(
     k: int,
     mask: NDArray[np.uint8] | None,
     n_threads: int,
-    n_rows: int = 1,
 ) -> ScoreResult:
-    """Return what some queries find in the lists that each of them reads; -1 where these hold fewer than k rows.
-
-    Of a table whose rows have two codes each, ``n_rows`` are found at least if there are as many.
-    """
+    """Return what some queries find in the lists that each of them reads; -1 where these hold fewer than k rows."""
     spilled = None
     if parts.spilled is not None and read[0].shape[1] < len(parts.spilled.starts) - 1:  # of all, rows are in their own
         asking = cast("Whole", queries.asking).part(which)
-        spilled = parts.spilled.for_core(cast("ListCentroids", parts.encoder)), asking, codes_kept(n_rows, k)
+        spilled = parts.spilled.for_core(cast("ListCentroids", parts.encoder)), asking
     arguments = _arguments(parts, factors, queries, which, read, spilled, k, mask, n_threads)
     return ScoreResult(*_core.partition_search(*arguments))
 

@@ -25,14 +25,6 @@ if TYPE_CHECKING:
     from slimvec.files.table_file import Content
 
 
-CODES_PER_ROW = 4  # that are kept of a row that is wanted: two may be its own, and one of two promises too much
-
-
-def codes_kept(k: int, n_shortlist: int) -> int:
-    """Return how many codes of two for each row a search keeps that wants k rows in the end."""
-    return max(n_shortlist, CODES_PER_ROW * k)
-
-
 @dataclass(frozen=True, eq=False)
 class Spilled:
     """The codes of rows in their second lists.
@@ -81,13 +73,33 @@ class Spilled:
     def _list_at(self) -> NDArray[np.int64]:
         """The second list of the row at each position."""
         lists = np.empty(len(self.positions), np.int64)
-        lists[self.positions] = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        lists[self.distinct_positions] = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
         return lists
 
     def for_core(self, encoder: ListCentroids) -> tuple[Any, ...]:
         """Return what the core takes of it."""
-        own = self.codes.comparable, self.codes.n_codes, self.factors.view(np.uint16)
-        return *own, self.starts, self.positions, encoder.rounded
+        own = self.codes.comparable, self.codes.n_codes, self.known_factors.view(np.uint16)
+        return *own, self.starts, self.distinct_positions, encoder.rounded
+
+    @cached_property
+    def known_factors(self) -> NDArray[np.float16]:
+        """The factors, for whatever scores by them: FormatError unless all are numbers."""
+        if not np.isfinite(self.factors).all():
+            raise FormatError("tensor 'spilled.factors' holds what are no numbers: damaged")
+        return self.factors
+
+    @cached_property
+    def distinct_positions(self) -> NDArray[np.uint32]:
+        """The positions, for whatever looks up rows by them: FormatError unless each is there once.
+
+        Those of a mapped file are looked at before its first search of some lists.
+        """
+        seen = np.zeros(len(self.positions), np.bool_)
+        if len(seen) and int(self.positions.max()) < len(seen):
+            seen[self.positions] = True
+        if not seen.all():
+            raise FormatError("tensor 'spilled.positions' names some rows twice, or none of the table: damaged")
+        return self.positions
 
     @classmethod
     def from_content(cls, content: Content, parts: BinaryParts) -> Self:
@@ -98,8 +110,8 @@ class Spilled:
         if starts[0] != 0 or starts[-1] != len(parts) or (starts[1:] < starts[:-1]).any():
             raise FormatError(f"tensor 'spilled.starts' does not rise from 0 to {len(parts)}: damaged")
         positions = content.tensor("spilled.positions", np.uint32, partition.rows.shape)
+        spilled = cls(codes, values, starts, positions)
         if content.thorough:
             check_padding(values, codes.n_codes, "spilled.factors")
-            if len(np.unique(positions)) < len(positions) or (len(positions) and positions.max() >= len(positions)):
-                raise FormatError("tensor 'spilled.positions' names some rows twice, or none of the table: damaged")
-        return cls(codes, values, starts, positions)
+            _ = spilled.known_factors, spilled.distinct_positions  # which look at all of them
+        return spilled

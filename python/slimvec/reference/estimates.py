@@ -143,7 +143,7 @@ def partition_search(
     units: NDArray[np.float32],
     lists: NDArray[np.int32],
     offsets: NDArray[np.float32],
-    spilled: tuple[tuple[Any, ...], Whole, int] | None,
+    spilled: tuple[tuple[Any, ...], Whole] | None,
     k: int,
     mask: NDArray[np.uint8] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -153,14 +153,14 @@ def partition_search(
     each query in each of its lists.
 
     ``spilled`` are the same of second codes, whose "rows" are the positions of first ones; the centroids of lists and
-    the queries as these meet, integers and their steps; and how many codes of both kinds are kept for each query. A row
-    of which only the second is kept has the score of its first code, too.
+    the queries as these meet, integers and their steps. The rows of the best 40 second codes, or k, are there, too,
+    with the scores of their first codes.
     """
     table = blocks, n_codes, n_bits, factors, metric
     allowed = allowed_codes(n_codes, mask).astype(np.uint32)
     found = _in_lists(*table, starts, rows, queries, units, lists, offsets, allowed)
     if spilled is not None:
-        second, (asked, steps), n_kept = spilled
+        second, (asked, steps) = spilled
         *others, its_starts, positions, (centroids, their_steps) = second
         its_table = others[0], others[1], n_bits, others[2], metric
         numbers = np.arange(len(positions), dtype=np.uint32)
@@ -168,17 +168,14 @@ def partition_search(
         more = _in_lists(*its_table, its_starts, numbers, queries, units, lists, offsets, known)
         list_at = np.repeat(np.arange(len(starts) - 1), np.diff(starts))  # of each position
         for q, ((own, own_rows), (scores, at)) in enumerate(zip(found, more, strict=True)):
-            ids = np.concatenate([own_rows, n_codes + positions[at].astype(np.int64)])
-            both = np.concatenate([own, scores])
-            kept = np.lexsort((ids, -both))[: max(k, n_kept)]
-            met = kept[ids[kept] < n_codes]
-            places = ids[kept[ids[kept] >= n_codes]] - n_codes
-            places = places[~np.isin(rows[places], ids[met])]
+            met = np.lexsort((own_rows, -own))[:k]
+            places = positions[at[np.lexsort((positions[at], -scores))[: max(k, 40)]]].astype(np.int64)
+            places = places[~np.isin(rows[places], own_rows[met])]
             dots = centroids.astype(np.int64) @ asked[q].astype(np.int64)
             products = (dots * their_steps * steps[q]).astype(np.float32)
             of_lists = asymmetric_scores(*table, queries[[q] * len(products)], units[[q] * len(products)], products)
             computed = of_lists[list_at[places], places]
-            found[q] = np.append(both[met], computed), np.append(ids[met], rows[places].astype(np.int64))
+            found[q] = np.append(own[met], computed), np.append(own_rows[met], rows[places].astype(np.int64))
     best = [_highest(scores, ids, k) for scores, ids in found]
     return np.array([row for row, _ in best]).reshape(-1, k), np.array([ids for _, ids in best]).reshape(-1, k)
 

@@ -42,6 +42,10 @@ CHANGES = {
     "learning rate of the anchors 0": replace(OURS, lr_anchors=0.0),
     "learning rate of the anchors 0.01": replace(OURS, lr_anchors=0.01),
     "dense rows, learning rate 0.16": replace(DENSE, lr=0.16, **SMALL),
+    "entries left as they are after cuts": replace(OURS, refit=False),
+    "all rows count alike": replace(OURS, by_frequency=False),
+    "both": replace(OURS, refit=False, by_frequency=False),
+    "cut from 20 % to 90 %, entries left as they are": replace(OURS, refit=False, cut=(0.2, 0.9)),
 }
 WHOLE = Cell("dynamic", 0.2, language.D, start="orthogonal", signed=True, cut=(0.2, 0.9))
 FULL = {"dense rows": DENSE, "anchors": WHOLE, "anchors, 1/10": replace(WHOLE, size=0.1)}

@@ -49,6 +49,16 @@ def anchor_layer(corpus, folder, budget, seed, *, choose=None, relate=None, k=AN
     return layer, partial(ProximalAdam, l1=L1)
 
 
+def budget_layer(corpus, folder, budget, seed, *, signed=False):
+    """Return anchors for a :class:`slimvec.nn.ParameterBudget`, which needs no λ."""
+    layer = AnchorEmbedding(
+        len(corpus.words), D, n_parameters=budget, padding_idx=corpora.PADDING, nonnegative=not signed
+    )
+    with torch.no_grad():
+        layer.transform.weight.mul_(START)
+    return layer, ProximalAdam
+
+
 def mixture_layer(corpus, folder, budget, seed, *, k):
     layer = AnchorMixture(len(corpus.words), D, k, padding_idx=corpora.PADDING)
 
@@ -129,6 +139,10 @@ BASELINES = {
     "tensor train": sized(lambda c, n, p: (baselines.TensorTrain, baselines.TensorTrain.rank_for(n, D, p))),
     "frequency, others hashed": sized(lambda c, n, p: (baselines.HashBuckets, p // D // 2, p // D // 2)),
     "hash embeddings": sized(lambda c, n, p: (baselines.HashEmbedding, *baselines.HashEmbedding.sizes_for(n, D, p))),
+}
+WITHIN = {
+    "ANT within the budget": budget_layer,
+    "ANT within the budget, both signs": partial(budget_layer, signed=True),
 }
 DENSE = {"dense": sized(lambda c, n, p: (baselines.Dense,))}
 METHODS = DENSE | ANT | BASELINES

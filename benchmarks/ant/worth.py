@@ -62,11 +62,14 @@ class BudgetBy(ParameterBudget):
         if self.cell["worth"] == FOR_GOOD:
             self._layers[0].transform.zeros_stay = self.n_taken >= self._first
 
-    def _worths(self):
+    def _leave(self, layer, kept, of_rows) -> None:
+        layer.transform.keep(kept)  # by worth alone: what fits rows best would hide it
+
+    def _worths(self, weights):
         self.lengths = torch.linalg.vector_norm(self.A, dim=1)
         made = WORTHS[self.cell["worth"]](self.T, self)[self.T != 0]
         if self.cell["worth"] == OURS[self.cell["work"]]:  # the library finds the same, by what was read until now
-            (found,) = super()._worths()
+            (found,) = super()._worths(weights)
             assert torch.corrcoef(torch.stack([made, found]))[0, 1] > 0.9
         return [made]
 

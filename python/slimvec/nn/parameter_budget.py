@@ -188,10 +188,14 @@ class ParameterBudget:
         if len(together) > n:
             parts = greatest(together, n).split([len(part) for part in worths])
             for layer, kept, of_rows in zip(self._layers, parts, weights, strict=True):
-                if self.is_fixed or not can_refit(layer):
-                    layer.transform.keep(kept)
-                else:
-                    refit(layer, int(kept.sum()), of_rows)
+                self._leave(layer, kept, of_rows)
+
+    def _leave(self, layer: AnchorEmbedding, kept: Tensor, of_rows: Tensor) -> None:
+        """Leave as many entries of a layer as a mask: these, or those that fit its rows best."""
+        if self.is_fixed or not can_refit(layer):
+            layer.transform.keep(kept)
+        else:
+            refit(layer, int(kept.sum()), of_rows)
 
     def _row_weights(self) -> list[Tensor]:
         """Return what the rows of each layer count, by how often they occur."""

@@ -41,7 +41,8 @@ def refit(layer: AnchorEmbedding, n: int, of_rows: Tensor) -> None:
 
     References
     ----------
-    .. [1] T. Blumensath, M. Davies, "Iterative Thresholding for Sparse Approximations", J. Fourier Anal. Appl. 14, 2008.
+    .. [1] T. Blumensath, M. Davies, "Iterative Thresholding for Sparse Approximations", Journal of Fourier Analysis
+       and Applications, 2008.
     """
     values, anchors = layer.transform.weight.data, layer.anchors.data
     T, A, weights = values.float(), anchors.float(), of_rows[:, None]

@@ -92,7 +92,11 @@ def train(options, corpus, cell: dict, budget: int) -> dict:
     if method in BASELINES:
         layer.cut(budget)
     found = {part: cnn.accuracy(model, getattr(corpus, part), options.device) for part in ("validation", "test")}
-    return found | {"learnt": learnt, "parameters": layer.n_parameters, "device": device_name(torch.device(options.device))}
+    return found | {
+        "learnt": learnt,
+        "parameters": layer.n_parameters,
+        "device": device_name(torch.device(options.device)),
+    }
 
 
 def run(options, corpus) -> dict[str, list[dict]]:

@@ -69,9 +69,11 @@ def test_nothing_left_is_no_error():
     assert torch.equal(layer.anchors, before)
 
 
-def test_half_precision():
-    layer = nn.AnchorEmbedding(N, D, K, dtype=torch.bfloat16)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_other_precisions(dtype):
+    layer = nn.AnchorEmbedding(N, D, K, dtype=dtype)
     refit(layer, 100, torch.ones(N))
+    assert layer.anchors.dtype == layer.transform.weight.dtype == dtype
     assert layer.count_nonzero() == 100
     assert bool(torch.isfinite(layer.anchors).all())
 

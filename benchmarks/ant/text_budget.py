@@ -48,11 +48,15 @@ def main() -> None:
     options = parser.parse_args()
     options.data = common.data_or_skip(options)
     torch.set_num_threads(1)
-    kept, sections = cells.Cells("ant_text", **text.SETTINGS), []
+    kept, sections, devices = cells.Cells("ant_text", **text.SETTINGS), [], set()
     for name in options.only or [name for name in COLLECTIONS if name in texts.available(options.data)]:
         corpus = corpora.load(options.data, name, text.LENGTH, text.MIN_COUNT, cells.FOLDER / "texts")
-        sections.append(text.section(corpus, run(options, corpus, kept)))
-    common.write_result("ant.text_budget", "Text classification within a budget", [SETUP, *sections])
+        found = run(options, corpus, kept)
+        devices |= {one["device"] for runs in found.values() for one in runs}
+        is_told = found["dense"] and any(found[method] for method in WITHIN)
+        sections.append(text.section(corpus, found) if is_told else f"## {name}\n\nNot trained yet.")
+    facts = f"{SETUP} Trained on: {', '.join(sorted(devices))}."
+    common.write_result("ant.text_budget", "Text classification within a budget", [facts, *sections])
 
 
 if __name__ == "__main__":

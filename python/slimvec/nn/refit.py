@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from slimvec.nn.dense_transform import DenseTransform
 from slimvec.nn.processes import n_processes
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ DAMPING = 1e-2  # of the step of A, as a part of the mean square of a column of 
 
 
 def can_refit(layer: AnchorEmbedding) -> bool:
-    """Return whether the rows of a layer are T A, with a dense T: slots are for tables whose rows are too many."""
-    return isinstance(layer.transform, DenseTransform) and not layer.softmax
+    """Return whether the rows of a layer are T A, and T is held whole: else E, all rows, would be too much to hold."""
+    return layer.transform.holds_all and not layer.softmax
 
 
 @torch.no_grad()
@@ -44,8 +43,9 @@ def refit(layer: AnchorEmbedding, n: int, of_rows: Tensor) -> None:
     .. [1] T. Blumensath, M. Davies, "Iterative Thresholding for Sparse Approximations", Journal of Fourier Analysis
        and Applications, 2008.
     """
-    values, anchors = layer.transform.weight.data, layer.anchors.data
-    T, A, weights = values.float(), anchors.float(), of_rows[:, None]
+    values: Tensor = layer.transform.weight.data
+    anchors, weights = layer.anchors.data, of_rows[:, None]
+    T, A = (part.to(torch.promote_types(part.dtype, torch.float32)) for part in (values, anchors))
     E = T @ A
     for _ in range(N_ROUNDS):
         T = _thresholded(T, A, E, n, weights, nonnegative=layer.nonnegative)

@@ -152,7 +152,7 @@ def section(corpus, found: dict[str, list[dict]]) -> str:
     missing = [method for method in found if not found[method]]
     verdict = (
         f"**{best}, the best of ANT on the validation texts: {loss:.2f} points below dense at 1/{ratio:.0f} of its "
-        f"parameters. Baselines above it at equal parameters: {', '.join(above) or 'none'}.**"
+        f"parameters. Baselines above it at equal parameters, of those run: {', '.join(above) or 'none'}.**"
         + (f" Not run yet: {', '.join(missing)}." if missing else "")
     )
     remark = [REMARKS[corpus.name]] if corpus.name in REMARKS else []

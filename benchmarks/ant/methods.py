@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import slimvec as sv
-from benchmarks.ant import baselines, corpora, variational
+from benchmarks.ant import baselines, composed, corpora, variational
 from slimvec.nn import AnchorEmbedding, AnchorMixture, ProximalAdam
 from slimvec.sparse.training.anchors import kmeans_plus_plus, top_rows
 
@@ -143,6 +143,13 @@ BASELINES = {
 WITHIN = {
     "ANT within the budget": budget_layer,
     "ANT within the budget, both signs": partial(budget_layer, signed=True),
+}
+COMPOSED = {
+    "quotient and remainder": sized(
+        lambda c, n, p: (composed.QuotientRemainder, composed.QuotientRemainder.remainders_for(n, D, p))
+    ),
+    "ROBE": sized(lambda c, n, p: (composed.OneArray, p)),
+    "mixed dimensions": sized(lambda c, n, p: (composed.MixedDimensions, p)),
 }
 DENSE = {"dense": sized(lambda c, n, p: (baselines.Dense,))}
 METHODS = DENSE | ANT | BASELINES

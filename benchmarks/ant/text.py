@@ -17,6 +17,7 @@ from benchmarks.ant.methods import (
     ANCHORS,
     ANT,
     BASELINES,
+    COMPOSED,
     DENSE,
     HEADLINE,
     L1,
@@ -67,7 +68,7 @@ def settings(collection: str, method: str, budget: int) -> dict:
         return found | {"k": ANCHORS, "l1": MIXTURE_L1, "lr of T": MIXTURE_LR}
     if method in ANT:
         return found | {"k": ANCHORS, "l1": L1, "start": START}
-    if method in BASELINES:
+    if method in BASELINES | COMPOSED:
         found |= {"budget": budget, "strength": STRENGTH.get(method)}
     if method in WITHIN:
         found |= {"budget": budget, "start": START, "by": "ParameterBudget, which fits rows again"}
@@ -78,7 +79,7 @@ def train(options, corpus, cell: dict, budget: int) -> dict:
     """Return the result of one run: what was learnt and kept, and the accuracies."""
     method, seed = cell["method"], cell["seed"]
     torch.manual_seed(seed)
-    layer, optimizer = (METHODS | WITHIN)[method](corpus, options.data, budget, seed)
+    layer, optimizer = (METHODS | WITHIN | COMPOSED)[method](corpus, options.data, budget, seed)
     model = cnn.TextCNN(layer, D, corpus.n_classes).to(options.device)
     penalty = layer.penalty if isinstance(layer, Baseline) else (lambda: 0.0)
     trainer = optimizer(model, lr=cell["lr"])
@@ -89,7 +90,7 @@ def train(options, corpus, cell: dict, budget: int) -> dict:
     cnn.train(model, trainer, penalty, corpus.train, cell["epochs"], seed, options.device, **more)
     model.eval()
     learnt = layer.n_parameters
-    if method in BASELINES:
+    if method in BASELINES | COMPOSED:
         layer.cut(budget)
     found = {part: cnn.accuracy(model, getattr(corpus, part), options.device) for part in ("validation", "test")}
     return found | {
@@ -142,7 +143,7 @@ def section(corpus, found: dict[str, list[dict]]) -> str:
     ours = [method for method in found if method in ANT or method in WITHIN]
     best = max((method for method in ours if found[method]), key=lambda method: mean(found[method], "validation"))
     own = mean(found[best], "test")
-    above = [method for method in BASELINES if found.get(method) and mean(found[method], "test") > own]
+    above = [method for method in BASELINES | COMPOSED if found.get(method) and mean(found[method], "test") > own]
     loss = mean(dense, "test") - own
     ratio = n * D / mean(found[best], "parameters")
     facts = (

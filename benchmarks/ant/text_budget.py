@@ -12,11 +12,11 @@ import torch
 
 from benchmarks import cells, common, texts
 from benchmarks.ant import cnn, corpora, text
-from benchmarks.ant.methods import BASELINES, DENSE, WITHIN, D
+from benchmarks.ant.methods import BASELINES, COMPOSED, DENSE, WITHIN, D
 
 SHARE = 40
 COLLECTIONS = ("newsgroups", "imdb")
-METHODS = DENSE | WITHIN | BASELINES
+METHODS = DENSE | WITHIN | BASELINES | COMPOSED
 SETUP = f"""\
 The CNN and the training of `ant_text.md`: {D} columns, {cnn.FILTERS} filters of each width, dropout {cnn.DROPOUT}.
 Every layer but the dense rows holds 1/{SHARE} of their numbers at most. Anchors: `AnchorEmbedding(n_parameters=...)`,

@@ -151,8 +151,9 @@ def section(corpus, found: dict[str, list[dict]]) -> str:
         f"train, validate and test, {n:,} words × {D}, {corpus.n_classes} classes, {EPOCHS.get(corpus.name, 2)} epochs."
     )
     missing = [method for method in found if not found[method]]
+    side = "below" if loss > 0 else "above"
     verdict = (
-        f"**{best}, the best of ANT on the validation texts: {loss:.2f} points below dense at 1/{ratio:.0f} of its "
+        f"**{best}, the best of ANT on the validation texts: {abs(loss):.2f} points {side} dense at 1/{ratio:.0f} of its "
         f"parameters. Baselines above it at equal parameters, of those run: {', '.join(above) or 'none'}.**"
         + (f" Not run yet: {', '.join(missing)}." if missing else "")
     )

@@ -55,7 +55,7 @@ def main() -> None:
         devices |= {one["device"] for runs in found.values() for one in runs}
         is_told = found["dense"] and any(found[method] for method in WITHIN)
         sections.append(text.section(corpus, found) if is_told else f"## {name}\n\nNot trained yet.")
-    facts = f"{SETUP} Trained on: {', '.join(sorted(devices))}."
+    facts = f"{SETUP}\n\nTrained on: {', '.join(sorted(devices))}."
     common.write_result("ant.text_budget", "Text classification within a budget", [facts, *sections])
 
 

@@ -153,8 +153,8 @@ def section(corpus, found: dict[str, list[dict]]) -> str:
     missing = [method for method in found if not found[method]]
     side = "below" if loss > 0 else "above"
     verdict = (
-        f"**{best}, the best of ANT on the validation texts: {abs(loss):.2f} points {side} dense at 1/{ratio:.0f} of its "
-        f"parameters. Baselines above it at equal parameters, of those run: {', '.join(above) or 'none'}.**"
+        f"**{best}, the best of ANT on the validation texts: {abs(loss):.2f} points {side} dense at 1/{ratio:.0f} of "
+        f"its parameters. Baselines above it at equal parameters, of those run: {', '.join(above) or 'none'}.**"
         + (f" Not run yet: {', '.join(missing)}." if missing else "")
     )
     remark = [REMARKS[corpus.name]] if corpus.name in REMARKS else []

@@ -111,7 +111,8 @@ def test_copies_go_on_alike(way):
         assert np.array_equal(dense(twin.layer), dense(training.layer))
 
 
-def test_slots_are_cut_as_a_dense_transform_is():
+def test_slots_are_cut_as_a_dense_transform_is(monkeypatch):
+    monkeypatch.setattr("slimvec.nn.parameter_budget.can_refit", lambda layer: False)
     trainings = [Training(way) for way in ("slots, SGD", "dense, signed, SGD")]
     plain = nn.AnchorEmbedding(N, D, K, padding_idx=3)
     with torch.no_grad():
@@ -147,15 +148,28 @@ def test_rows_count_by_how_often_they_are_read(storage):
 
 @pytest.mark.parametrize("whole", [lambda layer: layer.weight, lambda layer: layer.logits(torch.ones(2, D))])
 @pytest.mark.parametrize("storage", ["dense", "slots"])
-def test_rows_that_an_output_layer_reads_count_alike(storage, whole):
-    layer = nn.AnchorEmbedding(N, D, K, anchors=np.ones((K, D)), storage=storage)
+def test_frequency_counts_less_where_an_output_layer_reads_all_rows(storage, whole):
+    """Of rows of 1.5, read once, and 1, read 16 times, the second stays by √16, and by ⁴√16 = 2; of 2.1 and 1, read 16
+    times, the first by the fourth root alone.
+    """
+    for long, stays in ((1.5, 7), (2.1, 5)):
+        layer = nn.AnchorEmbedding(N, D, K, anchors=np.ones((K, D)), storage=storage)
+        put(layer, np.where(np.arange(N) == 5, long, 1.0)[:, None] * np.ones((N, K), np.float32))
+        budget = nn.ParameterBudget(layer, nn.ProximalSGD(layer), K * D + K, n_steps=5)
+        layer(torch.tensor([7] * 16 + [5]))
+        whole(layer.eval())
+        assert layer.reads[-1] == 0
+        whole(layer.train())
+        assert layer.reads[-1] > 0
+        budget.finish()
+        assert np.flatnonzero(dense(layer).any(axis=1)).tolist() == [stays]
+
+
+def test_rows_that_an_output_layer_alone_reads_count_alike():
+    layer = nn.AnchorEmbedding(N, D, K, anchors=np.ones((K, D)))
     put(layer, np.where(np.arange(N) == 5, 1.5, 1.0)[:, None] * np.ones((N, K), np.float32))
     budget = nn.ParameterBudget(layer, nn.ProximalSGD(layer), K * D + K, n_steps=5)
-    layer(torch.full((10,), 7))
-    whole(layer.eval())
-    assert layer.reads[-1] == 0
-    whole(layer.train())
-    layer(torch.full((10,), 7))
+    layer.logits(torch.ones(2, D))
     budget.finish()
     assert np.flatnonzero(dense(layer).any(axis=1)).tolist() == [5]
 
@@ -175,7 +189,7 @@ def test_counts_that_are_given():
     counts = np.zeros(N, np.uint32)
     counts[[50, 20]] = 3, 1
     budget = nn.ParameterBudget(layer, nn.ProximalSGD(layer), K * D + 2 * K, n_steps=5, counts=counts)
-    assert layer.reads is None
+    layer(torch.full((100,), 7))  # what the layer counts itself is less than what is said
     budget.finish()
     assert np.flatnonzero(dense(layer).any(axis=1)).tolist() == [20, 50]
     assert budget.report().lines[0].n_entries == 2 * K

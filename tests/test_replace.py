@@ -108,6 +108,13 @@ def test_rows_start_about_as_long_as_those_that_they_replace():
         assert 0.5 * scale < float(layer.weight.detach().square().mean().sqrt()) < 2 * scale
 
 
+def test_signs_are_free_where_an_output_is_tied():
+    tied, alone = Model(), torch.nn.Sequential(torch.nn.Embedding(N, D))
+    layers = [nn.replace_embedding(model, 0.5, **SMALL)[0] for model in (tied, alone)]
+    assert [bool((layer.transform.weight < 0).any()) for layer in layers] == [True, False]
+    assert [layer.nonnegative for layer in layers] == [False, True]
+
+
 def test_a_trained_model_goes_on_from_its_rows():
     pytest.importorskip("numba")
     model = Model(padding_idx=3)

@@ -1,7 +1,7 @@
 """What makes anchors learn as fast as dense rows: one change at a time, in a small language model on the Penn Treebank.
 
-The training is that of ``benchmarks.ant.language``, with fewer words and columns; what it tells is then tried at full
-size.
+The training is that of ``benchmarks.ant.language``, with fewer words and columns; ``benchmarks.ant.language_budget``
+has the whole.
 
 Run: ``python -m benchmarks.ant.language_learning``. Each training is a cell: a second start goes on where the first one
 was stopped; ``--report`` writes those that are there.
@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 
 from benchmarks import common
 from benchmarks.ant import language
-from benchmarks.ant.language import DENSE, EPOCHS, L1, OWN_EPS, SPREAD, START, Cell
+from benchmarks.ant.language import DENSE, L1, OWN_EPS, SPREAD, START, Cell
 
 N_WORDS, D = 4000, 64
 SMALL = {"n_words": N_WORDS, "d": D, "epochs": 1}
@@ -42,14 +42,17 @@ CHANGES = {
     "learning rate of the anchors 0": replace(OURS, lr_anchors=0.0),
     "learning rate of the anchors 0.01": replace(OURS, lr_anchors=0.01),
     "dense rows, learning rate 0.16": replace(DENSE, lr=0.16, **SMALL),
+    "entries left as they are after cuts": replace(OURS, refit=False),
+    "all rows count alike": replace(OURS, by_frequency=False),
+    "both": replace(OURS, refit=False, by_frequency=False),
+    "cut from 20 % to 90 %, entries left as they are": replace(OURS, refit=False, cut=(0.2, 0.9)),
 }
-WHOLE = Cell("dynamic", 0.2, language.D, start="orthogonal", signed=True, cut=(0.2, 0.9))
-FULL = {"dense rows": DENSE, "anchors": WHOLE, "anchors, 1/10": replace(WHOLE, size=0.1)}
 HEADER = ["", "parameters", "of dense", "valid", "test perplexity", "over dense"]
 SETUP = f"""\
 Language model and training of `ant_language.md`: the output layer is tied to the embedding, `ParameterBudget` takes A
 and T down to {language.SIZE:g} of the dense rows' parameters between {language.CUT[0]:.0%} and {language.CUT[1]:.0%} of
-the training, learning rates fall to 0, one seed. λ = 0 but for anchors as before, which have λ = {L1:g}.
+the training, and is told how often words occur; learning rates fall to 0, one seed. λ = 0 but for anchors as before,
+which have λ = {L1:g}.
 
 *As before*: T ≥ 0 starts with {START} random entries a row, on random anchors. *As here*: as many anchors as columns,
 orthogonal and {SPREAD:g} √d long; T of both signs starts full, N(0, 1) / √d; learning rates {OURS.lr:g} of T and
@@ -58,31 +61,29 @@ says."""
 FOUND = """\
 Anchors are no slow learners: a full T, of about as many numbers as dense rows, is ahead of these after the same steps.
 With as many anchors as columns it costs to start from random ones, which nearly depend on each other, and T ≥ 0 costs.
-Steps of T have to be great, and Adam's ε, too, so that rare words, whose gradients are small, take small steps. Dense
-rows do not need that; they gain by a learning rate twice as great as in `ant_language.md`, the last line. What is left
-is the price of cutting, less where cuts go on for longer; so few anchors that nothing need be cut cost more. To start
-from vectors counted on the text gains a little for dense rows, and nothing for anchors."""
+In an epoch as short as this one, steps of T have to be great; longer trainings take smaller ones
+(`ant_language_budget.md`). Adam's ε for T is great, too, so that rare words, whose gradients are small, take small
+steps. What is left is the price of cutting. It is less where cuts go on for longer, where what they leave is fitted to
+the rows as they were before, and where frequent words keep more; so few anchors that nothing need be cut cost more. To
+start from vectors counted on the text gains for dense rows, and nothing for anchors. Dense rows gain, too, by a
+learning rate twice as great as that of the first line."""
 
 
 def main() -> None:
     only_report, cells, corpus, device = language.prepared(__doc__)
     fewer = language.Corpus(corpus.folder, N_WORDS)
 
-    def run(wanted: dict[str, Cell]) -> dict[str, dict]:
-        return {
-            name: cells(asdict(cell), lambda cell=cell: language.train(cell, fewer if cell.n_words else corpus, device))
-            for name, cell in wanted.items()
-            if not only_report or asdict(cell) in cells
-        }
-
+    found = {
+        name: cells(asdict(cell), lambda cell=cell: language.train(cell, fewer, device))
+        for name, cell in CHANGES.items()
+        if not only_report or asdict(cell) in cells
+    }
+    devices = sorted({one["device"] for one in found.values()})
     sections = [
-        SETUP,
+        f"{SETUP} Trained on: {', '.join(devices)}.",
         f"## One change at a time: {N_WORDS:,} words (others as unknown), {D} columns, one epoch",
         FOUND,
-        compared(CHANGES, run(CHANGES), N_WORDS * D),
-        f"## {len(corpus.words):,} words, {language.D} columns, {EPOCHS} epochs",
-        f"Anchors as here, but for a learning rate of T of {WHOLE.lr:g}, and cuts until {WHOLE.cut[1]:.0%}.",
-        compared(FULL, run(FULL), len(corpus.words) * language.D),
+        compared(CHANGES, found, N_WORDS * D),
     ]
     common.write_result("ant.language_learning", "What makes anchors learn fast", sections)
 

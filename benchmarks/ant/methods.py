@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import slimvec as sv
-from benchmarks.ant import baselines, corpora, variational
+from benchmarks.ant import baselines, composed, corpora, variational
 from slimvec.nn import AnchorEmbedding, AnchorMixture, ProximalAdam
 from slimvec.sparse.training.anchors import kmeans_plus_plus, top_rows
 
@@ -47,6 +47,16 @@ def anchor_layer(corpus, folder, budget, seed, *, choose=None, relate=None, k=AN
     with torch.no_grad():
         layer.transform.weight.mul_(START)
     return layer, partial(ProximalAdam, l1=L1)
+
+
+def budget_layer(corpus, folder, budget, seed, *, signed=False):
+    """Return anchors for a :class:`slimvec.nn.ParameterBudget`, which needs no λ."""
+    layer = AnchorEmbedding(
+        len(corpus.words), D, n_parameters=budget, padding_idx=corpora.PADDING, nonnegative=not signed
+    )
+    with torch.no_grad():
+        layer.transform.weight.mul_(START)
+    return layer, ProximalAdam
 
 
 def mixture_layer(corpus, folder, budget, seed, *, k):
@@ -129,6 +139,17 @@ BASELINES = {
     "tensor train": sized(lambda c, n, p: (baselines.TensorTrain, baselines.TensorTrain.rank_for(n, D, p))),
     "frequency, others hashed": sized(lambda c, n, p: (baselines.HashBuckets, p // D // 2, p // D // 2)),
     "hash embeddings": sized(lambda c, n, p: (baselines.HashEmbedding, *baselines.HashEmbedding.sizes_for(n, D, p))),
+}
+WITHIN = {
+    "ANT within the budget": budget_layer,
+    "ANT within the budget, both signs": partial(budget_layer, signed=True),
+}
+COMPOSED = {
+    "quotient and remainder": sized(
+        lambda c, n, p: (composed.QuotientRemainder, composed.QuotientRemainder.remainders_for(n, D, p))
+    ),
+    "ROBE": sized(lambda c, n, p: (composed.OneArray, p)),
+    "mixed dimensions": sized(lambda c, n, p: (composed.MixedDimensions, p)),
 }
 DENSE = {"dense": sized(lambda c, n, p: (baselines.Dense,))}
 METHODS = DENSE | ANT | BASELINES

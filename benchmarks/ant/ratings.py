@@ -10,7 +10,7 @@ stopped.
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,15 +20,17 @@ from torch import nn
 from benchmarks import common
 from benchmarks.ant import baselines, variational
 from benchmarks.cells import Cells
-from slimvec.nn import AnchorEmbedding, ProximalAdam
+from slimvec.nn import AnchorEmbedding, ParameterBudget, ProximalAdam
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-D, K, EPOCHS, BATCH, LR = 32, 8, 20, 2048, 0.02
+D, K, EPOCHS, BATCH = 32, 8, 20, 2048
 SEEDS = (0, 1, 2)
-SHARE = 1 / 10  # of the dense parameters: what all others may have
-SHRINKAGE = (0.02, 0.03, 0.04, 0.05, 0.08)  # weight of the squared norms of a rating's two rows, tried for every method
+SHARE, LESS = 1 / 10, 1 / 30  # of the dense parameters: what all others may have, and two of them besides
+LR = (0.005, 0.01)  # tried for every method, and so is
+SHRINKAGE = (0.05, 0.08, 0.1)  # the weight of the squared norms of a rating's two rows
+FASTER = 40  # times the learning rate of the anchors has T, within a budget
 STRENGTHS = {  # of the penalty that removes rows or entries
     "ANT": (3e-6, 1e-5, 3e-5),
     "group lasso": (0.1, 1.0),
@@ -36,6 +38,9 @@ STRENGTHS = {  # of the penalty that removes rows or entries
     "SparseVD": (1e-6, 1e-5),
     "SparseVD-Voc": (1e-6, 1e-5),
 }
+
+
+BUDGETED, LOW_RANK = "ANT within a budget", "low rank"
 
 
 class Anchors(AnchorEmbedding):
@@ -58,15 +63,35 @@ class Anchors(AnchorEmbedding):
             T[T[T > 0].kthvalue(excess).values >= T] = 0
 
 
+class Budgeted(AnchorEmbedding):
+    """ANT without a penalty, within a budget."""
+
+    def __init__(self, n: int, room: int):
+        super().__init__(n, D, n_parameters=room)
+        self.anchors.data.mul_(baselines.SPREAD)
+
+    def penalty(self):
+        return 0.0
+
+    def optimizer(self, model, lr):
+        made = ProximalAdam(model, lr=FASTER * lr)
+        made.param_groups[0]["lr"] = lr  # of the anchors
+        return made
+
+    def cut(self, n_parameters):
+        assert self.n_parameters <= n_parameters
+
+
 METHODS = {  # layer of n rows, with room for so many parameters, and a strength of its penalty
     "dense": lambda n, _room, _strength: baselines.Dense(n, D),
     "ANT": lambda n, _room, strength: Anchors(n, strength),
+    BUDGETED: lambda n, room, _strength: Budgeted(n, room),
     "frequency": lambda n, room, _strength: baselines.Selected(n, D, np.arange(room // D - 1)),
     "group lasso": lambda n, _room, strength: baselines.GroupLasso(n, D, strength),
     "VVD": lambda n, _room, strength: variational.VVD(n, D, strength),
     "SparseVD": lambda n, _room, strength: variational.SparseVD(n, D, strength),
     "SparseVD-Voc": lambda n, _room, strength: variational.SparseVDVoc(n, D, strength),
-    "low rank": lambda n, room, _strength: baselines.LowRank(n, D, baselines.LowRank.rank_for(n, D, room)),
+    LOW_RANK: lambda n, room, _strength: baselines.LowRank(n, D, baselines.LowRank.rank_for(n, D, room)),
     "tensor train": lambda n, room, _strength: baselines.TensorTrain(n, D, baselines.TensorTrain.rank_for(n, D, room)),
     "frequency + hashed": lambda n, room, _strength: baselines.HashBuckets(n, D, room // D // 2, room // D // 2),
     "hash embeddings": lambda n, room, _strength: baselines.HashEmbedding(n, D, room // 2 // D, room // 4),
@@ -78,7 +103,9 @@ class Cell:
     method: str
     seed: int
     shrinkage: float
+    lr: float
     strength: float = 0.0
+    share: float = SHARE
 
 
 class Ratings:
@@ -126,13 +153,18 @@ def rmse(model: Factorisation, ratings) -> float:
 
 def train(cell: Cell, ratings: Ratings, device: torch.device) -> dict:
     torch.manual_seed(cell.seed)
-    rooms = [int(SHARE * n * D) for n in ratings.sizes]
+    rooms = [int(cell.share * n * D) for n in ratings.sizes]
     layers = [METHODS[cell.method](n, room, cell.strength) for n, room in zip(ratings.sizes, rooms, strict=True)]
     model = Factorisation(layers, ratings.train[:, 2].double().mean().item()).to(device)
-    optimizers = [layer.optimizer(layer, LR) for layer in layers]
-    optimizers.append(torch.optim.Adam(model.biases.parameters(), lr=LR))
+    optimizers = [layer.optimizer(layer, cell.lr) for layer in layers]
+    optimizers.append(torch.optim.Adam(model.biases.parameters(), lr=cell.lr))
     train, valid, test = (part.to(device) for part in (ratings.train, ratings.valid, ratings.test))
     n_steps = EPOCHS * -(-len(train) // BATCH)
+    budgets = [
+        ParameterBudget(layer, optimizer, n_steps=n_steps)
+        for layer, optimizer in zip(layers, optimizers, strict=False)  # the last optimizer is of the biases
+        if isinstance(layer, Budgeted)
+    ]
     schedules = [torch.optim.lr_scheduler.LambdaLR(each, lambda step: 1 - step / n_steps) for each in optimizers]
     for _ in range(EPOCHS):
         for some in torch.randperm(len(train), device=device).split(BATCH):
@@ -145,6 +177,8 @@ def train(cell: Cell, ratings: Ratings, device: torch.device) -> dict:
             for optimizer, schedule in zip(optimizers, schedules, strict=True):
                 optimizer.step()
                 schedule.step()
+            for budget in budgets:
+                budget.step()
     if cell.method != "dense":
         for layer, room in zip(layers, rooms, strict=True):
             layer.cut(room)
@@ -170,33 +204,36 @@ def main() -> None:
     data = common.data_or_skip(common.parser(__doc__).parse_args())
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    cells = Cells("ant_ratings", d=D, anchors=K, epochs=EPOCHS, batch=BATCH, lr=LR, share=SHARE)
+    cells = Cells("ant_ratings", d=D, anchors=K, epochs=EPOCHS, batch=BATCH, faster=FASTER)
     parts = {seed: Ratings(data / "movielens" / "u.data", seed) for seed in SEEDS}
 
     def found(cell):
         return cells(asdict(cell), lambda: train(cell, parts[cell.seed], device))
 
     rows = []
-    for method in METHODS:
-        grid = itertools.product(SHRINKAGE, STRENGTHS.get(method, (0.0,)))
-        best = min((Cell(method, 0, *values) for values in grid), key=lambda cell: found(cell)["valid"])
-        chosen = [found(Cell(method, seed, best.shrinkage, best.strength)) for seed in SEEDS]
+    for method, share in [*((method, SHARE) for method in METHODS), (BUDGETED, LESS), (LOW_RANK, LESS)]:
+        grid = itertools.product(SHRINKAGE, LR, STRENGTHS.get(method, (0.0,)))
+        best = min((Cell(method, 0, *values, share) for values in grid), key=lambda cell: found(cell)["valid"])
+        chosen = [found(replace(best, seed=seed)) for seed in SEEDS]
         errors, counts = ([one[name] for one in chosen] for name in ("test", "parameters"))
         strength = f"{best.strength:g}" if best.strength else ""
         rows.append([method, f"{np.mean(counts):,.0f}", f"{np.mean(errors):.4f} ± {np.std(errors, ddof=1):.4f}",
-                     f"{best.shrinkage:g}", strength])  # fmt: skip
+                     f"{best.shrinkage:g}", f"{best.lr:g}", strength])  # fmt: skip
         print(rows[-1], flush=True)
     bare = [biases_alone(part) for part in parts.values()]
     facts = (
         f"943 users and 1,682 items, a table of {D} columns for each; {EPOCHS} epochs, batches of {BATCH:,}, learning "
-        f"rate {LR} falling to 0; 90 % of the ratings to train with, 5 % to choose by, 5 % reported, split and started "
+        "rates falling to 0; 90 % of the ratings to train with, 5 % to choose by, 5 % reported, split and started "
         f"anew for each of {len(SEEDS)} seeds (mean ± standard deviation). All but the dense rows have at most "
-        f"{SHARE:.0%} of its parameters in either table; methods that end with more lose what they rank lowest. "
-        f"ANT: {K} dynamic anchors for users, {K} for items, T ≥ 0, Adam with the proximal step in its metric. "
-        f"Shrinkage ({', '.join(map(str, SHRINKAGE))}) and the strength of a method's own penalty were chosen "
-        f"on the validation part of seed 0. A mean and biases alone, without any rows, reach {np.mean(bare):.4f}."
+        f"1/{1 / SHARE:.0f} of its parameters in either table, the last two 1/{1 / LESS:.0f}; methods that end with "
+        f"more lose what they rank lowest. ANT: {K} dynamic anchors for users, {K} for items, T ≥ 0, Adam with the "
+        "proximal step in its metric. Within a budget: `AnchorEmbedding(n_parameters=...)`, which chooses how many "
+        f"anchors there are, no penalty, a learning rate of T that is {FASTER} times that of the anchors, and "
+        f"`ParameterBudget`. Shrinkage ({', '.join(map(str, SHRINKAGE))}), learning rate "
+        f"({', '.join(map(str, LR))}) and the strength of a method's own penalty were chosen on the validation part of "
+        f"seed 0. A mean and biases alone, without any rows, reach {np.mean(bare):.4f}."
     )
-    header = ["layer", "parameters of the rows", "RMSE, test", "shrinkage", "strength"]
+    header = ["layer", "parameters of the rows", "RMSE, test", "shrinkage", "learning rate", "strength"]
     title = "ANT and others in matrix factorisation"
     common.write_result("ant.ratings", title, [facts, common.table(rows, header)])
 

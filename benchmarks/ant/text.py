@@ -12,10 +12,12 @@ import torch
 from benchmarks import cells, common, texts
 from benchmarks.ant import cnn, corpora
 from benchmarks.ant.baselines import Baseline
+from benchmarks.ant.language import device_name
 from benchmarks.ant.methods import (
     ANCHORS,
     ANT,
     BASELINES,
+    COMPOSED,
     DENSE,
     HEADLINE,
     L1,
@@ -25,9 +27,11 @@ from benchmarks.ant.methods import (
     MIXTURE_LR,
     START,
     STRENGTH,
+    WITHIN,
     D,
     learning_rate,
 )
+from slimvec.nn import ParameterBudget
 
 LENGTH, MIN_COUNT = 100, 2
 EPOCHS = {"newsgroups": 12, "imdb": 4}  # others: 2
@@ -64,8 +68,10 @@ def settings(collection: str, method: str, budget: int) -> dict:
         return found | {"k": ANCHORS, "l1": MIXTURE_L1, "lr of T": MIXTURE_LR}
     if method in ANT:
         return found | {"k": ANCHORS, "l1": L1, "start": START}
-    if method in BASELINES:
+    if method in BASELINES | COMPOSED:
         found |= {"budget": budget, "strength": STRENGTH.get(method)}
+    if method in WITHIN:
+        found |= {"budget": budget, "start": START, "by": "ParameterBudget, which fits rows again"}
     return found
 
 
@@ -73,17 +79,25 @@ def train(options, corpus, cell: dict, budget: int) -> dict:
     """Return the result of one run: what was learnt and kept, and the accuracies."""
     method, seed = cell["method"], cell["seed"]
     torch.manual_seed(seed)
-    layer, optimizer = METHODS[method](corpus, options.data, budget, seed)
+    layer, optimizer = (METHODS | WITHIN | COMPOSED)[method](corpus, options.data, budget, seed)
     model = cnn.TextCNN(layer, D, corpus.n_classes).to(options.device)
     penalty = layer.penalty if isinstance(layer, Baseline) else (lambda: 0.0)
     trainer = optimizer(model, lr=cell["lr"])
-    cnn.train(model, trainer, penalty, corpus.train, cell["epochs"], seed, options.device)
+    more = {}
+    if method in WITHIN:
+        n_steps = cell["epochs"] * cnn.steps_of(corpus.train)
+        more["after"] = ParameterBudget(layer, trainer, budget, n_steps=n_steps).step
+    cnn.train(model, trainer, penalty, corpus.train, cell["epochs"], seed, options.device, **more)
     model.eval()
     learnt = layer.n_parameters
-    if method in BASELINES:
+    if method in BASELINES | COMPOSED:
         layer.cut(budget)
     found = {part: cnn.accuracy(model, getattr(corpus, part), options.device) for part in ("validation", "test")}
-    return found | {"learnt": learnt, "parameters": layer.n_parameters}
+    return found | {
+        "learnt": learnt,
+        "parameters": layer.n_parameters,
+        "device": device_name(torch.device(options.device)),
+    }
 
 
 def run(options, corpus) -> dict[str, list[dict]]:
@@ -126,19 +140,21 @@ def section(corpus, found: dict[str, list[dict]]) -> str:
             ])  # fmt: skip
     header = ["embedding layer", "learning rate", "test, %", "seeds", "parameters", "dense / it", "before the cut"]
     header.append("validation, %")
-    best = max((method for method in ANT if found[method]), key=lambda method: mean(found[method], "validation"))
+    ours = [method for method in found if method in ANT or method in WITHIN]
+    best = max((method for method in ours if found[method]), key=lambda method: mean(found[method], "validation"))
     own = mean(found[best], "test")
-    above = [method for method in BASELINES if found[method] and mean(found[method], "test") > own]
+    above = [method for method in BASELINES | COMPOSED if found.get(method) and mean(found[method], "test") > own]
     loss = mean(dense, "test") - own
     ratio = n * D / mean(found[best], "parameters")
     facts = (
         f"{len(corpus.train[0]):,} / {len(corpus.validation[0]):,} / {len(corpus.test[0]):,} texts to "
         f"train, validate and test, {n:,} words × {D}, {corpus.n_classes} classes, {EPOCHS.get(corpus.name, 2)} epochs."
     )
-    missing = [method for method in METHODS if not found[method]]
+    missing = [method for method in found if not found[method]]
+    side = "below" if loss > 0 else "above"
     verdict = (
-        f"**{best}, the best of ANT on the validation texts: {loss:.2f} points below dense at 1/{ratio:.0f} of its "
-        f"parameters. Baselines above it at equal parameters: {', '.join(above) or 'none'}.**"
+        f"**{best}, the best of ANT on the validation texts: {abs(loss):.2f} points {side} dense at 1/{ratio:.0f} of "
+        f"its parameters. Baselines above it at equal parameters, of those run: {', '.join(above) or 'none'}.**"
         + (f" Not run yet: {', '.join(missing)}." if missing else "")
     )
     remark = [REMARKS[corpus.name]] if corpus.name in REMARKS else []

@@ -32,6 +32,8 @@ class DenseTransform(Transform):
         penalty. The related entries become a mask, ``unpenalised``: 1 - S(G).
     """
 
+    holds_all = True
+
     def __init__(self, start: TransformStart) -> None:
         super().__init__()
         self.weight = nn.Parameter(_random_entries(start))

@@ -55,7 +55,7 @@ class AnchorEmbedding(LossTerms):
         Pairs of rows that are related (S(G), eq. 5): where one of them is an anchor, the entry is not penalised. Needs
         ``anchor_rows``.
     nonnegative : bool
-        T ≥ 0 (§3.2); the paper finds that it matters. With K ≤ d a language model learns faster without.
+        T ≥ 0 (§3.2); the paper finds that it matters. With K ≤ d a language model learns better without.
     softmax : bool
         E = softmax(T) A, a component of a mixture: see :class:`AnchorMixture`.
     storage : {"dense", "slots"}

@@ -12,6 +12,7 @@ from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.kept_entries import kept_entries
 from slimvec.nn.optimizer import ProximalOptimizer
 from slimvec.nn.processes import n_processes
+from slimvec.nn.refit import can_refit, greatest, refit
 from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ class ParameterBudget:
     cut : (float, float)
         The two moments, as parts of the training.
     counts : array_like, shape (n,), optional
-        How often each row occurs in what is trained on. By default the layers count the rows that they look up, and
-        where a model takes all rows at once, by ``logits`` or ``weight``, these count alike.
+        How often each row occurs in what is trained on. By default the layers count the rows that they look up; a model
+        that takes all rows at once and looks none up, by ``weight`` alone, has to say, or they count alike.
 
     Attributes
     ----------
@@ -66,8 +67,12 @@ class ParameterBudget:
 
     The worth of an entry is abs(t_ij) ‖a_j‖ √c_i, the length of what it adds to its row, which occurs c_i times. To
     second order the loss would rise by its square without the entry [2]_, if gradients of all occurrences are alike and
-    have no favourite direction. An output layer reads all rows for every word that it predicts: there c_i is the same
-    for all. Both were measured, beside other worths: ``benchmarks/results/ant_worth.md``.
+    have no favourite direction. An output layer reads all rows for every word that it predicts: there it is ⁴√c_i.
+    Both were measured, beside other worths: ``benchmarks/results/ant_worth.md`` and ``ant_language_learning.md``.
+
+    A cut before the second moment fits the entries that it leaves, and the anchors, to the rows as they were before it,
+    weighted in the same way, and so may leave other entries than the first of them; with ``storage="slots"``, or with
+    a ``softmax``, they stay as they are.
 
     References
     ----------
@@ -111,8 +116,8 @@ class ParameterBudget:
         self._every = max(1, (self._last - self._first) // N_CUTS)
         self.n_taken = 0
         self._n_at_first: int | None = None  # non-zeros when the cutting began
-        self._counts = [_as_counts(counts, part) for part in self._layers]
-        self._is_counting = counts is None
+        self._given = [_as_counts(counts, part) for part in self._layers]
+        self._counts = [_no_reads(part) for part in self._layers]
         self._hold()
 
     @property
@@ -165,7 +170,7 @@ class ParameterBudget:
         is_last = self.n_taken == self.n_steps
         zeros_stay = self.is_fixed and (is_last or not self._is_time(self.n_taken + 1))
         for layer, counts in zip(self._layers, self._counts, strict=True):
-            layer.reads = counts if self._is_counting and not is_last else None
+            layer.reads = None if is_last else counts
             transform, group = layer.transform, self._optimizer.group_of(layer.transform)
             l1 = 0.0 if self.is_fixed else group["l1"]
             if (transform.zeros_stay, group["l1"]) != (zeros_stay, l1):
@@ -174,25 +179,40 @@ class ParameterBudget:
 
     @torch.no_grad()
     def _cut(self, n: int) -> None:
-        """Keep the ``n`` entries of greatest worth."""
-        worths = self._worths()
+        """Keep the ``n`` entries of greatest worth; until the budget is reached, rows are fitted to those of before."""
+        weights = self._row_weights()
+        worths = self._worths(weights)
         together = torch.cat([part.to(worths[0].device) for part in worths])
         if not bool(torch.isfinite(together).all()):
             raise ValueError("the layers hold NaN or infinite numbers; expected a training that does not diverge")
         if len(together) > n:
-            parts = _greatest(together, n).split([len(part) for part in worths])
-            for layer, kept in zip(self._layers, parts, strict=True):
-                layer.transform.keep(kept)
+            parts = greatest(together, n).split([len(part) for part in worths])
+            for layer, kept, of_rows in zip(self._layers, parts, weights, strict=True):
+                self._leave(layer, kept, of_rows)
 
-    def _worths(self) -> list[Tensor]:
+    def _leave(self, layer: AnchorEmbedding, kept: Tensor, of_rows: Tensor) -> None:
+        """Leave as many entries of a layer as a mask: these, or those that fit its rows best."""
+        if self.is_fixed or not can_refit(layer):
+            layer.transform.keep(kept)
+        else:
+            refit(layer, int(kept.sum()), of_rows)
+
+    def _row_weights(self) -> list[Tensor]:
+        """Return what the rows of each layer count, by how often they occur."""
+        found = []
+        for given, counts in zip(self._given, self._counts, strict=True):
+            rows = counts[:-1].float() if given is None else given
+            if not rows.any():
+                rows = torch.ones_like(rows)
+            found.append((rows / rows.mean()) ** (0.25 if counts[-1] > 0 else 0.5))
+        return found
+
+    def _worths(self, weights: list[Tensor]) -> list[Tensor]:
         """Return the worth of the non-zeros of each layer."""
         found = []
-        for layer, counts in zip(self._layers, self._counts, strict=True):
+        for layer, of_rows in zip(self._layers, weights, strict=True):
             lengths = torch.linalg.vector_norm(layer.anchors.detach(), dim=1, dtype=torch.float32)
-            rows = counts[:-1].float()
-            if counts[-1] > 0 or not rows.any():
-                rows = torch.ones_like(rows)
-            found.append(layer.transform.worths((rows / rows.mean()).sqrt(), lengths))
+            found.append(layer.transform.worths(of_rows, lengths))
         return found
 
     # ---- what was kept
@@ -214,7 +234,9 @@ class ParameterBudget:
         >>> len(budget.report().lines), budget.report().n_parameters
         (2, 28)
         """
-        return kept_entries(self._layers, [part[:-1].cpu().numpy() for part in self._counts], self.n_parameters)
+        seen = zip(self._given, self._counts, strict=True)
+        counts = [(read[:-1] if given is None else given).cpu().numpy() for given, read in seen]
+        return kept_entries(self._layers, counts, self.n_parameters)
 
     # ---- saved
 
@@ -257,16 +279,6 @@ class ParameterBudget:
         self._hold()
 
 
-def _greatest(values: Tensor, n: int) -> Tensor:
-    """Return a mask of the ``n`` greatest values; of equal ones the first."""
-    if n == 0:
-        return torch.zeros_like(values, dtype=torch.bool)
-    least = values.kthvalue(len(values) - n + 1).values
-    kept = values > least
-    kept[torch.nonzero(values == least)[: n - int(kept.sum()), 0]] = True
-    return kept
-
-
 def _trained_layers(layer: Any, optimizer: Any) -> list[AnchorEmbedding]:
     """Return the anchor layers of a module, after checking that the optimizer trains them."""
     layers = [part for part in layer.modules() if isinstance(part, AnchorEmbedding)] if _is_module(layer) else []
@@ -295,17 +307,22 @@ def _as_budget(n_parameters: Any, layers: list[AnchorEmbedding]) -> int:
     return as_integer(n_parameters, "n_parameters", least, most, ": what the anchors take and 1 ... all entries of T")
 
 
-def _as_counts(counts: Any, layer: AnchorEmbedding) -> Tensor:
-    """Return how often each row is read, and all at once: what is given, or zeros to start counting with."""
-    n, device = layer.num_embeddings, layer.anchors.device
+def _as_counts(counts: Any, layer: AnchorEmbedding) -> Tensor | None:
+    """Return how often each row occurs, where it is given."""
+    n = layer.num_embeddings
     if counts is None:
         if n_processes() > 1:
             raise ValueError("counts is None, and each process would count other rows; expected the same counts in all")
-        return torch.zeros(n + 1, dtype=torch.int64, device=device)
+        return None
     given = torch.as_tensor(np.asarray(counts, np.float64), dtype=torch.float32)
     if given.shape != (n,) or not bool((torch.isfinite(given) & (given >= 0)).all()):
         raise ValueError(f"counts has shape {tuple(given.shape)}; expected ({n},), numbers of at least 0")
-    return nn.functional.pad(given, (0, 1)).to(device)
+    return given.to(layer.anchors.device)
+
+
+def _no_reads(layer: AnchorEmbedding) -> Tensor:
+    """Return zeros to count with how often each row is looked up, and all of them at once."""
+    return torch.zeros(layer.num_embeddings + 1, dtype=torch.int64, device=layer.anchors.device)
 
 
 def _as_moments(cut: Any) -> tuple[float, float]:

@@ -80,6 +80,9 @@ def replace_embedding(
 
     Notes
     -----
+    T has both signs where an output layer is tied, which learns better so
+    (``benchmarks/results/ant_language_learning.md``); elsewhere T ≥ 0, unless ``keep_rows``.
+
     ``padding_idx`` and ``sparse`` are kept. The padding row of anchors is zero, and stays so also where an output layer
     is tied, which ``torch.nn.Linear`` would train. ``torch.nn.EmbeddingBag`` is left alone.
 
@@ -236,7 +239,7 @@ def _layer(shared: _Shared, n_parameters: int, storage: str, *, keep_rows: bool)
     if keep_rows:
         layer = AnchorEmbedding.from_pretrained(weight, **arguments)
     else:
-        layer = AnchorEmbedding(*weight.shape, **arguments)
+        layer = AnchorEmbedding(*weight.shape, nonnegative=not shared.outputs, **arguments)
         with torch.no_grad():
             layer.anchors.mul_(weight.float().square().mean().sqrt())  # rows start with numbers of about size 1
     return layer.train(old.training)

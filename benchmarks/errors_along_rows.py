@@ -57,7 +57,7 @@ def section(name: str, rows: np.ndarray, n_draws: int) -> str:
 
 def main():
     options = parser(__doc__)
-    options.add_argument("--draws", type=int, default=2, help="of queries held out (default: %(default)s)")
+    options.add_argument("--draws", type=int, default=3, help="of queries held out (default: %(default)s)")
     arguments = options.parse_args()
     data = data_or_skip(arguments)
     rows = {name: unit(load_rows(data, name)[:MOST_ROWS]) for name in SETS[:-1]} | {"news": news_sentences(data)}

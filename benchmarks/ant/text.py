@@ -100,22 +100,22 @@ def train(options, corpus, cell: dict, budget: int) -> dict:
     }
 
 
+def runs(options, corpus, method: str, budget: int = 0) -> list[dict]:
+    """Return the runs of a method, one for each seed; if it is not asked for, those that are there."""
+    asked = not options.report and method in options.methods
+    wanted = [settings(corpus.name, method, budget) | {"seed": seed} for seed in range(options.seeds)]
+    return [
+        options.kept(cell, lambda cell=cell: train(options, corpus, cell, budget))
+        for cell in wanted
+        if asked or cell in options.kept
+    ]
+
+
 def run(options, corpus) -> dict[str, list[dict]]:
-    """Return the runs of all methods, of those that are neither there nor asked for none."""
-    kept = cells.Cells("ant_text", **SETTINGS)
-
-    def runs(method: str, budget: int = 0) -> list[dict]:
-        asked = not options.report and (method in FIRST or method in options.methods)
-        wanted = [settings(corpus.name, method, budget) | {"seed": seed} for seed in range(options.seeds)]
-        return [
-            kept(cell, lambda cell=cell: train(options, corpus, cell, budget))
-            for cell in wanted
-            if asked or cell in kept
-        ]
-
-    found = {method: runs(method) for method in FIRST}
+    """Return the runs of all methods."""
+    found = {method: runs(options, corpus, method) for method in FIRST}
     budget = found[HEADLINE][0]["parameters"]
-    return {method: found[method] if method in found else runs(method, budget) for method in METHODS}
+    return {method: found[method] if method in found else runs(options, corpus, method, budget) for method in METHODS}
 
 
 def mean(runs: list[dict], part: str) -> float:
@@ -161,19 +161,34 @@ def section(corpus, found: dict[str, list[dict]]) -> str:
     return "\n\n".join([f"## {corpus.name}", facts, common.table(rows, header), verdict, *remark])
 
 
-def main() -> None:
-    parser = common.parser(__doc__)
+def asked_for(doc: str, methods, collections=None):
+    """Return the options of a script that trains these methods on these collections, or on all that are there."""
+    parser = common.parser(doc)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", help="names of collections; by default all that are there")
-    parser.add_argument("--methods", nargs="*", default=METHODS, help="of these, besides dense rows and ANT's own")
+    parser.add_argument("--only", nargs="*", help="names of collections")
+    parser.add_argument("--methods", nargs="*", default=methods, help="to train those of them that are not there")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--report", action="store_true", help="write the results of the cells that are there")
     options = parser.parse_args()
     options.data = common.data_or_skip(options)
+    there = texts.available(options.data)
+    options.kept = cells.Cells("ant_text", **SETTINGS)
+    options.only = options.only or [name for name in collections or there if name in there]
     torch.set_num_threads(1)
+    return options
+
+
+def texts_of(options, name: str):
+    """Return a collection as the CNN reads it."""
+    return corpora.load(options.data, name, LENGTH, MIN_COUNT, cells.FOLDER / "texts")
+
+
+def main() -> None:
+    options = asked_for(__doc__, METHODS)
+    options.methods = [*FIRST, *options.methods]  # these are always needed
     sections = []
-    for name in options.only or texts.available(options.data):
-        corpus = corpora.load(options.data, name, LENGTH, MIN_COUNT, cells.FOLDER / "texts")
+    for name in options.only:
+        corpus = texts_of(options, name)
         sections.append(section(corpus, run(options, corpus)))
     common.write_result("ant.text", "ANT for text classification", [SETUP, *sections])
 

@@ -100,18 +100,23 @@ double squared_distance(const float* a, const float* b, std::size_t n) {
 
 }  // namespace
 
+const std::int64_t* read_starts(const TableFile& file, const char* name, std::size_t n_rows, std::size_t n_lists) {
+  const std::int64_t* starts = file.tensor(name, {"I64"}, {n_lists + 1}).as<std::int64_t>();
+  if (starts[0] != 0 || static_cast<std::uint64_t>(starts[n_lists]) != n_rows ||
+      !std::is_sorted(starts, starts + n_lists + 1)) {
+    throw std::runtime_error(std::string("tensor ") + name + " does not rise from 0 to the number of rows: damaged");
+  }
+  return starts;
+}
+
 RowLists::RowLists(const TableFile& file, std::size_t n_rows, std::size_t d, double norm)
     : n_rows_(n_rows),
       d_(d),
       n_lists_(count_lists(file, d)),
       norm_(norm),
       centroids_(file.tensor("centroids", {"F32"}, {n_lists_, d}).as<float>()),
-      starts_(file.tensor("partition.starts", {"I64"}, {n_lists_ + 1}).as<std::int64_t>()),
+      starts_(read_starts(file, "partition.starts", n_rows, n_lists_)),
       rows_(file.tensor("partition.rows", {"U32"}, {n_rows}).as<std::uint32_t>()) {
-  if (starts_[0] != 0 || static_cast<std::uint64_t>(starts_[n_lists_]) != n_rows ||
-      !std::is_sorted(starts_, starts_ + n_lists_ + 1)) {
-    throw std::runtime_error("tensor partition.starts does not rise from 0 to the number of rows: damaged");
-  }
   file.check_object("partition", false);
   const Json* calibration = file.object("partition")->find("calibration");
   if (calibration && !calibration->is_null()) check_calibration(*calibration, n_lists_);

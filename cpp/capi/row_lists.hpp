@@ -11,6 +11,9 @@
 
 namespace slimvec {
 
+// Where lists of all rows start, and the last one ends. Throws std::runtime_error for what does not rise.
+const std::int64_t* read_starts(const TableFile& file, const char* name, std::size_t n_rows, std::size_t n_lists);
+
 class RowLists {
  public:
   // Of a table whose vectors have d columns and factors are in units of `norm`. Throws std::runtime_error for what is

@@ -3,10 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <stdexcept>
-#include <string>
-
-#include "core/platform.hpp"
 
 namespace slimvec {
 
@@ -49,36 +45,19 @@ std::vector<Key> OwnScores::with(std::size_t query, const std::vector<Key>& own,
   for (const Key key : own) {
     if (met.insert(static_cast<std::uint32_t>(key_index(key)))) found.push_back(key);
   }
-  std::vector<std::size_t> left;  // positions of own codes that were not met, or not among the best
+  std::vector<std::int64_t> left;  // positions of own codes that were not met, or not among the best
   for (const Key key : spilled) {
-    const auto position = static_cast<std::size_t>(key_index(key));
-    if (met.insert(row_at(position))) left.push_back(position);
+    const std::size_t row = row_at(lists_, static_cast<std::size_t>(key_index(key)), table_.n_codes);
+    if (met.insert(static_cast<std::uint32_t>(row))) left.push_back(key_index(key));
   }
-  constexpr std::size_t kAhead = 8;  // of which a core asks memory at a time, nearly
-  for (std::size_t i = 0; i < std::min(kAhead, left.size()); ++i) ask_for(left[i]);
   for (std::size_t i = 0; i < left.size(); ++i) {
-    if (i + kAhead < left.size()) ask_for(left[i + kAhead]);
-    const float score = scan_.score(query, offset(query, left[i]), left[i]);
-    if (score > -std::numeric_limits<float>::infinity()) found.push_back(make_score_key(score, row_at(left[i])));
+    prefetch_ahead(table_, left.data() + i, left.size() - i);
+    const auto at = static_cast<std::size_t>(left[i]);
+    const float score = scan_.score(query, offset(query, at), at);
+    if (score > -std::numeric_limits<float>::infinity()) found.push_back(make_score_key(score, lists_.rows[at]));
   }
   std::sort(found.begin(), found.end());
   return found;
-}
-
-std::uint32_t OwnScores::row_at(std::size_t position) const {
-  const std::uint32_t row = lists_.rows[position];
-  if (row < table_.n_codes) return row;
-  throw std::out_of_range("the table is damaged: it names row " + std::to_string(row) + " of " +
-                          std::to_string(table_.n_codes));
-}
-
-// Asks the cache for a code and its factors.
-void OwnScores::ask_for(std::size_t position) const {
-  const std::size_t block = position / kBlockCodes, of_block = factors_.n_factors * kBlockCodes;
-  const std::uint32_t* words = table_.blocks + block * table_.block_words();
-  for (std::size_t word = 0; word < table_.n_words; ++word) ask_cache(words + word * kBlockCodes);
-  ask_cache(factors_.values + block * of_block);
-  ask_cache(factors_.values + (block + 1) * of_block - 1);
 }
 
 // As nearest_lists gives it for the list that a code lies in.

@@ -13,28 +13,19 @@ namespace slimvec {
 class OwnScores {
  public:
   // `scan` is over `table`, whose codes lie by `lists`; it and all else are kept by reference.
-  OwnScores(const Kernels& isa, const BlockedCodes& table, const Factors& factors, const Lists& lists,
-            const IntegerRows& centroids, const IntegerRows& queries, const AsymmetricScan& scan)
-      : isa_(isa),
-        table_(table),
-        factors_(factors),
-        lists_(lists),
-        centroids_(centroids),
-        queries_(queries),
-        scan_(scan) {}
+  OwnScores(const Kernels& isa, const BlockedCodes& table, const Lists& lists, const IntegerRows& centroids,
+            const IntegerRows& queries, const AsymmetricScan& scan)
+      : isa_(isa), table_(table), lists_(lists), centroids_(centroids), queries_(queries), scan_(scan) {}
 
   // Keys of rows in rising order: of `own`, and of the rows that `spilled` found and these lack. An index of `spilled`
   // is the position of the row's own code. Throws std::out_of_range where `lists` name no row of the table.
   std::vector<Key> with(std::size_t query, const std::vector<Key>& own, const std::vector<Key>& spilled) const;
 
  private:
-  std::uint32_t row_at(std::size_t position) const;
-  void ask_for(std::size_t position) const;
   float offset(std::size_t query, std::size_t position) const;
 
   const Kernels& isa_;
   const BlockedCodes& table_;
-  const Factors& factors_;
   const Lists& lists_;
   const IntegerRows& centroids_;
   const IntegerRows& queries_;

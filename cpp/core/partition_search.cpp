@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <optional>
 #include <stdexcept>
-#include <string>
 #include <vector>
 
 #include "core/asymmetric_scan.hpp"
@@ -163,20 +162,14 @@ class ListScan {
     for (std::size_t i = 0; i < hits.count; ++i) {
       const std::size_t position = chunk.begin * kBlockCodes + hits.positions[i];
       if (position < positions.begin || position >= positions.end) continue;  // of the list next door
-      const std::size_t known = check_known(entries.lists.rows[position], is_own ? "row " : "the code of row ");
+      const std::size_t known = row_at(entries.lists, position, table_.n_codes, is_own ? "row " : "the code of row ");
       if (mask_) {
-        const std::size_t row = is_own ? known : check_known(lists_.rows[known], "row ");
+        const std::size_t row = is_own ? known : row_at(lists_, known, table_.n_codes);
         if (!may_be_found(table_, mask_, row)) continue;
       }
       top.push(make_key(hits.ranks[i], known));
     }
     top.tighten();
-  }
-
-  std::size_t check_known(std::size_t index, const char* what) const {
-    if (index < table_.n_codes) return index;
-    throw std::out_of_range("the table is damaged: it names " + (what + std::to_string(index)) + " of " +
-                            std::to_string(table_.n_codes));
   }
 
   // Asks the cache for the next list, codes and factors, while this one is scanned.
@@ -263,7 +256,7 @@ void partition_search(const Kernels& isa, const BlockedCodes& table, const Facto
   constexpr std::size_t kLeast = 40;  // second codes that are kept: of near rows, some promise too much
   const std::size_t n_spilled = std::max(k, kLeast);
   const auto none = [k, n_spilled](std::size_t) { return TwoTops{TopK(k), TopK(n_spilled)}; };
-  const OwnScores own_scores(isa, table, factors, lists, spilled->centroids, probes.queries, lists_of.own_scan());
+  const OwnScores own_scores(isa, table, lists, spilled->centroids, probes.queries, lists_of.own_scan());
   search_lists(table, lists_of, queries.n_queries, none, n_threads, interrupt, [&](std::size_t q, TwoTops& tops) {
     write(q, own_scores.with(q, tops.own.sorted(), tops.spilled.sorted()));
   });

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "core/asymmetric_search.hpp"
@@ -17,6 +19,14 @@ struct Lists {
   const std::uint32_t* rows;
   std::size_t n_lists;
 };
+
+// The row that lies at a position. Throws std::out_of_range where that is none of n_rows.
+inline std::size_t row_at(const Lists& lists, std::size_t position, std::size_t n_rows, const char* what = "row ") {
+  const std::size_t row = lists.rows[position];
+  if (row < n_rows) return row;
+  throw std::out_of_range("the table is damaged: it names " + (what + std::to_string(row)) + " of " +
+                          std::to_string(n_rows));
+}
 
 // Other codes of some rows, each in another list than the row's own: what the centroid of that one leaves. A search
 // finds a row in either list.

@@ -68,13 +68,7 @@ class Partition:
 
         Those of a mapped file are looked at before its first search.
         """
-        seen = np.zeros(len(self.rows), np.bool_)
-        if len(seen) and int(self.rows.max()) >= len(seen):
-            raise FormatError("tensor 'partition.rows' names rows that the table does not have: damaged")
-        seen[self.rows] = True
-        if not seen.all():
-            raise FormatError("tensor 'partition.rows' names some rows twice, and others not at all: damaged")
-        return self.rows
+        return each_once(self.rows, "partition.rows")
 
     @cached_property
     def positions(self) -> NDArray[np.int64]:
@@ -109,9 +103,7 @@ class Partition:
         facts = content.facts["partition"]
         if not isinstance(facts, dict):
             raise FormatError(f"partition is {facts!r}; expected an object")
-        starts = content.tensor("partition.starts", np.int64, (n_lists + 1,))
-        if starts[0] != 0 or starts[-1] != n_rows or (starts[1:] < starts[:-1]).any():
-            raise FormatError(f"tensor 'partition.starts' does not rise from 0 to {n_rows}: damaged")
+        starts = starts_from(content, "partition.starts", n_rows, n_lists)
         rows = content.tensor("partition.rows", np.uint32, (n_rows,))
         spreads = None
         if "partition.spreads" in content.tensors:
@@ -123,6 +115,25 @@ class Partition:
         if content.thorough:
             _ = partition.distinct_rows  # which looks at all of them
         return partition
+
+
+def starts_from(content: Content, name: str, n_rows: int, n_lists: int) -> NDArray[np.int64]:
+    """Return where lists of all rows start, and the last one ends."""
+    starts = content.tensor(name, np.int64, (n_lists + 1,))
+    if starts[0] != 0 or starts[-1] != n_rows or (starts[1:] < starts[:-1]).any():
+        raise FormatError(f"tensor {name!r} does not rise from 0 to {n_rows}: damaged")
+    return starts
+
+
+def each_once(rows: NDArray[np.uint32], name: str) -> NDArray[np.uint32]:
+    """Return the rows of a tensor, or their positions, ``(n,)``; FormatError unless each of n is there once."""
+    seen = np.zeros(len(rows), np.bool_)
+    if len(seen) and int(rows.max()) >= len(seen):
+        raise FormatError(f"tensor {name!r} names rows that the table does not have: damaged")
+    seen[rows] = True
+    if not seen.all():
+        raise FormatError(f"tensor {name!r} names some rows twice, and others not at all: damaged")
+    return rows
 
 
 def _others_from(facts: Any, n_lists: int) -> dict[str, Calibration]:

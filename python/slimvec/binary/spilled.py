@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 
 from slimvec.binary.codes import BlockedCodes, check_padding
+from slimvec.binary.partition import each_once, starts_from
 from slimvec.errors import FormatError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Spilled:
     @property
     def bits(self) -> int:
         """Stored bits of each code, with its factors and position."""
-        return self.codes.n_bits + 16 * int(self.factors.shape[1]) + 32
+        return self.codes.n_bits + 16 * int(self.factors.shape[1]) + 8 * self.positions.itemsize
 
     def facts(self) -> dict[str, Any]:
         """Return what the header of a file says of it."""
@@ -94,21 +95,14 @@ class Spilled:
 
         Those of a mapped file are looked at before its first search of some lists.
         """
-        seen = np.zeros(len(self.positions), np.bool_)
-        if len(seen) and int(self.positions.max()) < len(seen):
-            seen[self.positions] = True
-        if not seen.all():
-            raise FormatError("tensor 'spilled.positions' names some rows twice, or none of the table: damaged")
-        return self.positions
+        return each_once(self.positions, "spilled.positions")
 
     @classmethod
     def from_content(cls, content: Content, parts: BinaryParts) -> Self:
         """Return what is spilled of a file's content, mapped, beside the parts of its table."""
         codes, partition = BlockedCodes.from_content(content, "spilled.codes"), cast("Partition", parts.partition)
         values = content.tensor("spilled.factors", np.float16, cast("Factors", parts.factors).values.shape)
-        starts = content.tensor("spilled.starts", np.int64, partition.starts.shape)
-        if starts[0] != 0 or starts[-1] != len(parts) or (starts[1:] < starts[:-1]).any():
-            raise FormatError(f"tensor 'spilled.starts' does not rise from 0 to {len(parts)}: damaged")
+        starts = starts_from(content, "spilled.starts", len(parts), partition.n_lists)
         positions = content.tensor("spilled.positions", np.uint32, partition.rows.shape)
         spilled = cls(codes, values, starts, positions)
         if content.thorough:

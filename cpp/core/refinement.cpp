@@ -1,7 +1,6 @@
 #include "core/refinement.hpp"
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -16,11 +15,11 @@ namespace slimvec {
 
 namespace {
 
-// Products of one query with codes, four bits at a time: what the sixteen values of each nibble of a code add. A bit of
-// a level counts as much as the level does, times a power of two.
-class NibbleSums {
+// Products of one query with codes: a bit of a level counts as much as the level does, times a power of two.
+class Products {
  public:
-  explicit NibbleSums(const RowCodes& rows) : rows_(rows), weights_(8 * rows.row_bytes), sums_(2 * rows.row_bytes) {}
+  Products(const Kernels& isa, const RowCodes& rows)
+      : isa_(isa), rows_(rows), weights_(8 * rows.row_bytes), tables_(kTableEntriesPerByte * rows.row_bytes) {}
 
   void prepare(const std::int16_t* query) {
     std::size_t bit = 0;
@@ -29,15 +28,7 @@ class NibbleSums {
         weights_[bit++] = query[j] * (1 << (rows_.bits[j] - 1 - plane));
       }
     }
-    for (std::size_t nibble = 0; nibble < sums_.size(); ++nibble) {
-      const std::int32_t* weights = weights_.data() + 4 * nibble;
-      Sums& sums = sums_[nibble];
-      sums[0] = 0;
-      for (std::size_t high = 0; high < 4; ++high) {
-        const std::size_t n_below = std::size_t{1} << high;
-        for (std::size_t low = 0; low < n_below; ++low) sums[n_below + low] = sums[low] + weights[high];
-      }
-    }
+    isa_.weight_tables(weights_.data(), rows_.row_bytes, tables_.data());
     twice_lowest_ = 0;
     for (std::size_t j = 0; j < rows_.n_directions; ++j) {
       twice_lowest_ -= std::int64_t{query[j]} * ((1 << rows_.bits[j]) - 1);
@@ -45,21 +36,16 @@ class NibbleSums {
   }
 
   // Twice the sum over j of query[j] * u of a row.
-  std::int64_t twice_product(std::size_t row) const {
+  std::int64_t twice(std::size_t row) const {
     const std::uint8_t* code = rows_.codes + row * rows_.row_bytes;
-    std::int64_t low = 0, high = 0;  // two sums, so that one addition need not wait for the other
-    for (std::size_t byte = 0; byte < rows_.row_bytes; ++byte) {
-      low += sums_[2 * byte][code[byte] & 15u];
-      high += sums_[2 * byte + 1][code[byte] >> 4u];
-    }
-    return 2 * (low + high) + twice_lowest_;
+    return 2 * isa_.weigh_bits(code, rows_.row_bytes, tables_.data()) + twice_lowest_;
   }
 
  private:
-  using Sums = std::array<std::int32_t, 16>;  // of four: below 4 * 8191 * 2^7
+  const Kernels& isa_;
   const RowCodes& rows_;
   std::vector<std::int32_t> weights_;  // of the bits of a code; 0 past the last
-  std::vector<Sums> sums_;
+  std::vector<std::int32_t> tables_;
   std::int64_t twice_lowest_ = 0;  // the product with the lowest levels
 };
 
@@ -88,12 +74,12 @@ void refined_search(const Kernels& isa, const RowCodes& rows, const Refinement& 
   run_parallel(
       n_threads,
       [&](std::size_t) {
-        NibbleSums sums(rows);
+        Products products(isa, rows);
         std::size_t prepared = n_queries;
         for (Range one; slices.next(one);) {
           interrupt.check();
           const std::size_t q = one.begin / slices_per_query, first = one.begin % slices_per_query * kRows;
-          if (q != prepared) sums.prepare(values + q * rows.n_directions);
+          if (q != prepared) products.prepare(values + q * rows.n_directions);
           prepared = q;
           for (std::size_t i = first; i < std::min(first + kRows, n_ids); ++i) {
             const std::size_t at = q * n_ids + i;
@@ -103,7 +89,7 @@ void refined_search(const Kernels& isa, const RowCodes& rows, const Refinement& 
             found[at] = -std::numeric_limits<float>::infinity();
             if (*id < 0) continue;
             const std::size_t row = static_cast<std::size_t>(*id);
-            const double product = static_cast<double>(sums.twice_product(row)) / 2;
+            const double product = static_cast<double>(products.twice(row)) / 2;
             float numbers[2];
             isa.widen_halves(refinement.numbers + row * refinement.n_numbers, 2, numbers);
             const double gained =

@@ -93,6 +93,14 @@ constexpr std::int16_t kCentroidPeak = 2047;
 using CentroidDots = void(const std::int16_t* centroids, std::size_t n_centroids, std::size_t d,
                           const std::int16_t* query, std::int64_t* dots);
 
+// The sum of the weights of the bits that are set in one code of n_bytes, row by row, from 8 * n_bytes weights of at
+// most kLargestWeight either side of 0. WeightTables prepares what is looked up, kTableEntriesPerByte for each byte.
+//                                                  numpy: unpackbits(code, bitorder="little") @ weights
+constexpr std::int32_t kLargestWeight = kQueryPeak * 128;
+constexpr std::size_t kTableEntriesPerByte = 32;
+using WeightTables = void(const std::int32_t* weights, std::size_t n_bytes, std::int32_t* tables);
+using WeighBits = std::int64_t(const std::uint8_t* code, std::size_t n_bytes, const std::int32_t* tables);
+
 // Codes of several bits: along each of a row's directions one of 2^b levels step * u, u a half integer between -limit
 // and limit = (2^b - 1) / 2. From the nearest levels on, a level moves to a neighbour wherever that raises
 //   F = G^2 / H,  G = sum of gain v u,  Z = sum of step v u,  H = sum of energy u^2 + nu Z^2,
@@ -145,6 +153,8 @@ struct Kernels {
   AsymmetricTables* asymmetric_tables;
   AsymmetricAbove* asymmetric_above;
   CentroidDots* centroid_dots;
+  WeightTables* weight_tables;
+  WeighBits* weigh_bits;
   GridLevels* grid_levels;
   GatherF32* gather_f32;
   GatherF16* gather_f16;
@@ -161,6 +171,8 @@ AsymmetricTables asymmetric_tables_scalar, asymmetric_tables_avx2, asymmetric_ta
 AsymmetricAbove asymmetric_above_scalar, asymmetric_above_avx2, asymmetric_above_avx512, asymmetric_above_avx512vbmi,
     asymmetric_above_neon;
 CentroidDots centroid_dots_scalar, centroid_dots_avx2, centroid_dots_avx512, centroid_dots_neon;
+WeightTables weight_tables_scalar, weight_tables_avx2, weight_tables_avx512, weight_tables_neon;
+WeighBits weigh_bits_scalar, weigh_bits_avx2, weigh_bits_avx512, weigh_bits_neon;
 GridLevels grid_levels_scalar, grid_levels_avx2, grid_levels_avx512, grid_levels_neon;
 GatherF32 gather_f32_scalar, gather_f32_avx2, gather_f32_avx512, gather_f32_neon;
 GatherF16 gather_f16_scalar, gather_f16_avx2, gather_f16_avx512, gather_f16_neon;

@@ -109,6 +109,25 @@ void test_hamming_below(const Kernels& isa) {
   }
 }
 
+void test_weigh_bits(const Kernels& isa) {
+  std::mt19937 random(6);
+  for (std::size_t n_bytes : {0u, 1u, 2u, 3u, 4u, 5u, 7u, 8u, 9u, 15u, 31u, 150u, 1024u, 1025u, 2048u, 2049u, 6000u}) {
+    for (const bool largest : {false, true}) {  // all bits set, all weights as large as can be: sums leave int32
+      Guarded<std::uint8_t> code(n_bytes);
+      Guarded<std::int32_t> weights(8 * n_bytes), tables(kTableEntriesPerByte * n_bytes);
+      for (std::size_t i = 0; i < n_bytes; ++i) code[i] = static_cast<std::uint8_t>(largest ? 255 : random() % 256);
+      for (std::size_t j = 0; j < 8 * n_bytes; ++j) {
+        const auto magnitude = static_cast<std::int32_t>(random() % (kLargestWeight + 1u));
+        weights[j] = largest ? kLargestWeight : random() % 2 ? magnitude : -magnitude;
+      }
+      isa.weight_tables(weights.data(), n_bytes, tables.data());
+      std::int64_t expected = 0;
+      for (std::size_t j = 0; j < 8 * n_bytes; ++j) expected += bit_of(code.data(), j) ? weights[j] : 0;
+      CHECK(isa.weigh_bits(code.data(), n_bytes, tables.data()) == expected);
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -117,6 +136,7 @@ int main() {
     test_unpack(*isa);
     test_count_bits(*isa);
     test_hamming_below(*isa);
+    test_weigh_bits(*isa);
     std::printf("%s: kernels agree with the bit-by-bit loops\n", isa->name);
   }
 }

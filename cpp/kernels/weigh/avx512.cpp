@@ -9,9 +9,12 @@ namespace {
 
 constexpr std::size_t kAtOnce = 2048;  // bytes, whose sums fit int32: 2^10 * kLargestWeight < 2^31
 
-// What bits that are not set weigh is not read.
-inline __m512i add_set(__m512i sum_i32x16, std::uint64_t bits, const std::int32_t* weights) {
-  return _mm512_add_epi32(sum_i32x16, _mm512_maskz_loadu_epi32(static_cast<__mmask16>(bits), weights));
+// Adds what the bits of up to eight bytes weigh; weights of bits that are not set are not read.
+inline void add_set(std::uint64_t bits, const std::int32_t* weights, __m512i (&sums_i32x16)[2]) {
+  for (std::size_t part = 0; part < 4; ++part, bits >>= 16, weights += 16) {
+    __m512i& sum_i32x16 = sums_i32x16[part % 2];
+    sum_i32x16 = _mm512_add_epi32(sum_i32x16, _mm512_maskz_loadu_epi32(static_cast<__mmask16>(bits), weights));
+  }
 }
 
 inline std::int64_t sum_of(__m512i lanes_i32x16) {
@@ -30,17 +33,19 @@ std::int64_t slimvec::weigh_bits_avx512(const std::uint8_t* code, std::size_t n_
   std::int64_t total = 0;
   for (std::size_t begin = 0; begin < n_bytes; begin += kAtOnce) {
     const std::size_t end = n_bytes - begin < kAtOnce ? n_bytes : begin + kAtOnce;
-    __m512i first_i32x16 = _mm512_setzero_si512(), second_i32x16 = first_i32x16;
-    for (std::size_t byte = begin; byte < end; byte += 8) {
-      std::uint64_t bits = 0;
-      std::memcpy(&bits, code + byte, end - byte < 8 ? end - byte : 8);
-      const std::int32_t* own = weights + 8 * byte;
-      first_i32x16 = add_set(first_i32x16, bits, own);
-      second_i32x16 = add_set(second_i32x16, bits >> 16, own + 16);
-      first_i32x16 = add_set(first_i32x16, bits >> 32, own + 32);
-      second_i32x16 = add_set(second_i32x16, bits >> 48, own + 48);
+    __m512i sums_i32x16[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    std::size_t byte = begin;
+    std::uint64_t bits = 0;
+    for (; byte + sizeof bits <= end; byte += sizeof bits) {
+      std::memcpy(&bits, code + byte, sizeof bits);
+      add_set(bits, weights + 8 * byte, sums_i32x16);
     }
-    total += sum_of(_mm512_add_epi32(first_i32x16, second_i32x16));
+    if (byte < end) {
+      bits = 0;
+      std::memcpy(&bits, code + byte, end - byte);
+      add_set(bits, weights + 8 * byte, sums_i32x16);
+    }
+    total += sum_of(_mm512_add_epi32(sums_i32x16[0], sums_i32x16[1]));
   }
   return total;
 }

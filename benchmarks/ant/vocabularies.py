@@ -110,6 +110,8 @@ def main() -> None:
         f"{len(corpus.train[0]) + len(corpus.validation[0]):,} training reviews, runs of {RUN:,} of one class that "
         f"follow each other are held out, {len(corpus.validation[0]):,} together: reviews of a film follow each other, "
         "so that those of its class are trained on or held, seldom both; reviews of the other class may be trained on. "
+        "Words with a row have one that is not zero; those that TF-IDF leaves out share one. "
+        "Variants weigh and choose words by `counts=` of `ParameterBudget`, which cuts rows of no count first. "
         "The last two columns are of the usual split, where validation reviews are drawn one by one."
     )
     header = ["embedding layer", "parameters", "words with a row", "held films, %", "validation, %", "test, %"]

@@ -20,11 +20,44 @@ class TextCNN(nn.Module):
         self.output = nn.Linear(FILTERS * len(WIDTHS), n_classes)
 
     def forward(self, ids):
-        embedded = self.embedding(ids).transpose(1, 2).unsqueeze(2)  # 2-d convolutions are quicker than 1-d ones
-        with torch.autocast(embedded.device.type, torch.bfloat16):  # and bfloat16 than float32, by half
-            found = [filters(embedded).squeeze(2).max(2).values for filters in self.filters]
-        found = torch.cat(found, 1).float().relu()
-        return self.output(self.dropout(found))
+        embedded = self.embedding(ids)
+        unique, inverse = torch.unique(ids, return_inverse=True)
+        first = torch.empty_like(unique).scatter_(0, inverse.flatten(), torch.arange(ids.numel(), device=ids.device))
+        found = [Greatest.apply(embedded, inverse, first, part.weight, part.bias) for part in self.filters]
+        return self.output(self.dropout(torch.cat(found, 1).relu()))
+
+
+class Greatest(torch.autograd.Function):
+    """The greatest value of each filter over a text, as of convolutions with a maximum, but in less time.
+
+    Filters meet each word of a batch once, however often it occurs, and gradients are of the one place that counts.
+    """
+
+    @staticmethod
+    def forward(ctx, embedded, inverse, first, weight, bias):
+        width, n_texts, length = weight.shape[3], *inverse.shape
+        flat, n_places = embedded.flatten(0, 1), length - width + 1
+        words = flat.index_select(0, first)
+        found = 0
+        for step in range(width):
+            found = found + nn.functional.embedding(inverse[:, step : step + n_places], words @ weight[:, :, 0, step].T)
+        values, places = found.max(1)
+        starts = places + length * torch.arange(n_texts, device=places.device)[:, None]
+        ctx.save_for_backward(flat, starts, weight)
+        return values + bias
+
+    @staticmethod
+    def backward(ctx, slopes):
+        flat, starts, weight = ctx.saved_tensors
+        of_flat, of_weight = torch.zeros_like(flat), torch.empty_like(weight)
+        for step in range(weight.shape[3]):
+            places = (starts + step).flatten()
+            of_rows = slopes[:, :, None] * weight[:, :, 0, step]
+            of_flat.index_add_(0, places, of_rows.flatten(0, 1))
+            rows = flat.index_select(0, places).view(of_rows.shape).transpose(0, 1)
+            of_weight[:, :, 0, step] = torch.bmm(slopes.T[:, None], rows)[:, 0]
+        length = len(flat) // len(starts)
+        return of_flat.view(-1, length, flat.shape[1]), None, None, of_weight, slopes.sum(0)
 
 
 def train(model: TextCNN, optimizer, penalty, texts, n_epochs: int, seed: int, device, after=lambda: None) -> None:

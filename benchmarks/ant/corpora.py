@@ -41,11 +41,14 @@ class Corpus:
         return self.counts * np.log(len(self.train[0]) / np.maximum(self.documents, 1))
 
 
-def load(folder: Path, name: str, length: int, min_count: int, cache: Path) -> Corpus:
-    """Return a collection: words that occur ``min_count`` times in the first ``length`` tokens of training texts."""
+def load(folder: Path, name: str, length: int, min_count: int, cache: Path, run: int = 1) -> Corpus:
+    """Return a collection: words that occur ``min_count`` times in the first ``length`` tokens of training texts.
+
+    Validation texts are held out in runs of so many that follow each other.
+    """
     tokenized = {part: _tokenized(folder, name, part, length, cache) for part in ("train", "test")}
     classes = sorted({label for label, _ in tokenized["train"]})
-    order = np.random.default_rng(0).permutation(len(tokenized["train"]))
+    order = _in_runs(len(tokenized["train"]), run)
     n_held = int(VALIDATION * len(order))
     held, kept = ([tokenized["train"][place] for place in part] for part in (order[:n_held], order[n_held:]))
     counts = Counter(token for _, tokens in kept for token in tokens)
@@ -62,6 +65,13 @@ def load(folder: Path, name: str, length: int, min_count: int, cache: Path) -> C
 
     numbers = (np.array([table.get(word, 0) for word in words], np.int64) for table in (counts, documents))
     return Corpus(name, words, *numbers, len(classes), numbered(kept), numbered(held), numbered(tokenized["test"]))
+
+
+def _in_runs(n: int, run: int) -> np.ndarray:
+    """Return 0 ... n - 1 in an order in which runs of numbers stay together."""
+    starts = run * np.random.default_rng(0).permutation(-(-n // run))
+    order = (starts[:, None] + np.arange(run)).ravel()
+    return order[order < n]
 
 
 def _tokenized(folder: Path, name: str, part: str, length: int, cache: Path) -> list[tuple[str, list[str]]]:

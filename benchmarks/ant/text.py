@@ -43,14 +43,14 @@ REMARKS = {
 FIRST = (*DENSE, HEADLINE)  # the second's size is what the others get
 SETTINGS = {
     "texts": (LENGTH, MIN_COUNT),
-    "network": (D, cnn.WIDTHS, cnn.FILTERS, cnn.DROPOUT),
+    "network": (D, cnn.WIDTHS, cnn.FILTERS, cnn.DROPOUT, "float32"),
     "batch": cnn.BATCH,
 }
 
 SETUP = f"""\
 Kim's CNN: filters over 3, 4 and 5 words, dropout {cnn.DROPOUT}, batches of {cnn.BATCH}, texts of {LENGTH} tokens. Cut
 for CPU time, the same for all: {cnn.FILTERS} filters of each width (100 in the paper), {D} columns (256), 4 or 12
-epochs (200), words that occur {MIN_COUNT} times or more; convolutions in bfloat16. Adam; learning rates fall linearly
+epochs (200), words that occur {MIN_COUNT} times or more; convolutions in float32. Adam; learning rates fall linearly
 to 0.
 ANT: {ANCHORS} anchors, T ≥ 0, ProximalAdam in its own metric, λ = {L1:g}; T starts at {START:g} of the own start of the
 layer. In the mixture λ = {MIXTURE_L1:g}, and T has a learning rate of {MIXTURE_LR:g}. Relations: Open English WordNet;

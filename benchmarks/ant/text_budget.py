@@ -23,8 +23,8 @@ Baselines: vocabularies, ranks, cores and buckets of that size; those that learn
 score. Learning rates and strengths of penalties are those of `ant_text.md`, found there at 1/17."""
 
 
-def main() -> None:
-    options = text.asked_for(__doc__, METHODS, COLLECTIONS)
+def write(options, experiment: str, title: str, setup: str) -> None:
+    """Train what is asked for, and write the tables of all that is there."""
     sections, devices = [], set()
     for name in options.only:
         corpus = text.texts_of(options, name)
@@ -33,8 +33,13 @@ def main() -> None:
         devices |= {one["device"] for runs in found.values() for one in runs}
         is_told = found["dense"] and any(found[method] for method in WITHIN)
         sections.append(text.section(corpus, found) if is_told else f"## {name}\n\nNot trained yet.")
-    facts = f"{SETUP}\n\nTrained on: {', '.join(sorted(devices))}."
-    common.write_result("ant.text_budget", "Text classification within a budget", [facts, *sections])
+    facts = f"{setup}\n\nTrained on: {', '.join(sorted(devices))}."
+    common.write_result(experiment, title, [facts, *sections])
+
+
+def main() -> None:
+    options = text.asked_for(__doc__, METHODS, COLLECTIONS)
+    write(options, "ant.text_budget", "Text classification within a budget", SETUP)
 
 
 if __name__ == "__main__":

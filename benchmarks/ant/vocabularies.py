@@ -1,0 +1,122 @@
+"""Which rows help with films that were not trained on? Anchors for few words and for many, on reviews of other films.
+
+Parts of the IMDB's training reviews that follow each other are held out: reviews of a film follow each other, and so
+most films of the held reviews are new to the model, as those of the test reviews are.
+
+Run: ``python -m benchmarks.ant.vocabularies``. Each training is a cell: a second start goes on where the first one was
+stopped; ``--report`` writes those that are there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from benchmarks import cells, common
+from benchmarks.ant import cnn, corpora, text
+from benchmarks.ant.methods import BASELINES, DENSE, D, budget_layer, learning_rate
+from benchmarks.ant.text_budget import SHARE
+from slimvec.nn import ParameterBudget
+
+RUN = 250  # reviews of one class that are held together
+NAME, SEED = "imdb", 0
+COMPARED = DENSE | {name: BASELINES[name] for name in ("TF-IDF", "SparseVD-Voc")}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A budget's settings: moments of the cut, how counts weigh, and how often a word occurs that may have a row."""
+
+    cut: tuple[float, float] = (0.2, 0.7)
+    power: float = 1.0
+    least: int = 0
+    anchors: int | None = None
+
+
+VARIANTS = {
+    "ANT within the budget": Variant(),
+    "ANT, rows of words seen 100 times": Variant(least=100),
+    "ANT, the same, cut at the start": Variant(least=100, cut=(0.0, 0.2)),
+    "ANT, worth by frequency": Variant(power=2.0),
+    "ANT, cut later": Variant(cut=(0.2, 0.9)),
+    "ANT, 20 anchors": Variant(anchors=20),
+}
+
+
+def train(corpus, name: str, parts: tuple[str, ...]) -> dict:
+    """Return accuracies on some parts, and how many words have a row."""
+    torch.manual_seed(SEED)
+    n, epochs = len(corpus.words), text.EPOCHS[NAME]
+    budget, more = n * D // SHARE, {}
+    if name in VARIANTS:
+        variant = VARIANTS[name]
+        layer, optimizer = budget_layer(corpus, None, budget, SEED, k=variant.anchors)
+    else:
+        layer, optimizer = COMPARED[name](corpus, None, budget, SEED)
+    model = cnn.TextCNN(layer, D, corpus.n_classes)
+    trainer = optimizer(model, lr=learning_rate(NAME, name))
+    if name in VARIANTS:
+        counts = np.bincount(corpus.train[0].ravel(), minlength=n).astype(float)
+        counts = np.where(counts >= variant.least, counts, 0) ** variant.power
+        n_steps = epochs * cnn.steps_of(corpus.train)
+        more["after"] = ParameterBudget(layer, trainer, n_steps=n_steps, cut=variant.cut, counts=counts).step
+    penalty = (lambda: 0.0) if name in VARIANTS else layer.penalty
+    cnn.train(model, trainer, penalty, corpus.train, epochs, SEED, "cpu", **more)
+    if name in COMPARED and name != "dense":
+        layer.cut(budget)
+    model.eval()
+    with torch.no_grad():
+        n_words = int((layer.rows(torch.arange(n)) if name in COMPARED else layer.weight).any(1).sum())
+    found = {part: cnn.accuracy(model, getattr(corpus, part), "cpu") for part in parts}
+    return found | {"parameters": layer.n_parameters, "words": n_words}
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("--methods", nargs="*", default=[*COMPARED, *VARIANTS])
+    parser.add_argument("--test", nargs="*", default=[], help="methods to train as in ant_text_budget.md, for the test")
+    parser.add_argument("--report", action="store_true", help="write the results of the cells that are there")
+    options = parser.parse_args()
+    data = common.data_or_skip(options)
+    torch.set_num_threads(1)
+    kept = cells.Cells("ant_vocabularies", **text.SETTINGS, held_together=RUN, share=SHARE)
+    arguments = (data, NAME, text.LENGTH, text.MIN_COUNT, cells.FOLDER / "texts")
+    splits = {"films": corpora.load(*arguments, run=RUN), "usual": corpora.load(*arguments)}
+    parts = {"films": ("validation",), "usual": ("validation", "test")}
+
+    def found(name: str, split: str, *, asked: bool) -> dict | None:
+        settings = repr(VARIANTS[name]) if name in VARIANTS else "as in ant_text_budget"
+        cell = {"method": name, "settings": settings, "split": split}
+        if options.report or not asked:
+            return kept(cell, dict) if cell in kept else None
+        return kept(cell, lambda: train(splits[split], name, parts[split]))
+
+    rows = []
+    for name in [*COMPARED, *VARIANTS]:
+        films = found(name, "films", asked=name in options.methods)
+        usual = found(name, "usual", asked=name in options.test)
+        if films or usual:
+            cell = films or usual
+            rows.append([
+                name, f"{cell['parameters']:,}", f"{cell['words']:,}",
+                f"{films['validation']:.2f}" if films else "",
+                *(f"{usual[part]:.2f}" if usual else "" for part in ("validation", "test")),
+            ])  # fmt: skip
+    corpus = splits["films"]
+    facts = (
+        f"The CNN, the training and the sizes of `ant_text_budget.md`, one seed, one CPU thread. Of the IMDB's "
+        f"{len(corpus.train[0]) + len(corpus.validation[0]):,} training reviews, runs of {RUN:,} of one class that "
+        f"follow each other are held out, {len(corpus.validation[0]):,} together: reviews of a film follow each other, "
+        "so that those of its class are trained on or held, seldom both; reviews of the other class may be trained on. "
+        "Words with a row have one that is not zero; those that TF-IDF leaves out share one. "
+        "Variants weigh and choose words by `counts=` of `ParameterBudget`, which cuts rows of no count first. "
+        "The last two columns are of the usual split, where validation reviews are drawn one by one."
+    )
+    header = ["embedding layer", "parameters", "words with a row", "held films, %", "validation, %", "test, %"]
+    common.write_result("ant.vocabularies", "Rows of few words or of many", [facts, common.table(rows, header)])
+
+
+if __name__ == "__main__":
+    main()

@@ -22,9 +22,9 @@ def _words_once() -> Iterator[None]:
 
     embed, made = demo.embed, []
 
-    def once(texts: list[list[str]]) -> object:
+    def once(texts: list[list[str]], *progress: object) -> object:
         if not made or made[0] != texts:
-            made[:] = texts, embed(texts)
+            made[:] = texts, embed(texts, *progress)
         return made[1]
 
     with pytest.MonkeyPatch.context() as patch:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import subprocess
+import contextlib
+import io
 import sys
 
 import numpy as np
 import pytest
 
 import slimvec as sv
-from slimvec.cli import demo
+from slimvec.cli import demo, main
 
 pytest.importorskip("scipy")
 
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory):
+def output(tmp_path_factory, _words_once):
+    """What the command prints, in this process: pages that embed the same words share them (conftest.py)."""
     path = tmp_path_factory.mktemp("demo") / "demo.slim"
-    done = subprocess.run(
-        [sys.executable, "-m", "slimvec", "demo", "-o", str(path)], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return path, done.stdout
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        code = main(["demo", "-o", str(path)])
+    assert (code, err.getvalue()) == (0, "")
+    return path, out.getvalue()
 
 
+@pytest.mark.xdist_group("words of the library")
 def test_it_shows_the_main_job(output):
     path, text = output
     for shown in ("words of Python's standard library", "compressed to", "opened in", "nearest by 300 bits", "us ("):
@@ -33,6 +35,7 @@ def test_it_shows_the_main_job(output):
     assert table.compression_ratio == 32
 
 
+@pytest.mark.xdist_group("words of the library")
 def test_neighbours_make_sense(output):
     table = sv.open(output[0])
     assert {word for word, _ in table.most_similar("month", k=5)} & {"year", "day", "weekday", "days"}

@@ -358,9 +358,9 @@ def test_streams_give_the_same_table(tmp_path):
 
 def test_recall_is_what_was_promised():
     rows = clusters(8000, 3, 1.5, 200)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)  # others: test_unequal_lengths
     queries = clusters(500, 4, 1.5, 200)
-    table = sv.TransformCoding(48, refine_bits=6, partitions="auto").compress(rows)
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    table = sv.TransformCoding(48, refine_bits=6, partitions="auto").compress(unit)
     scores = queries @ unit.T
     least = -np.partition(-scores, 9, axis=1)[:, 9:10]
     n_read = []
@@ -492,10 +492,11 @@ def test_checksums_cover_the_facts_of_lists(tmp_path):
 
 @pytest.fixture(scope="module")
 def many_lists():
-    """Rows whose many lists have a lead, and queries."""
+    """Rows of one length, for which one metric is measured and not three, whose many lists have a lead, and queries."""
     rng = np.random.default_rng(5)
     falling = np.geomspace(1, 0.02, 96).astype(np.float32)
     rows, queries = (rng.standard_normal((n, 96), dtype=np.float32) * falling for n in (6000, 40))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return sv.TransformCoding(96, partitions=2100, n_iter=2, n_passes=0).compress(rows), rows, queries
 
 

@@ -297,6 +297,17 @@ def test_memory_stays_small(tmp_path, way):
     code = """
 import resource, sys, threading
 import numpy as np, slimvec as sv
+def limited():
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    limit = used + (24 << 20)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        np.empty(limit, np.uint8)
+    except MemoryError:
+        return before
+    sys.exit(NO_LIMIT)
+resource.setrlimit(resource.RLIMIT_AS, limited())  # or none: what follows takes minutes under QEMU
 def compress(limit):
     file = sv.VectorFile(sys.argv[1], limit=limit, threads=1)
     options = dict(n_bits=16, n_iter=1, max_train_rows=1000)
@@ -307,15 +318,7 @@ threads = [threading.Thread(target=np.matmul, args=(square, square)) for _ in ra
 for thread in threads: thread.start()  # a BLAS takes room for each thread that calls it while others do
 for thread in threads: thread.join()
 del square
-used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-limit = used + (24 << 20)
-resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-try:
-    np.empty(limit, np.uint8)
-except MemoryError:
-    pass
-else:
-    sys.exit(NO_LIMIT)
+limited()
 try:
     sv.read_vectors(sys.argv[1], threads=1)
 except MemoryError:

@@ -17,6 +17,8 @@ class VVD(Dense):
     x = μ_w + √α_w μ_w ε, ε drawn per example and column. A word whose log α is 3 or more is noise and is dropped.
     """
 
+    differs_by_text = True  # while it learns: what is computed for a word of one text does not hold in another
+
     def __init__(self, n, d, strength, padding_idx=None):
         super().__init__(n, d, padding_idx)
         self.strength = strength

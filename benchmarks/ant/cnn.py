@@ -21,11 +21,12 @@ class TextCNN(nn.Module):
 
     def forward(self, ids):
         embedded = self.embedding(ids)
-        unique = places = torch.arange(ids.numel(), device=ids.device)
-        inverse = places.view(ids.shape)
-        if not (self.training and getattr(self.embedding, "differs_by_text", False)):
+        places = torch.arange(ids.numel(), device=ids.device)
+        if self.training and getattr(self.embedding, "differs_by_text", False):
+            first, inverse = places, places.view(ids.shape)
+        else:
             unique, inverse = torch.unique(ids, return_inverse=True)
-        first = torch.empty_like(unique).scatter_(0, inverse.flatten(), places)
+            first = torch.empty_like(unique).scatter_(0, inverse.flatten(), places)
         found = [Greatest.apply(embedded, inverse, first, part.weight, part.bias) for part in self.filters]
         return self.output(self.dropout(torch.cat(found, 1).relu()))
 

@@ -108,10 +108,12 @@ def test_nearest_lists_equal_their_twin(isa, n, d):
     inverse = (rng.random(n) + 0.1).astype(np.float32)
     inverse[n // 2 :] = inverse[: n - n // 2]
     few = max(1, d // 3)
-    led = [(np.ascontiguousarray(rows[:, :few]), by * 1.5) for rows, by in ((centroids, steps), (queries, units))]
+    narrow = np.clip(centroids[:, :few] >> 4, -128, 127).astype(np.int8)
+    narrow[:1] = -128
+    led = (narrow, steps * 1.5), (np.ascontiguousarray(queries[:, :few]), units * 1.5)
     for more in ((None, None, None), (inverse, None, None), (None, inverse, None), (None, None, inverse)):
         for n_read in {1, (n + 9) // 10, n // 4 + 1, (n + 1) // 2, n}:
-            for lead in (None, tuple(led)):
+            for lead in (None, led):
                 asked = (centroids, steps), *more, (queries, units), lead, n_read
                 made, expected = _core.nearest_lists(current(), *asked), reference.nearest_lists(*asked)
                 assert all(map(same, made, expected))
@@ -201,7 +203,7 @@ def test_lists_that_are_no_numbers_come_last(isa):
 
 def test_nearest_lists_refuse_what_does_not_fit():
     own, asked = (np.zeros((4, 3), np.int16), np.ones(4)), (np.zeros((2, 3), np.int16), np.ones(2))
-    narrow = np.zeros((4, 2), np.int16), np.ones(4)
+    narrow = np.zeros((4, 2), np.int8), np.ones(4)
     fitting = {"centroids": own, "inverse_norms": None, "half_squares": None, "spreads": None, "queries": asked}
     fitting |= {"lead": (narrow, (np.zeros((2, 2), np.int16), np.ones(2))), "n_read": 1}
     for message, wrong in [
@@ -210,7 +212,7 @@ def test_nearest_lists_refuse_what_does_not_fit():
         ("as wide as centroids", {"queries": (asked[0][:, 1:].copy(), asked[1])}),
         ("as wide as centroids", {"lead": (narrow, asked)}),
         ("must have shape", {"queries": (asked[0][0], asked[1])}),
-        ("must have shape", {"lead": (asked, asked)}),
+        ("must have shape", {"lead": ((asked[0].astype(np.int8), asked[1]), asked)}),
         ("steps must have one entry", {"centroids": (own[0], np.ones(3))}),
         ("steps must have one entry", {"queries": (asked[0], np.ones(3))}),
         ("inverse_norms must have one entry", {"inverse_norms": np.ones(3, np.float32)}),

@@ -116,8 +116,9 @@ Probes check_probes(const ListArray& lists, const FloatArray& offsets, std::size
 }
 
 // Queries as they meet centroids.
-IntegerRows check_whole_queries(const Rows& queries, std::size_t n, const IntegerRows& centroids) {
-  const IntegerRows rows = check_integer_rows(queries.first, queries.second, n);
+template <typename OfLists>
+IntegerRows check_whole_queries(const Rows& queries, std::size_t n, const OfLists& centroids) {
+  const IntegerRows rows = check_integer_rows(queries, n);
   require(rows.d == centroids.d, "queries must be as wide as centroids");
   require(std::all_of(rows.values, rows.values + n * rows.d,
                       [](std::int16_t value) { return value >= -kCentroidPeak && value <= kCentroidPeak; }),
@@ -190,7 +191,8 @@ std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& cent
                                             const std::optional<FloatArray>& inverse_norms,
                                             const std::optional<FloatArray>& half_squares,
                                             const std::optional<FloatArray>& spreads, const Rows& queries,
-                                            const std::optional<std::pair<Rows, Rows>>& lead, std::size_t n_read) {
+                                            const std::optional<std::pair<RowsOfBytes, Rows>>& lead,
+                                            std::size_t n_read) {
   check_isa(isa);
   require(centroids.first.ndim() == 2 && queries.first.ndim() == 2, "centroids and queries must have shape (n, d)");
   const std::size_t n = size_of(centroids.first, 0), n_queries = size_of(queries.first, 0);
@@ -203,15 +205,11 @@ std::pair<ListArray, FloatArray> lists_near(const Kernels& isa, const Rows& cent
   require(fits(spreads), "spreads must have one entry per centroid");
   require(n_read >= 1 && n_read <= n, "n_read must lie between 1 and the number of centroids");
   const auto given = [](const std::optional<FloatArray>& values) { return values ? elements(*values) : nullptr; };
-  Centroids known = {check_integer_rows(centroids.first, centroids.second, n),
-                     {},
-                     given(inverse_norms),
-                     given(half_squares),
-                     given(spreads),
-                     n};
+  Centroids known = {
+      check_integer_rows(centroids, n), {}, given(inverse_norms), given(half_squares), given(spreads), n};
   ListQueries asked = {check_whole_queries(queries, n_queries, known.rows), {}, n_queries};
   if (lead) {
-    known.lead = check_integer_rows(lead->first.first, lead->first.second, n);
+    known.lead = check_byte_rows(lead->first, n);
     asked.lead = check_whole_queries(lead->second, n_queries, known.lead);
   }
   ListArray lists = new_array<ListArray>(n_queries, n_read);

@@ -34,8 +34,8 @@ class ListSearch {
   using Frame = std::tuple<FloatArray, FloatArray, Columns<float>, FloatArray>;  // mean, frame, columns, lead's mean
 
   ListSearch(Codes codes, std::pair<IdArray, RowArray> lists, Rows centroids, FloatArray inverse_norms,
-             std::optional<Rows> lead, std::optional<SpilledArrays> spilled, Frame frame, std::optional<Second> second,
-             std::pair<double, double> norms)
+             std::optional<RowsOfBytes> lead, std::optional<SpilledArrays> spilled, Frame frame,
+             std::optional<Second> second, std::pair<double, double> norms)
       : held_(std::move(codes), std::move(lists), std::move(centroids), std::move(inverse_norms), std::move(lead),
               std::move(spilled), std::move(frame), std::move(second)),
         table_(checked(norms)) {}
@@ -81,16 +81,11 @@ class ListSearch {
                 size_of(mean, 0) <= UINT32_MAX,
             "frame must have shape (d, n_directions)");
     const std::size_t d = size_of(mean, 0), width = size_of(directions, 1);
-    Centroids known = {check_integer_rows(centroids.first, centroids.second, parts.n_lists),
-                       {},
-                       nullptr,
-                       nullptr,
-                       nullptr,
-                       parts.n_lists};
+    Centroids known = {check_integer_rows(centroids, parts.n_lists), {}, nullptr, nullptr, nullptr, parts.n_lists};
     require(inverse_norms.ndim() == 1 && size_of(inverse_norms, 0) == parts.n_lists,
             "inverse_norms must have one entry per centroid");
     known.inverse_norms = elements(inverse_norms);
-    if (lead) known.lead = check_integer_rows(lead->first, lead->second, parts.n_lists);
+    if (lead) known.lead = check_byte_rows(*lead, parts.n_lists);
     require(known.rows.d == d, "centroids must be as wide as queries");
     require(lead_at_mean.ndim() == 1 && size_of(lead_at_mean, 0) == known.lead.d && known.lead.d <= width,
             "lead_at_mean must have one entry for each of the last directions");
@@ -120,7 +115,7 @@ class ListSearch {
             norms.second};
   }
 
-  const std::tuple<Codes, std::pair<IdArray, RowArray>, Rows, FloatArray, std::optional<Rows>,
+  const std::tuple<Codes, std::pair<IdArray, RowArray>, Rows, FloatArray, std::optional<RowsOfBytes>,
                    std::optional<SpilledArrays>, Frame, std::optional<Second>>
       held_;
   const ListedTable table_;
@@ -131,7 +126,7 @@ class ListSearch {
 void bind_list_search(py::module_& module) {
   using py::arg;
   py::class_<ListSearch> search(module, "ListSearch");
-  search.def(py::init<ListSearch::Codes, std::pair<IdArray, RowArray>, Rows, FloatArray, std::optional<Rows>,
+  search.def(py::init<ListSearch::Codes, std::pair<IdArray, RowArray>, Rows, FloatArray, std::optional<RowsOfBytes>,
                       std::optional<SpilledArrays>, ListSearch::Frame, std::optional<ListSearch::Second>,
                       std::pair<double, double>>(),
              arg("codes").noconvert(), arg("lists").noconvert(), arg("centroids").noconvert(),

@@ -48,13 +48,23 @@ inline Lists check_lists(const IdArray& starts, const RowArray& rows, std::size_
 }
 
 // Rows of integers and their steps, `n` of each, small enough for exact products.
-inline IntegerRows check_integer_rows(const QueryArray& values, const DoubleArray& steps, std::size_t n) {
+template <typename Made, typename Values>
+Made check_rows(const Values& values, const DoubleArray& steps, std::size_t n) {
   require(values.ndim() == 2 && size_of(values, 0) == n, "rows of integers must have shape (n, d)");
   require(steps.ndim() == 1 && size_of(steps, 0) == n, "steps must have one entry per row of integers");
   return {elements(values), elements(steps), size_of(values, 1)};
 }
 
 using Rows = std::pair<QueryArray, DoubleArray>;
+using RowsOfBytes = std::pair<py::array_t<std::int8_t, py::array::c_style>, DoubleArray>;
+
+inline IntegerRows check_integer_rows(const Rows& rows, std::size_t n) {
+  return check_rows<IntegerRows>(rows.first, rows.second, n);
+}
+
+inline ByteRows check_byte_rows(const RowsOfBytes& rows, std::size_t n) {
+  return check_rows<ByteRows>(rows.first, rows.second, n);
+}
 
 // Blocks, how many codes, factors, starts of lists, positions of the rows' own codes, centroids.
 using SpilledArrays = std::tuple<WordArray, std::size_t, HalfArray, IdArray, RowArray, Rows>;
@@ -68,10 +78,8 @@ inline Spilled check_spilled(const SpilledArrays& spilled, std::size_t n_bits, c
           "factors of what is spilled must be as those of all codes");
   const Lists own_lists = check_lists(starts, positions, n_codes);
   require(own_lists.n_lists == lists.n_lists, "lists of what is spilled must be as many as those of all codes");
-  return {codes,
-          {elements(factors), own.n_factors, own.metric},
-          own_lists,
-          check_integer_rows(centroids.first, centroids.second, lists.n_lists)};
+  return {
+      codes, {elements(factors), own.n_factors, own.metric}, own_lists, check_integer_rows(centroids, lists.n_lists)};
 }
 
 template <typename Float>

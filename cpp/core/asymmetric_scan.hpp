@@ -57,11 +57,13 @@ class AsymmetricScan {
       const std::size_t query = queries.begin + q;
       asked[q] = {query, queries_.offsets[query], limits[q]};
     }
-    scan(blocks, asked, queries.size(), cold, hits);
+    Ahead ahead = {};
+    if (cold) ahead.parts[0] = lines(blocks, kAhead);
+    scan(blocks, asked, queries.size(), ahead, hits);
   }
 
   // A group of queries, each with its own of `hits`.
-  void scan(Range blocks, const Asked* asked, std::size_t n_asked, bool cold, Hits* hits) const {
+  void scan(Range blocks, const Asked* asked, std::size_t n_asked, Ahead& ahead, Hits* hits) const {
     float scores[kGroupQueries][kRun * kBlockCodes];
     AsymmetricQuery queries[kGroupQueries];
     for (std::size_t q = 0; q < n_asked; ++q) {
@@ -71,7 +73,7 @@ class AsymmetricScan {
     }
     for (std::size_t first = blocks.begin; first < blocks.end; first += kRun) {
       for (std::size_t q = 0; q < n_asked; ++q) queries[q].positions = hits[q].positions.data() + hits[q].count;
-      above(first, std::min(kRun, blocks.end - first), cold, queries, n_asked);
+      above(first, std::min(kRun, blocks.end - first), ahead, queries, n_asked);
       for (std::size_t q = 0; q < n_asked; ++q) {
         for (std::size_t i = 0; i < queries[q].n_found; ++i, ++hits[q].count) {
           hits[q].ranks[hits[q].count] = score_rank(scores[q][i]);
@@ -89,9 +91,16 @@ class AsymmetricScan {
     std::uint32_t lanes[kBlockCodes];
     AsymmetricQuery one = query_of(query, offset, -std::numeric_limits<float>::infinity());
     one.scores = scores, one.positions = lanes;
-    above(index / kBlockCodes, 1, false, &one, 1);
+    Ahead nothing = {};
+    above(index / kBlockCodes, 1, nothing, &one, 1);
     const std::uint32_t* lane = std::find(lanes, lanes + one.n_found, index % kBlockCodes);
     return lane == lanes + one.n_found ? -std::numeric_limits<float>::infinity() : scores[lane - lanes];
+  }
+
+  // The lines of the codes of some blocks, and from so many bytes further on.
+  Ahead::Part lines(Range blocks, std::size_t n_bytes = 0) const {
+    const auto* first = reinterpret_cast<const char*>(table_.blocks + blocks.begin * table_.block_words());
+    return {first + n_bytes, blocks.size() * table_.block_words() * sizeof(std::uint32_t) / sizeof(CacheLine)};
   }
 
  private:
@@ -103,12 +112,13 @@ class AsymmetricScan {
     unsigned char bytes[64];
   };
   static constexpr std::size_t kLinesPerWord = kTableBytesPerWord / sizeof(CacheLine);
-  static constexpr std::size_t kRun = 64;  // blocks per call: 16 KB of scores on the stack
+  static constexpr std::size_t kAhead = 8192;  // bytes of a scan from memory; see hamming/avx512.cpp
+  static constexpr std::size_t kRun = 64;      // blocks per call: 16 KB of scores on the stack
 
-  void above(std::size_t block, std::size_t n_blocks, bool cold, AsymmetricQuery* queries,
+  void above(std::size_t block, std::size_t n_blocks, Ahead& ahead, AsymmetricQuery* queries,
              std::size_t n_queries) const {
     isa_.asymmetric_above(table_.blocks + block * table_.block_words(),
-                          factors_.values + block * factors_.n_factors * kBlockCodes, n_blocks, table_.n_words, cold,
+                          factors_.values + block * factors_.n_factors * kBlockCodes, n_blocks, table_.n_words, ahead,
                           queries, n_queries);
   }
 

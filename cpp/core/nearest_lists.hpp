@@ -18,10 +18,17 @@ struct IntegerRows {
   std::size_t d;
 };
 
+// The same in bytes.
+struct ByteRows {
+  const std::int8_t* values;
+  const double* steps;
+  std::size_t d;
+};
+
 // What lists are ordered by, beside the product of their centroid with a query.
 struct Centroids {
   IntegerRows rows;
-  IntegerRows lead;            // the same along a few directions, which tell most of a product; values null: none
+  ByteRows lead;               // the same along a few directions, which tell most of a product; values null: none
   const float* inverse_norms;  // null: order is not by cosines
   const float* half_squares;   // null: order is not by distances
   const float* spreads;        // null: order is not by the largest product to be expected in a list
@@ -30,7 +37,7 @@ struct Centroids {
 
 struct ListQueries {
   IntegerRows rows;
-  IntegerRows lead;  // as of the centroids
+  IntegerRows lead;  // as many columns as of the centroids
   std::size_t n;
 };
 

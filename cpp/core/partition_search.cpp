@@ -92,11 +92,12 @@ class ListScan {
     for (std::size_t begin = 0, end = 0; begin < n_visits; begin = end) {
       interrupt.check();
       while (end < n_visits && visits[end].list == visits[begin].list) ++end;
-      if (end < n_visits) prefetch(own_, visits[end].list);
-      walk_list(own_, visits, {begin, end}, first_query, step, hits, tops);
+      const bool is_last = end == n_visits;
+      walk_list(own_, visits, {begin, end}, first_query, step, is_last ? Ahead{} : ahead(own_, visits[end].list), hits,
+                tops);
       if (!spilled_) continue;
-      if (end < n_visits) prefetch(*spilled_, visits[end].list);
-      walk_list(*spilled_, visits, {begin, end}, first_query, step, hits, tops);
+      walk_list(*spilled_, visits, {begin, end}, first_query, step,
+                is_last ? Ahead{} : ahead(*spilled_, visits[end].list), hits, tops);
     }
   }
 
@@ -120,18 +121,20 @@ class ListScan {
 
   template <typename Top>
   void walk_list(const Entries& entries, const Visit* visits, Range of_list, std::size_t first_query, std::size_t step,
-                 Hits* hits, Top* tops) const {
+                 Ahead next, Hits* hits, Top* tops) const {
     const Range positions = entries.positions_of(visits[of_list.begin].list);
     const Range blocks = blocks_of(positions);
-    const bool is_long = blocks.size() * table_.block_words() * sizeof(std::uint32_t) > kAhead;
+    const std::size_t n_asked = ceil_divide(kAhead, table_.block_words() * sizeof(std::uint32_t));  // by now
+    if (n_asked < blocks.size()) next.parts[0] = entries.scan.lines({blocks.begin + n_asked, blocks.end});
     for (Range chunk{blocks.begin, 0}; chunk.begin < blocks.end; chunk.begin = chunk.end) {
       chunk.end = std::min(chunk.begin + step, blocks.end);
       for_each_group(of_list, [&](Range group) {
-        // Past a list that was asked for whole, kernels would ask for what is not read.
-        scan(entries, visits, group, chunk, positions, first_query, is_long && group.begin == of_list.begin, hits,
+        Ahead nothing = {};
+        scan(entries, visits, group, chunk, positions, first_query, group.begin == of_list.begin ? next : nothing, hits,
              tops);
       });
     }
+    ask(next, SIZE_MAX);
   }
 
   static Range blocks_of(Range positions) {
@@ -142,7 +145,7 @@ class ListScan {
   // A group of visits to one list, each of another query.
   template <typename Top>
   void scan(const Entries& entries, const Visit* visits, Range group, Range chunk, Range positions,
-            std::size_t first_query, bool cold, Hits* hits, Top* tops) const {
+            std::size_t first_query, Ahead& ahead, Hits* hits, Top* tops) const {
     AsymmetricScan::Asked asked[kGroupQueries] = {};
     for (std::size_t v = 0; v < group.size(); ++v) {
       const Visit& visit = visits[group.begin + v];
@@ -150,7 +153,7 @@ class ListScan {
       const std::uint32_t limit = part_of(tops[visit.query], &entries == &own_).limit();
       asked[v] = {first_query + visit.query, visit.offset, rank_below(limit)};
     }
-    entries.scan.scan(chunk, asked, group.size(), cold, hits);
+    entries.scan.scan(chunk, asked, group.size(), ahead, hits);
     for (std::size_t v = 0; v < group.size(); ++v) {
       take(entries, chunk, positions, hits[v], part_of(tops[visits[group.begin + v].query], &entries == &own_));
     }
@@ -172,17 +175,17 @@ class ListScan {
     top.tighten();
   }
 
-  // Asks the cache for the next list, codes and factors, while this one is scanned.
-  void prefetch(const Entries& entries, std::size_t list) const {
-    const Range blocks = blocks_of(entries.positions_of(list));
-    const auto ask = [](const void* first, std::size_t n_bytes) {
-      const char* line = static_cast<const char*>(first);
-      for (std::size_t at = 0; at < std::min(n_bytes, kAhead); at += kLine) ask_cache(line + at);
+  // What a scan of the list before asks the cache for; the first part is its own.
+  Ahead ahead(const Entries& entries, std::size_t list) const {
+    const Range positions = entries.positions_of(list), blocks = blocks_of(positions);
+    const auto lines = [](const void* first, std::size_t n_bytes) {
+      return Ahead::Part{static_cast<const char*>(first), ceil_divide(std::min(n_bytes, kAhead), kLine)};
     };
-    const std::size_t n_words = table_.block_words();
-    ask(entries.codes.blocks + blocks.begin * n_words, blocks.size() * n_words * sizeof(std::uint32_t));
-    const std::size_t of_block = entries.factors.n_factors * kBlockCodes;
-    ask(entries.factors.values + blocks.begin * of_block, blocks.size() * of_block * sizeof(std::uint16_t));
+    const std::size_t n_words = table_.block_words(), of_block = entries.factors.n_factors * kBlockCodes;
+    return {{{nullptr, 0},
+             lines(entries.codes.blocks + blocks.begin * n_words, blocks.size() * n_words * sizeof(std::uint32_t)),
+             lines(entries.factors.values + blocks.begin * of_block, blocks.size() * of_block * sizeof(std::uint16_t)),
+             lines(entries.lists.rows + positions.begin, positions.size() * sizeof(std::uint32_t))}};
   }
 
   const BlockedCodes& table_;

@@ -4,22 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#if defined(_MSC_VER) && !defined(__clang__)
-#include <intrin.h>
-#endif
+#include "kernels/prefetch.hpp"
 
 namespace slimvec {
-
-// Asks the cache for the line that holds this byte, which need not exist.
-inline void ask_cache(const void* address) {
-#if !defined(_MSC_VER) || defined(__clang__)
-  __builtin_prefetch(address);
-#elif defined(_M_X64)
-  _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0);
-#else
-  __prefetch(address);
-#endif
-}
 
 // Bytes of [data, data + size) whose pages are resident. Of a mapped file these are the pages that the system holds in
 // its cache, where others that map the file find them, too. Throws std::runtime_error where the system does not tell.

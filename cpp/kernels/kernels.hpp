@@ -81,17 +81,31 @@ struct AsymmetricQuery {
   std::size_t n_found;
 };
 
+// Memory that is needed next: a scan may ask its cache for so many lines of each part, in their order, and takes off
+// what it has asked for. Asked for line by line they come while it computes; all at once, it waits for them.
+struct Ahead {
+  struct Part {
+    const char* first;
+    std::size_t n_lines;  // of 64 bytes
+  };
+  Part parts[4];
+};
+
 // For each of a few queries the scores of whole blocks that lie above its limit: (score, position) as HammingBelow
-// gives them. A NaN is never kept. `cold` as there.
+// gives them. A NaN is never kept.
 //           numpy: s = reference.asymmetric_scores(...); nonzero(s > limit)
 using AsymmetricAbove = void(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
-                             std::size_t n_words, bool cold, AsymmetricQuery* queries, std::size_t n_queries);
+                             std::size_t n_words, Ahead& ahead, AsymmetricQuery* queries, std::size_t n_queries);
 
 // dots[i] = sum over j of centroids[i * d + j] * query[j], all of at most kCentroidPeak, so that they are exact.
 //                                                  numpy: centroids.astype(int64) @ query
 constexpr std::int16_t kCentroidPeak = 2047;
 using CentroidDots = void(const std::int16_t* centroids, std::size_t n_centroids, std::size_t d,
                           const std::int16_t* query, std::int64_t* dots);
+
+// The same for centroids of bytes.
+using ByteDots = void(const std::int8_t* centroids, std::size_t n_centroids, std::size_t d, const std::int16_t* query,
+                      std::int64_t* dots);
 
 // The sum of the weights of the bits that are set in one code of n_bytes, row by row, from 8 * n_bytes weights of at
 // most kLargestWeight either side of 0. WeightTables prepares what is looked up, kTableEntriesPerByte for each byte.
@@ -153,6 +167,7 @@ struct Kernels {
   AsymmetricTables* asymmetric_tables;
   AsymmetricAbove* asymmetric_above;
   CentroidDots* centroid_dots;
+  ByteDots* byte_dots;
   WeightTables* weight_tables;
   WeighBits* weigh_bits;
   GridLevels* grid_levels;
@@ -171,6 +186,7 @@ AsymmetricTables asymmetric_tables_scalar, asymmetric_tables_avx2, asymmetric_ta
 AsymmetricAbove asymmetric_above_scalar, asymmetric_above_avx2, asymmetric_above_avx512, asymmetric_above_avx512vbmi,
     asymmetric_above_neon;
 CentroidDots centroid_dots_scalar, centroid_dots_avx2, centroid_dots_avx512, centroid_dots_neon;
+ByteDots byte_dots_scalar, byte_dots_avx2, byte_dots_avx512, byte_dots_neon;
 WeightTables weight_tables_scalar, weight_tables_avx2, weight_tables_avx512, weight_tables_neon;
 WeighBits weigh_bits_scalar, weigh_bits_avx2, weigh_bits_avx512, weigh_bits_neon;
 GridLevels grid_levels_scalar, grid_levels_avx2, grid_levels_avx512, grid_levels_neon;

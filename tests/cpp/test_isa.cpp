@@ -12,7 +12,7 @@ int main() {
   CHECK(available_isas().back()->required == 0);
   for (const Kernels* isa : built_isas()) {
     CHECK(isa->pack_signs && isa->unpack && isa->count_bits && isa->hamming_below);
-    CHECK(isa->asymmetric_tables && isa->asymmetric_above && isa->centroid_dots);
+    CHECK(isa->asymmetric_tables && isa->asymmetric_above && isa->centroid_dots && isa->byte_dots);
     CHECK(isa->weight_tables && isa->weigh_bits);
     CHECK(isa->gather_f32 && isa->gather_f16 && isa->widen_halves);
     const bool runnable = (isa->required & ~cpu_features()) == 0;

@@ -36,8 +36,8 @@ struct Sample {
   std::vector<std::uint16_t> second_numbers = std::vector<std::uint16_t>(kCodes * 2, kHalfOne);
   std::vector<std::int64_t> starts = {0, 0, 50, 61, 200, 210, 333, kCodes};
   std::vector<std::uint32_t> rows = std::vector<std::uint32_t>(kCodes);
-  std::vector<std::int16_t> centroids = numbers<std::int16_t>(kLists * kDim, 3, 2047),
-                            lead = numbers<std::int16_t>(kLists * kLead, 4, 2047);
+  std::vector<std::int16_t> centroids = numbers<std::int16_t>(kLists * kDim, 3, 2047);
+  std::vector<std::int8_t> lead = numbers<std::int8_t>(kLists * kLead, 4, 127);
   std::vector<double> steps = std::vector<double>(kLists, 1e-4);
   std::vector<float> inverse_norms = std::vector<float>(kLists, 1.0f), mean = numbers<float>(kDim, 5, 0.1),
                      directions = numbers<float>(kDim * kWidth, 6, 1), lead_mean = numbers<float>(kLead, 7, 0.1);
@@ -55,7 +55,7 @@ struct Sample {
   }
 
   ListedTable table(bool leads, bool refined) const {
-    const IntegerRows first = leads ? IntegerRows{lead.data(), steps.data(), kLead} : IntegerRows{nullptr, nullptr, 0};
+    const ByteRows first = leads ? ByteRows{lead.data(), steps.data(), kLead} : ByteRows{nullptr, nullptr, 0};
     std::optional<SecondStage> stage;
     if (refined) {
       const RowCodes of_rows = {second.data(), kCodes, code_size(kSecond), bits.data(), bits.size()};

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "kernels/kernels.hpp"
+#include "kernels/prefetch.hpp"
 
 namespace {
 
@@ -15,7 +16,7 @@ constexpr std::int32_t kZero = 1 << 15;                  // what is added to a s
 constexpr std::size_t kSumWords = 32;                    // 256 bytes add up to 16 bits
 constexpr std::size_t kMaxBoundWords = 4096;             // bounds fit int32
 constexpr float kLowest = -3.402823466e38f;
-constexpr std::size_t kAhead = 4096;  // bytes: from memory, 3.3 ns a code of 300 bits instead of 8 (EPYC Milan)
+constexpr std::size_t kAsked = 3;  // lines ahead, per word of two blocks: a list has more than its codes
 
 // Place of the lowest bit that is set: an intrinsic, as compilers differ in names for the instruction.
 inline unsigned lowest_bit(unsigned mask) { return static_cast<unsigned>(_mm_popcnt_u32((mask & (0u - mask)) - 1)); }
@@ -87,14 +88,13 @@ inline void look_up(__m256i bytes_u8x32, const unsigned char* table, ByteSums& s
 
 // Sums of the bytes that `table`, of the first word, says, of the codes of two blocks, by eight.
 inline void sums_of_blocks(const std::uint32_t* first, const std::uint32_t* second, std::size_t n_words,
-                           const unsigned char* table, __m256i sums_i32x8[4]) {
+                           const unsigned char* table, slimvec::Ahead& ahead, __m256i sums_i32x8[4]) {
   for (std::size_t half = 0; half < 4; ++half) sums_i32x8[half] = _mm256_setzero_si256();
   while (n_words) {
     ByteSums sums;
     const std::size_t n_here = n_words < kSumWords ? n_words : kSumWords;
     for (std::size_t word = 0; word < n_here; ++word) {
-      _mm_prefetch(reinterpret_cast<const char*>(first) + kAhead, _MM_HINT_T0);
-      _mm_prefetch(reinterpret_cast<const char*>(second) + kAhead, _MM_HINT_T0);
+      slimvec::ask(ahead, kAsked);
       const PartedBytes x(first), y(second);
       look_up(_mm256_unpacklo_epi64(x.first_u8x32, y.first_u8x32), table, sums);
       look_up(_mm256_unpackhi_epi64(x.first_u8x32, y.first_u8x32), table + 2 * kEntries, sums);
@@ -150,7 +150,7 @@ struct Found {
 
 // One query.
 std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks, std::size_t n_words,
-                  const slimvec::AsymmetricQuery& query) {
+                  slimvec::Ahead& ahead, const slimvec::AsymmetricQuery& query) {
   const slimvec::AsymmetricScale& scale = query.scale;
   const __m256 limit_f32x8 = _mm256_set1_ps(query.limit);
   const auto n_nibbles = static_cast<std::uint32_t>(n_words * kNibbles);  // sums may wrap, dots do not
@@ -166,7 +166,7 @@ std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std
     const std::uint32_t* second = is_last ? first : first + n_words * kBlockCodes;
     const std::size_t n_halves = is_last ? 2 : 4;
     __m256i high_i32x8[4];
-    sums_of_blocks(first, second, n_words, query.tables + kHighBytes, high_i32x8);
+    sums_of_blocks(first, second, n_words, query.tables + kHighBytes, ahead, high_i32x8);
     unsigned asked[4] = {};
     const auto factors_of = [&](std::size_t half) {
       return factors + (block + half / 2) * scale.n_factors * kBlockCodes + half % 2 * 8;
@@ -178,7 +178,7 @@ std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std
     }
     if (!(asked[0] | asked[1] | asked[2] | asked[3])) continue;
     __m256i low_i32x8[4];
-    sums_of_blocks(first, second, n_words, query.tables, low_i32x8);
+    sums_of_blocks(first, second, n_words, query.tables, ahead, low_i32x8);
     for (std::size_t half = 0; half < n_halves; ++half) {
       if (!asked[half]) continue;
       const __m256i dots_i32x8 = _mm256_sub_epi32(_mm256_add_epi32(high_i32x8[half], low_i32x8[half]), zero_i32x8);
@@ -206,9 +206,9 @@ void slimvec::asymmetric_tables_avx2(const std::int16_t* query, std::size_t n_wo
 }
 
 void slimvec::asymmetric_above_avx2(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
-                                    std::size_t n_words, bool /*cold*/, AsymmetricQuery* queries,
+                                    std::size_t n_words, Ahead& ahead, AsymmetricQuery* queries,
                                     std::size_t n_queries) {
   for (AsymmetricQuery* query = queries; query != queries + n_queries; ++query) {
-    query->n_found = above(blocks, factors, n_blocks, n_words, *query);
+    query->n_found = above(blocks, factors, n_blocks, n_words, ahead, *query);
   }
 }

@@ -4,13 +4,14 @@
 
 #include "kernels/asymmetric/nibbles_avx512.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/prefetch.hpp"
 
 namespace {
 
 using slimvec::kBlockCodes;
 
-constexpr int kLookups = 8;                   // per word
-constexpr std::size_t kPrefetchAhead = 8192;  // bytes; see hamming/avx512.cpp
+constexpr int kLookups = 8;        // per word
+constexpr std::size_t kAsked = 2;  // lines ahead, per word and block: a list has more than its codes
 
 // Adds, for each of 16 codes, the sum that bits `shift` ... `shift` + 3 of its word stand for.
 template <std::size_t shift>
@@ -21,11 +22,11 @@ inline __m512i look_up(__m512i dots_i32x16, __m512i codes_u32x16, const unsigned
 }
 
 // Two sums, so that one addition need not wait for the other.
-template <bool kCold>
-inline __m512i dots_of_block(const std::uint32_t* words, std::size_t n_words, const unsigned char* tables) {
+inline __m512i dots_of_block(const std::uint32_t* words, std::size_t n_words, const unsigned char* tables,
+                             slimvec::Ahead& ahead) {
   __m512i even_i32x16 = _mm512_setzero_si512(), odd_i32x16 = even_i32x16;
   for (std::size_t word = 0; word < n_words; ++word, words += kBlockCodes, tables += slimvec::kTableBytesPerWord) {
-    if (kCold) _mm_prefetch(reinterpret_cast<const char*>(words) + kPrefetchAhead, _MM_HINT_T0);
+    slimvec::ask(ahead, kAsked);
     const __m512i codes_u32x16 = _mm512_loadu_si512(words);
     even_i32x16 = look_up<0>(even_i32x16, codes_u32x16, tables);
     odd_i32x16 = look_up<4>(odd_i32x16, codes_u32x16, tables);
@@ -60,14 +61,13 @@ inline __m512 scores_of_block(__m512i dots_i32x16, const std::uint16_t* factors,
 
 // One query.
 std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks, std::size_t n_words,
-                  bool cold, const slimvec::AsymmetricQuery& query) {
+                  slimvec::Ahead& ahead, const slimvec::AsymmetricQuery& query) {
   const slimvec::AsymmetricScale& scale = query.scale;
   const __m512 limit_f32x16 = _mm512_set1_ps(query.limit);
   const __m512i lanes_u32x16 = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   std::size_t count = 0;
   for (std::size_t block = 0; block < n_blocks; ++block, blocks += n_words * kBlockCodes) {
-    const __m512i dots_i32x16 =
-        cold ? dots_of_block<true>(blocks, n_words, query.tables) : dots_of_block<false>(blocks, n_words, query.tables);
+    const __m512i dots_i32x16 = dots_of_block(blocks, n_words, query.tables, ahead);
     const __m512 scores_f32x16 = scores_of_block(dots_i32x16, factors + block * scale.n_factors * kBlockCodes, scale);
     const __mmask16 above = _mm512_cmp_ps_mask(scores_f32x16, limit_f32x16, _CMP_GT_OQ);
     if (!above) continue;
@@ -89,8 +89,9 @@ void slimvec::asymmetric_tables_avx512(const std::int16_t* query, std::size_t n_
 }
 
 void slimvec::asymmetric_above_avx512(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
-                                      std::size_t n_words, bool cold, AsymmetricQuery* queries, std::size_t n_queries) {
+                                      std::size_t n_words, Ahead& ahead, AsymmetricQuery* queries,
+                                      std::size_t n_queries) {
   for (AsymmetricQuery* query = queries; query != queries + n_queries; ++query) {
-    query->n_found = above(blocks, factors, n_blocks, n_words, cold, *query);
+    query->n_found = above(blocks, factors, n_blocks, n_words, ahead, *query);
   }
 }

@@ -15,6 +15,7 @@
 
 #include "kernels/asymmetric/nibbles_avx512.hpp"
 #include "kernels/kernels.hpp"
+#include "kernels/prefetch.hpp"
 
 namespace {
 
@@ -32,7 +33,6 @@ constexpr std::int32_t kZero = 1 << 15;       // what is added to a sum, so that
 constexpr std::size_t kMaxBoundWords = 4096;  // bounds fit int32
 constexpr std::size_t kQueries = 4;           // that share what codes are made into: all registers are in use
 constexpr std::size_t kBlocks = 4;            // that share what is loaded of the tables
-constexpr std::size_t kPrefetchAhead = 8192;  // bytes; see hamming/avx512.cpp
 constexpr std::size_t kLine = 64;
 constexpr float kLowest = -3.402823466e38f;
 
@@ -243,7 +243,7 @@ struct Blocks {
   const std::uint16_t* factors;
   std::size_t n_words;
   const AsymmetricScale& scale;  // the same factors for all queries
-  bool cold;
+  slimvec::Ahead& ahead;
 
   const std::uint32_t* codes_of(std::size_t block) const { return codes + block * n_words * kBlockCodes; }
   BlockFactors factors_of(std::size_t block) const { return {factors + block * scale.n_factors * kBlockCodes, scale}; }
@@ -251,8 +251,8 @@ struct Blocks {
 
 // What the bounds of some queries add up to in some blocks.
 template <std::size_t n_queries, std::size_t n_blocks>
-inline void sums_of_blocks(const std::uint32_t* codes, std::size_t n_words, const Search* searches,
-                           __m512i result_i32x16[n_queries][n_blocks]) {
+inline void sums_of_blocks(const std::uint32_t* codes, std::size_t n_words, slimvec::Ahead& ahead,
+                           const Search* searches, __m512i result_i32x16[n_queries][n_blocks]) {
   // In registers, as the result would not be. A query alone has two sums for each block, which need not wait so long.
   constexpr std::size_t kSums = n_queries == 1 ? 2 : 1;
   __m512i sums_i32x16[n_queries][n_blocks][kSums];
@@ -262,6 +262,7 @@ inline void sums_of_blocks(const std::uint32_t* codes, std::size_t n_words, cons
     }
   }
   for (std::size_t word = 0; word < n_words; ++word, codes += kBlockCodes) {
+    slimvec::ask(ahead, n_blocks + 1);  // a list has more lines than those of its codes
     Entries entries[n_blocks];
     for (std::size_t block = 0; block < n_blocks; ++block) {
       entries[block] = Entries(codes + block * n_words * kBlockCodes);
@@ -286,13 +287,8 @@ inline void sums_of_blocks(const std::uint32_t* codes, std::size_t n_words, cons
 template <std::size_t n_queries, std::size_t n_blocks>
 inline void search_blocks(const Blocks& blocks, std::size_t first, Search* searches, std::size_t from = 0) {
   const std::uint32_t* codes = blocks.codes_of(first);
-  if (blocks.cold) {
-    const char* ahead = reinterpret_cast<const char*>(codes) + kPrefetchAhead;
-    for (std::size_t line = 0; line < n_blocks * blocks.n_words; ++line)
-      _mm_prefetch(ahead + line * kLine, _MM_HINT_T0);
-  }
   __m512i sums_i32x16[n_queries][n_blocks];
-  sums_of_blocks<n_queries, n_blocks>(codes, blocks.n_words, searches, sums_i32x16);
+  sums_of_blocks<n_queries, n_blocks>(codes, blocks.n_words, blocks.ahead, searches, sums_i32x16);
   BlockFactors factors[n_blocks];
   for (std::size_t block = 0; block < n_blocks; ++block) factors[block] = blocks.factors_of(first + block);
   for (std::size_t query = 0; query < n_queries; ++query) {
@@ -349,12 +345,12 @@ void slimvec::asymmetric_tables_avx512vbmi(const std::int16_t* query, std::size_
 }
 
 void slimvec::asymmetric_above_avx512vbmi(const std::uint32_t* blocks, const std::uint16_t* factors,
-                                          std::size_t n_blocks, std::size_t n_words, bool cold,
+                                          std::size_t n_blocks, std::size_t n_words, Ahead& ahead,
                                           AsymmetricQuery* queries, std::size_t n_queries) {
   while (n_queries) {
-    const Blocks all = {blocks, factors, n_words, queries->scale, cold};
+    const Blocks all = {blocks, factors, n_words, queries->scale, ahead};
     const std::size_t n_here = n_queries < kQueries ? 1 : kQueries;
     n_here == 1 ? search_all<1>(all, n_blocks, queries) : search_all<kQueries>(all, n_blocks, queries);
-    queries += n_here, n_queries -= n_here, cold = false;
+    queries += n_here, n_queries -= n_here;
   }
 }

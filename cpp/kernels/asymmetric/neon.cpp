@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernels/kernels.hpp"
+#include "kernels/prefetch.hpp"
 
 namespace {
 
@@ -228,13 +229,14 @@ void slimvec::asymmetric_tables_neon(const std::int16_t* query, std::size_t n_wo
 }
 
 void slimvec::asymmetric_above_neon(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
-                                    std::size_t n_words, bool /*cold*/, AsymmetricQuery* queries,
+                                    std::size_t n_words, Ahead& ahead, AsymmetricQuery* queries,
                                     std::size_t n_queries) {
   for (AsymmetricQuery* query = queries; query != queries + n_queries; ++query) {
     Search search(*query, n_words);
     const std::size_t block_factors = query->scale.n_factors * kBlockCodes;
     std::size_t block = 0;
     for (; block + kBlocks <= n_blocks; block += kBlocks) {
+      slimvec::ask(ahead, kBlocks * (n_words + 1));  // a list has more lines than those of its codes
       search.search_blocks<kBlocks>(blocks + block * n_words * kBlockCodes, factors + block * block_factors, block);
     }
     if (block < n_blocks) {

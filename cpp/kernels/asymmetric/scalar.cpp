@@ -73,7 +73,7 @@ void slimvec::asymmetric_tables_scalar(const std::int16_t* query, std::size_t n_
 }
 
 void slimvec::asymmetric_above_scalar(const std::uint32_t* blocks, const std::uint16_t* factors, std::size_t n_blocks,
-                                      std::size_t n_words, bool /*cold*/, AsymmetricQuery* queries,
+                                      std::size_t n_words, Ahead& /*ahead*/, AsymmetricQuery* queries,
                                       std::size_t n_queries) {
   for (AsymmetricQuery* query = queries; query != queries + n_queries; ++query) {
     query->n_found = above(blocks, factors, n_blocks, n_words, *query);

@@ -2,5 +2,10 @@
 
 void slimvec::centroid_dots_scalar(const std::int16_t* centroids, std::size_t n_centroids, std::size_t d,
                                    const std::int16_t* query, std::int64_t* dots) {
-  centroid_dots(centroids, n_centroids, d, query, dots);
+  all_dots<kExactWords>(centroids, n_centroids, d, query, dots);
+}
+
+void slimvec::byte_dots_scalar(const std::int8_t* centroids, std::size_t n_centroids, std::size_t d,
+                               const std::int16_t* query, std::int64_t* dots) {
+  all_dots<kExactBytes>(centroids, n_centroids, d, query, dots);
 }

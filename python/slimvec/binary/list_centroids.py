@@ -27,7 +27,7 @@ class Lead(NamedTuple):
     ----------
     directions : ndarray, shape (d, r), float32
     rows : Whole
-        ``(n_lists, r)``.
+        ``(n_lists, r)``, in bytes: a query reads all of them, and has a second look at the best.
     at_mean : ndarray, shape (r,), float32
         The mean along the directions.
     """
@@ -81,7 +81,7 @@ class ListCentroids(Encoder):
         if 2 * width > d:
             return None
         leading = np.asarray(directions[:, : -width - 1 : -1], np.float32)
-        rows = Whole.of(Rounded.of(product(self.centroids, leading).astype(np.float64), CENTROID_PEAK), CENTROID_PEAK)
+        rows = Whole.in_bytes(product(self.centroids, leading).astype(np.float64))
         return Lead(leading, rows, self.mean @ leading)
 
     @cached_property

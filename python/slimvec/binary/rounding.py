@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 QUERY_PEAK, CENTROID_PEAK = 8191, 2047  # kQueryPeak and kCentroidPeak of cpp/kernels/kernels.hpp
+BYTE_PEAK = 127
 
 
 class Rounded(NamedTuple):
@@ -44,17 +45,23 @@ class Whole(NamedTuple):
 
     Attributes
     ----------
-    values : ndarray, shape (n, d), int16
+    values : ndarray, shape (n, d), int16 or int8
     steps : ndarray, shape (n,), float64
     """
 
-    values: NDArray[np.int16]
+    values: NDArray[np.int16] | NDArray[np.int8]
     steps: NDArray[np.float64]
 
     @classmethod
     def of(cls, rounded: tuple[NDArray[np.int16], NDArray[np.float64]], largest: int, unit: float = 1.0) -> Self:
         """Return ``unit`` times rows that were :class:`Rounded` to that largest integer."""
         return cls(rounded[0], rounded[1] * (unit / largest))
+
+    @classmethod
+    def in_bytes(cls, rows: NDArray[np.floating]) -> Self:
+        """Return rows ``(n, d)`` in half the memory, by 127 steps either side of 0."""
+        values, peaks = Rounded.of(rows, BYTE_PEAK)
+        return cls(values.astype(np.int8), peaks / BYTE_PEAK)
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:

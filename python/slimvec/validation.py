@@ -165,16 +165,20 @@ def as_codes(codes: Any, name: str, n_bits: int) -> NDArray[np.uint8]:
 
 def as_integer(value: Any, name: str, minimum: int, maximum: int | None = None, why: str = "") -> int:
     """Return ``value`` as an int within bounds; a float or bool is refused."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name}={value!r} is not an integer") from None
-    if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name}={value!r} is not an integer")
+    number = value if type(value) is int else _index(value, name)  # mostly it is, and searches ask for several
     if number < minimum or (maximum is not None and number > maximum):
         bound = f"at least {minimum}" if maximum is None else f"between {minimum} and {maximum}"
         raise ValueError(f"{name}={number}; expected {bound}{why}")
     return number
+
+
+def _index(value: Any, name: str) -> int:
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}={value!r} is not an integer")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}={value!r} is not an integer") from None
 
 
 def as_bounded(value: Any, name: str, minimum: int, most: int, why: str = "") -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from slimvec.binary.asymmetric import FloatQueries, all_found, as_originals, rescore, rescore_exactly, scan
 from slimvec.binary.hamming import HammingIndex
 from slimvec.binary.neighbours import cosines_of
-from slimvec.binary.queries import Metric, QueryEncoder
+from slimvec.binary.queries import METRICS, Metric, QueryEncoder
 from slimvec.results import ScoreResult, SearchResult, no_scores
 from slimvec.validation import as_count, as_integer, as_threads, check_width
 from slimvec.vectors.rows import as_rows, whole
@@ -86,7 +86,7 @@ class Shortlists:
         return self.to_scores(k) or k + SCAN_CANDIDATES
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # not frozen: it is made for each search, and that takes longer
 class TableSearch:
     """One search over the parts of a table, which may lack factors."""
 
@@ -99,8 +99,8 @@ class TableSearch:
     recall: float | None = None
 
     def __post_init__(self) -> None:
-        if self.metric not in get_args(Metric):
-            raise ValueError(f"metric={self.metric!r}; expected one of {get_args(Metric)}")
+        if self.metric not in METRICS:
+            raise ValueError(f"metric={self.metric!r}; expected one of {METRICS}")
 
     @property
     def table(self) -> BlockedCodes:
@@ -129,7 +129,7 @@ class TableSearch:
             index = HammingIndex.from_blocks(self.table)
             return index.search(rows, k, self.threads, self.allowed)  # type: ignore[return-value]
         self.check_queries(rows)
-        k = as_count(k, self.table.n_codes, self.allowed)
+        k = as_count(k, len(self.parts), self.allowed)
         if k == 0:
             return no_scores(len(rows))
         oversample = _as_oversample(oversample)
@@ -169,9 +169,10 @@ class TableSearch:
         if self.parts.partition is None or self.metric != "cosine":
             return None
         wide = k if self.parts.refinement is None else hand_on.to_refinement(k)
-        wide = self._at_most_all(self.table.n_codes if wide is None else wide)
+        wide = self._at_most_all(len(self.parts) if wide is None else wide)
         n_threads = as_threads(self.threads)
-        return self.parts.list_search.best(self.parts, queries, k, wide, reading.n_lists, self.mask, n_threads)
+        mask = None if self.allowed is None else self.mask
+        return self.parts.list_search.best(self.parts, queries, k, wide, reading.n_lists, mask, n_threads)
 
     def _n_lists(self, k: int, exactly: bool) -> int | None:
         """Return how many lists are read, None for all there are."""
@@ -249,7 +250,7 @@ class TableSearch:
         return ScoreResult(scores, rows)
 
     def _at_most_all(self, n_rows: int) -> int:
-        return as_count(n_rows, self.table.n_codes, self.allowed)
+        return as_count(n_rows, len(self.parts), self.allowed)
 
 
 def _as_oversample(oversample: Any) -> Oversample:

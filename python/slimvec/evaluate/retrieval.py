@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from slimvec.binary.queries import Metric
+from slimvec.binary.queries import METRICS, Metric
 from slimvec.evaluate.truth import exact_neighbours, recall, recall_with_ties
 from slimvec.norms import WideRows
 from slimvec.validation import as_integer, as_matrix
@@ -116,8 +116,8 @@ def retrieval(
     truth_rows = as_matrix(truth_vectors, "truth_vectors", asked.shape[1])
     if len(truth_rows) != len(table):
         raise ValueError(f"truth_vectors has {len(truth_rows)} rows; expected {len(table)}, one per row of the table")
-    if metric not in get_args(Metric):
-        raise ValueError(f"metric={metric!r}; expected one of {get_args(Metric)}")
+    if metric not in METRICS:
+        raise ValueError(f"metric={metric!r}; expected one of {METRICS}")
     as_integer(k, "k", 1, len(table), why=", the number of codes")
     truth = exact_neighbours(asked, truth_rows, k, metric)
     info = table.info()

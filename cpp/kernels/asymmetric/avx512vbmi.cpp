@@ -303,11 +303,19 @@ void search_all(const Blocks& blocks, std::size_t n_blocks, AsymmetricQuery* que
   for (std::size_t query = 0; query < n_queries; ++query) searches[query] = Search(queries[query], blocks.n_words);
   std::size_t block = 0;
   for (; block + kBlocks <= n_blocks; block += kBlocks) search_blocks<n_queries, kBlocks>(blocks, block, searches);
-  if (n_queries == 1 && block < n_blocks && n_blocks >= kBlocks) {  // alone, one block takes as long as several
-    search_blocks<n_queries, kBlocks>(blocks, n_blocks - kBlocks, searches, block - (n_blocks - kBlocks));
-    block = n_blocks;
+  switch (n_blocks - block) {
+    case 3:
+      search_blocks<n_queries, 3>(blocks, block, searches);
+      break;
+    case 2:
+      search_blocks<n_queries, 2>(blocks, block, searches);
+      break;
+    case 1:
+      search_blocks<n_queries, 1>(blocks, block, searches);
+      break;
+    default:
+      break;
   }
-  for (; block < n_blocks; ++block) search_blocks<n_queries, 1>(blocks, block, searches);
   for (std::size_t query = 0; query < n_queries; ++query) queries[query].n_found = searches[query].n_found();
 }
 

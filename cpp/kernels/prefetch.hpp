@@ -22,6 +22,13 @@ inline void ask_cache(const void* address) {
 #endif
 }
 
+inline bool is_any(const Ahead& ahead) {
+  for (const Ahead::Part& part : ahead.parts) {
+    if (part.n_lines) return true;
+  }
+  return false;
+}
+
 // Asks for the next lines, at most so many.
 inline void ask(Ahead& ahead, std::size_t most) {
   constexpr std::size_t kLine = 64;

@@ -87,6 +87,7 @@ inline void look_up(__m256i bytes_u8x32, const unsigned char* table, ByteSums& s
 }
 
 // Sums of the bytes that `table`, of the first word, says, of the codes of two blocks, by eight.
+template <bool kAsks>
 inline void sums_of_blocks(const std::uint32_t* first, const std::uint32_t* second, std::size_t n_words,
                            const unsigned char* table, slimvec::Ahead& ahead, __m256i sums_i32x8[4]) {
   for (std::size_t half = 0; half < 4; ++half) sums_i32x8[half] = _mm256_setzero_si256();
@@ -94,7 +95,7 @@ inline void sums_of_blocks(const std::uint32_t* first, const std::uint32_t* seco
     ByteSums sums;
     const std::size_t n_here = n_words < kSumWords ? n_words : kSumWords;
     for (std::size_t word = 0; word < n_here; ++word) {
-      slimvec::ask(ahead, kAsked);
+      if (kAsks) slimvec::ask(ahead, kAsked);
       const PartedBytes x(first), y(second);
       look_up(_mm256_unpacklo_epi64(x.first_u8x32, y.first_u8x32), table, sums);
       look_up(_mm256_unpackhi_epi64(x.first_u8x32, y.first_u8x32), table + 2 * kEntries, sums);
@@ -166,7 +167,9 @@ std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std
     const std::uint32_t* second = is_last ? first : first + n_words * kBlockCodes;
     const std::size_t n_halves = is_last ? 2 : 4;
     __m256i high_i32x8[4];
-    sums_of_blocks(first, second, n_words, query.tables + kHighBytes, ahead, high_i32x8);
+    (slimvec::is_any(ahead) ? sums_of_blocks<true> : sums_of_blocks<false>)(first, second, n_words,
+                                                                            query.tables + kHighBytes, ahead,
+                                                                            high_i32x8);
     unsigned asked[4] = {};
     const auto factors_of = [&](std::size_t half) {
       return factors + (block + half / 2) * scale.n_factors * kBlockCodes + half % 2 * 8;
@@ -178,7 +181,7 @@ std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std
     }
     if (!(asked[0] | asked[1] | asked[2] | asked[3])) continue;
     __m256i low_i32x8[4];
-    sums_of_blocks(first, second, n_words, query.tables, ahead, low_i32x8);
+    sums_of_blocks<false>(first, second, n_words, query.tables, ahead, low_i32x8);
     for (std::size_t half = 0; half < n_halves; ++half) {
       if (!asked[half]) continue;
       const __m256i dots_i32x8 = _mm256_sub_epi32(_mm256_add_epi32(high_i32x8[half], low_i32x8[half]), zero_i32x8);

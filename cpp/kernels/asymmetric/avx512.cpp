@@ -22,11 +22,12 @@ inline __m512i look_up(__m512i dots_i32x16, __m512i codes_u32x16, const unsigned
 }
 
 // Two sums, so that one addition need not wait for the other.
+template <bool kAsks>
 inline __m512i dots_of_block(const std::uint32_t* words, std::size_t n_words, const unsigned char* tables,
                              slimvec::Ahead& ahead) {
   __m512i even_i32x16 = _mm512_setzero_si512(), odd_i32x16 = even_i32x16;
   for (std::size_t word = 0; word < n_words; ++word, words += kBlockCodes, tables += slimvec::kTableBytesPerWord) {
-    slimvec::ask(ahead, kAsked);
+    if (kAsks) slimvec::ask(ahead, kAsked);
     const __m512i codes_u32x16 = _mm512_loadu_si512(words);
     even_i32x16 = look_up<0>(even_i32x16, codes_u32x16, tables);
     odd_i32x16 = look_up<4>(odd_i32x16, codes_u32x16, tables);
@@ -67,7 +68,8 @@ std::size_t above(const std::uint32_t* blocks, const std::uint16_t* factors, std
   const __m512i lanes_u32x16 = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   std::size_t count = 0;
   for (std::size_t block = 0; block < n_blocks; ++block, blocks += n_words * kBlockCodes) {
-    const __m512i dots_i32x16 = dots_of_block(blocks, n_words, query.tables, ahead);
+    const __m512i dots_i32x16 = slimvec::is_any(ahead) ? dots_of_block<true>(blocks, n_words, query.tables, ahead)
+                                                       : dots_of_block<false>(blocks, n_words, query.tables, ahead);
     const __m512 scores_f32x16 = scores_of_block(dots_i32x16, factors + block * scale.n_factors * kBlockCodes, scale);
     const __mmask16 above = _mm512_cmp_ps_mask(scores_f32x16, limit_f32x16, _CMP_GT_OQ);
     if (!above) continue;

@@ -132,18 +132,17 @@ class TableSearch:
         k = as_count(k, len(self.parts), self.allowed)
         if k == 0:
             return no_scores(len(rows))
-        oversample = _as_oversample(oversample)
-        encoder = QueryEncoder(self.encoder, self.parts.norm, self.metric)
-        if self.encoder.of_signs:
-            encoder.refuse_codes(rows, self.table)
-        best: Callable[[int], ScoreResult]  # whose scores are in the metric's units once all are numbers
-        prepared: FloatQueries | None = None
         factors, refinement = self.parts.factors, self.parts.refinement
-        hand_on = Shortlists(oversample, None if refinement is None else refinement.refiner.oversample)
+        hand_on = Shortlists(_as_oversample(oversample), None if refinement is None else refinement.refiner.oversample)
+        if self.encoder.of_signs:
+            QueryEncoder(self.encoder, self.parts.norm, self.metric).refuse_codes(rows, self.table)
         reading = Reading(self._n_lists(k, originals is not None), k)
         few = self._found_by_few(rows, k, hand_on, reading) if originals is None else None
         if few is not None:
             return few
+        encoder = QueryEncoder(self.encoder, self.parts.norm, self.metric)
+        best: Callable[[int], ScoreResult]  # whose scores are in the metric's units once all are numbers
+        prepared: FloatQueries | None = None
         if factors is None:
             if self.metric != "cosine" and originals is None:
                 what = f'metric="{self.metric}" needs the lengths of rows'

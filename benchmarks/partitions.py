@@ -44,7 +44,7 @@ PROBES = (16, 32, 64, 128, 256, 512)
 EF = (10, 16, 32, 64, 128, 256, 512)
 LEAST = 0.4  # of the true neighbours, at any setting: an index that is set up wrongly finds next to none
 LEVELS = (0.9, 0.95)
-CODES = ((2, 4, False), (1, 4, False), (1.5, 5, False), (2, 4, True), (1.5, 5, True))  # bits, in second codes, spill
+CODES = ((2, 4, False), (1, 4, False), (1.25, 5, False), (2, 4, True), (1.25, 5, True))  # bits, in second codes, spill
 OTHERS = ("minilm-sentences", "numberbatch", "glove-enwiki")
 
 

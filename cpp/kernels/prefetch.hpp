@@ -3,22 +3,22 @@
 
 #include "kernels/kernels.hpp"
 
-#if defined(_MSC_VER) && !defined(__clang__)
-#include <intrin.h>
+#if defined(_MSC_VER) && !defined(__clang__) && defined(_M_X64)
+#include <immintrin.h>
 #endif
 
 namespace slimvec {
 
 namespace {
 
-// Asks the cache for the line that holds this byte, which need not exist.
+// Asks the cache for the line that holds this byte, which need not exist: not everywhere can it be asked.
 inline void ask_cache(const void* address) {
 #if !defined(_MSC_VER) || defined(__clang__)
   __builtin_prefetch(address);
 #elif defined(_M_X64)
   _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T0);
 #else
-  __prefetch(address);
+  static_cast<void>(address);
 #endif
 }
 

@@ -1,6 +1,6 @@
 from typing import Any, TypeAlias
 
-from numpy import float32, float64, floating, int16, int32, int64, integer, uint8, uint16, uint32, unsignedinteger
+from numpy import float32, float64, floating, int8, int16, int32, int64, integer, uint8, uint16, uint32, unsignedinteger
 from numpy.typing import NDArray
 
 _Spilled: TypeAlias = tuple[
@@ -151,7 +151,7 @@ class ListSearch:
         lists: tuple[NDArray[int64], NDArray[uint32]],
         centroids: tuple[NDArray[int16], NDArray[float64]],
         inverse_norms: NDArray[float32],
-        lead: tuple[NDArray[int16], NDArray[float64]] | None,
+        lead: tuple[NDArray[int8], NDArray[float64]] | None,
         spilled: _Spilled | None,
         frame: tuple[NDArray[float32], NDArray[float32], tuple[NDArray[uint32], NDArray[float32]], NDArray[float32]],
         second: tuple[NDArray[uint8], NDArray[uint8], NDArray[uint16], tuple[NDArray[uint32], NDArray[float64]]] | None,
@@ -175,7 +175,7 @@ def nearest_lists(
     half_squares: NDArray[float32] | None,
     spreads: NDArray[float32] | None,
     queries: tuple[NDArray[int16], NDArray[float64]],
-    lead: tuple[tuple[NDArray[int16], NDArray[float64]], tuple[NDArray[int16], NDArray[float64]]] | None,
+    lead: tuple[tuple[NDArray[int8], NDArray[float64]], tuple[NDArray[int16], NDArray[float64]]] | None,
     n_read: int,
 ) -> tuple[NDArray[int32], NDArray[float32]]: ...
 def partition_search(

@@ -163,12 +163,11 @@ class Search {
     return {query_->tables + parts_.bounds + word * kWordTables, query_->tables + parts_.steps + word * kNibbles};
   }
 
-  // Blocks `from` to n_blocks of some whose bounds add up to what is given.
+  // Some blocks whose bounds add up to what is given.
   template <std::size_t n_blocks>
-  void take(const __m512i* sums_i32x16, const std::uint32_t* codes, const BlockFactors* factors, std::size_t first,
-            std::size_t from) {
+  void take(const __m512i* sums_i32x16, const std::uint32_t* codes, const BlockFactors* factors, std::size_t first) {
     std::size_t which[n_blocks] = {}, n_taken = 0;
-    for (std::size_t block = from; block < n_blocks; ++block) {
+    for (std::size_t block = 0; block < n_blocks; ++block) {
       which[n_taken] = block;
       n_taken += all_ || may_be_above(sums_i32x16[block], factors[block]);
     }
@@ -283,16 +282,16 @@ inline void sums_of_blocks(const std::uint32_t* codes, std::size_t n_words, slim
   }
 }
 
-// Some queries over some blocks, of which the first ones before `from` have been searched.
+// Some queries over some blocks.
 template <std::size_t n_queries, std::size_t n_blocks>
-inline void search_blocks(const Blocks& blocks, std::size_t first, Search* searches, std::size_t from = 0) {
+inline void search_blocks(const Blocks& blocks, std::size_t first, Search* searches) {
   const std::uint32_t* codes = blocks.codes_of(first);
   __m512i sums_i32x16[n_queries][n_blocks];
   sums_of_blocks<n_queries, n_blocks>(codes, blocks.n_words, blocks.ahead, searches, sums_i32x16);
   BlockFactors factors[n_blocks];
   for (std::size_t block = 0; block < n_blocks; ++block) factors[block] = blocks.factors_of(first + block);
   for (std::size_t query = 0; query < n_queries; ++query) {
-    searches[query].template take<n_blocks>(sums_i32x16[query], codes, factors, first, from);
+    searches[query].template take<n_blocks>(sums_i32x16[query], codes, factors, first);
   }
 }
 

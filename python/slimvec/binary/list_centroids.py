@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from slimvec.binary.encoder import Encoder, less
-from slimvec.binary.rounding import CENTROID_PEAK, Rounded, Whole
+from slimvec.binary.rounding import CENTROID_PEAK, InBytes, Rounded, Whole
 from slimvec.blas import gram, product
 from slimvec.blocks import scale_of
 from slimvec.centroids import Centroids
@@ -26,14 +26,14 @@ class Lead(NamedTuple):
     Attributes
     ----------
     directions : ndarray, shape (d, r), float32
-    rows : Whole
-        ``(n_lists, r)``, in bytes: a query reads all of them, and has a second look at the best.
+    rows : InBytes
+        ``(n_lists, r)``: a query reads all of them, and has a second look at the best.
     at_mean : ndarray, shape (r,), float32
         The mean along the directions.
     """
 
     directions: NDArray[np.float32]
-    rows: Whole
+    rows: InBytes
     at_mean: NDArray[np.float32]
 
 
@@ -81,7 +81,7 @@ class ListCentroids(Encoder):
         if 2 * width > d:
             return None
         leading = np.asarray(directions[:, : -width - 1 : -1], np.float32)
-        rows = Whole.in_bytes(product(self.centroids, leading).astype(np.float64))
+        rows = InBytes.of(product(self.centroids, leading).astype(np.float64))
         return Lead(leading, rows, self.mean @ leading)
 
     @cached_property

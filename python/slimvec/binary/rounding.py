@@ -45,23 +45,17 @@ class Whole(NamedTuple):
 
     Attributes
     ----------
-    values : ndarray, shape (n, d), int16 or int8
+    values : ndarray, shape (n, d), int16
     steps : ndarray, shape (n,), float64
     """
 
-    values: NDArray[np.int16] | NDArray[np.int8]
+    values: NDArray[np.int16]
     steps: NDArray[np.float64]
 
     @classmethod
     def of(cls, rounded: tuple[NDArray[np.int16], NDArray[np.float64]], largest: int, unit: float = 1.0) -> Self:
         """Return ``unit`` times rows that were :class:`Rounded` to that largest integer."""
         return cls(rounded[0], rounded[1] * (unit / largest))
-
-    @classmethod
-    def in_bytes(cls, rows: NDArray[np.floating]) -> Self:
-        """Return rows ``(n, d)`` in half the memory, by 127 steps either side of 0."""
-        values, peaks = Rounded.of(rows, BYTE_PEAK)
-        return cls(values.astype(np.int8), peaks / BYTE_PEAK)
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -71,3 +65,22 @@ class Whole(NamedTuple):
     def part(self, place: Any) -> Self:
         """Return some of the rows."""
         return type(self)(self.values[place], self.steps[place])
+
+
+class InBytes(NamedTuple):
+    """Rows in integers of half the memory: entry j of row i is about values[i, j] * steps[i].
+
+    Attributes
+    ----------
+    values : ndarray, shape (n, d), int8
+    steps : ndarray, shape (n,), float64
+    """
+
+    values: NDArray[np.int8]
+    steps: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: NDArray[np.float64]) -> Self:
+        """Return rows ``(n, d)``, by 127 steps either side of 0."""
+        values, peaks = Rounded.of(rows, BYTE_PEAK)
+        return cls(values.astype(np.int8), peaks / BYTE_PEAK)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     IntegerRows = tuple[NDArray[np.int16], NDArray[np.float64]]
+    ByteRows = tuple[NDArray[np.int8], NDArray[np.float64]]
 
 QUERY_PEAK, CENTROID_PEAK = 8191, 2047
 WIDE = 2  # kWide of cpp/core/nearest_lists.hpp
@@ -77,7 +78,7 @@ def nearest_lists(
     half_squares: NDArray[np.float32] | None,
     spreads: NDArray[np.float32] | None,
     queries: IntegerRows,
-    lead: tuple[IntegerRows, IntegerRows] | None,
+    lead: tuple[ByteRows, IntegerRows] | None,
     n_read: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return for every query the ``n_read`` lists of the largest product (for cosines, distances), and the products.
@@ -99,7 +100,7 @@ def nearest_lists(
     return best.astype(np.int32), np.take_along_axis(products, best, axis=1).astype(np.float32)
 
 
-def _products(centroids: IntegerRows, queries: IntegerRows) -> NDArray[np.float64]:
+def _products(centroids: IntegerRows | ByteRows, queries: IntegerRows) -> NDArray[np.float64]:
     dots = queries[0].astype(np.int64) @ centroids[0].astype(np.int64).T
     products: NDArray[np.float64] = dots * centroids[1] * queries[1][:, None]
     return products

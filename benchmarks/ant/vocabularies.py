@@ -10,35 +10,63 @@ stopped; ``--report`` writes those that are there.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from benchmarks import cells, common
 from benchmarks.ant import cnn, corpora, text
-from benchmarks.ant.methods import BASELINES, DENSE, D, budget_layer, learning_rate
+from benchmarks.ant.methods import ANT_LR, BASELINES, DENSE, D, budget_layer, learning_rate
 from benchmarks.ant.text_budget import SHARE
-from slimvec.nn import ParameterBudget
+from slimvec.nn import AnchorEmbedding, ParameterBudget
 
-RUN = 250  # reviews of one class that are held together
+RUN, HELD = 250, 0.2  # reviews of one class that are held together, and their part of all
 NAME, SEED = "imdb", 0
 COMPARED = DENSE | {name: BASELINES[name] for name in ("TF-IDF", "SparseVD-Voc")}
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A budget's settings: moments of the cut, how counts weigh, and how often a word occurs that may have a row."""
+    """Settings of a budget: moments of the cut, how counts weigh, and how often a word occurs that may have a row.
+
+    And of the training: which part of the words a batch does without, the learning rate, and λ until the second moment.
+    """
 
     cut: tuple[float, float] = (0.2, 0.7)
     power: float = 1.0
     least: int = 0
     anchors: int | None = None
+    left_out: float = 0.0
+    lr: float = ANT_LR
+    l1: float = 0.0
 
 
+class WithoutWords(AnchorEmbedding):
+    """Anchors that leave out words in training, others in each batch (Gal & Ghahramani, NeurIPS 2016, §4)."""
+
+    def __init__(self, *arguments, left_out: float, **more):
+        super().__init__(*arguments, **more)
+        self.left_out = left_out
+
+    def rows(self, unique):
+        rows = super().rows(unique)
+        if not self.training or not self.left_out:
+            return rows
+        return rows * (torch.rand(len(unique), 1) >= self.left_out) / (1 - self.left_out)
+
+
+SEEN = "ANT, rows of words seen 100 times"
 VARIANTS = {
     "ANT within the budget": Variant(),
-    "ANT, rows of words seen 100 times": Variant(least=100),
-    "ANT, the same, cut at the start": Variant(least=100, cut=(0.0, 0.2)),
+    SEEN: Variant(least=100),
+    f"{SEEN}, cut at the start": Variant(least=100, cut=(0.0, 0.2)),
+    f"{SEEN}, a fifth of words left out of a batch": Variant(least=100, left_out=0.2),
+    f"{SEEN}, half of words left out": Variant(least=100, left_out=0.5),
+    f"{SEEN}, learning rate 0.001": Variant(least=100, lr=1e-3),
+    f"{SEEN}, λ = 1e-4": Variant(least=100, l1=1e-4),
+    "ANT, a fifth of words left out of a batch": Variant(left_out=0.2),
+    "ANT, rows of words seen 50 times": Variant(least=50),
     "ANT, worth by frequency": Variant(power=2.0),
     "ANT, cut later": Variant(cut=(0.2, 0.9)),
     "ANT, 20 anchors": Variant(anchors=20),
@@ -52,11 +80,14 @@ def train(corpus, name: str, parts: tuple[str, ...]) -> dict:
     budget, more = n * D // SHARE, {}
     if name in VARIANTS:
         variant = VARIANTS[name]
-        layer, optimizer = budget_layer(corpus, None, budget, SEED, k=variant.anchors)
+        kind = partial(WithoutWords, left_out=variant.left_out)
+        layer, optimizer = budget_layer(corpus, None, budget, SEED, k=variant.anchors, kind=kind)
+        rates = {"lr": variant.lr, "l1": variant.l1}
     else:
         layer, optimizer = COMPARED[name](corpus, None, budget, SEED)
+        rates = {"lr": learning_rate(NAME, name)}
     model = cnn.TextCNN(layer, D, corpus.n_classes)
-    trainer = optimizer(model, lr=learning_rate(NAME, name))
+    trainer = optimizer(model, **rates)
     if name in VARIANTS:
         counts = np.bincount(corpus.train[0].ravel(), minlength=n).astype(float)
         counts = np.where(counts >= variant.least, counts, 0) ** variant.power
@@ -81,9 +112,9 @@ def main() -> None:
     options = parser.parse_args()
     data = common.data_or_skip(options)
     torch.set_num_threads(1)
-    kept = cells.Cells("ant_vocabularies", **text.SETTINGS, held_together=RUN, share=SHARE)
+    kept = cells.Cells("ant_vocabularies", **text.SETTINGS, held_together=RUN, held=HELD, share=SHARE)
     arguments = (data, NAME, text.LENGTH, text.MIN_COUNT, cells.FOLDER / "texts")
-    splits = {"films": corpora.load(*arguments, run=RUN), "usual": corpora.load(*arguments)}
+    splits = {"films": corpora.load(*arguments, run=RUN, held=HELD), "usual": corpora.load(*arguments)}
     parts = {"films": ("validation",), "usual": ("validation", "test")}
 
     def found(name: str, split: str, *, asked: bool) -> dict | None:

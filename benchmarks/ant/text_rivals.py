@@ -12,6 +12,8 @@ from benchmarks.ant import text, text_budget
 
 SETUP = f"""\
 {text_budget.SETUP}
+Quotient and remainder, ROBE and mixed dimensions, which are not in it, have the learning rate of dense rows, and no
+other was tried.
 
 All of it in float32, on this machine; the seeds are 0, 1, 2, as many as the table says of each method, and ± is the
 standard deviation over them. Fewer methods, trained elsewhere with convolutions in bfloat16, are in

@@ -41,15 +41,17 @@ class Corpus:
         return self.counts * np.log(len(self.train[0]) / np.maximum(self.documents, 1))
 
 
-def load(folder: Path, name: str, length: int, min_count: int, cache: Path, run: int = 1) -> Corpus:
+def load(
+    folder: Path, name: str, length: int, min_count: int, cache: Path, *, run: int = 1, held: float = VALIDATION
+) -> Corpus:
     """Return a collection: words that occur ``min_count`` times in the first ``length`` tokens of training texts.
 
-    Validation texts are held out in runs of so many that follow each other.
+    Validation texts, ``held`` of the training texts, are held out in runs of so many that follow each other.
     """
     tokenized = {part: _tokenized(folder, name, part, length, cache) for part in ("train", "test")}
     classes = sorted({label for label, _ in tokenized["train"]})
     order = _in_runs(len(tokenized["train"]), run)
-    n_held = int(VALIDATION * len(order))
+    n_held = int(held * len(order))
     held, kept = ([tokenized["train"][place] for place in part] for part in (order[:n_held], order[n_held:]))
     counts = Counter(token for _, tokens in kept for token in tokens)
     chosen = sorted((word for word in counts if counts[word] >= min_count), key=lambda word: (-counts[word], word))

@@ -49,11 +49,9 @@ def anchor_layer(corpus, folder, budget, seed, *, choose=None, relate=None, k=AN
     return layer, partial(ProximalAdam, l1=L1)
 
 
-def budget_layer(corpus, folder, budget, seed, *, signed=False, k=None):
+def budget_layer(corpus, folder, budget, seed, *, signed=False, k=None, kind=AnchorEmbedding):
     """Return anchors for a :class:`slimvec.nn.ParameterBudget`, which needs no λ."""
-    layer = AnchorEmbedding(
-        len(corpus.words), D, k, n_parameters=budget, padding_idx=corpora.PADDING, nonnegative=not signed
-    )
+    layer = kind(len(corpus.words), D, k, n_parameters=budget, padding_idx=corpora.PADDING, nonnegative=not signed)
     with torch.no_grad():
         layer.transform.weight.mul_(START)
     return layer, ProximalAdam

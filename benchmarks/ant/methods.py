@@ -49,9 +49,11 @@ def anchor_layer(corpus, folder, budget, seed, *, choose=None, relate=None, k=AN
     return layer, partial(ProximalAdam, l1=L1)
 
 
-def budget_layer(corpus, folder, budget, seed, *, signed=False, k=None, kind=AnchorEmbedding):
+def budget_layer(corpus, folder, budget, seed, *, signed=False, k=None):
     """Return anchors for a :class:`slimvec.nn.ParameterBudget`, which needs no λ."""
-    layer = kind(len(corpus.words), D, k, n_parameters=budget, padding_idx=corpora.PADDING, nonnegative=not signed)
+    layer = AnchorEmbedding(
+        len(corpus.words), D, k, n_parameters=budget, padding_idx=corpora.PADDING, nonnegative=not signed
+    )
     with torch.no_grad():
         layer.transform.weight.mul_(START)
     return layer, ProximalAdam

@@ -2,8 +2,8 @@
 
 The cells are those of ``benchmarks.ant.text_budget``, which has fewer methods.
 
-Run: ``python -m benchmarks.ant.text_rivals --seeds 1``, then with more seeds and ``--methods``. Each training is a
-cell: a second start goes on where the first one was stopped; ``--report`` writes those that are there.
+Run: ``python -m benchmarks.ant.text_rivals``, with ``--seeds 1`` first, then with more and ``--methods``. Each training
+is a cell: a second start goes on where the first one was stopped; ``--report`` writes those that are there.
 """
 
 from __future__ import annotations

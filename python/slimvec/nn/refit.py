@@ -47,11 +47,12 @@ def refit(layer: AnchorEmbedding, n: int, of_rows: Tensor) -> None:
     anchors, weights = layer.anchors.data, of_rows[:, None]
     T, A = (part.to(torch.promote_types(part.dtype, torch.float32)) for part in (values, anchors))
     E = T @ A
+    least = torch.finfo(T.dtype).tiny / torch.finfo(T.dtype).eps  # a solver may divide by it, and flush what is less
     for _ in range(N_ROUNDS):
         T = _thresholded(T, A, E, n, weights, nonnegative=layer.nonnegative)
         weighted = weights * T
         gram = weighted.T @ weighted
-        damping = DAMPING * gram.diagonal().mean().clamp_min(torch.finfo(gram.dtype).tiny)
+        damping = (DAMPING * gram.diagonal().mean()).clamp_min(least)
         gram.diagonal().add_(damping)
         A = A + torch.linalg.solve(gram, weighted.T @ (weights * (E - T @ A)))
     values.copy_(T)

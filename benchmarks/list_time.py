@@ -98,7 +98,8 @@ def main():
     titles = ["", "lists read", "KB in them", "µs, one after the other", "µs, again and again", "µs to copy as much"]
     title = f"imdb sentences, {len(base):,} × {base.shape[1]}"
     note = "KB are those of codes, factors and row numbers; centroids, directions and second codes come to them."
-    write_result("list_time", "Lists: where the time goes", [f"## {title}\n\n{table(lines, titles)}", note])
+    sections = [f"## {title}\n\nWith `--rows {options.rows}`.\n\n{table(lines, titles)}", note]
+    write_result("list_time", "Lists: where the time goes", sections)
 
 
 if __name__ == "__main__":

@@ -2,27 +2,23 @@
 
 Each of some queries is asked once after the other, so that lists come from memory, and several times in a row, so that
 caches hold what it reads. Beside it stands the time that NumPy takes to copy as many bytes in pieces of the size of a
-list from random places of 200 MB: no search of these lists from memory is faster than that. CPU time of one thread, the
-least of fifteen turns in which all are asked one after the other.
+list from random places of 200 MB: nearly what it takes to read them at all. CPU time of one thread, the least of
+fifteen turns in which all are asked one after the other.
 
 Run: ``python -m benchmarks.list_time``.
 """
 
 from __future__ import annotations
 
-import os
-import time
-
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
+from functools import partial
 
 import numpy as np
 
 from benchmarks.common import data_or_skip, held_out, parser, table, write_result
-from benchmarks.partitions import K, coded, lists_of
+from benchmarks.partitions import N_QUERIES, N_SENTENCES, K, coded, lists_of, seconds_of
 from benchmarks.sentence_rows import imdb_sentences
 
-N_SENTENCES, N_QUERIES = 300_000, 1000
-N_ASKED, REPEATS, TURNS = 100, 8, 15
+N_ASKED, REPEATS, TURNS = 96, 8, 15
 CODES = ((1, 4), (1.25, 5), (2, 4))  # bits of first codes per dimension, and of second ones
 PROBES = (1, 16, 64, 128, 256)
 MEMORY = 200_000_000  # bytes, which no cache of a core holds
@@ -39,39 +35,17 @@ def bytes_read(made, queries, n):
 
 
 def copying(n_bytes, n_pieces):
-    """Return a function that copies so many bytes from random places, in so many pieces."""
+    """Return what copies pieces of so many bytes together, and places to copy them from."""
     size = int(n_bytes / n_pieces) // 64 * 64
-    memory = np.ones((MEMORY // size, size), np.uint8)
+    memory, piece = np.ones((MEMORY // size, size), np.uint8), np.empty((n_pieces, size), np.uint8)
     places = np.random.default_rng(0).integers(0, len(memory), (N_ASKED, n_pieces))
-    piece = np.empty((n_pieces, size), np.uint8)
-
-    def copy():
-        for some in places:
-            np.take(memory, some, axis=0, out=piece, mode="clip")
-
-    return copy
+    return (lambda some: np.take(memory, some[0], axis=0, out=piece, mode="clip")), places
 
 
-def asking(made, queries, n, repeats):
-    """Return a function that asks each query so many times."""
-
-    def ask():
-        for query in queries[: N_ASKED // repeats]:
-            for _ in range(repeats):
-                made.search(query[None], K, probes=n, threads=1)
-
-    return ask
-
-
-def least_times(work):
-    """Return the least microseconds of each thing that is done ``N_ASKED`` times over, all in turns."""
-    times = np.full(len(work), np.inf)
-    for _ in range(TURNS):
-        for i, (ask, n) in enumerate(work):
-            start = time.thread_time()
-            ask()
-            times[i] = min(times[i], (time.thread_time() - start) / n * 1e6)
-    return times
+def least_times(*work):
+    """Return the least microseconds of each thing, done to what comes with it, in turns."""
+    times = [[seconds_of(what, to, 1) for what, to in work] for _ in range(TURNS)]
+    return 1e6 * np.min(times, axis=0)
 
 
 def main():
@@ -84,14 +58,14 @@ def main():
     for share, refine_bits in CODES:
         made = coded(base, share, refine_bits=refine_bits, partitions="auto")
         for n in PROBES:
-            found = made.search(queries[:20], K, probes=n, threads=1).indices
-            alone = [made.search(query[None], K, probes=n, threads=1).indices[0] for query in queries[:20]]
-            np.testing.assert_array_equal(found, alone)
-        for n in PROBES:
-            read = bytes_read(made, queries[:N_ASKED], n)
-            again = N_ASKED // REPEATS * REPEATS
-            work = [(asking(made, queries, n, 1), N_ASKED), (asking(made, queries, n, REPEATS), again)]
-            one, repeated, copied = least_times([*work, (copying(read, n), N_ASKED)])
+            search = partial(made.search, k=K, probes=n, threads=1)
+            together = search(queries[:20]).indices
+            alone = [search(query[None]).indices[0] for query in queries[:20]]
+            np.testing.assert_array_equal(together, alone)
+            asked = queries[:N_ASKED]
+            again = np.repeat(asked[: N_ASKED // REPEATS], REPEATS, axis=0)
+            read = bytes_read(made, asked, n)
+            one, repeated, copied = least_times((search, asked), (search, again), copying(read, n))
             name = f"{share:g} + {refine_bits} bits, {lists_of(made)} lists"
             lines.append([name, n, f"{read / 1000:.0f}", f"{one:.0f}", f"{repeated:.0f}", f"{copied:.0f}"])
             print(*lines[-1], flush=True)

@@ -97,7 +97,7 @@ class AsymmetricScan {
     return lane == lanes + one.n_found ? -std::numeric_limits<float>::infinity() : scores[lane - lanes];
   }
 
-  // The lines of the codes of some blocks, and from so many bytes further on.
+  // The lines of the codes of some blocks; or as many, from so many bytes after their first one on.
   Ahead::Part lines(Range blocks, std::size_t n_bytes = 0) const {
     const auto* first = reinterpret_cast<const char*>(table_.blocks + blocks.begin * table_.block_words());
     return {first + n_bytes, blocks.size() * table_.block_words() * sizeof(std::uint32_t) / sizeof(CacheLine)};

@@ -92,12 +92,12 @@ class ListScan {
     for (std::size_t begin = 0, end = 0; begin < n_visits; begin = end) {
       interrupt.check();
       while (end < n_visits && visits[end].list == visits[begin].list) ++end;
-      const bool is_last = end == n_visits;
-      walk_list(own_, visits, {begin, end}, first_query, step, is_last ? Ahead{} : ahead(own_, visits[end].list), hits,
-                tops);
-      if (!spilled_) continue;
-      walk_list(*spilled_, visits, {begin, end}, first_query, step,
-                is_last ? Ahead{} : ahead(*spilled_, visits[end].list), hits, tops);
+      const auto walk_one = [&](const Entries& entries) {
+        const Ahead next = end < n_visits ? ahead(entries, visits[end].list) : Ahead{};
+        walk_list(entries, visits, {begin, end}, first_query, step, next, hits, tops);
+      };
+      walk_one(own_);
+      if (spilled_) walk_one(*spilled_);
     }
   }
 
@@ -124,8 +124,7 @@ class ListScan {
                  Ahead next, Hits* hits, Top* tops) const {
     const Range positions = entries.positions_of(visits[of_list.begin].list);
     const Range blocks = blocks_of(positions);
-    const std::size_t n_asked = ceil_divide(kAhead, table_.block_words() * sizeof(std::uint32_t));  // by now
-    if (n_asked < blocks.size()) next.parts[0] = entries.scan.lines({blocks.begin + n_asked, blocks.end});
+    next.parts[0] = entries.scan.lines({head_of(blocks).end, blocks.end});
     for (Range chunk{blocks.begin, 0}; chunk.begin < blocks.end; chunk.begin = chunk.end) {
       chunk.end = std::min(chunk.begin + step, blocks.end);
       for_each_group(of_list, [&](Range group) {
@@ -135,6 +134,12 @@ class ListScan {
       });
     }
     ask(next, SIZE_MAX);
+  }
+
+  // The blocks of a list that the cache is asked for while the list before is scanned; the others follow while it is.
+  Range head_of(Range blocks) const {
+    const std::size_t n_blocks = ceil_divide(kAhead, table_.block_words() * sizeof(std::uint32_t));
+    return {blocks.begin, std::min(blocks.begin + n_blocks, blocks.end)};
   }
 
   static Range blocks_of(Range positions) {
@@ -181,9 +186,9 @@ class ListScan {
     const auto lines = [](const void* first, std::size_t n_bytes) {
       return Ahead::Part{static_cast<const char*>(first), ceil_divide(std::min(n_bytes, kAhead), kLine)};
     };
-    const std::size_t n_words = table_.block_words(), of_block = entries.factors.n_factors * kBlockCodes;
+    const std::size_t of_block = entries.factors.n_factors * kBlockCodes;
     return {{{nullptr, 0},
-             lines(entries.codes.blocks + blocks.begin * n_words, blocks.size() * n_words * sizeof(std::uint32_t)),
+             entries.scan.lines(head_of(blocks)),
              lines(entries.factors.values + blocks.begin * of_block, blocks.size() * of_block * sizeof(std::uint16_t)),
              lines(entries.lists.rows + positions.begin, positions.size() * sizeof(std::uint32_t))}};
   }

@@ -112,6 +112,11 @@ class TableSearch:
         """Which rows may be found, as kernels take it."""
         return self.table.pack_mask(self.allowed)
 
+    @cached_property
+    def query_encoder(self) -> QueryEncoder:
+        """What turns float queries into what codes meet."""
+        return QueryEncoder(self.encoder, self.parts.norm, self.metric)
+
     def codes(self, queries: NDArray[np.uint8], k: int) -> SearchResult:
         """Search packed codes by Hamming distance."""
         return SearchResult(*self.table.search(queries, k, self.mask, as_threads(self.threads)))
@@ -135,22 +140,23 @@ class TableSearch:
         factors, refinement = self.parts.factors, self.parts.refinement
         hand_on = Shortlists(_as_oversample(oversample), None if refinement is None else refinement.refiner.oversample)
         if self.encoder.of_signs:
-            QueryEncoder(self.encoder, self.parts.norm, self.metric).refuse_codes(rows, self.table)
+            self.query_encoder.refuse_codes(rows, self.table)
         reading = Reading(self._n_lists(k, originals is not None), k)
         few = self._found_by_few(rows, k, hand_on, reading) if originals is None else None
         if few is not None:
             return few
-        encoder = QueryEncoder(self.encoder, self.parts.norm, self.metric)
         best: Callable[[int], ScoreResult]  # whose scores are in the metric's units once all are numbers
         prepared: FloatQueries | None = None
         if factors is None:
             if self.metric != "cosine" and originals is None:
                 what = f'metric="{self.metric}" needs the lengths of rows'
                 raise ValueError(f"{what}; expected a table with factors, or originals")
-            codes, zero = encoder.encode(rows)
+            codes, zero = self.query_encoder.encode(rows)
             best = partial(self._code_cosines, codes)
         else:
-            prepared = FloatQueries.prepare(rows, encoder, factors, None if refinement is None else refinement.refiner)
+            prepared = FloatQueries.prepare(
+                rows, self.query_encoder, factors, None if refinement is None else refinement.refiner
+            )
             zero = prepared.zero
             best = partial(self._scores, prepared, factors, hand_on, reading)
             if refinement is not None:

@@ -2,8 +2,8 @@
 
 Each row is made of four sentence embeddings of ``minilm-sentences`` and noise, in float16; the file (7.7 GB) is deleted
 afterwards. Every job runs in a process of its own. Memory of building is what the process holds beside mapped files,
-the finished table included; that of queries is what they bring in of the file, with what the system reads ahead.
-Queries are made as rows are. Recall is that of the codes: how many of the ten rows that a scan of all lists finds a
+the finished table included; that of queries is what they bring in of the file, with what is looked at before the first
+search: centroids, directions, and the row at each position. Queries are made as rows are. Recall is that of the codes: how many of the ten rows that a scan of all lists finds a
 query finds in a few.
 
 Run: ``python -m benchmarks.many_rows``; ``--rows 1000000`` for a shorter one, to which faiss' lists are compared.
@@ -65,6 +65,7 @@ ASK = """
 import json, sys, time
 import numpy as np
 import slimvec as sv
+from slimvec.binary.probing import probe_order
 queries, probes = np.load(sys.argv[2]), json.loads(sys.argv[3])
 start = time.perf_counter()
 table = sv.open(sys.argv[1])
@@ -76,12 +77,18 @@ def turn(n, n_asked):
         found.append(table.search(query[None], 10, probes=n, threads=1).indices[0].tolist())
         times.append(time.thread_time() - start)
     return {"found": found, "median": float(np.median(times))}
-turns, resident = {}, {}
+def mb_of_lists(n):
+    parts = table._parts
+    lists = np.unique(probe_order(parts, queries, "cosine")[:, :n])
+    rows = np.diff(parts.partition.starts)[lists].sum()
+    return rows * sum(array.nbytes for array in parts.of_rows().values()) / len(table) / 1e6
+turns, resident, held = {}, {}, {}
 for n in probes:
     turn(n, len(queries))
     resident[n] = table.info()["resident"] / 1e6
     turns[n] = turn(n, len(queries))
-print(json.dumps({"opening": opening, "turns": turns, "resident": resident,
+    held[n] = mb_of_lists(n)
+print(json.dumps({"opening": opening, "turns": turns, "resident": resident, "held": held,
                   "all": turn(None, int(sys.argv[4])), "n_lists": table.info()["lists"]}))
 """
 FAISS = """
@@ -158,13 +165,15 @@ def ask_section(asked: dict) -> tuple[str, float]:
         if share >= WANTED:
             enough.append(times)
         per_query = f"{1e3 * turn['median']:.2f}"
-        lines.append([n, f"{share:.3f}", per_query, f"1/{times:.0f}", f"{asked['resident'][n]:.0f}"])
-    lines.append([f"all {asked['n_lists']:,}", "1", f"{1e3 * everything['median']:.1f}", "1", ""])
+        memory = [f"{asked['held'][n]:.0f}", f"{asked['resident'][n]:.0f}"]
+        lines.append([n, f"{share:.3f}", per_query, f"1/{times:.0f}", *memory])
+    lines.append([f"all {asked['n_lists']:,}", "1", f"{1e3 * everything['median']:.1f}", "1", "", ""])
     header = [
         "lists read",
         "found of what all lists give",
         "ms of a query alone",
         "of a scan",
+        "MB in all lists that they read",
         "MB of the file in memory then",
     ]
     text = f"## Asking\n\nOpened in {1e3 * asked['opening']:.1f} ms. {N_QUERIES:,} queries, one by one.\n\n"

@@ -232,6 +232,27 @@ class TestPadding:
             with pytest.raises(sv.FormatError, match="bits set past bit 74"):
                 ask()
 
+    @pytest.mark.parametrize(
+        "options", [{}, {"partitions": 7}, {"partitions": 7, "spill": True, "refine_bits": 2}], ids=str
+    )
+    def test_scores_do_not_see_them(self, tmp_path, options):
+        rows = np.random.default_rng(0).standard_normal((400, 12))
+        sound = sv.TransformCoding(21, **options).compress(rows)
+        facts, tensors = sound.to_content()
+        names = ["codes", "spilled.codes"] if "spill" in options else ["codes"]
+        for name in names:
+            tensors[name] = tensors[name].copy()
+            tensors[name][:-1] |= np.uint32(1 << 31 | 1 << 21)
+        save_table(tmp_path / "t", facts, tensors)
+        with pytest.raises(sv.FormatError, match="bits set past bit 20"):
+            sv.open(tmp_path / "t", verify=True)
+        table = sv.open(tmp_path / "t")
+        for n in (1, 30):
+            for probes in (None, 2) if options else (None,):
+                found, expected = (t.search(rows[:n], 5, probes=probes) for t in (table, sound))
+                assert np.array_equal(found.indices, expected.indices)
+                assert np.array_equal(found.scores, expected.scores)
+
     def test_codes_past_the_last_one(self, tmp_path):
         blocks = BlockedCodes.from_rows(random_codes(48, 75), 75).blocks
         with pytest.raises(sv.FormatError, match="more than the 40 codes"):

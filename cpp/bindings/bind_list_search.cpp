@@ -59,8 +59,8 @@ class ListSearch {
     std::int64_t* indices_out = indices.mutable_data();
     bool found = false;
     without_gil([&](Interrupt& interrupt) {
-      found = list_search(isa, table_, rows, n, {k, n_shortlist, n_read}, allowed, n_threads, interrupt, scores_out,
-                          indices_out);
+      found = list_search(isa, table_, rows, n, {k, n_shortlist, n_read}, allowed, n_threads, from_disk_, interrupt,
+                          scores_out, indices_out);
     });
     if (!found) return std::nullopt;
     return std::make_pair(std::move(scores), std::move(indices));
@@ -119,6 +119,7 @@ class ListSearch {
                    std::optional<SpilledArrays>, Frame, std::optional<Second>>
       held_;
   const ListedTable table_;
+  mutable FromDisk from_disk_;
 };
 
 }  // namespace

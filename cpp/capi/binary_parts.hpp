@@ -13,6 +13,7 @@
 #include "capi/second_codes.hpp"
 #include "capi/spilled_rows.hpp"
 #include "core/blocked_codes.hpp"
+#include "core/from_disk.hpp"
 
 namespace slimvec {
 
@@ -38,6 +39,8 @@ struct BinaryParts {
   std::optional<double> norm;  // root mean square norm of the vectors that the table was made from
   std::unique_ptr<SecondCodes> second;
   std::unique_ptr<SpilledRows> spilled;
+
+  mutable FromDisk from_disk;
 
   bool of_signs() const { return !encoder || encoder->of_signs(); }
   std::size_t width() const;  // of the rows that lookup gives

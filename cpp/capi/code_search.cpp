@@ -20,9 +20,10 @@ constexpr std::size_t kPairsAtOnce = std::size_t{1} << 22;  // of queries and li
 
 class VectorSearch {
  public:
-  VectorSearch(const BinaryParts& parts, const Asked& asked)
-      : parts_(parts), asked_(asked), encoder_(*parts.encoder, parts.norm, asked.metric) {
-    parts.check_bits();
+  VectorSearch(const BinaryParts& parts, const Asked& asked, FromDisk::Search& disk)
+      : parts_(parts), asked_(asked), disk_(disk), encoder_(*parts.encoder, parts.norm, asked.metric) {
+    const bool by_distances = !parts.factors || (parts.of_signs() && asked.n_probes == kAllLists);
+    if (by_distances) parts.check_bits();  // they score nothing
     if (parts.of_signs()) encoder_.refuse_codes(parts, asked.queries);
     if (!parts.factors && asked.metric != Metric::kCosine) {
       const std::string what = asked.metric == Metric::kDot ? "inner products" : "distances";
@@ -156,6 +157,10 @@ class VectorSearch {
     if (parts_.spilled && n_read < parts_.lists->n_lists()) {
       spilled = parts_.spilled->view(asked_.metric, parts_.lists->centroids());
     }
+    if (n_read < parts_.lists->n_lists()) {
+      disk_.want_lists(parts_.codes, factors(), parts_.lists->view(), read.data(), read.size());
+      if (spilled) disk_.want_lists(spilled->codes, spilled->factors, spilled->lists, read.data(), read.size());
+    }
     partition_search(parts_.isa, parts_.codes, factors(), parts_.lists->view(), spilled ? &*spilled : nullptr, {},
                      {values.data(), units.data(), units.data(), n, all.n_bits},
                      {read.data(), offsets.data(), n_read, whole.view()}, k, threads_for(n_codes, n), never,
@@ -175,6 +180,7 @@ class VectorSearch {
     const Shortlists shortlists = {candidates.data(), first.data(),
                                    weights.ratios.empty() ? nullptr : weights.ratios.data(),
                                    weights.own.empty() ? nullptr : weights.own.data(), m};
+    disk_.want_rows(parts_.second->codes(), parts_.second->numbers(), candidates.data(), candidates.size());
     Interrupt never(nullptr);
     refined_search(parts_.isa, parts_.second->codes(), parts_.second->numbers(), queries.second(),
                    queries.second_units(), n, shortlists, asked_.k, threads_for(m, n), never, scores, rows);
@@ -214,6 +220,7 @@ class VectorSearch {
 
   const BinaryParts& parts_;
   const Asked& asked_;
+  FromDisk::Search& disk_;
   const QueryEncoder encoder_;
   std::size_t n_candidates_ = 0;  // for second codes
 };
@@ -233,7 +240,8 @@ void search_packed(const BinaryParts& parts, const std::uint8_t* queries, std::s
 }
 
 void search_vectors(const BinaryParts& parts, const Asked& asked, std::int64_t* rows, float* scores) {
-  VectorSearch(parts, asked).run(rows, scores);
+  FromDisk::Search disk(parts.from_disk);
+  VectorSearch(parts, asked, disk).run(rows, scores);
 }
 
 }  // namespace slimvec

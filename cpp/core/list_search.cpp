@@ -74,8 +74,8 @@ class Asked {
 
 // What some queries find in so many lists each, by first codes.
 void read_lists(const Kernels& isa, const ListedTable& table, const Asked& asked, std::size_t first, std::size_t n,
-                std::size_t n_read, std::size_t k, Mask mask, std::size_t n_threads, Interrupt& interrupt,
-                float* scores, std::int64_t* rows) {
+                std::size_t n_read, std::size_t k, Mask mask, std::size_t n_threads, FromDisk::Search& disk,
+                Interrupt& interrupt, float* scores, std::int64_t* rows) {
   std::vector<std::int32_t> lists(n * n_read);
   std::vector<float> products(n * n_read);
   nearest_lists(isa, table.centroids, asked.to_lists(first, n), n_read, interrupt, lists.data(), products.data());
@@ -83,6 +83,10 @@ void read_lists(const Kernels& isa, const ListedTable& table, const Asked& asked
   n_threads = worthwhile_threads({nullptr, about, table.codes.n_words}, n, n_threads);
   // Of all lists, each row is in its own.
   const Spilled* spilled = table.spilled && n_read < table.lists.n_lists ? &*table.spilled : nullptr;
+  if (n_read < table.lists.n_lists) {
+    disk.want_lists(table.codes, table.factors, table.lists, lists.data(), lists.size());
+    if (spilled) disk.want_lists(spilled->codes, spilled->factors, spilled->lists, lists.data(), lists.size());
+  }
   partition_search(isa, table.codes, table.factors, table.lists, spilled, mask, asked.to_codes(first, n),
                    {lists.data(), products.data(), n_read, asked.to_lists(first, n).rows}, k, n_threads, interrupt,
                    scores, rows);
@@ -92,8 +96,9 @@ void read_lists(const Kernels& isa, const ListedTable& table, const Asked& asked
 
 template <typename Float>
 bool list_search(const Kernels& isa, const ListedTable& table, const Float* queries, std::size_t n_queries,
-                 const Wanted& wanted, Mask mask, std::size_t n_threads, Interrupt& interrupt, float* scores,
-                 std::int64_t* indices) {
+                 const Wanted& wanted, Mask mask, std::size_t n_threads, FromDisk& from_disk, Interrupt& interrupt,
+                 float* scores, std::int64_t* indices) {
+  FromDisk::Search disk(from_disk);
   constexpr std::size_t kRowsPerThread = 512;  // of second codes
   const std::size_t k = wanted.k, n_first = table.second ? wanted.n_shortlist : k;
   std::vector<double> vectors(queries, queries + n_queries * table.frame.d);
@@ -103,17 +108,19 @@ bool list_search(const Kernels& isa, const ListedTable& table, const Float* quer
   const Asked asked(table, vectors, along, n_queries);
   std::vector<float> first(n_queries * n_first);
   std::vector<std::int64_t> rows(n_queries * n_first);
-  read_lists(isa, table, asked, 0, n_queries, wanted.n_read, n_first, mask, n_threads, interrupt, first.data(),
+  read_lists(isa, table, asked, 0, n_queries, wanted.n_read, n_first, mask, n_threads, disk, interrupt, first.data(),
              rows.data());
   for (std::size_t q = 0; q < n_queries; ++q) {
     std::int64_t* own = rows.data() + q * n_first;
     for (std::size_t n_read = wanted.n_read; own[k - 1] < 0 && n_read < table.lists.n_lists;) {
       n_read = std::min(kFurther * n_read, table.lists.n_lists);
-      read_lists(isa, table, asked, q, 1, n_read, n_first, mask, n_threads, interrupt, first.data() + q * n_first, own);
+      read_lists(isa, table, asked, q, 1, n_read, n_first, mask, n_threads, disk, interrupt, first.data() + q * n_first,
+                 own);
     }
   }
   if (table.second) {
     const Shortlists shortlists = {rows.data(), first.data(), nullptr, nullptr, n_first};
+    disk.want_rows(table.second->rows, table.second->numbers, rows.data(), rows.size());
     n_threads = std::clamp<std::size_t>(n_queries * n_first / kRowsPerThread, 1, n_threads);
     refined_search(isa, table.second->rows, table.second->numbers, asked.second().values.data(),
                    asked.second().steps.data(), n_queries, shortlists, k, n_threads, interrupt, scores, indices);
@@ -130,8 +137,8 @@ bool list_search(const Kernels& isa, const ListedTable& table, const Float* quer
 }
 
 template bool list_search(const Kernels&, const ListedTable&, const float*, std::size_t, const Wanted&, Mask,
-                          std::size_t, Interrupt&, float*, std::int64_t*);
+                          std::size_t, FromDisk&, Interrupt&, float*, std::int64_t*);
 template bool list_search(const Kernels&, const ListedTable&, const double*, std::size_t, const Wanted&, Mask,
-                          std::size_t, Interrupt&, float*, std::int64_t*);
+                          std::size_t, FromDisk&, Interrupt&, float*, std::int64_t*);
 
 }  // namespace slimvec

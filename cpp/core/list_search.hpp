@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/from_disk.hpp"
 #include "core/nearest_lists.hpp"
 #include "core/partition_search.hpp"
 #include "core/prepared_queries.hpp"
@@ -45,7 +46,7 @@ struct Wanted {
 // where rows are missing. Throws as the stages do.
 template <typename Float>
 bool list_search(const Kernels& isa, const ListedTable& table, const Float* queries, std::size_t n_queries,
-                 const Wanted& wanted, Mask mask, std::size_t n_threads, Interrupt& interrupt, float* scores,
-                 std::int64_t* indices);
+                 const Wanted& wanted, Mask mask, std::size_t n_threads, FromDisk& from_disk, Interrupt& interrupt,
+                 float* scores, std::int64_t* indices);
 
 }  // namespace slimvec

@@ -19,6 +19,7 @@
 #include <windows.h>
 #else
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #endif
 // libc++ reads doubles from its version 20 on, and on macOS by a function that older systems have not.
@@ -39,25 +40,63 @@ namespace {
 
 #if defined(__linux__)
 
+namespace {
+
+// The pages that some bytes lie in.
+struct Pages {
+  std::uintptr_t size, first, end;
+
+  Pages(const void* data, std::size_t n_bytes)
+      : size(static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE))),
+        first(reinterpret_cast<std::uintptr_t>(data) / size * size),
+        end(reinterpret_cast<std::uintptr_t>(data) + n_bytes) {}
+
+  std::size_t count() const { return (end - first + size - 1) / size; }
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the page that data lies in
+  void* start() const { return reinterpret_cast<void*>(first); }
+};
+
+}  // namespace
+
 std::size_t resident_bytes(const void* data, std::size_t size) {
   if (size == 0) return 0;
-  const std::uintptr_t page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
-  const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(data), end = begin + size;
-  const std::uintptr_t first = begin / page * page;
-  std::vector<unsigned char> pages((end - first + page - 1) / page);
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): the page that data lies in
-  if (mincore(reinterpret_cast<void*>(first), end - first, pages.data()) != 0) {
+  const Pages pages(data, size);
+  std::vector<unsigned char> told(pages.count());
+  if (mincore(pages.start(), pages.end - pages.first, told.data()) != 0) {
     throw std::runtime_error("the system does not tell which pages are resident");
   }
+  const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(data);
   std::size_t resident = 0;
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    const std::uintptr_t from = std::max(begin, first + i * page), to = std::min(end, first + (i + 1) * page);
-    if (pages[i] & 1) resident += to - from;
+  for (std::size_t i = 0; i < told.size(); ++i) {
+    const std::uintptr_t from = pages.first + i * pages.size, to = from + pages.size;
+    if (told[i] & 1) resident += std::min(pages.end, to) - std::max(begin, from);
   }
   return resident;
 }
 
+bool read_ahead(const void* data, std::size_t size) {
+  if (size == 0) return false;
+  const Pages pages(data, size);
+  const std::size_t n_bytes = pages.end - pages.first;
+  constexpr std::size_t kPages = 256;  // of more than that, all are asked for
+  unsigned char told[kPages];
+  if (pages.count() <= kPages && mincore(pages.start(), n_bytes, told) == 0 &&
+      std::all_of(told, told + pages.count(), [](unsigned char page) { return page & 1; })) {
+    return false;
+  }
+  return madvise(pages.start(), n_bytes, MADV_WILLNEED) == 0;
+}
+
+std::uint64_t waits_for_disk() {
+  struct rusage usage = {};
+  return getrusage(RUSAGE_THREAD, &usage) == 0 ? static_cast<std::uint64_t>(usage.ru_majflt) : 0;
+}
+
 #else
+
+bool read_ahead(const void*, std::size_t) { return false; }
+
+std::uint64_t waits_for_disk() { return 0; }
 
 std::size_t resident_bytes(const void*, std::size_t) {
   throw std::runtime_error("this system does not tell which pages are resident");

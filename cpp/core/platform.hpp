@@ -12,6 +12,13 @@ namespace slimvec {
 // its cache, where others that map the file find them, too. Throws std::runtime_error where the system does not tell.
 std::size_t resident_bytes(const void* data, std::size_t size);
 
+// Asks the system to read what is missing of a part of a mapped file, and does not wait for it. Returns whether
+// something was, as far as the system tells.
+bool read_ahead(const void* data, std::size_t size);
+
+// How often this thread has waited until pages were read from a disk; always 0 where the system does not tell.
+std::uint64_t waits_for_disk();
+
 // Another number in a forked child than in its parent; zero where processes do not fork.
 std::uint64_t process_id();
 

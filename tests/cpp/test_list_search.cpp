@@ -13,6 +13,7 @@ using namespace slimvec;
 namespace {
 
 Interrupt never(nullptr);
+FromDisk from_disk;
 
 constexpr std::size_t kCodes = 400, kDim = 40, kBits = 33, kLists = 7, kLead = 3, kSecond = 20, kQueries = 6;
 constexpr std::uint16_t kHalfOne = 0x3c00, kHalfQuarter = 0x3400;  // float16
@@ -84,7 +85,7 @@ Found found(const Kernels& isa, const ListedTable& table, const float* queries, 
             Mask mask, std::size_t n_threads) {
   Guarded<float> scores(n * kK);
   Guarded<std::int64_t> rows(n * kK);
-  CHECK(list_search(isa, table, queries, n, {kK, kShortlist, n_read}, mask, n_threads, never, scores.data(),
+  CHECK(list_search(isa, table, queries, n, {kK, kShortlist, n_read}, mask, n_threads, from_disk, never, scores.data(),
                     rows.data()));
   return {{scores.data(), scores.data() + n * kK}, {rows.data(), rows.data() + n * kK}};
 }
@@ -156,7 +157,7 @@ void test_what_is_out_of_the_ordinary(const Sample& sample) {
   std::vector<std::int64_t> rows(kK);
   std::vector<double> query(kDim, 1.0);
   const auto finds = [&](const Wanted& wanted, Mask mask) {
-    return list_search(isa, table, query.data(), 1, wanted, mask, 1, never, scores.data(), rows.data());
+    return list_search(isa, table, query.data(), 1, wanted, mask, 1, from_disk, never, scores.data(), rows.data());
   };
   const Wanted wanted = {kK, kShortlist, 2};
   CHECK(finds(wanted, nullptr));

@@ -242,7 +242,7 @@ class BlockedCodes:
 
     def scored_by(self, factors: Factors, queries: FloatQueries, *others: Any) -> Any:
         """Return what searches by scores tell the core: the table, its factors, what these estimate, and others."""
-        own = self.comparable, self.n_codes, self.n_bits, factors.values.view(np.uint16)
+        own = self.blocks, self.n_codes, self.n_bits, factors.values.view(np.uint16)  # bits past n_bits score nothing
         return isa.current(), *own, queries.metric, *others
 
     def scan(

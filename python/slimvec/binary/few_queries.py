@@ -76,7 +76,7 @@ def _made(parts: BinaryParts) -> _core.ListSearch | None:
     spilled = None if parts.spilled is None else parts.spilled.for_core(encoder)
     frame = (encoder if refinement is None else refinement.refiner).frame
     return _core.ListSearch(
-        (parts.codes.comparable, parts.codes.n_codes, parts.codes.n_bits, factors.values.view(np.uint16)),
+        (parts.codes.blocks, parts.codes.n_codes, parts.codes.n_bits, factors.values.view(np.uint16)),
         (partition.starts, partition.distinct_rows),
         encoder.rounded,
         encoder.inverse_norms,

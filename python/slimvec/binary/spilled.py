@@ -79,7 +79,7 @@ class Spilled:
 
     def for_core(self, encoder: ListCentroids) -> tuple[Any, ...]:
         """Return what the core takes of it."""
-        own = self.codes.comparable, self.codes.n_codes, self.known_factors.view(np.uint16)
+        own = self.codes.blocks, self.codes.n_codes, self.known_factors.view(np.uint16)
         return *own, self.starts, self.distinct_positions, encoder.rounded
 
     @cached_property

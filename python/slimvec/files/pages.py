@@ -43,7 +43,8 @@ def zeros(shape: tuple[int, ...]) -> NDArray[np.uint32]:
 def map_file(path: str | os.PathLike[str]) -> tuple[memoryview, bytes]:
     """Return the content of a file, mapped, and a copy of its first bytes; read-only.
 
-    To read these costs less than the page fault of looking at them.
+    To read these costs less than the page fault of looking at them. Huge pages are not asked for: each first look at a
+    page would wait until megabytes around it are read, of which a lookup wants a row, and a query some lists.
     """
     descriptor, size = _open_ordinary(path)
     try:
@@ -53,8 +54,6 @@ def map_file(path: str | os.PathLike[str]) -> tuple[memoryview, bytes]:
         mapped = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
     finally:
         os.close(descriptor)
-    if size >= HUGE_PAGE:
-        ask_for_huge_pages(mapped)
     return memoryview(mapped), first
 
 

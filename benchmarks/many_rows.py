@@ -3,8 +3,8 @@
 Each row is made of four sentence embeddings of ``minilm-sentences`` and noise, in float16; the file (7.7 GB) is deleted
 afterwards. Every job runs in a process of its own. Memory of building is what the process holds beside mapped files,
 the finished table included; that of queries is what they bring in of the file, with what is looked at before the first
-search: centroids, directions, and the row at each position. Queries are made as rows are. Recall is that of the codes: how many of the ten rows that a scan of all lists finds a
-query finds in a few.
+search: centroids, directions, and the row at each position. Queries are made as rows are. Recall is that of the codes:
+how many of the ten rows that a scan of all lists finds a query finds in a few.
 
 Run: ``python -m benchmarks.many_rows``; ``--rows 1000000`` for a shorter one, to which faiss' lists are compared.
 """

@@ -123,7 +123,7 @@ def test_rows_of_one_length_need_no_more_than_cosines():
 def test_neighbours_are_gathered_by_each_metric():
     asking = np.array([3, 500, 1999])
     rows = ROWS[:2000]
-    gathered = NearestByMetric(asking, rows[asking], 7.0)
+    gathered = NearestByMetric(asking, rows[asking], 7.0, METRICS)
     for first in range(0, 2000, 300):
         gathered.update(first, rows[first : first + 300])
     for metric, own in gathered.by_metric.items():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.binary.list_centroids import ListCentroids
+    from slimvec.binary.queries import Metric
 
 
 class Assigning:
@@ -65,9 +66,12 @@ class Assigning:
             return made
         return replace(made, spreads=self._encoder.spreads(self._squared_errors, np.diff(made.starts)))
 
-    def nearest(self, norm: float) -> NearestByMetric | None:
-        """Return what gathers the true neighbours of the rows that ask, whose lengths are about ``norm``."""
+    def nearest(self, norm: float, metrics: tuple[Metric, ...]) -> NearestByMetric | None:
+        """Return what gathers the true neighbours of the rows that ask, whose lengths are about ``norm``.
+
+        Rows of one length ask by cosine alone.
+        """
         if not len(self._asking):
             return None
         vectors = np.concatenate(self._vectors)
-        return NearestByMetric(self._asking, vectors, None if self._of_unit_length else norm or 1.0)
+        return NearestByMetric(self._asking, vectors, norm or 1.0, ("cosine",) if self._of_unit_length else metrics)

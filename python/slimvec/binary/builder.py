@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from slimvec.binary.encoder import Encoder
     from slimvec.binary.factors import Factors
+    from slimvec.binary.queries import Metric
     from slimvec.binary.refinement import Refiner
     from slimvec.progress import Progress
     from slimvec.vectors.rows import Rows
@@ -52,8 +53,8 @@ class TableBuilder:
     refiner : Refiner, optional
     first_row : int
         What errors call the first row.
-    asks : bool
-        Whether rows in lists ask for each other, to tell how many lists find how much.
+    metrics : tuple of str
+        By which some rows in lists ask for their neighbours, to tell how many lists find how much.
     """
 
     rows: Rows
@@ -63,7 +64,7 @@ class TableBuilder:
     progress: Progress
     refiner: Refiner | None = None
     first_row: int = 0
-    asks: bool = True
+    metrics: tuple[Metric, ...] = ("cosine", "dot", "l2")
 
     @property
     def _n_bits(self) -> int:
@@ -89,11 +90,11 @@ class TableBuilder:
     def _in_lists(self, encoder: ListCentroids) -> BinaryParts:
         """Go over the rows twice: to see which lists they are in, and to put their codes there."""
         n = len(self.rows)
-        assigning = Assigning(encoder, n, N_ASKING if self.asks else 0)
+        assigning = Assigning(encoder, n, N_ASKING if self.metrics else 0)
         for first, block in self._blocks("assigning"):
             check_finite(block, "vectors", self.first_row + first)
             assigning.update(first, block)
-        partition, nearest = assigning.partition(), assigning.nearest(self.factor_norm or 1.0)
+        partition, nearest = assigning.partition(), assigning.nearest(self.factor_norm or 1.0, self.metrics)
         beside = self._beside()
         codes = BlockedCodes.empty(n, self._n_bits)
         spilling = None if assigning.second is None else self._spilling(assigning.second)

@@ -74,22 +74,25 @@ class NearestByMetric:
     ----------
     numbers, vectors
         See :class:`NearestRows`.
-    norm : float or None
-        Root mean square norm of the rows, at least roughly; None of rows of one length, whose order is that of cosines.
+    norm : float
+        Root mean square norm of the rows, at least roughly.
+    metrics : tuple of str
+        The cosine, or all three.
 
     Attributes
     ----------
     by_metric : dict of str to NearestRows
     """
 
-    def __init__(self, numbers: NDArray[np.int64], vectors: NDArray[Any], norm: float | None) -> None:
+    def __init__(
+        self, numbers: NDArray[np.int64], vectors: NDArray[Any], norm: float, metrics: tuple[Metric, ...]
+    ) -> None:
         self.numbers, self.vectors, self._norm = numbers, vectors, norm
-        metrics: list[Metric] = ["cosine"] if norm is None else ["cosine", "dot", "l2"]
         self.by_metric = {metric: NearestRows(numbers, vectors) for metric in metrics}
 
     def update(self, first_row: int, block: NDArray[Any]) -> None:
         """See a block of rows, whose first has the number ``first_row``."""
-        if self._norm is None:
+        if list(self.by_metric) == ["cosine"]:
             self.by_metric["cosine"].update(first_row, block)
             return
         asking, rows = self._scaled(self.vectors), self._scaled(block)
@@ -103,7 +106,7 @@ class NearestByMetric:
 
     def _scaled(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         # The norm may be beyond float32.
-        scaled: NDArray[np.float32] = np.divide(rows, self._norm or 1.0, dtype=np.float64).astype(np.float32)
+        scaled: NDArray[np.float32] = np.divide(rows, self._norm, dtype=np.float64).astype(np.float32)
         return scaled
 
 

@@ -75,7 +75,8 @@ class Coder:
         """Learn codes from rows; return what makes them, and those of these rows."""
         coding.fit(rows, progress=progress)
         summed = SummedRows(rows, coding.mean_)
-        parts = coding.to_table(summed, progress=progress)._parts
+        with one_thread():  # an index is asked by no other metric
+            parts = coding._builder(summed, False, progress, metrics=("cosine",)).to_memory()
         return cls.of(parts, summed.sums(parts)), parts
 
     @property
@@ -93,7 +94,7 @@ class Coder:
         summed = SummedRows(rows, self.encoder.mean)
         with one_thread():
             made = TableBuilder(
-                summed, self.encoder, self.unit, self.made_by, progress, self.refiner, asks=False
+                summed, self.encoder, self.unit, self.made_by, progress, self.refiner, metrics=()
             ).to_memory()
             parts = self._alike(made)
             return parts, summed.sums(parts)

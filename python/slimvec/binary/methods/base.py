@@ -190,17 +190,21 @@ class BinaryEstimator(VectorEstimator):
         500
         """
         self._check_options(factors, output, source)
-        encoder = self._encoder()
         if executor is not None:
             return self._to_table_by(executor, source, factors, output, progress)
-        rows = as_rows(source, "vectors", len(self.mean_))
-        factor_norm = self._factor_norm(rows, factors)
-        builder = TableBuilder(rows, encoder, factor_norm, self._description(), progress, self._refiner)
+        builder = self._builder(source, factors, progress)
         if output is None:
             return BinaryTable.from_parts(builder.to_memory())
         builder.to_file(output)
         table: BinaryTable = open_table(output)
         return table
+
+    def _builder(self, source: Any, factors: bool, progress: Progress, **options: Any) -> TableBuilder:
+        """Return what makes a table of vectors."""
+        encoder = self._encoder()
+        rows = as_rows(source, "vectors", len(self.mean_))
+        own = encoder, self._factor_norm(rows, factors), self._description()
+        return TableBuilder(rows, *own, progress, self._refiner, **options)
 
     def _to_table_by(
         self,

@@ -257,7 +257,7 @@ class TestDamage:
             (lambda h: h.update(codes=7), "unknown type"),
             (lambda h: h.update(__metadata__={}), "no table of slimvec"),
             (lambda h: h.pop("__metadata__"), "no table of slimvec"),
-            (lambda h: h["__metadata__"].update(format_version="5"), "this slimvec reads 1, 2, 3 and 4: update"),
+            (lambda h: h["__metadata__"].update(format_version="6"), "this slimvec reads 1, 2, 3, 4 and 5: update"),
             (lambda h: h["__metadata__"].update(facts="[]"), "not a JSON object"),
             (lambda h: h["__metadata__"].update(facts="{"), "not JSON"),
             (lambda h: h["__metadata__"].update(facts=3), "holds no facts"),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from slimvec.shards.sharded_table import ShardedTable
     from slimvec.sparse.methods.ant import ANT
     from slimvec.sparse.text.classifier import TextClassifier
+    from slimvec.sparse.text.tagger import TextTagger
     from slimvec.static.compress_model import compress_model
     from slimvec.vectors import FastText, VectorFile, Vectors, read_vectors, write_vectors
 
@@ -54,6 +55,7 @@ __all__ = [
     "SparseTable",
     "TextClassifier",
     "TextEncoder",
+    "TextTagger",
     "TransformCoding",
     "VectorFile",
     "Vectors",
@@ -86,6 +88,7 @@ _LATER = {
     "Recommendation": "slimvec.recommending.recommendation",
     "ShardedTable": "slimvec.shards.sharded_table",
     "TextClassifier": "slimvec.sparse.text.classifier",
+    "TextTagger": "slimvec.sparse.text.tagger",
     "TransformCoding": "slimvec.binary.methods.transform_coding",
     "VectorFile": "slimvec.vectors",
     "Vectors": "slimvec.vectors",

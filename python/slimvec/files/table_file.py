@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-VERSIONS = 1, 2, 3, 4  # that are read; 2 has codes of several bits, 3 refines them or has lists, 4 two for each row
+VERSIONS = 1, 2, 3, 4, 5  # that are read; 2: codes of several bits, 3: refined, or in lists, 4: in two each, 5: taggers
 CHECKSUMS = "crc32"  # of the tensors, by name
 CHECKSUM = "checksum"  # of all other facts, and of types and shapes
 INDEX = "index"  # the kind of a file that holds all of an index

@@ -114,6 +114,6 @@ def _said(facts: Mapping[str, Any], tensors: list[Entry]) -> dict[str, Any]:
 def _metadata(said: dict[str, Any]) -> dict[str, str]:
     """Return what the header says of the table."""
     # The oldest that will do: older programs read what they can.
-    versions = {4: {"spilled"}, 3: {"refinement", "partition"}, 2: {"grid"}}
+    versions = {5: {"n_tags"}, 4: {"spilled"}, 3: {"refinement", "partition"}, 2: {"grid"}}
     version = next((one for one, names in versions.items() if said.keys() & names), 1)
     return {"format": TABLE_FORMAT, "format_version": str(version), "facts": json.dumps(said)}

@@ -9,10 +9,8 @@ import numpy as np
 from slimvec.sparse.training.anchor_rule import AnchorRule, most_used, residual_anchors
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from slimvec.sparse.text.bags import Bags
-    from slimvec.sparse.text.model import TextModel
+    from slimvec.sparse.text.model import Targets, TextModel
 
 HELD_OUT = 10  # one text in so many
 SAMPLE = 1024  # texts whose words are asked what they lack
@@ -21,7 +19,7 @@ FIRST = 4  # anchors
 
 
 def find_anchor_count(
-    model: TextModel, bags: Bags, labels: NDArray[np.int64], generator: np.random.Generator, **schedule: Any
+    model: TextModel, bags: Bags, labels: Targets, generator: np.random.Generator, **schedule: Any
 ) -> int:
     """Return the number of anchors with the least objective while NBANT's rule changes it and a text model is trained.
 

@@ -1,4 +1,4 @@
-"""What a text classifier has learnt: a table of words, and a linear softmax on the means of its rows."""
+"""What a text classifier or tagger has learnt: a table of words, and a linear model on the means of its rows."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TEXTS_AT_ONCE = 1024
 MOST_KNOWN = 1 << 18  # tokens whose rows are remembered from texts before
+COUNTS = {"n_classes": "classifier", "n_tags": "tagger"}  # facts, of which a file has one: who learnt so many classes
 
 
 class KnownWords(dict[Any, int]):
@@ -37,7 +38,7 @@ class KnownWords(dict[Any, int]):
 
 @dataclass(frozen=True, eq=False)
 class Learnt:
-    """Embeddings and classifier, as a file holds them; NumPy alone uses them.
+    """Embeddings, and a classifier or tagger, as a file holds them; NumPy alone uses them.
 
     Attributes
     ----------
@@ -46,12 +47,15 @@ class Learnt:
         Strings or int64.
     coef : ndarray, shape (n_classes, d), float32
     intercept : ndarray, shape (n_classes,), float32
+    count : {"n_classes", "n_tags"}
+        How the file calls the number of classes, and so, what was learnt.
     """
 
     table: SparseTable
     classes: NDArray[Any]
     coef: NDArray[np.float32]
     intercept: NDArray[np.float32]
+    count: str
 
     def logits(self, texts: Any) -> NDArray[np.float32]:
         """Return a score of each class for each text, ``(n, n_classes)``; texts are asked for as they are needed."""
@@ -77,7 +81,7 @@ class Learnt:
                 total += of_texts[:, None] * of_classes
             scores = (total + self.intercept).astype(np.float32)
         if not np.isfinite(scores).all():
-            raise ValueError("scores of classes are NaN or infinite: the classifier is damaged")
+            raise ValueError("scores of classes are NaN or infinite: what was learnt is damaged")
         return scores
 
     # ---- files
@@ -85,7 +89,7 @@ class Learnt:
     def to_content(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return facts and tensors of a file."""
         facts, tensors = self.table.to_content()
-        facts["n_classes"] = len(self.classes)
+        facts[self.count] = len(self.classes)
         tensors |= {"coef": self.coef, "intercept": self.intercept}
         strings = self.classes.dtype.kind == "U"
         return facts, tensors | (
@@ -93,15 +97,20 @@ class Learnt:
         )
 
     @classmethod
-    def from_content(cls, content: Content) -> Self:
-        """Return what a file holds, checked."""
-        if content.facts.get("kind") != SparseTable.kind or "n_classes" not in content.facts:
-            raise FormatError("it holds no classifier; slimvec.open reads tables")
+    def from_content(cls, content: Content, count: str) -> Self:
+        """Return what a file holds, checked; ``count`` says what it is to be."""
+        found = [name for name in COUNTS if name in content.facts and content.facts.get("kind") == SparseTable.kind]
+        if len(found) > 1:
+            raise FormatError(f"it says {' and '.join(found)}; expected one of them: damaged")
+        if not found:
+            raise FormatError(f"it holds no {COUNTS[count]}; slimvec.open reads tables")
+        if found != [count]:
+            raise FormatError(f"it holds a {COUNTS[found[0]]}; slimvec.Text{COUNTS[found[0]].title()}.load reads it")
         table = SparseTable.from_content(content)
-        n_classes = content.integer("n_classes", 1)
+        n_classes = content.integer(count, 1)
         names = content.words("classes", n_classes)
         classes = content.tensor("classes", np.int64, (n_classes,)) if names is None else np.array(names.words)
         if table.vocabulary is None:
             raise FormatError("its table has no words")
         coef = content.tensor("coef", np.float32, (n_classes, table.dim))
-        return cls(table, classes, coef, content.tensor("intercept", np.float32, (n_classes,)))
+        return cls(table, classes, coef, content.tensor("intercept", np.float32, (n_classes,)), count)

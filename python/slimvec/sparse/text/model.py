@@ -1,4 +1,4 @@
-"""A linear softmax on means of rows of E = T A, and how it is trained: by a proximal Adagrad whose rows wait."""
+"""A linear model on means of rows of E = T A, and how it is trained: by a proximal Adagrad whose rows wait."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from slimvec.blas import one_thread
 from slimvec.errors import needs
 from slimvec.progress import Progress, ignore
+from slimvec.sparse.text.text_losses import Softmax
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from slimvec.sparse.text.bags import Bags, Part
+    from slimvec.sparse.text.text_losses import Loss, TagLists
     from slimvec.sparse.training.slot_store import SlotStore
+
+    Targets = NDArray[np.int64] | TagLists  # as the loss takes them
 
 INITIAL = 0.1  # of the squares that Adagrad sums up for A, W and b, as in slimvec.nn
 BAGS_AT_ONCE = 4096  # when nothing is learnt
@@ -44,6 +48,8 @@ class TextModel:
         Draws W.
     l1 : float
         λ.
+    loss : Loss, optional
+        Softmax if not given.
 
     Attributes
     ----------
@@ -52,10 +58,17 @@ class TextModel:
     """
 
     def __init__(
-        self, store: SlotStore, anchors: NDArray[Any], n_classes: int, generator: np.random.Generator, l1: float
+        self,
+        store: SlotStore,
+        anchors: NDArray[Any],
+        n_classes: int,
+        generator: np.random.Generator,
+        l1: float,
+        loss: Loss | None = None,
     ) -> None:
         d = anchors.shape[1]
         self.store, self.l1 = store, l1
+        self._loss: Loss = loss or Softmax()
         self.anchors = anchors.astype(store.dtype)
         self.weights = (generator.standard_normal((d, n_classes)) / d**0.5).astype(store.dtype)
         self.intercept = np.zeros(n_classes, store.dtype)
@@ -73,23 +86,19 @@ class TextModel:
     # ---- what it says
 
     def forward(self, bags: Bags) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Return the means of rows of T ``(b, k)``, those of E ``(b, d)``, and log probabilities ``(b, n_classes)``."""
+        """Return the means of rows of T ``(b, k)``, those of E ``(b, d)``, and logits ``(b, n_classes)``."""
         mixed = np.zeros((len(bags), self.store.shape[1]), self.store.dtype)
         self._loops.add_bags(bags.offsets, bags.rows, bags.weights, *self.store.layout(), mixed)
         means = mixed @ self.anchors
-        logits = means @ self.weights + self.intercept
-        logits -= logits.max(axis=1, keepdims=True)
-        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return mixed, means, logits
+        return mixed, means, means @ self.weights + self.intercept
 
-    def loss(self, bags: Bags | Part, labels: NDArray[np.int64]) -> float:
-        """Return the mean cross-entropy, all rows up to date."""
+    def loss(self, bags: Bags | Part, labels: Targets) -> float:
+        """Return the mean loss of a bag, all rows up to date."""
         self.settle()
         total = 0.0
         for first in range(0, len(bags), BAGS_AT_ONCE):
             some = np.arange(first, min(first + BAGS_AT_ONCE, len(bags)))
-            log_probabilities = self.forward(bags.take(some))[2]
-            total -= float(log_probabilities[np.arange(len(some)), labels[some]].sum(dtype=np.float64))
+            total += self._loss.total(self.forward(bags.take(some))[2], labels[some])
         return total / len(bags)
 
     # ---- how it learns
@@ -108,9 +117,9 @@ class TextModel:
         return np.divide(1, roots, out=np.zeros_like(roots), where=roots > 0)
 
     def gradients(
-        self, bags: Bags, labels: NDArray[np.int64]
+        self, bags: Bags, labels: Targets
     ) -> tuple[NDArray[np.int64], NDArray[Any], tuple[NDArray[Any], ...]]:
-        """Return the rows in some bags, the gradient of the mean cross-entropy by them, and by A, W and b."""
+        """Return the rows in some bags, the gradient of the mean loss by them, and by A, W and b."""
         rows, places = np.unique(bags.rows, return_inverse=True)
         self.settle(rows)
         mixed, means, by_logits, by_means = self._backward(bags, labels)
@@ -118,15 +127,13 @@ class TextModel:
         self._loops.add_transposed(bags.offsets, places, bags.weights, by_means @ self.anchors.T, by_rows)
         return rows, by_rows, (mixed.T @ by_means, means.T @ by_logits, by_logits.sum(axis=0))
 
-    def _backward(self, bags: Bags, labels: NDArray[np.int64]) -> tuple[NDArray[Any], ...]:
+    def _backward(self, bags: Bags, labels: Targets) -> tuple[NDArray[Any], ...]:
         """Return means of rows of T and of E, and the gradients by logits and by means of rows of E."""
-        mixed, means, log_probabilities = self.forward(bags)
-        by_logits = np.exp(log_probabilities)
-        by_logits[np.arange(len(bags)), labels] -= 1
-        by_logits /= len(bags)
+        mixed, means, logits = self.forward(bags)
+        by_logits = self._loss.gradient(logits, labels)
         return mixed, means, by_logits, by_logits @ self.weights.T
 
-    def step(self, bags: Bags, labels: NDArray[np.int64], lr: float, *, births: bool = True) -> None:
+    def step(self, bags: Bags, labels: Targets, lr: float, *, births: bool = True) -> None:
         """Take one step with a batch; without births, zeros of T stay zero."""
         rows, by_rows, by_dense = self.gradients(bags, labels)
         self._row_squares[rows] += np.einsum("ij,ij->i", by_rows, by_rows) / by_rows.shape[1]
@@ -144,7 +151,7 @@ class TextModel:
     def train(
         self,
         bags: Bags | Part,
-        labels: NDArray[np.int64],
+        labels: Targets,
         *,
         n_epochs: int,
         batch_size: int,
@@ -181,7 +188,7 @@ class TextModel:
         thresholds = spent * self._scales(np.arange(self.store.shape[0]))
         return int(np.count_nonzero(np.abs(parts.data) > np.repeat(thresholds, np.diff(parts.indptr))))
 
-    def residuals(self, bags: Bags, labels: NDArray[np.int64]) -> NDArray[Any]:
+    def residuals(self, bags: Bags, labels: Targets) -> NDArray[Any]:
         """Return -∂L/∂e / √v of the rows e of E in some bags, ``(m, d)``: where each would go if it were free to."""
         rows, places = np.unique(bags.rows, return_inverse=True)
         self.settle(rows)

@@ -42,6 +42,12 @@ def load():
     library.slimvec_class_label.argtypes = [pointer, ctypes.c_int64, pointer]
     library.slimvec_classify.argtypes = [pointer, ctypes.c_char_p, size, pointer]
     library.slimvec_classify_rows.argtypes = [pointer, pointer, size, pointer]
+    library.slimvec_is_tagger.argtypes = [pointer]
+    for name in ("tag", "tag_rows"):
+        getattr(library, f"slimvec_{name}").restype = ctypes.c_int64
+    tagged = [size, ctypes.c_double, pointer, pointer]
+    library.slimvec_tag.argtypes = [pointer, ctypes.c_char_p, *tagged]
+    library.slimvec_tag_rows.argtypes = [pointer, pointer, *tagged]
     library.slimvec_nearest.argtypes = [pointer, ctypes.c_int64, ctypes.c_size_t, ctypes.c_size_t, pointer, pointer]
     return library
 
@@ -133,6 +139,24 @@ class InC:
             found = self._c.slimvec_classify_rows(self._table, rows.ctypes, len(rows), scores.ctypes)
         assert np.isnan(scores).all() if found < 0 else np.isfinite(scores).all()
         return None if found < 0 else (found, scores)
+
+    def is_tagger(self):
+        return self._c.slimvec_is_tagger(self._table)
+
+    def tag(self, text, threshold=0.5):
+        """Return the tags and the scores of a text, bytes, or of rows."""
+        n = max(0, self._c.slimvec_classes(self._table))
+        which, scores = np.full(n, -2, np.int64), np.full(n, np.nan, np.float32)
+        if isinstance(text, bytes):
+            found = self._c.slimvec_tag(self._table, text, len(text), threshold, which.ctypes, scores.ctypes)
+        else:
+            rows = np.array(text, np.int64)
+            found = self._c.slimvec_tag_rows(
+                self._table, rows.ctypes, len(rows), threshold, which.ctypes, scores.ctypes
+            )
+        assert (which[max(found, 0) :] == (-2 if found < 0 else -1)).all()
+        assert np.isnan(scores).all() if found < 0 else np.isfinite(scores).all()
+        return None if found < 0 else (which[:found].tolist(), scores)
 
     def nearest(self, row, k):
         rows, cosines = np.empty(k, np.int64), np.empty(k, np.float32)

@@ -46,8 +46,8 @@ WORDS = [
 ]
 
 
-def saved(path, words=tuple(WORDS), classes=("no", "yes", "größe"), seed=0, dim=5, coef=None):
-    """Save a classifier with these words, and return it loaded."""
+def saved(path, words=tuple(WORDS), classes=("no", "yes", "größe"), seed=0, dim=5, kind=sv.TextClassifier, **weights):
+    """Save a classifier, or a tagger, with these words, and return it loaded; weights are random where not given."""
     generator = np.random.default_rng(seed)
     words, n = list(dict.fromkeys(words)), len(classes)
     table = sv.SparseTable(
@@ -55,16 +55,17 @@ def saved(path, words=tuple(WORDS), classes=("no", "yes", "größe"), seed=0, di
         csr(generator.standard_normal((len(words), 4)).astype(np.float32)), words,
     )  # fmt: skip
     facts, tensors = table.to_content()
-    tensors["coef"] = generator.standard_normal((n, dim)).astype(np.float32) if coef is None else coef
+    tensors["coef"] = generator.standard_normal((n, dim)).astype(np.float32)
     tensors["intercept"] = generator.standard_normal(n).astype(np.float32)
+    tensors |= weights
     if isinstance(classes[0], str):
         from slimvec.vocabulary import Vocabulary
 
         tensors |= Vocabulary(classes).to_tensors("classes")
     else:
         tensors["classes"] = np.array(classes, np.int64)
-    save_table(path, {**facts, "n_classes": n}, tensors)
-    return sv.TextClassifier.load(path)
+    save_table(path, {**facts, "n_classes" if kind is sv.TextClassifier else "n_tags": n}, tensors)
+    return kind.load(path)
 
 
 def csr(dense):
@@ -174,6 +175,10 @@ def test_what_is_refused(both, library, tmp_path):
     assert table.classes() is None
     assert table.classify(b"a") is None
     assert "holds no text classifier" in table.error()
+    assert table.is_tagger() == -1
+    assert c.is_tagger() == 0
+    assert c.tag(b"is") is None
+    assert "holds a text classifier: slimvec_classify gives the class" in c.error()
     for value in (np.nan, np.inf, np.float32(3e38)):
         model = saved(tmp_path / "bad.slim", coef=np.full((3, 5), value, np.float32))
         bad = InC(library, tmp_path / "bad.slim")

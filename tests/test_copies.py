@@ -148,6 +148,10 @@ THINGS = {
         lambda _: sv.TextClassifier(n_anchors=2, embedding_dim=4).fit(TEXTS, LABELS),
         lambda model: [model.predict_proba(TEXTS), model.predict(TEXTS), table_free(model.to_table())],
     ),
+    "TextTagger": (
+        lambda _: sv.TextTagger(n_anchors=2, embedding_dim=4).fit(TEXTS, [[label, "text"] for label in LABELS]),
+        lambda model: [model.predict_proba(TEXTS), str(model.predict(TEXTS)), table_free(model.to_table())],
+    ),
     "Isotropy": (lambda _: sv.isotropy(ROWS), list),
     "TextEncoder": (lambda _: text_encoder(), lambda encoder: [str(encoder.info()), len(encoder)]),
     "Drift": (lambda _: sv.Index.build(ROWS).drift(), lambda drift: [repr(drift)]),

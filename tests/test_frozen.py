@@ -1,4 +1,4 @@
-"""Files of older commits that newer code must open, with their answers: ``make_later.py``, ``v2``, ``v3``, ``v4``."""
+"""Files of older commits that newer code must open, with their answers: ``make_later.py``, ``v2`` to ``v5``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ INDEX_2 = Path(__file__).parent / "data" / "index2"
 INDEX_3 = Path(__file__).parent / "data" / "index3"  # the same in one file
 LISTS = Path(__file__).parent / "data" / "v3" / "lists"
 TWO_LISTS = Path(__file__).parent / "data" / "v4" / "two_lists"
+TAGGER = Path(__file__).parent / "data" / "v5" / "tagger"
 SIGNS = Path(__file__).parent / "data" / "v3" / "signs_in_lists"
 ANSWERS = json.loads((FROZEN / "later.json").read_text())
 WORDS = ("cat", "dog", "größe", "new york", "sea")
@@ -38,6 +39,16 @@ def test_the_classifier():
     assert np.allclose(model.predict_proba(answers["texts"]), answers["probabilities"], atol=1e-5)
     assert model.predict(answers["texts"]).tolist() == answers["classes"]
     assert set(sv.open(FROZEN / "classifier.slim", verify=True).words) == {"a", "good", "film", "fun", "what", "bad"}
+
+
+def test_the_tagger():
+    answers = json.loads(TAGGER.with_suffix(".json").read_text())
+    model = sv.TextTagger.load(TAGGER.with_suffix(".slim"))
+    assert np.allclose(model.logits(answers["texts"]), answers["logits"], atol=1e-5)
+    assert np.allclose(model.predict_proba(answers["texts"]), answers["probabilities"], atol=1e-5)
+    for threshold in ("0.5", "0.01"):
+        assert model.predict(answers["texts"], threshold=float(threshold)) == answers[threshold]
+    assert {"calm", "sea", "rain"} < set(sv.open(TAGGER.with_suffix(".slim"), verify=True).words)
 
 
 def check_neighbours_and_codes(table, answers):

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <vector>
 
@@ -9,9 +10,30 @@
 
 namespace slimvec {
 
+namespace {
+
+constexpr const char *kClasses = "n_classes", *kTags = "n_tags";
+
+double log_odds(double threshold) {
+  if (!(threshold >= 0 && threshold <= 1)) {
+    throw std::out_of_range("threshold=" + std::to_string(threshold) + "; expected a number between 0 and 1");
+  }
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (threshold <= 0 || threshold >= 1) return threshold > 0 ? kInfinity : -kInfinity;
+  return std::log(threshold / (1 - threshold));
+}
+
+}  // namespace
+
+const char* Classifier::count(const TableFile& file) {
+  if (!file.tells(kTags)) return file.tells(kClasses) ? kClasses : nullptr;
+  if (file.tells(kClasses)) throw std::runtime_error("it says n_classes and n_tags, and can have one of them: damaged");
+  return kTags;
+}
+
 Classifier::Classifier(const TableFile& file, std::size_t dim, const std::optional<Words>& names)
-    : n_classes_(file.fact("n_classes")), dim_(dim), names_(names), labels_(nullptr) {
-  if (n_classes_ == 0) throw std::runtime_error("n_classes is out of range: damaged");
+    : n_classes_(file.fact(count(file))), dim_(dim), is_tagger_(file.tells(kTags)), names_(names), labels_(nullptr) {
+  if (n_classes_ == 0) throw std::runtime_error(std::string(count(file)) + " is out of range: damaged");
   if (!names) labels_ = file.tensor("classes", {"I64"}, {n_classes_}).as<std::int64_t>();
   for (std::size_t which = 0; names && which < n_classes_; ++which) {
     const std::string_view found = (*names)[which];
@@ -33,7 +55,7 @@ std::int64_t Classifier::label(std::size_t which) const {
   return labels_[which];
 }
 
-std::size_t Classifier::score(const float* mean, float* scores) const {
+std::vector<float> Classifier::scores(const float* mean) const {
   std::vector<float> found(n_classes_);
   for (std::size_t c = 0; c < n_classes_; ++c) {
     double total = 0;  // a product of two floats is exact in it, and sums go by columns, as in Python
@@ -42,11 +64,22 @@ std::size_t Classifier::score(const float* mean, float* scores) const {
     }
     found[c] = static_cast<float>(total + static_cast<double>(intercept_[c]));
     if (!std::isfinite(found[c])) {
-      throw std::runtime_error("scores of classes are NaN or infinite: the classifier is damaged");
+      throw std::runtime_error("scores of classes are NaN or infinite: what was learnt is damaged");
     }
   }
-  std::copy(found.begin(), found.end(), scores);
-  return static_cast<std::size_t>(std::max_element(found.begin(), found.end()) - found.begin());
+  return found;
+}
+
+std::vector<std::int64_t> likely_tags(const std::vector<float>& scores, double threshold) {
+  const double least = log_odds(threshold);
+  std::vector<std::int64_t> found;
+  for (std::size_t c = 0; c < scores.size(); ++c) {
+    if (static_cast<double>(scores[c]) >= least) found.push_back(static_cast<std::int64_t>(c));
+  }
+  std::stable_sort(found.begin(), found.end(), [&scores](std::int64_t one, std::int64_t other) {
+    return scores[static_cast<std::size_t>(one)] > scores[static_cast<std::size_t>(other)];
+  });
+  return found;
 }
 
 }  // namespace slimvec

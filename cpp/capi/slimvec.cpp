@@ -137,14 +137,16 @@ struct slimvec_table {
     file.check_made_by();
     vocabulary = read_vocabulary(file, table->n_rows());
     if (kind == "sparse") (void)read_words(file, "anchor_words", file.fact("anchors"));
-    if (kind == "sparse" && file.tells("n_classes")) read_classifier();
+    if (kind == "sparse") read_classifier();
   }
 
   // A damaged classifier is told of when it is asked: its table is whole, as slimvec.open has it.
   void read_classifier() {
     try {
+      const char* count = slimvec::Classifier::count(file);
+      if (!count) return;
       if (!vocabulary) throw std::runtime_error("its table has no words");
-      const std::optional<Vocabulary> names = read_words(file, "classes", file.fact("n_classes"));
+      const std::optional<Vocabulary> names = read_words(file, "classes", file.fact(count));
       classifier.emplace(file, table->dim(), names ? std::optional<Words>(names->words) : std::nullopt);
     } catch (const std::exception& error) {
       no_classifier = error.what();
@@ -164,11 +166,41 @@ struct slimvec_table {
     return static_cast<std::size_t>(which);
   }
 
-  std::int64_t classify(const std::vector<std::int64_t>& rows, float* scores) const {
+  // The scores of a text; tells of a table that is not `to_tag` texts, but to classify them, or the other way round.
+  std::vector<float> scores_of(const std::vector<std::int64_t>& rows, bool to_tag) const {
     const slimvec::Classifier& asked = classes();
+    if (asked.is_tagger() != to_tag) {
+      throw std::runtime_error(to_tag ? "this table holds a text classifier: slimvec_classify gives the class of a text"
+                                      : "this table holds a text tagger: slimvec_tag gives the tags of a text");
+    }
     std::vector<float> mean(table->dim());
     table->mean(rows.data(), rows.size(), mean.data());
-    return static_cast<std::int64_t>(asked.score(mean.data(), scores));
+    return asked.scores(mean.data());
+  }
+
+  std::int64_t classify(const std::vector<std::int64_t>& rows, float* scores) const {
+    const std::vector<float> found = scores_of(rows, false);
+    std::copy(found.begin(), found.end(), scores);
+    return std::max_element(found.begin(), found.end()) - found.begin();
+  }
+
+  std::int64_t tag(const std::vector<std::int64_t>& rows, double threshold, std::int64_t* which, float* scores) const {
+    const std::vector<float> found = scores_of(rows, true);
+    const std::vector<std::int64_t> tags = slimvec::likely_tags(found, threshold);
+    std::copy(found.begin(), found.end(), scores);
+    std::fill_n(std::copy(tags.begin(), tags.end(), which), found.size() - tags.size(), -1);
+    return static_cast<std::int64_t>(tags.size());
+  }
+
+  // The rows of the words of a text that the table has.
+  std::vector<std::int64_t> rows_of(std::string_view text) const {
+    (void)classes();  // tells of a table that cannot be asked
+    std::vector<std::int64_t> rows;
+    for (const std::string& word : slimvec::text_words(text)) {
+      const std::int64_t row = find_word(words().words, words().slots, word);
+      if (row >= 0) rows.push_back(row);
+    }
+    return rows;
   }
 
   const Vocabulary& words() const {
@@ -180,7 +212,7 @@ struct slimvec_table {
   std::unique_ptr<slimvec::Table> table;
   std::optional<Vocabulary> vocabulary;
   std::optional<slimvec::Classifier> classifier;
-  std::string no_classifier = "this table holds no text classifier";
+  std::string no_classifier = "this table holds no text classifier or tagger";
 };
 
 const char* slimvec_error(void) { return error_text; }
@@ -338,19 +370,23 @@ int slimvec_class_label(const slimvec_table* table, int64_t which, int64_t* labe
 }
 
 int64_t slimvec_classify(const slimvec_table* table, const char* text, size_t length, float* scores) {
-  const auto classify = [=] {
-    (void)table->classes();  // tells of a table that cannot be asked
-    const Vocabulary& vocabulary = table->words();
-    std::vector<std::int64_t> rows;
-    for (const std::string& word : slimvec::text_words({text, length})) {
-      const std::int64_t row = find_word(vocabulary.words, vocabulary.slots, word);
-      if (row >= 0) rows.push_back(row);
-    }
-    return table->classify(rows, scores);
-  };
-  return guarded(classify, int64_t{-1});
+  return guarded([=] { return table->classify(table->rows_of({text, length}), scores); }, int64_t{-1});
 }
 
 int64_t slimvec_classify_rows(const slimvec_table* table, const int64_t* rows, size_t n_rows, float* scores) {
   return guarded([=] { return table->classify(known_rows(rows, n_rows), scores); }, int64_t{-1});
+}
+
+int slimvec_is_tagger(const slimvec_table* table) {
+  return guarded([=] { return table->classes().is_tagger() ? 1 : 0; }, -1);
+}
+
+int64_t slimvec_tag(const slimvec_table* table, const char* text, size_t length, double threshold, int64_t* which,
+                    float* scores) {
+  return guarded([=] { return table->tag(table->rows_of({text, length}), threshold, which, scores); }, int64_t{-1});
+}
+
+int64_t slimvec_tag_rows(const slimvec_table* table, const int64_t* rows, size_t n_rows, double threshold,
+                         int64_t* which, float* scores) {
+  return guarded([=] { return table->tag(known_rows(rows, n_rows), threshold, which, scores); }, int64_t{-1});
 }

@@ -1,6 +1,6 @@
 /* slimvec in C: tables that the Python library or the command line wrote, opened by mapping, on machines without
- * Python. Words and rows to vectors, means, nearest rows of rows and of vectors, codes of new vectors, and classes of
- * texts, by the same code and with the same answers.
+ * Python. Words and rows to vectors, means, nearest rows of rows and of vectors, codes of new vectors, and classes
+ * or tags of texts, by the same code and with the same answers.
  *
  *   slimvec_table* table = slimvec_open("glove.slim");
  *   if (table == NULL) puts(slimvec_error());
@@ -94,11 +94,15 @@ SLIMVEC_API int slimvec_encode(const slimvec_table* table, const float* vectors,
 SLIMVEC_API int slimvec_nearest(const slimvec_table* table, int64_t row, size_t k, size_t n_threads, int64_t* rows,
                                 float* similarities);
 
-/* Number of classes of a text classifier, as TextClassifier.save wrote it; -1 of a table that holds none. */
+/* Number of classes of a text classifier, as TextClassifier.save wrote it, or of tags of a text tagger, as
+ * TextTagger.save did; -1 of a table that holds neither. */
 SLIMVEC_API int64_t slimvec_classes(const slimvec_table* table);
 
-/* Points `name` to the name of a class, 0 and on: UTF-8 inside the table, without a final zero. Where classes are
- * numbers, slimvec_class_label gives that of a class instead. */
+/* 1 of a table that holds a text tagger, 0 of one that holds a text classifier, -1 of others. */
+SLIMVEC_API int slimvec_is_tagger(const slimvec_table* table);
+
+/* Points `name` to the name of a class or tag, 0 and on: UTF-8 inside the table, without a final zero. Where classes
+ * are numbers, slimvec_class_label gives that of a class instead. */
 SLIMVEC_API int slimvec_class_name(const slimvec_table* table, int64_t which, const char** name, size_t* length);
 SLIMVEC_API int slimvec_class_label(const slimvec_table* table, int64_t which, int64_t* label);
 
@@ -111,6 +115,17 @@ SLIMVEC_API int64_t slimvec_classify(const slimvec_table* table, const char* tex
  */
 SLIMVEC_API int64_t slimvec_classify_rows(const slimvec_table* table, const int64_t* rows, size_t n_rows,
                                           float* scores);
+
+/* The tags of a text, any number of them, by a text tagger: which[0 .. n) are those whose probability is `threshold` or
+ * more (0 gives all, 1 none), the most probable first; it has room for all, and holds -1 from n on. scores are logits
+ * as of slimvec_classify, the same bits as TextTagger.logits: 1 / (1 + exp(-score)) is the probability, and scores are
+ * compared with log(threshold / (1 - threshold)). Returns n, or -1 on failure. */
+SLIMVEC_API int64_t slimvec_tag(const slimvec_table* table, const char* text, size_t length, double threshold,
+                                int64_t* which, float* scores);
+
+/* The same of a text whose words are these rows, as of slimvec_classify_rows. */
+SLIMVEC_API int64_t slimvec_tag_rows(const slimvec_table* table, const int64_t* rows, size_t n_rows, double threshold,
+                                     int64_t* which, float* scores);
 
 #ifdef __cplusplus
 }

@@ -55,8 +55,8 @@ TableFile::TableFile(const char* path) : file_(path) {
   for (const auto& [name, value] : metadata.members) (void)value.string("its metadata");
   if (member(metadata, "format").string("format") != "slimvec") fail("it is no table of slimvec");
   const std::string& version = member(metadata, "format_version").string("format_version");
-  if (version != "1" && version != "2" && version != "3" && version != "4") {
-    fail("its format version is " + version + "; this slimvec reads 1, 2, 3 and 4: update slimvec");
+  if (version.size() != 1 || version < "1" || version > "5") {
+    fail("its format version is " + version + "; this slimvec reads 1, 2, 3, 4 and 5: update slimvec");
   }
   facts_ = parse_json(member(metadata, "facts").string("facts"));
   std::vector<Place> places;

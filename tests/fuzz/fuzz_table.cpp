@@ -189,10 +189,39 @@ void ask_nearest(const slimvec_table* table, std::int64_t row, std::size_t k, bo
   for (std::size_t i = 0; i < k; ++i) CHECK(rows[i] != row && same(scores[i], scores_again[i]));
 }
 
-// Classes and scores of texts, if there is a classifier; numbers that are finite, and nothing after a failure.
+// All classes once and in order of their scores, the first `n` of them those that reach one half.
+void check_tags(std::vector<std::int64_t> which, const std::vector<float>& scores, std::int64_t n) {
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    const float score = scores[static_cast<std::size_t>(which[i])];
+    CHECK((score >= 0) == (static_cast<std::int64_t>(i) < n));
+    CHECK(i == 0 || scores[static_cast<std::size_t>(which[i - 1])] >= score);
+  }
+  std::sort(which.begin(), which.end());
+  for (std::size_t i = 0; i < which.size(); ++i) CHECK(which[i] == static_cast<std::int64_t>(i));
+}
+
+void ask_tags(const slimvec_table* table, std::string_view text, std::vector<float> scores) {
+  const std::size_t n = scores.size();
+  std::vector<std::int64_t> likely(n, -2), all(n, -2);
+  std::vector<float> again = scores;
+  const std::int64_t found = slimvec_tag(table, text.data(), text.size(), 0.5, likely.data(), scores.data());
+  if (!succeeded(found < 0 ? -1 : 0, scores)) {
+    CHECK(std::count(likely.begin(), likely.end(), -2) == static_cast<std::ptrdiff_t>(n));
+    return;
+  }
+  CHECK(slimvec_tag(table, text.data(), text.size(), 0, all.data(), again.data()) == static_cast<std::int64_t>(n));
+  CHECK(again == scores && std::equal(likely.begin(), likely.begin() + found, all.begin()));
+  CHECK(std::count(likely.begin(), likely.end(), -1) == static_cast<std::ptrdiff_t>(n) - found);
+  check_tags(all, scores, found);
+}
+
+// Classes or tags, and scores, of texts, if there is a classifier or tagger; numbers that are finite, and nothing after
+// a failure.
 void ask_classes(const slimvec_table* table) {
   const std::int64_t n = slimvec_classes(table);
   CHECK(n == -1 || n > 0);
+  const int is_tagger = slimvec_is_tagger(table);
+  CHECK(is_tagger == -1 ? n == -1 : n > 0 && is_tagger <= 1);
   std::int64_t label = 0;
   const char* name = nullptr;
   std::size_t length = 0;
@@ -207,7 +236,9 @@ void ask_classes(const slimvec_table* table) {
   for (const std::string_view text : {"", "a good wort", "GRÖSSE ΑΣ İ", "\xff", "cat cat x 日本"}) {
     std::vector<float> scores = unwritten(static_cast<std::size_t>(n));
     const std::int64_t which = slimvec_classify(table, text.data(), text.size(), scores.data());
+    if (is_tagger) ask_tags(table, text, scores);
     if (!succeeded(which < 0 ? -1 : 0, scores)) continue;
+    CHECK(!is_tagger);
     CHECK(which < n && *std::max_element(scores.begin(), scores.end()) == scores[static_cast<std::size_t>(which)]);
     for (const float score : scores) CHECK(score - score == 0);
   }

@@ -31,10 +31,8 @@ def flat_tags(tags: Any, n_texts: int) -> tuple[list[Any], list[int]]:
     if isinstance(tags, str | bytes | dict) or not isinstance(tags, Iterable):
         raise TypeError(f"tags is {type(tags).__name__} {str(tags)[:40]!r}; {REMEDY}")
     if dimensions != 1:  # two are those of a matrix of indicators
-        raise TypeError(
-            f"tags has {dimensions} dimensions; {REMEDY}, of a matrix of zeros and ones "
-            "[numpy.flatnonzero(row) for row in matrix]"
-        )
+        made = "of a matrix of zeros and ones: [numpy.flatnonzero(row) for row in matrix]"
+        raise TypeError(f"tags has {dimensions} dimensions; {REMEDY}; {made}")
     flat: list[Any] = []
     sizes: list[int] = []
     for number, of_text in enumerate(tags):

@@ -160,7 +160,7 @@ class TextTagger(TextEstimator):
         least = log_odds(threshold)
         names = self.classes_.tolist() if hasattr(self, "classes_") else []
         predicted = []
-        for logits in self.logits(texts):
+        for logits in self.logits(texts).astype(np.float64):  # as in C: the threshold is not rounded
             order = np.argsort(-logits, kind="stable")
             predicted.append([names[which] for which in order[: np.count_nonzero(logits >= least)].tolist()])
         return predicted
@@ -184,7 +184,8 @@ class TextTagger(TextEstimator):
             raise ValueError("texts is empty; expected some")
         flat, sizes = flat_tags(tags, len(predicted))
         if flat and isinstance(flat[0], str) != (self.classes_.dtype.kind == "U"):
-            raise TypeError(f"tags holds {flat[0]!r}; expected tags like those that were fitted: {self.classes_[0]!r}")
+            fitted = self.classes_[:1].tolist()[0]
+            raise TypeError(f"tags holds {flat[0]!r}; expected tags like those that were fitted, such as {fitted!r}")
         ends = np.cumsum(sizes).tolist()
         truth = [set(flat[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
         n_right = sum(len(true & set(found)) for true, found in zip(truth, predicted, strict=True))

@@ -1,1 +1,1 @@
-"""A text classifier over anchors, trained end to end without torch."""
+"""A text classifier and a text tagger over anchors, trained end to end without torch."""

@@ -117,7 +117,7 @@ class TextTagger(TextEstimator):
 
         Notes
         -----
-        Memory holds the words, 32 bytes for each text, and 16 for each of its tags; the rest lies in temporary files,
+        Memory holds the words, and tens of bytes for each text and each of its tags; the rest lies in temporary files,
         as with :meth:`slimvec.TextClassifier.fit_file`.
         """
         return self._fit_file(path, progress)
@@ -160,9 +160,9 @@ class TextTagger(TextEstimator):
         least = log_odds(threshold)
         names = self.classes_.tolist() if hasattr(self, "classes_") else []
         predicted = []
-        for logits in self.logits(texts).astype(np.float64):  # as in C: the threshold is not rounded
-            order = np.argsort(-logits, kind="stable")
-            predicted.append([names[which] for which in order[: np.count_nonzero(logits >= least)].tolist()])
+        for logits in self.logits(texts):
+            n_likely = np.count_nonzero(logits.astype(np.float64) >= least)  # as in C: the threshold is not rounded
+            predicted.append([names[which] for which in np.argsort(-logits, kind="stable")[:n_likely].tolist()])
         return predicted
 
     def score(self, texts: Iterable[str | Sequence[str]], tags: Iterable[Iterable[Any]]) -> float:

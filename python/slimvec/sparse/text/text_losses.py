@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Loss(Protocol):
-    """Losses of some texts by their logits ``(b, n)``; targets are theirs, such as :meth:`__getitem__` of all gives."""
+    """How far logits ``(b, n)`` of some texts are from the targets of the same texts."""
 
     def total(self, logits: NDArray[Any], targets: Any) -> float:
         """Return the sum over texts; logits may be overwritten."""

@@ -206,6 +206,7 @@ class AnchorEmbedding(LossTerms):
         n_anchors: int | None = None,
         *,
         n_parameters: int | None = None,
+        counts: ArrayLike | None = None,
         padding_idx: int | None = None,
         nonnegative: bool | None = None,
         random_state: int | np.random.Generator | np.random.RandomState | None = 0,
@@ -222,6 +223,9 @@ class AnchorEmbedding(LossTerms):
             Of vectors: by default a third of ``n_parameters`` goes to anchors, which are d at most.
         n_parameters : int, optional
             As for the constructor. Of vectors it is needed, and the layer starts with as many numbers.
+        counts : array_like, shape (``|V|``,), optional
+            Of vectors: how often each row is seen. Rows that are seen often come nearer to their vectors and keep more
+            entries: an error of a row counts as much as the root of its count.
         padding_idx : int, optional
             This row is taken as zero.
         nonnegative : bool, optional
@@ -251,7 +255,7 @@ class AnchorEmbedding(LossTerms):
         """
         if others := sorted({"anchors", "anchor_rows", "relations", "softmax"} & arguments.keys()):
             raise TypeError(f"{', '.join(others)}: from_pretrained takes A and T from what is given; leave them out")
-        start = start_from(given, n_anchors, n_parameters, padding_idx, nonnegative, random_state)
+        start = start_from(given, n_anchors, n_parameters, counts, padding_idx, nonnegative, random_state)
         arguments |= {"anchors": start.anchors, "nonnegative": start.nonnegative, "padding_idx": padding_idx}
         layer = cls(start.parts.shape[0], start.anchors.shape[1], n_parameters=n_parameters, **arguments)
         layer.transform.fill(start.parts)

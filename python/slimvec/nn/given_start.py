@@ -12,8 +12,7 @@ from slimvec.validation import as_generator, as_integer, as_matrix, check_finite
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-N_ROUNDS = 5  # of learning anchors
-FEW = 10  # non-zeros per row while anchors are learnt
+N_ROUNDS = 10  # of learning anchors
 ROOM = 4  # a row may get this many times the mean number of non-zeros
 TRAIN_ROWS = 20_000
 
@@ -36,15 +35,35 @@ class GivenStart(NamedTuple):
 
 
 def start_from(
-    given: Any, n_anchors: Any, n_parameters: Any, padding_idx: Any, nonnegative: bool | None, random_state: Any
+    given: Any,
+    n_anchors: Any,
+    n_parameters: Any,
+    counts: Any,
+    padding_idx: Any,
+    nonnegative: bool | None,
+    random_state: Any,
 ) -> GivenStart:
     """Return where a layer starts: see :meth:`slimvec.nn.AnchorEmbedding.from_pretrained`."""
     if hasattr(given, "associations"):  # a table of anchors
+        if counts is not None:
+            raise TypeError("counts: a table gives T as it is, and nothing is chosen; leave counts out")
         padding = _as_padding(padding_idx, len(given))
         return _of_table(given, n_anchors, padding, nonnegative)
     rows = as_matrix(given.detach().cpu().float() if hasattr(given, "detach") else given, "given")
     padding = _as_padding(padding_idx, len(rows))
-    return _of_rows(rows, n_anchors, n_parameters, padding, bool(nonnegative), as_generator(random_state))
+    weights = row_weights(counts, len(rows))
+    return _of_rows(rows, n_anchors, n_parameters, weights, padding, bool(nonnegative), as_generator(random_state))
+
+
+def row_weights(counts: Any, n: int) -> NDArray[np.float32]:
+    """Return how much each row counts: the root of how often it is seen, once at least; 1 where it is not said."""
+    if counts is None:
+        return np.ones(n, np.float32)
+    given = np.asarray(counts, np.float64)
+    if given.shape != (n,) or not (np.isfinite(given) & (given >= 0)).all():
+        raise ValueError(f"counts has shape {given.shape}; expected ({n},), numbers of at least 0")
+    roots = np.sqrt(np.maximum(given, 1))  # none is zero: T is divided by them
+    return (roots / roots.max()).astype(np.float32)
 
 
 def _as_padding(padding_idx: Any, n: int) -> int | None:
@@ -66,6 +85,7 @@ def _of_rows(
     given: NDArray[Any],
     n_anchors: Any,
     n_parameters: Any,
+    weights: NDArray[np.float32],
     padding: int | None,
     nonnegative: bool,
     generator: np.random.Generator,
@@ -73,7 +93,6 @@ def _of_rows(
     """Return anchors that are learnt from rows, and T by matching pursuit, ``n_parameters`` numbers together."""
     from slimvec.sparse.solvers.atoms import sample_rows
     from slimvec.sparse.solvers.budget import omp_within
-    from slimvec.sparse.solvers.solver import Solver
     from slimvec.sparse.training.anchors import kmeans_plus_plus
     from slimvec.sparse.training.dictionary import learn_anchors
 
@@ -90,11 +109,16 @@ def _of_rows(
     n_entries = min(budget - k * d, n * k)
     if n_entries < 1:
         raise ValueError(f"n_parameters={budget}; expected more, as {k} anchors of {d} numbers take {k * d}")
-    mean = -(-n_entries // n)
+    most = min(k, ROOM * -(-n_entries // n))
+
+    def code(some: NDArray[np.float32], anchors: NDArray[np.float32]) -> Any:
+        return omp_within(some, anchors, max(1, n_entries * len(some) // n), most, nonnegative=nonnegative)
+
+    rows *= weights[:, None]
     sample, _ = sample_rows(rows, TRAIN_ROWS, k, generator)
-    solver = Solver(min(mean, FEW, k), nonnegative=nonnegative)
-    anchors, _ = learn_anchors(sample, sample[kmeans_plus_plus(sample, k, generator)], solver.code, N_ROUNDS)
-    parts = _as_parts(omp_within(rows, anchors, n_entries, min(k, ROOM * mean), nonnegative=nonnegative))
+    anchors, _ = learn_anchors(sample, sample[kmeans_plus_plus(sample, k, generator)], code, N_ROUNDS)
+    parts = _as_parts(code(rows, anchors))
+    parts = parts._replace(data=parts.data / np.repeat(weights, np.diff(parts.indptr)))
     return GivenStart(*_balanced(anchors, parts), nonnegative)
 
 

@@ -43,7 +43,8 @@ class ParameterBudget:
     n_steps : int
         Steps of the whole training.
     cut : (float, float)
-        The two moments, as parts of the training.
+        The two moments, as parts of the training. With ``(0, 0)``, of layers that start within the budget, as those of
+        ``from_pretrained`` do, the entries that they have are trained, and none comes or goes.
     counts : array_like, shape (n,), optional
         How often each row occurs in what is trained on. By default the layers count the rows that they look up; a model
         that takes all rows at once and looks none up, by ``weight`` alone, has to say, or they count alike.
@@ -114,6 +115,7 @@ class ParameterBudget:
         self.cut = first, last = _as_moments(cut)
         self._first, self._last = int(first * self.n_steps), max(1, int(last * self.n_steps))
         self._every = max(1, (self._last - self._first) // N_CUTS)
+        self._keeps = last == 0 and sum(part.n_parameters for part in self._layers) <= self.n_parameters
         self.n_taken = 0
         self._n_at_first: int | None = None  # non-zeros when the cutting began
         self._given = [_as_counts(counts, part) for part in self._layers]
@@ -123,7 +125,7 @@ class ParameterBudget:
     @property
     def is_fixed(self) -> bool:
         """Whether the second moment is over: the budget holds."""
-        return self.n_taken >= self._last
+        return self._keeps or self.n_taken >= self._last
 
     # ---- train
 
@@ -153,6 +155,8 @@ class ParameterBudget:
 
     def _is_time(self, step: int) -> bool:
         """Return whether entries are cut after a step."""
+        if self._keeps:
+            return False
         return step == self.n_steps or (step >= self._first and (step - self._last) % self._every == 0)
 
     def _allowed(self) -> int:
@@ -249,7 +253,8 @@ class ParameterBudget:
         """
         settings = {"n_parameters": self.n_parameters, "n_steps": self.n_steps, "cut": list(self.cut)}
         counts = [part.clone() for part in self._counts]
-        return {**settings, "n_taken": self.n_taken, "n_at_first": self._n_at_first, "counts": counts}
+        taken = {"n_taken": self.n_taken, "n_at_first": self._n_at_first, "keeps": self._keeps}
+        return {**settings, **taken, "counts": counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where another budget of the same settings was.
@@ -265,7 +270,7 @@ class ParameterBudget:
             If the settings differ.
         """
         own = self.state_dict()
-        if missing := own.keys() - state.keys():
+        if missing := own.keys() - state.keys() - {"keeps"}:  # which older states lack
             raise ValueError(f"state has no {sorted(missing)}; expected what state_dict() returned")
         for name in ("n_parameters", "n_steps", "cut"):
             if state[name] != own[name]:
@@ -273,7 +278,7 @@ class ParameterBudget:
         sizes, expected = ([len(part) - 1 for part in parts["counts"]] for parts in (state, own))
         if sizes != expected:
             raise ValueError(f"state is of layers of {sizes} rows; expected {expected}")
-        self.n_taken, self._n_at_first = state["n_taken"], state["n_at_first"]
+        self.n_taken, self._n_at_first, self._keeps = state["n_taken"], state["n_at_first"], state.get("keeps", False)
         for counts, saved in zip(self._counts, state["counts"], strict=True):
             counts.copy_(saved)
         self._hold()

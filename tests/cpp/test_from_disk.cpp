@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <optional>
+#include <memory>
 #include <thread>
 
 using namespace slimvec;
@@ -47,7 +47,7 @@ class ColdRows {
       CHECK(descriptor >= 0);
       CHECK(posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED) == 0);
       close(descriptor);
-      mapped_.emplace(path_.c_str());
+      mapped_ = std::make_unique<MappedFile>(path_.c_str());
       if (resident() == 0) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));  // nor is what comes just now
     }
@@ -70,7 +70,7 @@ class ColdRows {
 
  private:
   const std::string path_;
-  std::optional<MappedFile> mapped_;
+  std::unique_ptr<MappedFile> mapped_;
 };
 
 const std::uint16_t kNumbers[kRows * 2] = {};

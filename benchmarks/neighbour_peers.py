@@ -71,6 +71,50 @@ def graph_of_bytes(rows: np.ndarray, n_links: int, ef_construction: int):
     return index
 
 
+class FaissGraphOfBits:
+    """faiss's graph of packed codes, by Hamming distance."""
+
+    name = "faiss `IndexBinaryHNSW`"
+
+    def __init__(self, codes: np.ndarray, n_links: int, ef_construction: int):
+        import faiss
+
+        faiss.omp_set_num_threads(2)
+        self._index = faiss.IndexBinaryHNSW(8 * codes.shape[1], n_links)
+        self._index.hnsw.efConstruction = ef_construction
+        self._index.add(codes)
+        faiss.omp_set_num_threads(1)
+
+    def search(self, codes: np.ndarray, k: int, ef: int) -> np.ndarray:
+        self._index.hnsw.efSearch = ef
+        return self._index.search(codes, k)[1]
+
+    def save(self, path: str) -> None:
+        import faiss
+
+        faiss.write_index_binary(self._index, path)
+
+
+class UsearchGraphOfBits:
+    """usearch's graph of packed codes, by Hamming distance."""
+
+    name = "usearch, `b1`"
+
+    def __init__(self, codes: np.ndarray, n_links: int, ef_construction: int):
+        from usearch.index import Index
+
+        width = {"ndim": 8 * codes.shape[1], "metric": "hamming", "dtype": "b1"}
+        self._index = Index(**width, connectivity=n_links, expansion_add=ef_construction)
+        self._index.add(np.arange(len(codes)), codes, threads=2)
+
+    def search(self, codes: np.ndarray, k: int, ef: int) -> np.ndarray:
+        self._index.expansion_search = ef
+        return self._index.search(codes, k, threads=1).keys.reshape(len(codes), k)
+
+    def save(self, path: str) -> None:
+        self._index.save(path)
+
+
 def bytes_of_file(save) -> int:
     """Return the size of the file that ``save(path)`` writes: all that an index is, its centroids and links too."""
     with tempfile.TemporaryDirectory() as folder:

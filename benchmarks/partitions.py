@@ -234,10 +234,10 @@ def level_table(points, results):
             size = next(p.bytes_per_row for p in points if p.name == name)
             cells = [_beside(times[name][b], times[names[0]][b]) for b in range(len(BATCHES))]
             lines.append([f"{level:.2f}", name, f"{size:.0f}", *cells])
-    return table(lines, ["recall@10", "", "bytes per row", *_batch_titles()])
+    return table(lines, ["recall@10", "", "bytes per row", *batch_titles()])
 
 
-def _batch_titles():
+def batch_titles():
     return ["µs per query, alone"] + [f"in batches of {batch}" for batch in BATCHES[1:]]
 
 
@@ -309,7 +309,7 @@ def main():
         f"## {title}\n\nWith `--rows {options.rows}`; {n_lists} lists for all; [chart](partitions.svg).\n\n"
         + level_table(points, results),
         "In brackets: over the time of the first of them. Times lie between those of two settings, on a log scale.",
-        table(lines, ["", "", "recall@10", *_batch_titles()]),
+        table(lines, ["", "", "recall@10", *batch_titles()]),
         "## Building\n\n" + table(builds, ["", "CPU seconds of both threads", "bytes per row"]),
         kept_table(kept),
     ]

@@ -151,26 +151,20 @@ def rmse(model: Factorisation, ratings) -> float:
     return error
 
 
-def train(cell: Cell, ratings: Ratings, device: torch.device) -> dict:
-    torch.manual_seed(cell.seed)
-    rooms = [int(cell.share * n * D) for n in ratings.sizes]
-    layers = [METHODS[cell.method](n, room, cell.strength) for n, room in zip(ratings.sizes, rooms, strict=True)]
-    model = Factorisation(layers, ratings.train[:, 2].double().mean().item()).to(device)
-    optimizers = [layer.optimizer(layer, cell.lr) for layer in layers]
-    optimizers.append(torch.optim.Adam(model.biases.parameters(), lr=cell.lr))
-    train, valid, test = (part.to(device) for part in (ratings.train, ratings.valid, ratings.test))
-    n_steps = EPOCHS * -(-len(train) // BATCH)
-    budgets = [
-        ParameterBudget(layer, optimizer, n_steps=n_steps)
-        for layer, optimizer in zip(layers, optimizers, strict=False)  # the last optimizer is of the biases
-        if isinstance(layer, Budgeted)
-    ]
-    schedules = [torch.optim.lr_scheduler.LambdaLR(each, lambda step: 1 - step / n_steps) for each in optimizers]
-    for _ in range(EPOCHS):
-        for some in torch.randperm(len(train), device=device).split(BATCH):
+def n_steps(ratings: Ratings, n_epochs: int) -> int:
+    return n_epochs * -(-len(ratings.train) // BATCH)
+
+
+def take_epochs(model: Factorisation, optimizers, ratings: Ratings, n_epochs: int, shrinkage: float, budgets) -> None:
+    """Train; learning rates fall to 0."""
+    train, steps = ratings.train.to(model.biases[0].weight.device), n_steps(ratings, n_epochs)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(each, lambda step: 1 - step / steps) for each in optimizers]
+    for _ in range(n_epochs):
+        for some in torch.randperm(len(train), device=train.device).split(BATCH):
             predicted, norms = model(train[some, :2])
             errors = (predicted - train[some, 2]).square().mean()
-            loss = errors + cell.shrinkage * norms.mean() + sum(layer.penalty() for layer in layers)
+            penalties = sum(layer.penalty() for layer in model.layers if hasattr(layer, "penalty"))
+            loss = errors + shrinkage * norms.mean() + penalties
             for optimizer in optimizers:
                 optimizer.zero_grad()
             loss.backward()
@@ -179,11 +173,27 @@ def train(cell: Cell, ratings: Ratings, device: torch.device) -> dict:
                 schedule.step()
             for budget in budgets:
                 budget.step()
+
+
+def train(cell: Cell, ratings: Ratings, device: torch.device) -> dict:
+    torch.manual_seed(cell.seed)
+    rooms = [int(cell.share * n * D) for n in ratings.sizes]
+    layers = [METHODS[cell.method](n, room, cell.strength) for n, room in zip(ratings.sizes, rooms, strict=True)]
+    model = Factorisation(layers, ratings.train[:, 2].double().mean().item()).to(device)
+    optimizers = [layer.optimizer(layer, cell.lr) for layer in layers]
+    optimizers.append(torch.optim.Adam(model.biases.parameters(), lr=cell.lr))
+    budgets = [
+        ParameterBudget(layer, optimizer, n_steps=n_steps(ratings, EPOCHS))
+        for layer, optimizer in zip(layers, optimizers, strict=False)  # the last optimizer is of the biases
+        if isinstance(layer, Budgeted)
+    ]
+    take_epochs(model, optimizers, ratings, EPOCHS, cell.shrinkage, budgets)
     if cell.method != "dense":
         for layer, room in zip(layers, rooms, strict=True):
             layer.cut(room)
     counts = [layer.n_parameters for layer in layers]
-    return {"valid": rmse(model, valid), "test": rmse(model, test), "parameters": sum(counts)}
+    valid, test = (rmse(model, part.to(device)) for part in (ratings.valid, ratings.test))
+    return {"valid": valid, "test": test, "parameters": sum(counts)}
 
 
 def biases_alone(ratings: Ratings) -> float:

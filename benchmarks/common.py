@@ -88,12 +88,19 @@ def table(rows: list[list], header: list[str]) -> str:
     return "\n".join(lines)
 
 
+def head_of(script: str, title: str) -> str:
+    return f"# {title}\n\n{machine()}\n\nMade by `python -m benchmarks.{script}`.\n\n"
+
+
+def result_file(script: str) -> Path:
+    return RESULTS / f"{script.replace('.', '_')}.md"
+
+
 def write_result(script: str, title: str, sections: list[str]) -> None:
     """Write what ``python -m benchmarks.SCRIPT`` measured to a file of the same name, a ``_`` for each dot."""
-    head = f"# {title}\n\n{machine()}\n\nMade by `python -m benchmarks.{script}`.\n\n"
-    text = head + "\n\n".join(sections) + "\n"
+    text = head_of(script, title) + "\n\n".join(sections) + "\n"
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{script.replace('.', '_')}.md").write_text(text)
+    result_file(script).write_text(text)
     print(text)
 
 

@@ -6,6 +6,7 @@ are not zero, as the paper counts. Besides:
 
     layer.penalty()             a term of the loss, per training example
     layer.optimizer(model, lr)  what trains a model with this layer: Adam, with a proximal step where the method has one
+    layer.after_epoch(share)    of methods that learn in turns; ``share`` of the training is done
     layer.cut(n_parameters)     of methods that learn what to keep: keep at most so much, by the method's own score
 """
 
@@ -48,6 +49,9 @@ class Baseline(nn.Module):
 
     def optimizer(self, model, lr: float):
         return torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+
+    def after_epoch(self, share: float) -> None:
+        pass
 
     def cut(self, n_parameters: int) -> None:
         assert self.n_parameters <= n_parameters, f"{type(self).__name__} has {self.n_parameters} parameters"

@@ -64,8 +64,14 @@ class Greatest(torch.autograd.Function):
         return of_flat.view(-1, length, flat.shape[1]), None, None, of_weight, slopes.sum(0)
 
 
-def train(model: TextCNN, optimizer, penalty, texts, n_epochs: int, seed: int, device, after=lambda: None) -> None:
-    """Take ``n_epochs`` over the texts; the learning rate falls linearly to 0. ``after`` is called after every step."""
+def train(
+    model: TextCNN, optimizer, penalty, texts, n_epochs: int, seed: int, device,
+    after=lambda: None, after_epoch=lambda share: None,
+) -> None:  # fmt: skip
+    """Take ``n_epochs`` over the texts; the learning rate falls linearly to 0.
+
+    ``after`` is called after every step, ``after_epoch`` after every epoch with the share of the training that is done.
+    """
     ids, labels = (torch.from_numpy(part) for part in texts)
     generator = torch.Generator().manual_seed(seed)
     starts = [(group, group["lr"]) for group in optimizer.param_groups]
@@ -81,6 +87,7 @@ def train(model: TextCNN, optimizer, penalty, texts, n_epochs: int, seed: int, d
             optimizer.step()
             after()
             step += 1
+        after_epoch(step / n_steps)
 
 
 def steps_of(texts) -> int:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import nn
 
 from benchmarks.ant.baselines import SPREAD, Baseline, hashes, start
+from slimvec.blas import nearest
+from slimvec.centroids import means_of
+from slimvec.sparse.training.anchors import kmeans_plus_plus
 
 PIECE = 16  # numbers that lie together in an array of ROBE
+BLOCKS, LAST = 4, 0.7  # of CCE, as in the authors' example: blocks of columns, share of the training with clustering
+ROUNDS = 25  # of k-means
 
 
 class QuotientRemainder(Baseline):
@@ -67,3 +73,65 @@ class MixedDimensions(Baseline):
             part = nn.functional.embedding(unique[chosen] - first, table)
             found = found.index_copy(0, chosen, part if place == 0 else part @ self.wideners[place - 1])
         return found
+
+
+class Clustered(Baseline):
+    """CCE, clustered compositional embeddings (Tsang & Ahle, NeurIPS 2023).
+
+    Each block c of a row is M_c[h_c(w)] + M'_c[h'_c(w)], with k rows in both. All h and h' hash at first. After every
+    epoch of the first seven tenths of a training, k-means of the words' blocks gives M_c and h_c anew; h'_c is drawn
+    anew, and a row of M'_c becomes the mean of what its words' blocks differ from their centroids by. So does the
+    authors' code (github.com/thomasahle/cce); k-means takes 25 rounds here, at most 100 there.
+
+    Parameters are the numbers in M and M', as the authors and all of these layers count. An h' is computed from a seed,
+    but an h that was learnt has to be stored: ``bits_for`` each word, 36 where k is 257 to 512, which are not counted.
+    """
+
+    def __init__(self, n, d, k, padding_idx=None):
+        super().__init__(n, d, padding_idx)
+        self.k, self.n_drawn = k, 0
+        self.centroids, self.others = (start(BLOCKS * k, d // BLOCKS, SPREAD * 0.5**0.5) for _ in range(2))
+        self.register_buffer("assigned", self._drawn())
+        self.register_buffer("hashed", self._drawn())
+
+    def _drawn(self):
+        """Return a row of every block for each word, by hash functions that were not used before."""
+        self.n_drawn += BLOCKS
+        seeds = range(self.n_drawn - BLOCKS, self.n_drawn)
+        drawn = [block * self.k + hashes(self.num_embeddings, self.k, seed) for block, seed in enumerate(seeds)]
+        return torch.stack(drawn, 1)
+
+    @staticmethod
+    def bits_for(n_parameters, d):
+        """Return the bits of what is learnt of a word in integers, a centroid for each block."""
+        return BLOCKS * (n_parameters // d // 2 - 1).bit_length()
+
+    def rows(self, unique):
+        centroids = nn.functional.embedding(self.assigned[unique], self.centroids)
+        return (centroids + nn.functional.embedding(self.hashed[unique], self.others)).flatten(1)
+
+    @torch.no_grad()
+    def after_epoch(self, share):
+        if share > LAST:
+            return
+        words = torch.arange(self.num_embeddings, device=self.hashed.device)
+        blocks = self.rows(words).cpu().numpy().reshape(len(words), BLOCKS, -1)
+        self.hashed.copy_(self._drawn())
+        for place in range(BLOCKS):
+            block = np.ascontiguousarray(blocks[:, place])
+            found, chosen = clusters(block, self.k, np.random.default_rng(self.n_drawn + place))
+            own, rest, chosen = (torch.from_numpy(array) for array in (found, block - found[chosen], chosen))
+            hashed, part = self.hashed[:, place].cpu() - place * self.k, slice(place * self.k, (place + 1) * self.k)
+            self.assigned[:, place] = place * self.k + chosen
+            self.centroids[part] = own
+            sums = torch.zeros_like(own).index_add_(0, hashed, rest)
+            self.others[part] = sums / torch.bincount(hashed, minlength=self.k).clamp_min(1)[:, None]
+
+
+def clusters(rows, k, generator):
+    """Return centroids, and which of them is nearest to each row: k-means++, then rounds of Lloyd's."""
+    centroids = rows[kmeans_plus_plus(rows, k, generator)]
+    for _ in range(ROUNDS):
+        means, known = means_of(rows, nearest(rows, centroids), k)
+        centroids[known] = means
+    return centroids, nearest(rows, centroids).astype(np.int64)

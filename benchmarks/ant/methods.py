@@ -30,7 +30,7 @@ STRENGTH = {
     "SparseVD": 0.1,
     "SparseVD-Voc": 0.05,
 }  # / training texts, but for the first
-HEADLINE, MIXTURE = "ANT, dynamic", "ANT, mixture of 10 + 10"
+HEADLINE, MIXTURE, CLUSTERED = "ANT, dynamic", "ANT, mixture of 10 + 10", "CCE"
 
 
 def learning_rate(name: str, method: str) -> float:
@@ -150,6 +150,7 @@ COMPOSED = {
     ),
     "ROBE": sized(lambda c, n, p: (composed.OneArray, p)),
     "mixed dimensions": sized(lambda c, n, p: (composed.MixedDimensions, p)),
+    CLUSTERED: sized(lambda c, n, p: (composed.Clustered, p // D // 2)),
 }
 DENSE = {"dense": sized(lambda c, n, p: (baselines.Dense,))}
 METHODS = DENSE | ANT | BASELINES

@@ -12,11 +12,13 @@ import torch
 from benchmarks import cells, common, texts
 from benchmarks.ant import cnn, corpora
 from benchmarks.ant.baselines import Baseline
+from benchmarks.ant.composed import Clustered
 from benchmarks.ant.language import device_name
 from benchmarks.ant.methods import (
     ANCHORS,
     ANT,
     BASELINES,
+    CLUSTERED,
     COMPOSED,
     DENSE,
     HEADLINE,
@@ -39,6 +41,10 @@ REMARKS = {
     "imdb": "The films of the test reviews are not those of the other two parts. Rows of rare words, names of films "
     "and people among them, probably help on validation texts only, where the order of methods is another."
 }
+HEADER = [
+    "embedding layer", "learning rate", "test, %", "seeds", "parameters", "dense / it", "before the cut",
+    "validation, %",
+]  # fmt: skip
 FIRST = (*DENSE, HEADLINE)  # the second's size is what the others get
 SETTINGS = {
     "texts": (LENGTH, MIN_COUNT),
@@ -80,9 +86,10 @@ def train(options, corpus, cell: dict, budget: int) -> dict:
     torch.manual_seed(seed)
     layer, optimizer = (METHODS | WITHIN | COMPOSED)[method](corpus, options.data, budget, seed)
     model = cnn.TextCNN(layer, D, corpus.n_classes).to(options.device)
-    penalty = layer.penalty if isinstance(layer, Baseline) else (lambda: 0.0)
+    is_baseline = isinstance(layer, Baseline)
+    penalty = layer.penalty if is_baseline else (lambda: 0.0)
     trainer = optimizer(model, lr=cell["lr"])
-    more = {}
+    more = {"after_epoch": layer.after_epoch} if is_baseline else {}
     if method in WITHIN:
         n_steps = cell["epochs"] * cnn.steps_of(corpus.train)
         more["after"] = ParameterBudget(layer, trainer, budget, n_steps=n_steps).step
@@ -125,41 +132,53 @@ def spread_of(scores: list[float]) -> str:
     return f"{np.mean(scores):.2f}" + (f" ± {np.std(scores):.2f}" if len(scores) > 1 else "")
 
 
-def section(corpus, found: dict[str, list[dict]]) -> str:
-    """Return the table of a collection and what it says of ANT."""
-    n, rows, dense = len(corpus.words), [], found["dense"]
-    for method, runs in found.items():
-        if runs:
-            scores = [one["test"] for one in runs]
-            size = mean(runs, "parameters")
-            rows.append([
-                method, f"{learning_rate(corpus.name, method):g}", spread_of(scores), len(runs),
-                f"{size:,.0f}", f"{n * D / size:.1f}", f"{mean(runs, 'learnt'):,.0f}",
-                f"{mean(runs, 'validation'):.1f}",
-            ])  # fmt: skip
-    header = ["embedding layer", "learning rate", "test, %", "seeds", "parameters", "dense / it", "before the cut"]
-    header.append("validation, %")
-    ours = [method for method in found if method in ANT or method in WITHIN]
-    best = max((method for method in ours if found[method]), key=lambda method: mean(found[method], "validation"))
-    own = mean(found[best], "test")
-    rivals = [method for method in found if method in BASELINES | COMPOSED]
-    there = [method for method in rivals if found[method]]
-    above = [method for method in there if mean(found[method], "test") > own]
-    loss = mean(dense, "test") - own
-    ratio = n * D / mean(found[best], "parameters")
-    facts = (
+def row_of(corpus, method: str, runs: list[dict]) -> list[str]:
+    """Return the row of a method as the table has it."""
+    size = mean(runs, "parameters")
+    return [
+        method, f"{learning_rate(corpus.name, method):g}", spread_of([one["test"] for one in runs]), f"{len(runs)}",
+        f"{size:,.0f}", f"{len(corpus.words) * D / size:.1f}", f"{mean(runs, 'learnt'):,.0f}",
+        f"{mean(runs, 'validation'):.1f}",
+    ]  # fmt: skip
+
+
+def number(row: list[str], column: str) -> float:
+    """Return what a row says, without what follows ±."""
+    return float(row[HEADER.index(column)].split()[0].replace(",", ""))
+
+
+def facts_of(corpus) -> str:
+    return (
         f"{len(corpus.train[0]):,} / {len(corpus.validation[0]):,} / {len(corpus.test[0]):,} texts to "
-        f"train, validate and test, {n:,} words × {D}, {corpus.n_classes} classes, {EPOCHS.get(corpus.name, 2)} epochs."
+        f"train, validate and test, {len(corpus.words):,} words × {D}, {corpus.n_classes} classes, "
+        f"{EPOCHS.get(corpus.name, 2)} epochs."
     )
-    missing = [method for method in found if not found[method]]
+
+
+def section(corpus, rows: dict[str, list[str]], methods) -> str:
+    """Return the table of a collection and what its rows say of ANT; ``methods`` are those that it may have."""
+    ours = [method for method in rows if method in ANT or method in WITHIN]
+    best = max(ours, key=lambda method: number(rows[method], "validation, %"))
+    own = number(rows[best], "test, %")
+    rivals = [method for method in methods if method in BASELINES | COMPOSED]
+    there = [method for method in rivals if method in rows]
+    above = [method for method in there if number(rows[method], "test, %") > own]
+    loss = number(rows["dense"], "test, %") - own
+    missing = [method for method in methods if method not in rows]
     side = "below" if loss > 0 else "above"
     verdict = (
-        f"**{best}, the best of ANT on the validation texts: {abs(loss):.2f} points {side} dense at 1/{ratio:.0f} of "
-        f"its parameters. Baselines above it at equal parameters, {len(there)} of {len(rivals)} run: "
-        f"{', '.join(above) or 'none'}.**" + (f" Not run yet: {', '.join(missing)}." if missing else "")
+        f"**{best}, the best of ANT on the validation texts: {abs(loss):.2f} points {side} dense at "
+        f"1/{number(rows[best], 'dense / it'):.0f} of its parameters. Baselines above it at equal parameters, "
+        f"{len(there)} of {len(rivals)} run: {', '.join(above) or 'none'}.**"
     )
+    if missing:
+        verdict += f" Not run yet: {', '.join(missing)}."
+    if CLUSTERED in rows:
+        bits = Clustered.bits_for(int(number(rows[CLUSTERED], "parameters")), D)
+        verdict += f" {CLUSTERED} stores {bits} bits a word besides, which centroids are its own; they are not counted."
+    table = common.table([rows[method] for method in methods if method in rows], HEADER)
     remark = [REMARKS[corpus.name]] if corpus.name in REMARKS else []
-    return "\n\n".join([f"## {corpus.name}", facts, common.table(rows, header), verdict, *remark])
+    return "\n\n".join([f"## {corpus.name}", facts_of(corpus), table, verdict, *remark])
 
 
 def asked_for(doc: str, methods, collections=None):
@@ -190,7 +209,8 @@ def main() -> None:
     sections = []
     for name in options.only:
         corpus = texts_of(options, name)
-        sections.append(section(corpus, run(options, corpus)))
+        rows = {method: row_of(corpus, method, runs) for method, runs in run(options, corpus).items() if runs}
+        sections.append(section(corpus, rows, METHODS))
     common.write_result("ant.text", "ANT for text classification", [SETUP, *sections])
 
 

@@ -8,12 +8,13 @@ is a cell: a second start goes on where the first one was stopped; ``--report`` 
 
 from __future__ import annotations
 
-from benchmarks.ant import text, text_budget
+from benchmarks.ant import composed, text, text_budget
 
 SETUP = f"""\
 {text_budget.SETUP}
-Quotient and remainder, ROBE and mixed dimensions, which are not in it, have the learning rate of dense rows, and no
-other was tried.
+Quotient and remainder, ROBE, mixed dimensions and CCE, which are not in it, have the learning rate of dense rows, and
+no other was tried. CCE has two tables of the same size, each row in {composed.BLOCKS} blocks, and clusters after every
+epoch of the first {composed.LAST:.0%} of the training.
 
 All of it in float32, on this machine; the seeds are 0, 1, 2, as many as the table says of each method, and ± is the
 standard deviation over them. Fewer methods, trained elsewhere with convolutions in bfloat16, are in

@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks import autoencoder  # noqa: E402
 from benchmarks.ant import cnn, composed, methods, text, text_budget  # noqa: E402
 
 N, WIDTH, K = 60, 8, 5
@@ -85,3 +86,34 @@ def test_rows_of_a_file_are_read_back():
     assert set(text_budget.kept_rows(other_rate, corpus)) == set(names[1:])
     corpus.words.append("another")
     assert text_budget.kept_rows(told, corpus) == {}
+
+
+class TestAutoencoder:
+    def test_it_finds_the_directions_that_rows_are_sums_of(self):
+        generator = np.random.default_rng(0)
+        directions = generator.normal(size=(24, 16)).astype(np.float32)
+        transform = np.zeros((3000, 24), np.float32)
+        for row in transform:
+            row[generator.choice(24, 2, replace=False)] = generator.uniform(1, 2, 2)
+        X = transform @ directions
+        values, units, found, bias = autoencoder.fit(X, 48, 2, n_epochs=60, lr=3e-3, batch=512)
+        assert values.shape == units.shape == (3000, 2)
+        assert values.min() >= 0
+        assert np.allclose(np.linalg.norm(found, axis=1), 1)
+        rows = bias + np.einsum("nk,nkd->nd", values, found[units])
+        centred = X - X.mean(0)
+        spectrum = np.linalg.svd(centred, compute_uv=False) ** 2
+        low_rank = (spectrum[2:].sum() / np.square(X).sum()) ** 0.5
+        assert np.linalg.norm(X - rows) / np.linalg.norm(X) < low_rank / 2
+
+    @pytest.mark.parametrize("is_dead", [False, True])
+    def test_only_dead_units_write_what_is_left(self, is_dead):
+        model = autoencoder.Autoencoder(torch.zeros(2), 2, 1)
+        with torch.no_grad():
+            model.decoder.copy_(torch.eye(2))
+            model.encoder.copy_(torch.tensor([[1.0, 0.0], [0.0, 0.5]]))
+        model.idle[1] = 9 if is_dead else 0
+        loss = model.loss(torch.tensor([[1.0, 0.5]]), 10)
+        loss.backward()
+        assert loss.item() == pytest.approx(0.25 + autoencoder.SHARE * 0.25**2 * is_dead)
+        assert bool(model.decoder.grad[1].any()) == is_dead

@@ -81,7 +81,7 @@ def test_rows_of_a_file_are_read_back():
     rows = {name: text.row_of(corpus, name, runs * count) for count, name in enumerate(names, 1)}
     told = text.section(corpus, rows, text_budget.METHODS)
     assert text_budget.kept_rows(told, corpus) == rows
-    assert "CCE stores 16 bits a word" in told
+    assert "a word has in CCE, 16 bits a word" in told
     other_rate = told.replace("| dense | 0.003 |", "| dense | 0.01 |")
     assert set(text_budget.kept_rows(other_rate, corpus)) == set(names[1:])
     corpus.words.append("another")

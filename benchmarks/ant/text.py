@@ -175,7 +175,10 @@ def section(corpus, rows: dict[str, list[str]], methods) -> str:
         verdict += f" Not run yet: {', '.join(missing)}."
     if CLUSTERED in rows:
         bits = Clustered.bits_for(int(number(rows[CLUSTERED], "parameters")), D)
-        verdict += f" {CLUSTERED} stores {bits} bits a word besides, which centroids are its own; they are not counted."
+        verdict += (
+            f" Not counted: which centroids a word has in {CLUSTERED}, {bits} bits a word, and which anchors it has "
+            "in ANT."
+        )
     table = common.table([rows[method] for method in methods if method in rows], HEADER)
     remark = [REMARKS[corpus.name]] if corpus.name in REMARKS else []
     return "\n\n".join([f"## {corpus.name}", facts_of(corpus), table, verdict, *remark])

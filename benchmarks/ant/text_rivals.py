@@ -3,7 +3,8 @@
 The cells are those of ``benchmarks.ant.text_budget``, which has fewer methods.
 
 Run: ``python -m benchmarks.ant.text_rivals``, with ``--seeds 1`` first, then with more and ``--methods``. Each training
-is a cell: a second start goes on where the first one was stopped; ``--report`` writes those that are there.
+is a cell: a second start goes on where the first one was stopped; ``--report`` writes those that are there, and rows of
+the file stay, as ``text_budget`` says.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from benchmarks.ant import composed, text, text_budget
 SETUP = f"""\
 {text_budget.SETUP}
 Quotient and remainder, ROBE, mixed dimensions and CCE, which are not in it, have the learning rate of dense rows, and
-no other was tried. CCE has two tables of the same size, each row in {composed.BLOCKS} blocks, and clusters after every
+no other was tried. CCE has rows in {composed.BLOCKS} blocks and two tables of the same size, and clusters after every
 epoch of the first {composed.LAST:.0%} of the training.
 
 All of it in float32, on this machine; the seeds are 0, 1, 2, as many as the table says of each method, and ± is the

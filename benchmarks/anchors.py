@@ -10,10 +10,9 @@ Run: ``python -m benchmarks.anchors``.
 from __future__ import annotations
 
 import os
+import time
 
 os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # fitting times are of one thread
-
-from functools import partial
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -28,7 +27,6 @@ from benchmarks.common import (
     residual,
     similarity,
     table,
-    timed,
     unit,
     write_result,
 )
@@ -165,7 +163,9 @@ def section(data, name):
     scores = {"float32": judge.scores(judge.X)}
     sizes = {"float32": ("1200.0", "0", "")}
     for method, make in METHODS.items():
-        (rows, size, shared), seconds = timed(partial(make, judge.X))
+        start = time.process_time()  # where others compute, too, wall clocks tell of them
+        rows, size, shared = make(judge.X)
+        seconds = time.process_time() - start
         scores[method], sizes[method] = judge.scores(rows), (f"{size:.1f}", f"{shared / 1e3:,.0f}", f"{seconds:.0f}")
         print(name, method, scores[method], sizes[method], flush=True)
     check(name, scores)
@@ -181,7 +181,7 @@ def section(data, name):
         ]
         for method, found in scores.items()
     ]
-    header = ["", "bytes per row", "shared, kB", "residual", " / ".join(SIMILARITY), "recall@10", "seconds to fit"]
+    header = ["", "bytes per row", "shared, kB", "residual", " / ".join(SIMILARITY), "recall@10", "CPU seconds to fit"]
     return f"## {name}, {len(judge.X):,} rows\n\n" + table(rows, header)
 
 

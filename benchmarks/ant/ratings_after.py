@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -36,9 +37,11 @@ from slimvec.nn import AnchorEmbedding, ParameterBudget, ProximalAdam
 
 SEEDS = (0, 1, 2, 3, 4)
 DENSE_LR, MORE = 0.01, 10  # of ``ratings``; epochs that come after
-SHRINKAGE = (0.08, 0.1, 0.12, 0.15)
+SHRINKAGE = (0.05, 0.065, 0.08, 0.1, 0.12, 0.15)
 LR = (0.0015, 0.003, 0.006)  # tried for what comes after
-DENSE, LONGER, ANCHORS, LOW_RANK = "dense", "dense, 30 epochs", "ANT after dense rows", "low rank after dense rows"
+RIDGE = 1e-3
+DENSE, LONGER, LOW_RANK = "dense", "dense, 30 epochs", "low rank after dense rows"
+NEAR, PRODUCTS = "ANT after dense rows", "ANT after dense rows, by products"
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,29 @@ class Cell:
     share: float = 1.0
 
 
-def of_anchors(rows, counts, room):
-    return AnchorEmbedding.from_pretrained(rows, K, n_parameters=room, counts=counts)
+class Side(NamedTuple):
+    """Rows of users, or of items, and how often each is rated."""
+
+    rows: torch.Tensor
+    counts: torch.Tensor
 
 
-def of_low_rank(rows, counts, room):
+def near_rows(own: Side, other: Side, room: int) -> AnchorEmbedding:
+    return AnchorEmbedding.from_pretrained(own.rows, K, n_parameters=room, counts=own.counts)
+
+
+def near_products(own: Side, other: Side, room: int) -> AnchorEmbedding:
+    """Return the layer whose products with rows of the other side, as often as these are rated, are nearest to own."""
+    moments = (other.rows.T * other.counts) @ other.rows / other.counts.sum()
+    factor = torch.linalg.cholesky(moments + RIDGE * torch.eye(D))
+    layer = AnchorEmbedding.from_pretrained(own.rows @ factor, K, n_parameters=room, counts=own.counts)
+    layer.anchors.data = torch.linalg.solve(factor, layer.anchors.data, left=False)
+    return layer
+
+
+def of_low_rank(own: Side, other: Side, room: int) -> baselines.LowRank:
     """Return the layer of low rank that is nearest to rows, whose errors count as much as for anchors."""
+    rows, counts = own
     layer = baselines.LowRank(*rows.shape, baselines.LowRank.rank_for(*rows.shape, room))
     rank, weights = len(layer.right), counts.clamp_min(1).sqrt()[:, None]
     left, sizes, right = torch.linalg.svd(weights * rows, full_matrices=False)
@@ -64,7 +84,7 @@ def of_low_rank(rows, counts, room):
     return layer
 
 
-STARTS = {ANCHORS: of_anchors, LOW_RANK: of_low_rank}
+STARTS = {NEAR: near_rows, PRODUCTS: near_products, LOW_RANK: of_low_rank}
 
 
 def errors_of(model: Factorisation, ratings: Ratings) -> dict:
@@ -79,9 +99,13 @@ def train(cell: Cell, ratings: Ratings) -> dict:
     take_epochs(model, [torch.optim.Adam(model.parameters(), lr=DENSE_LR)], ratings, n_epochs, cell.shrinkage, [])
     started = None
     if cell.method in STARTS:
-        for side, layer in enumerate(model.layers):
-            n, counts = layer.num_embeddings, torch.bincount(ratings.train[:, side], minlength=layer.num_embeddings)
-            model.layers[side] = STARTS[cell.method](layer.weight.detach(), counts, int(cell.share * n * D))
+        sides = [
+            Side(layer.weight.detach(), torch.bincount(ratings.train[:, side], minlength=layer.num_embeddings))
+            for side, layer in enumerate(model.layers)
+        ]
+        for side, (own, other) in enumerate((sides, sides[::-1])):
+            room = int(cell.share * own.rows.numel())
+            model.layers[side] = STARTS[cell.method](own, other, room)
         started = errors_of(model, ratings)
         optimizers, budgets = [torch.optim.Adam(model.biases.parameters(), lr=cell.lr)], []
         for layer in model.layers:
@@ -130,7 +154,8 @@ def main() -> None:
         f"1/{1 / SHARE:.0f} or 1/{1 / LESS:.0f} of the numbers in either table, which start as near to the dense rows "
         f"as so few come, errors of a row weighed by the root of how often it is rated, and are trained for {MORE} "
         f"epochs more: `AnchorEmbedding.from_pretrained(rows, {K}, n_parameters=..., counts=...)`, both signs, "
-        "`ProximalAdam` without a penalty, `ParameterBudget(cut=(0, 0))`; or U V by the singular values. Shrinkage "
+        "`ProximalAdam` without a penalty, `ParameterBudget(cut=(0, 0))`; or U V by the singular values. By products: "
+        "errors are those of products with the rows of the other side. Shrinkage "
         f"({', '.join(map(str, SHRINKAGE))}) and the learning rate of what comes after ({', '.join(map(str, LR))}) "
         "were chosen on the validation part of seed 0."
     )

@@ -22,8 +22,6 @@ class VectorSearch {
  public:
   VectorSearch(const BinaryParts& parts, const Asked& asked, FromDisk::Search& disk)
       : parts_(parts), asked_(asked), disk_(disk), encoder_(*parts.encoder, parts.norm, asked.metric) {
-    const bool by_distances = !parts.factors || (parts.of_signs() && asked.n_probes == kAllLists);
-    if (by_distances) parts.check_bits();  // they score nothing
     if (parts.of_signs()) encoder_.refuse_codes(parts, asked.queries);
     if (!parts.factors && asked.metric != Metric::kCosine) {
       const std::string what = asked.metric == Metric::kDot ? "inner products" : "distances";
@@ -91,6 +89,7 @@ class VectorSearch {
   Factors factors() const { return {parts_.factors->values, parts_.factors->n_factors, asked_.metric}; }
 
   void by_shortlist(const FloatQueries& queries, std::int64_t* rows, float* scores) const {
+    parts_.check_bits();
     const std::size_t n = queries.view().n_queries, k = asked_.k;
     const std::size_t m = k < n_rows() / kOversample ? k * kOversample : n_rows();
     std::vector<std::int64_t> shortlist(n * m);
@@ -157,11 +156,9 @@ class VectorSearch {
     if (parts_.spilled && n_read < parts_.lists->n_lists()) {
       spilled = parts_.spilled->view(asked_.metric, parts_.lists->centroids());
     }
-    if (n_read < parts_.lists->n_lists()) {
-      disk_.want_lists(parts_.codes, factors(), parts_.lists->view(), read.data(), read.size());
-      if (spilled) disk_.want_lists(spilled->codes, spilled->factors, spilled->lists, read.data(), read.size());
-    }
-    partition_search(parts_.isa, parts_.codes, factors(), parts_.lists->view(), spilled ? &*spilled : nullptr, {},
+    const Spilled* const second = spilled ? &*spilled : nullptr;
+    disk_.want_lists(parts_.codes, factors(), parts_.lists->view(), second, read, n_read);
+    partition_search(parts_.isa, parts_.codes, factors(), parts_.lists->view(), second, {},
                      {values.data(), units.data(), units.data(), n, all.n_bits},
                      {read.data(), offsets.data(), n_read, whole.view()}, k, threads_for(n_codes, n), never,
                      found_scores.data(), found.data());

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "core/partition_search.hpp"
 #include "core/platform.hpp"
@@ -28,15 +29,18 @@ class FromDisk {
     Search(const Search&) = delete;
     Search& operator=(const Search&) = delete;
 
-    // All that is read of some lists.
-    void want_lists(const BlockedCodes& codes, const Factors& factors, const Lists& lists, const std::int32_t* which,
-                    std::size_t n);
+    // All that queries read of `which` lists, n_read of them each, with what is spilled, if anything is. Of all lists
+    // nothing: they are read one after the other, and the system sees it.
+    void want_lists(const BlockedCodes& codes, const Factors& factors, const Lists& lists, const Spilled* spilled,
+                    const std::vector<std::int32_t>& which, std::size_t n_read);
 
     // Second codes of rows, -1 for none.
     void want_rows(const RowCodes& codes, const Refinement& numbers, const std::int64_t* rows, std::size_t n);
 
    private:
     static constexpr std::size_t kMost = 64 << 20;  // bytes: more may be gone again when they are read
+
+    void want_list(const BlockedCodes& codes, const Factors& factors, const Lists& lists, std::int32_t which);
 
     void want(const void* data, std::size_t size) {
       wanted_ += size;

@@ -83,10 +83,7 @@ void read_lists(const Kernels& isa, const ListedTable& table, const Asked& asked
   n_threads = worthwhile_threads({nullptr, about, table.codes.n_words}, n, n_threads);
   // Of all lists, each row is in its own.
   const Spilled* spilled = table.spilled && n_read < table.lists.n_lists ? &*table.spilled : nullptr;
-  if (n_read < table.lists.n_lists) {
-    disk.want_lists(table.codes, table.factors, table.lists, lists.data(), lists.size());
-    if (spilled) disk.want_lists(spilled->codes, spilled->factors, spilled->lists, lists.data(), lists.size());
-  }
+  disk.want_lists(table.codes, table.factors, table.lists, spilled, lists, n_read);
   partition_search(isa, table.codes, table.factors, table.lists, spilled, mask, asked.to_codes(first, n),
                    {lists.data(), products.data(), n_read, asked.to_lists(first, n).rows}, k, n_threads, interrupt,
                    scores, rows);

@@ -102,11 +102,10 @@ void test_lists_come_alone(ColdRows& cold) {
   const std::vector<std::uint16_t> factors(2 * codes.n_codes);
   const std::vector<std::uint32_t> rows(codes.n_codes);
   const std::int64_t starts[] = {0, 5, 5, 100, static_cast<std::int64_t>(codes.n_codes)};
-  const std::int32_t which[] = {2, 1};
   FromDisk table;
   {
     FromDisk::Search search(table);
-    search.want_lists(codes, {factors.data(), 2, Metric::kCosine}, {starts, rows.data(), 4}, which, 2);
+    search.want_lists(codes, {factors.data(), 2, Metric::kCosine}, {starts, rows.data(), 4}, nullptr, {2, 1}, 2);
   }
   CHECK(cold.comes(7 * kPage));  // of positions 5 to 99
   cold.forget();

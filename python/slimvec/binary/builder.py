@@ -16,6 +16,7 @@ from slimvec.binary.factors import FactorsBuilder
 from slimvec.binary.list_centroids import ListCentroids
 from slimvec.binary.partition import Partition
 from slimvec.binary.parts import BinaryParts
+from slimvec.binary.queries import METRICS
 from slimvec.binary.refinement import RefinementBuilder
 from slimvec.binary.spilled import Spilled
 from slimvec.blas import in_order, row_parts
@@ -64,7 +65,7 @@ class TableBuilder:
     progress: Progress
     refiner: Refiner | None = None
     first_row: int = 0
-    metrics: tuple[Metric, ...] = ("cosine", "dot", "l2")
+    metrics: tuple[Metric, ...] = METRICS
 
     @property
     def _n_bits(self) -> int:

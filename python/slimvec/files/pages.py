@@ -44,7 +44,7 @@ def map_file(path: str | os.PathLike[str]) -> tuple[memoryview, bytes]:
     """Return the content of a file, mapped, and a copy of its first bytes; read-only.
 
     To read these costs less than the page fault of looking at them. Huge pages are not asked for: each first look at a
-    page would wait until megabytes around it are read, of which a lookup wants a row, and a query some lists.
+    page would wait until much around it is read, of which a lookup wants a row, and a query some lists.
     """
     descriptor, size = _open_ordinary(path)
     try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from slimvec.nn.layer_arguments import as_counts
 from slimvec.sparse.product import CsrParts
 from slimvec.validation import as_generator, as_integer, as_matrix, check_finite
 
@@ -59,10 +60,7 @@ def row_weights(counts: Any, n: int) -> NDArray[np.float32]:
     """Return how much each row counts: the root of how often it is seen, once at least; 1 where it is not said."""
     if counts is None:
         return np.ones(n, np.float32)
-    given = np.asarray(counts, np.float64)
-    if given.shape != (n,) or not (np.isfinite(given) & (given >= 0)).all():
-        raise ValueError(f"counts has shape {given.shape}; expected ({n},), numbers of at least 0")
-    roots = np.sqrt(np.maximum(given, 1))  # none is zero: T is divided by them
+    roots = np.sqrt(np.maximum(as_counts(counts, n), 1))  # none is zero: T is divided by them
     return (roots / roots.max()).astype(np.float32)
 
 

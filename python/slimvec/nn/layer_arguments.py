@@ -28,6 +28,14 @@ def as_anchor_rows(anchor_rows: Any, n_rows: int) -> NDArray[np.int64] | None:
     return rows.astype(np.int64)
 
 
+def as_counts(counts: Any, n_rows: int) -> NDArray[np.float64]:
+    """Return how often each row is seen."""
+    given = np.asarray(counts, np.float64)
+    if given.shape != (n_rows,) or not (np.isfinite(given) & (given >= 0)).all():
+        raise ValueError(f"counts has shape {given.shape}; expected ({n_rows},), numbers of at least 0")
+    return given
+
+
 def as_related(relations: Any, anchor_rows: NDArray[np.int64] | None, n_rows: int) -> NDArray[np.int64] | None:
     """Return the entries (row, anchor) of T that are not penalised, ``(m, 2)`` in their order, or None (eq. 5)."""
     from slimvec.sparse.training.relations import unpenalised

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.kept_entries import kept_entries
+from slimvec.nn.layer_arguments import as_counts
 from slimvec.nn.optimizer import ProximalOptimizer
 from slimvec.nn.processes import n_processes
 from slimvec.nn.refit import can_refit, greatest, refit
@@ -118,7 +118,7 @@ class ParameterBudget:
         self._keeps = last == 0 and sum(part.n_parameters for part in self._layers) <= self.n_parameters
         self.n_taken = 0
         self._n_at_first: int | None = None  # non-zeros when the cutting began
-        self._given = [_as_counts(counts, part) for part in self._layers]
+        self._given = [_counts_of(counts, part) for part in self._layers]
         self._counts = [_no_reads(part) for part in self._layers]
         self._hold()
 
@@ -312,16 +312,15 @@ def _as_budget(n_parameters: Any, layers: list[AnchorEmbedding]) -> int:
     return as_integer(n_parameters, "n_parameters", least, most, ": what the anchors take and 1 ... all entries of T")
 
 
-def _as_counts(counts: Any, layer: AnchorEmbedding) -> Tensor | None:
+def _counts_of(counts: Any, layer: AnchorEmbedding) -> Tensor | None:
     """Return how often each row occurs, where it is given."""
-    n = layer.num_embeddings
     if counts is None:
         if n_processes() > 1:
             raise ValueError("counts is None, and each process would count other rows; expected the same counts in all")
         return None
-    given = torch.as_tensor(np.asarray(counts, np.float64), dtype=torch.float32)
-    if given.shape != (n,) or not bool((torch.isfinite(given) & (given >= 0)).all()):
-        raise ValueError(f"counts has shape {tuple(given.shape)}; expected ({n},), numbers of at least 0")
+    given = torch.as_tensor(as_counts(counts, layer.num_embeddings), dtype=torch.float32)
+    if not bool(torch.isfinite(given).all()):
+        raise ValueError("counts holds numbers beyond float32; expected smaller ones, such as shares")
     return given.to(layer.anchors.device)
 
 

@@ -102,11 +102,21 @@ void test_search(const Kernels& isa, Sample& sample, Metric metric) {
   for (std::size_t i = 0; i < ids.size(); ++i) {  // every other row, and none in the last place
     ids[i] = i % n_ids + 1 < n_ids ? static_cast<std::int64_t>(sample.n_codes - 1 - 2 * (i % n_ids)) : -1;
   }
-  for (const std::size_t k : {std::size_t{1}, sample.n_codes / 2 + 1}) {
-    Guarded<float> scores(sample.n_queries * k);
-    Guarded<std::int64_t> indices(sample.n_queries * k);
-    for (const std::size_t n_threads : {1u, 3u}) {
-      for (const int way : {0, 1, 2}) {
+  for (const int way : {0, 1, 2}) {
+    std::vector<Ranked> expected(sample.n_queries);
+    for (std::size_t i = 0; i < sample.n_codes; ++i) {
+      const std::int64_t id = static_cast<std::int64_t>(i);
+      const auto end = ids.begin() + static_cast<std::ptrdiff_t>(n_ids);
+      if (way == 1 ? i % 3 != 0 : way == 2 && std::find(ids.begin(), end, id) == end) continue;
+      for (std::size_t q = 0; q < sample.n_queries; ++q) {
+        expected[q].emplace_back(-sample.slow_score(q, i, metric), id);
+      }
+    }
+    for (Ranked& ranked : expected) std::sort(ranked.begin(), ranked.end());
+    for (const std::size_t k : {std::size_t{1}, sample.n_codes / 2 + 1}) {
+      Guarded<float> scores(sample.n_queries * k);
+      Guarded<std::int64_t> indices(sample.n_queries * k);
+      for (const std::size_t n_threads : {1u, 3u}) {
         if (way == 2) {
           asymmetric_rescore(isa, sample.table(), factors, ids.data(), n_ids, sample.queries(), k, n_threads, never,
                              scores.data(), indices.data());
@@ -115,15 +125,7 @@ void test_search(const Kernels& isa, Sample& sample, Metric metric) {
                             never, scores.data(), indices.data());
         }
         for (std::size_t q = 0; q < sample.n_queries; ++q) {
-          Ranked expected;
-          for (std::size_t i = 0; i < sample.n_codes; ++i) {
-            const std::int64_t id = static_cast<std::int64_t>(i);
-            const auto end = ids.begin() + static_cast<std::ptrdiff_t>(n_ids);
-            const bool allowed = way == 0 || (way == 1 ? i % 3 == 0 : std::find(ids.begin(), end, id) != end);
-            if (allowed) expected.emplace_back(-sample.slow_score(q, i, metric), id);
-          }
-          std::sort(expected.begin(), expected.end());
-          check_result(expected, k, &scores[q * k], &indices[q * k]);
+          check_result(expected[q], k, &scores[q * k], &indices[q * k]);
         }
       }
     }

@@ -290,19 +290,26 @@ void use(const std::string& path) {
   slimvec_close(table);
 }
 
+// Damage is about memory. Where what is looked for are races, or each instruction is emulated, less of it is enough.
+#if defined(__SANITIZE_THREAD__) || defined(SLIMVEC_EMULATED)
+constexpr std::size_t kEveryBit = 29 * 17, kEverySize = 101 * 17;
+#else
+constexpr std::size_t kEveryBit = 29, kEverySize = 101;
+#endif
+
 void test_damage() {
   const std::string path = "damaged-" + std::to_string(getpid()) + ".slim";
   for (const char* name :
        {"/v1/binary.slim", "/v1/factors.slim", "/v1/sparse-float16.slim", "/v2/grid.slim", "/v3/lists.slim"}) {
     const std::vector<char> whole = read(folder + name);
     std::vector<char> damaged = whole;
-    for (std::size_t bit = 0; bit < 8 * whole.size(); bit += 29) {
+    for (std::size_t bit = 0; bit < 8 * whole.size(); bit += kEveryBit) {
       damaged[bit / 8] = static_cast<char>(whole[bit / 8] ^ 1 << bit % 8);
       write(path, damaged);
       use(path);
       damaged[bit / 8] = whole[bit / 8];
     }
-    for (std::size_t size = 0; size < whole.size(); size += 101) {
+    for (std::size_t size = 0; size < whole.size(); size += kEverySize) {
       write(path, {whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
       use(path);
     }

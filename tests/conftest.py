@@ -24,6 +24,15 @@ settings.register_profile("long", deadline=None, max_examples=20_000)
 BUILT = [isa.name for isa in _core.built_isas()]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
+def pytest_collection_modifyitems(items):
+    """Leave the tests of a file to one process, which makes what they share once."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for item in items:
+            if item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 def pytest_report_header():
     return f"instruction sets built: {', '.join(BUILT)}; this CPU runs: {', '.join(sv.available_isas())}"
 
@@ -36,6 +45,13 @@ def isa(request):
     with sv.use_isa(request.param):
         assert sv.active_isa() == request.param
         yield request.param
+
+
+def each_isa():
+    """Use one instruction set after the other, of those that this CPU runs: for a twin that is slow to ask again."""
+    for name in sv.available_isas():
+        with sv.use_isa(name):
+            yield name
 
 
 def random_codes(n, n_bits, seed=0):

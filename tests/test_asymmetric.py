@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import slimvec as sv
-from conftest import random_codes
+from conftest import each_isa, random_codes
 from slimvec import _core, reference
 from slimvec.binary.codes import BlockedCodes
 from slimvec.isa import current
@@ -41,17 +41,22 @@ class Sample:
         self.table = (self.codes.blocks, n, n_bits, factors.view(np.uint16))
 
     def check(self, k, metric, mask=None, n_threads=2):
-        found = _core.asymmetric_search(current(), *self.table, metric, *self.arguments, k, mask, n_threads)
-        assert same(found, reference.asymmetric_search(*self.table, metric, *self.arguments, k, mask))
+        """On every instruction set."""
+        expected = reference.asymmetric_search(*self.table, metric, *self.arguments, k, mask)
+        for isa in each_isa():
+            found = _core.asymmetric_search(current(), *self.table, metric, *self.arguments, k, mask, n_threads)
+            assert same(found, expected), isa
 
     def check_shortlist(self, ids, k, metric, n_threads=2):
-        found = _core.asymmetric_rescore(current(), *self.table, metric, ids, *self.arguments, k, n_threads)
-        assert same(found, reference.asymmetric_rescore(*self.table, metric, ids, *self.arguments, k))
+        expected = reference.asymmetric_rescore(*self.table, metric, ids, *self.arguments, k)
+        for isa in each_isa():
+            found = _core.asymmetric_rescore(current(), *self.table, metric, ids, *self.arguments, k, n_threads)
+            assert same(found, expected), isa
 
 
 @pytest.mark.parametrize("n_bits", [1, 31, 32, 33, 75, 300, 1024, 4096])
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 1025, 2500])
-def test_search_equals_its_twin(isa, n, n_bits):
+def test_search_equals_its_twin(n, n_bits):
     for n_factors, metric in ((2, "cosine"), (3, "cosine"), (3, "dot"), (3, "l2")):
         sample = Sample(n, n_bits, n_factors)
         for k in {1, min(10, n), n}:
@@ -67,13 +72,11 @@ def test_search_equals_its_twin(isa, n, n_bits):
 def test_search_property(n_bits, n, seed, metric, data):
     sample = Sample(n, n_bits, 3, seed)
     k = data.draw(st.integers(1, n))
-    for isa in sv.available_isas():
-        with sv.use_isa(isa):
-            sample.check(k, metric)
-            sample.check_shortlist(np.tile(np.arange(n), (5, 1)), k, metric)
+    sample.check(k, metric)
+    sample.check_shortlist(np.tile(np.arange(n), (5, 1)), k, metric)
 
 
-def test_the_most_bits_and_the_largest_sums(isa):
+def test_the_most_bits_and_the_largest_sums():
     sample = Sample(17, 262_143, 2)
     sample.codes.blocks[0, :, :2] = [0, 0xFFFFFFFF]
     sample.codes.blocks[0, -1, 1] = 0x7FFFFFFF
@@ -93,10 +96,8 @@ def test_any_factors_and_queries(n_bits, seed, largest, metric):
     sample.arguments[0][1, 1:] = 0
     sample.arguments[1][4] *= -1
     for k in (1, 20, n):
-        found = []
-        for isa in sv.available_isas():
-            with sv.use_isa(isa):
-                found.append(_core.asymmetric_search(current(), *sample.table, metric, *sample.arguments, k, None, 1))
+        asked = (*sample.table, metric, *sample.arguments, k, None, 1)
+        found = [_core.asymmetric_search(current(), *asked) for _ in each_isa()]
         assert all(same(found[0], other) for other in found[1:])
 
 

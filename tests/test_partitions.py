@@ -6,7 +6,7 @@ import copy
 import json
 import pickle
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from slimvec.binary.training.lists import kmeans
 from slimvec.binary.true_neighbours import NearestRows
 from slimvec.blas import nearest
 from slimvec.centroids import Centroids
-from slimvec.files.table_file import checksum_of
+from slimvec.files.table_file import checksum_of, read_content
 from slimvec.isa import current
 from slimvec.progress import ignore
 from slimvec.reference import refined_search
@@ -42,13 +42,14 @@ def made(vectors=X, **options):
     return sv.TransformCoding(**{"n_bits": 48, "partitions": 10} | options).compress(vectors)
 
 
+@cache
+def usual(refine_bits=0):
+    return made(refine_bits=refine_bits)
+
+
 @pytest.fixture(scope="module", params=[0, 3])
 def table(request):
-    return made(refine_bits=request.param)
-
-
-PLAIN = made()
-STARTS, ROWS = PLAIN._parts.partition.starts, PLAIN._parts.partition.rows
+    return usual(request.param)
 
 
 def same(one, other):
@@ -74,7 +75,7 @@ def expected(table, scores, rows, query, n_probes, k, allowed):
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 12), st.integers(1, 60), st.integers(0, 2**32), st.booleans(), st.integers(1, 3))
 def test_probes_find_the_best_of_their_lists(n_probes, k, seed, masked, threads):
-    table = PLAIN
+    table = usual()
     every = table.search(QUERIES, k=len(X))
     allowed = np.random.default_rng(seed).random(len(X)) < (0.05 if masked else 2)
     allowed[0] = True
@@ -85,17 +86,15 @@ def test_probes_find_the_best_of_their_lists(n_probes, k, seed, masked, threads)
         np.testing.assert_array_equal(found.scores[q], wanted[0])
 
 
-REFINED = made(refine_bits=3)
-
-
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0, 1), st.integers(1, 60), st.integers(0, 2**32), st.sampled_from([1, 3, 10]), st.integers(1, 40))
 def test_masks_hold_for_first_codes_and_second_ones(share, k, seed, n_probes, oversample):
     """Whatever is read and refined: rows that are allowed, each once, as many as there are, by scores that all have."""
     allowed = np.random.default_rng(seed).random(len(X)) < share
     allowed[seed % len(X)] = True
-    found = REFINED.search(QUERIES, k=k, probes=n_probes, oversample=oversample, mask=allowed)
-    every = REFINED.search(QUERIES, k=len(X), oversample=None, probes=10)
+    table = usual(3)
+    found = table.search(QUERIES, k=k, probes=n_probes, oversample=oversample, mask=allowed)
+    every = table.search(QUERIES, k=len(X), oversample=None, probes=10)
     n = min(k, int(allowed.sum()))
     for q in range(len(QUERIES)):
         score_of = dict(zip(every.indices[q].tolist(), every.scores[q].tolist(), strict=True))
@@ -213,25 +212,25 @@ def rewritten(path, change_facts=None, **tensors):
 @pytest.mark.parametrize(
     ("tensor", "value", "said"),
     [
-        ("partition.starts", STARTS[::-1].copy(), "does not rise"),
-        ("partition.starts", STARTS + 1, "does not rise"),
-        ("centroids", np.full((10, D), np.nan, np.float32), "no centroids"),
-        ("partition.spreads", np.full(10, -1, np.float32), "no distances"),
-        ("partition.spreads", np.full(10, np.inf, np.float32), "no distances"),
+        ("partition.starts", lambda starts: starts[::-1].copy(), "does not rise"),
+        ("partition.starts", lambda starts: starts + 1, "does not rise"),
+        ("centroids", lambda rows: rows * np.float32(np.nan), "no centroids"),
+        ("partition.spreads", lambda spreads: np.full_like(spreads, -1), "no distances"),
+        ("partition.spreads", lambda spreads: np.full_like(spreads, np.inf), "no distances"),
     ],
 )
 def test_damaged_lists_are_told_of_when_a_file_is_opened(tmp_path, tensor, value, said):
     path = tmp_path / "a.slim"
-    PLAIN.save(path)
+    usual().save(path)
     with pytest.raises(sv.FormatError, match=said):
-        sv.open(rewritten(path, **{tensor: value}))
+        sv.open(rewritten(path, **{tensor: value(read_content(path).tensors[tensor])}))
 
 
-@pytest.mark.parametrize("rows", [np.zeros_like(ROWS), ROWS + 1, ROWS + np.uint32(1 << 31)])
-def test_rows_that_are_no_permutation_are_told_of(tmp_path, rows):
+@pytest.mark.parametrize("edit", [np.zeros_like, lambda rows: rows + 1, lambda rows: rows + np.uint32(1 << 31)])
+def test_rows_that_are_no_permutation_are_told_of(tmp_path, edit):
     path = tmp_path / "a.slim"
-    PLAIN.save(path)
-    wrong = rewritten(path, **{"partition.rows": rows})
+    usual().save(path)
+    wrong = rewritten(path, **{"partition.rows": edit(read_content(path).tensors["partition.rows"])})
     with pytest.raises(sv.FormatError):
         sv.open(wrong, verify=True)
     opened = sv.open(wrong)
@@ -265,7 +264,7 @@ def test_rows_that_are_no_permutation_are_told_of(tmp_path, rows):
 )
 def test_wrong_facts_are_told_of(tmp_path, change):
     path = tmp_path / "a.slim"
-    PLAIN.save(path)
+    usual().save(path)
     with pytest.raises(sv.FormatError):
         sv.open(rewritten(path, change))
 
@@ -282,7 +281,7 @@ def test_lists_may_hold_fewer_rows_than_are_handed_to_originals(table, metric):
 
 
 def test_what_users_may_get_wrong_is_named():
-    table, plain = PLAIN, made(partitions=None)
+    table, plain = usual(), made(partitions=None)
     for wrong, said in (
         ({"probes": 3, "recall": 0.9}, "expected one of them"),
         ({"probes": 0}, "probes=0; expected at least 1"),
@@ -478,7 +477,7 @@ def test_refined_products_of_long_rows_are_exact():
 
 def test_checksums_cover_the_facts_of_lists(tmp_path):
     path = tmp_path / "a.slim"
-    PLAIN.save(path)
+    usual().save(path)
     raw = path.read_bytes()
     at = raw.index(b"calibration")
     changed = bytearray(raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 from dataclasses import replace
 
@@ -38,12 +39,19 @@ def same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
+@functools.cache
+def two(refine_bits):
+    """Return the table of rows in two lists each, with so many second bits."""
+    return made(refine_bits=refine_bits)
+
+
 @pytest.fixture(scope="module", params=[(0, "long"), (3, "long"), (0, "unit"), (3, "unit")], ids=str)
 def tables(request):
     """A table with one list for each row, and one with two."""
     refine_bits, rows = request.param
     vectors = X if rows == "long" else UNIT
-    return made(vectors, refine_bits=refine_bits, spill=False), made(vectors, refine_bits=refine_bits)
+    both = two(refine_bits) if rows == "long" else made(UNIT, refine_bits=refine_bits)
+    return made(vectors, refine_bits=refine_bits, spill=False), both
 
 
 @pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
@@ -82,7 +90,7 @@ def test_as_many_lists_find_more(tables, metric):
     st.integers(1, 3),
 )
 def test_whatever_is_read_each_row_is_found_once_by_its_own_score(refine_bits, metric, probes, k, share, seed, threads):
-    table = TWO[refine_bits]
+    table = two(refine_bits)
     allowed = np.random.default_rng(seed).random(len(X)) < share
     allowed[seed % len(X)] = True
     every = table.search(QUERIES[:5], len(X), metric=metric, oversample=None)
@@ -96,12 +104,9 @@ def test_whatever_is_read_each_row_is_found_once_by_its_own_score(refine_bits, m
         assert sorted(zip(-found.scores[q], rows, strict=True)) == list(zip(-found.scores[q], rows, strict=True))
 
 
-TWO = {refine_bits: made(refine_bits=refine_bits) for refine_bits in (0, 3)}
-
-
 def test_every_row_of_the_lists_is_found():
     """Of a search for all rows, those in the lists that it reads: by the first list or the second."""
-    table = TWO[0]
+    table = two(0)
     parts = table._parts
     own, second = parts.partition.lists(np.arange(1500)), parts.spilled.lists(parts.partition, np.arange(1500))
     assert (own != second).all()
@@ -136,7 +141,7 @@ def test_all_that_is_read_is_refined_where_all_is_asked_for(k):
     """Among few allowed rows, or with oversample=None, no row of the lists that are read is left out."""
     allowed = np.zeros(1500, bool)
     allowed[np.random.default_rng(3).permutation(1500)[:60]] = True
-    for table in TWO.values():
+    for table in (two(0), two(3)):
         parts = table._parts
         one = sv.BinaryTable.from_parts(replace(parts, spilled=None))
         for options in ({"mask": allowed}, {"mask": allowed, "originals": X}, {}):
@@ -145,12 +150,12 @@ def test_all_that_is_read_is_refined_where_all_is_asked_for(k):
 
 
 def test_any_isa_and_any_number_of_threads_find_the_same():
-    found = [TWO[3].search(QUERIES, 15, probes=4, threads=threads) for threads in (1, 2, 5)]
+    found = [two(3).search(QUERIES, 15, probes=4, threads=threads) for threads in (1, 2, 5)]
     for one in sv.available_isas():
         with sv.use_isa(one):
             assert current().name == one
-            found += [TWO[3].search(QUERIES, 15, probes=4)]
-            alone = [TWO[3].search(query[None], 15, probes=4) for query in QUERIES]
+            found += [two(3).search(QUERIES, 15, probes=4)]
+            alone = [two(3).search(query[None], 15, probes=4) for query in QUERIES]
             found.append([np.concatenate(part) for part in zip(*alone, strict=True)])
     assert all(same(found[0], other) for other in found[1:])
 
@@ -264,16 +269,16 @@ def rewritten(path, table, change=None, drop=(), **tensors):
 )
 def test_what_is_damaged_is_told_of_when_a_file_is_opened(tmp_path, name, edit, said):
     with pytest.raises(sv.FormatError, match=said):
-        sv.open(rewritten(tmp_path / "a.slim", TWO[0], **{name: edit}))
+        sv.open(rewritten(tmp_path / "a.slim", two(0), **{name: edit}))
 
 
 @pytest.mark.parametrize("edit", [np.zeros_like, lambda positions: positions + np.uint32(1)])
 def test_positions_that_are_not_those_of_all_rows_are_told_of(tmp_path, edit):
-    path = rewritten(tmp_path / "a.slim", TWO[0], **{"spilled.positions": edit})
+    path = rewritten(tmp_path / "a.slim", two(0), **{"spilled.positions": edit})
     with pytest.raises(sv.FormatError, match=r"spilled\.positions"):
         sv.open(path, verify=True)
     opened = sv.open(path)
-    assert same(opened.search(QUERIES), TWO[0].search(QUERIES))  # by their own lists
+    assert same(opened.search(QUERIES), two(0).search(QUERIES))  # by their own lists
 
 
 @pytest.mark.parametrize(
@@ -285,7 +290,7 @@ def test_positions_that_are_not_those_of_all_rows_are_told_of(tmp_path, edit):
     ],
 )
 def test_what_a_search_of_some_lists_meets_is_told_of_before(tmp_path, name, edit):
-    path = rewritten(tmp_path / "a.slim", TWO[0], **{name: edit})
+    path = rewritten(tmp_path / "a.slim", two(0), **{name: edit})
     with pytest.raises(sv.FormatError, match=name):
         sv.open(path, verify=True)
     for mask in (None, np.ones(1500, bool)):
@@ -306,7 +311,7 @@ def test_what_a_search_of_some_lists_meets_is_told_of_before(tmp_path, name, edi
 )
 def test_wrong_facts_are_told_of(tmp_path, change, drop, said):
     with pytest.raises(sv.FormatError, match=said):
-        sv.open(rewritten(tmp_path / "a.slim", TWO[0], change, drop))
+        sv.open(rewritten(tmp_path / "a.slim", two(0), change, drop))
 
 
 def test_a_table_without_lists_cannot_spill(tmp_path):
@@ -325,7 +330,7 @@ def test_what_users_may_get_wrong_is_named():
 
 def test_second_codes_stand_for_what_their_centroid_leaves():
     """Scores of codes in second lists estimate the same products, and err little more."""
-    parts = TWO[0]._parts
+    parts = two(0)._parts
     partition, spilled = parts.partition, parts.spilled
     swapped = replace(
         parts,

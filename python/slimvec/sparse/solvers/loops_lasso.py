@@ -183,10 +183,13 @@ def coordinate_descent(
         at_first[i] = gram[i, i] > 0  # a zero atom explains nothing
     for row in range(len(correlations)):
         correlation = correlations[row]
-        usable[:] = at_first
+        peak = np.float32(0)
+        for i in range(n_atoms):  # numba would compile an error message of shapes for usable[:] = at_first
+            usable[i] = at_first[i]
+            peak = max(peak, abs(correlation[i]))
         begin, end = offset_indptr[row], offset_indptr[row + 1]
         set_thresholds(threshold, penalty, offset_columns[begin:end], offset_values[begin:end])
-        slack = float(tolerance * np.abs(correlation).max())
+        slack = float(tolerance * peak)
         size, done = solve_row(correlation, gram, threshold, usable, nonnegative, slack, max_rounds, active, value)
         settled[row] = done
         correlation[:] = 0

@@ -247,7 +247,8 @@ def leave_residual(
     correlation: NDArray[np.float32],
 ) -> float:
     """Bring the correlations with the residual up to date; return what is explained, ‖tA‖² = Σ t_j ⟨x, a_j⟩."""
-    correlation[:] = at_first
+    for i in range(len(correlation)):  # numba would compile an error message of shapes for correlation[:] = at_first
+        correlation[i] = at_first[i]
     explained = 0.0
     for a in range(size):
         explained += value[a] * target[a]
@@ -283,8 +284,9 @@ def pursue_nonnegative(
     correlation = np.empty(len(gram), np.float32)
     at_first = usable_atoms(gram)
     for row in range(len(correlations)):
-        usable[:] = at_first
-        correlation[:] = correlations[row]
+        for i in range(len(gram)):
+            usable[i] = at_first[i]
+            correlation[i] = correlations[row, i]
         explained = 0.0
         reached = size = 0
         steps_left = 4 * limits[row] + 8  # a bound: every step explains more, but not always by much

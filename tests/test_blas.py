@@ -14,6 +14,7 @@ import pytest
 import slimvec as sv
 from processes import run
 from slimvec import blas
+from slimvec.binary import builder, calibrating
 
 # Rows made without a BLAS; all that is learnt of them, as checksums, in an interpreter of its own.
 LEARN = """
@@ -160,6 +161,8 @@ def test_a_table_is_made_by_all_threads_and_is_the_same_by_one(monkeypatch, tmp_
     X = np.random.default_rng(0).standard_normal((5500, 20), dtype=np.float32) * np.linspace(2, 0.3, 20)
     coding = sv.TransformCoding(30, refine_bits=2, partitions=partitions, n_iter=3).fit(X)
     files = []
+    for module in (builder, calibrating):  # nobody asks for a recall here
+        monkeypatch.setattr(module, "N_ASKING", 32)
     for n_threads in (1, 3):
         monkeypatch.setattr(blas, "as_threads", lambda _, n=n_threads: n)
         files.append(tmp_path / f"{n_threads}.slim")

@@ -1,6 +1,7 @@
-"""Examples in README.md and docs/: each page stands in a folder of its own, and they share what takes long to make."""
+"""Which tests one process runs. Examples in README.md and docs/: each page in a folder of its own; some share words."""
 
 import doctest
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -8,11 +9,15 @@ import pytest
 PAGES_WITH_WORDS = {"README.md", "five-minutes.md", "tour.md"}
 
 
-@pytest.hookimpl(tryfirst=True)  # before groups are made
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the tests of a file to one process, which makes what they share once; some files share, too."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
     for item in items:
-        if item.path.name in PAGES_WITH_WORDS and item.path.suffix == ".md":
-            item.add_marker(pytest.mark.xdist_group("words of the library"))
+        name = "words of the library" if item.path.name in PAGES_WITH_WORDS else item.path.name
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session")

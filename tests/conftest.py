@@ -24,15 +24,6 @@ settings.register_profile("long", deadline=None, max_examples=20_000)
 BUILT = [isa.name for isa in _core.built_isas()]
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
-def pytest_collection_modifyitems(items):
-    """Leave the tests of a file to one process, which makes what they share once."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        for item in items:
-            if item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(item.path.name))
-
-
 def pytest_report_header():
     return f"instruction sets built: {', '.join(BUILT)}; this CPU runs: {', '.join(sv.available_isas())}"
 

@@ -47,7 +47,7 @@ def peak_of(call):
 
 def zipped_zeros(method):
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", method) as archive, archive.open("v.txt", "w") as member:
+    with zipfile.ZipFile(file, "w", method, compresslevel=1) as archive, archive.open("v.txt", "w") as member:
         for _ in range(70):
             member.write(bytes(MEGABYTE))
     return file.getvalue()
@@ -67,8 +67,8 @@ def gzip_of(byte, before=b""):
 BOMBS = {
     "zstd": lambda: zstd_run(b"\0", 32768),
     "gzip": lambda: gzip_of(b"\0"),
-    "bzip2": lambda: packed(bz2.BZ2Compressor, b"\0"),
-    "xz": lambda: packed(lzma.LZMACompressor, b"\0"),
+    "bzip2": lambda: packed(lambda: bz2.BZ2Compressor(1), b"\0"),
+    "xz": lambda: packed(lambda: lzma.LZMACompressor(preset=0), b"\0"),
     "zip": lambda: zipped_zeros(zipfile.ZIP_DEFLATED),
     "zip-bzip2": lambda: zipped_zeros(zipfile.ZIP_BZIP2),
     "zip-lzma": lambda: zipped_zeros(zipfile.ZIP_LZMA),

@@ -52,6 +52,12 @@ def test_counts_that_are_none(counts):
         start(counts)
 
 
+def test_rows_of_zeros_stay_zeros():
+    layer = nn.AnchorEmbedding.from_pretrained(np.zeros((30, 4)), 2, n_parameters=60)
+    assert not layer.weight.any()
+    assert torch.isfinite(layer.anchors).all()
+
+
 def test_a_table_chooses_nothing():
     table = sv.ANT(n_anchors=8, nonzeros=2, n_rounds=1).compress(ROWS)
     with pytest.raises(TypeError, match="counts: a table gives T as it is"):

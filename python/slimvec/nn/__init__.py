@@ -15,6 +15,7 @@ from slimvec.nn.bag import AnchorEmbeddingBag
 from slimvec.nn.embedding import AnchorEmbedding
 from slimvec.nn.growth import AnchorGrowth, resize_anchors
 from slimvec.nn.kept_entries import KeptEntries
+from slimvec.nn.pair import pair_from_pretrained
 from slimvec.nn.parameter_budget import ParameterBudget
 from slimvec.nn.replace import replace_embedding
 from slimvec.nn.sgd import ProximalSGD
@@ -32,6 +33,7 @@ __all__ = [
     "ProximalSGD",
     "ProximalYogi",
     "TiedOutput",
+    "pair_from_pretrained",
     "replace_embedding",
     "resize_anchors",
 ]

@@ -125,9 +125,9 @@ def _balanced(anchors: NDArray[np.float32], parts: CsrParts) -> tuple[NDArray[An
 
     Pursuit leaves anchors of length 1, and the length of the rows in T: steps of one size would not suit both.
     """
-    sizes = [float(np.sqrt(np.square(values, dtype=np.float64).mean())) for values in (anchors, parts.data)]
-    if not all(sizes):
+    if not parts.data.any():  # of rows that are all zero
         return anchors, parts
+    sizes = [float(np.sqrt(np.square(values, dtype=np.float64).mean())) for values in (anchors, parts.data)]
     factor = np.float32((sizes[1] / sizes[0]) ** 0.5)
     return anchors * factor, CsrParts(parts.shape, parts.indptr, parts.indices, parts.data / factor)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 N_ROUNDS = 10  # of learning anchors
 ROOM = 4  # a row may get this many times the mean number of non-zeros
 TRAIN_ROWS = 20_000
+LEARNT_WITH = 8  # entries of a row in the mean while anchors are learnt, at most: more take long and help little
 
 
 class GivenStart(NamedTuple):
@@ -107,15 +109,16 @@ def _of_rows(
     n_entries = min(budget - k * d, n * k)
     if n_entries < 1:
         raise ValueError(f"n_parameters={budget}; expected more, as {k} anchors of {d} numbers take {k * d}")
-    most = min(k, ROOM * -(-n_entries // n))
 
-    def code(some: NDArray[np.float32], anchors: NDArray[np.float32]) -> Any:
-        return omp_within(some, anchors, max(1, n_entries * len(some) // n), most, nonnegative=nonnegative)
+    def code(entries: int, some: NDArray[np.float32], anchors: NDArray[np.float32]) -> Any:
+        most = min(k, ROOM * -(-entries // n))
+        return omp_within(some, anchors, max(1, entries * len(some) // n), most, nonnegative=nonnegative)
 
     rows *= weights[:, None]
     sample, _ = sample_rows(rows, TRAIN_ROWS, k, generator)
-    anchors, _ = learn_anchors(sample, sample[kmeans_plus_plus(sample, k, generator)], code, N_ROUNDS)
-    parts = _as_parts(code(rows, anchors))
+    learn = partial(code, min(n_entries, LEARNT_WITH * n))
+    anchors, _ = learn_anchors(sample, sample[kmeans_plus_plus(sample, k, generator)], learn, N_ROUNDS)
+    parts = _as_parts(code(n_entries, rows, anchors))
     parts = parts._replace(data=parts.data / np.repeat(weights, np.diff(parts.indptr)))
     return GivenStart(*_balanced(anchors, parts), nonnegative)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from slimvec.vectors import Vectors
 
 TURNS = (1, 0, 1, 0)  # the second table first
+BLOCK = 1 << 14  # rows that are made doubles at a time
 RIDGE = 0.01  # of the mean square of a column: what a direction counts that the other side's rows do not have
 
 
@@ -85,25 +86,35 @@ def pair_from_pretrained(
     layers: dict[int, AnchorEmbedding] = {}
     now = list(sides)
     for i in TURNS:
-        given, there, weighted = sides[i], now[1 - i], now[1 - i] * weights[1 - i][:, None]
-        moments = _with_ridge(weighted.T @ there)
-        wanted = given @ np.linalg.solve(moments, weighted.T @ sides[1 - i]).T
-        factor = np.linalg.cholesky(moments / weights[1 - i].sum())
+        there, weight = now[1 - i], weights[1 - i]
+        moments = _with_ridge(_moments(there, there, weight))
+        factor = np.linalg.cholesky(moments)
+        turn = np.linalg.solve(moments, _moments(there, sides[1 - i], weight)).T @ factor
+        wanted = sides[i] @ turn.astype(np.float32)
         layer = AnchorEmbedding.from_pretrained(
-            wanted @ factor, n_anchors, n_parameters=rooms[i], counts=weights[i], **arguments
+            wanted, n_anchors, n_parameters=rooms[i], counts=weights[i], **arguments
         )
         with torch.no_grad():
             anchors = np.linalg.solve(factor.T, layer.anchors.double().cpu().numpy().T).T
             layer.anchors.copy_(torch.from_numpy(anchors))
-            now[i] = layer.weight.double().cpu().numpy()
+            now[i] = layer.weight.float().cpu().numpy()
         layers[i] = layer
     return layers[0], layers[1]
 
 
-def _as_rows(given: Any, name: str) -> NDArray[np.float64]:
+def _as_rows(given: Any, name: str) -> NDArray[np.float32]:
     matrix = as_matrix(given.detach().cpu().float() if hasattr(given, "detach") else given, name)
     check_finite(matrix, name, 0)
-    return np.asarray(matrix, np.float64)
+    return np.asarray(matrix, np.float32)
+
+
+def _moments(rows: NDArray[Any], others: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean of products of two rows' columns, over pairs of rows that count as much as ``weights``."""
+    total = np.zeros((rows.shape[1], others.shape[1]))
+    for first in range(0, len(rows), BLOCK):
+        some = slice(first, first + BLOCK)
+        total += (rows[some] * weights[some, None]).T @ others[some]
+    return total / weights.sum()
 
 
 def _as_both_counts(counts: Any, n: int, m: int) -> list[NDArray[np.float64]]:

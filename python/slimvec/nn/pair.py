@@ -65,7 +65,7 @@ def pair_from_pretrained(
     One layer is fitted to the other in turns. Let R be the rows of one side, O those of the other, P what its layer has
     in their place by now, and C the diagonal of the other side's counts. The rows whose products with P are nearest to
     those of R with O, weighted by C, are R Oᵀ C P (Pᵀ C P)⁻¹; of these the layer learns anchors and T, errors measured
-    by products with P: as lengths after a multiplication by the Cholesky factor of Pᵀ C P. Of MovieLens' ratings a
+    by products with P: as lengths after a multiplication by the Cholesky factor of Pᵀ C P. Of MovieLens ratings a
     thirtieth of the numbers so loses less than layers that are near to either table:
     ``benchmarks/results/ant_ratings_after.md``.
 

@@ -118,8 +118,9 @@ def build(targets: list[Target]) -> None:
     (source,) = (WORK / "source").iterdir()
     for target in targets:
         say(f"wheel for {target.platform}")
-        made, programs = WORK / "made" / target.platform, compiler(target)
-        shutil.rmtree(made, ignore_errors=True)
+        made, cmake, programs = WORK / "made" / target.platform, WORK / "cmake" / target.platform, compiler(target)
+        for folder in (made, cmake):  # all files of an sdist are of one time: Ninja would take old objects for new ones
+            shutil.rmtree(folder, ignore_errors=True)
         options = {
             "CMAKE_SYSTEM_NAME": "Linux",
             "CMAKE_SYSTEM_PROCESSOR": target.cpu,
@@ -131,7 +132,7 @@ def build(targets: list[Target]) -> None:
         }
         settings = [f"-Ccmake.define.{name}={value}" for name, value in options.items()]
         command = [tool("python"), "-m", "build", "-q", "--wheel", "--no-isolation", "-o", made, *settings]
-        command += [f"-Cbuild-dir={WORK / 'cmake' / target.platform}", "-Cinstall.strip=false", source]
+        command += [f"-Cbuild-dir={cmake}", "-Cinstall.strip=false", source]
         run(
             *command,
             PATH=without_git(),

@@ -50,6 +50,34 @@ def test_presets_and_scripts_of_workflows_exist():
             assert (ROOT / script).exists(), script
 
 
+def test_a_wheel_takes_no_object_of_an_earlier_one(tmp_path, monkeypatch):
+    """All files of an sdist are of one time, by which Ninja would see no difference."""
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    wheels = pytest.importorskip("wheels")
+    target = wheels.TARGETS[0]
+    old = tmp_path / "cmake" / target.platform / "old.o"
+    for folder in (old.parent, tmp_path / "source" / "slimvec-0", tmp_path / "dist"):
+        folder.mkdir(parents=True)
+    old.touch()
+    seen = []
+
+    def run(*command, **_):
+        seen.append(old.exists())
+        assert f"-Cbuild-dir={old.parent}" in command
+
+    def made(folder, _):
+        folder.mkdir(parents=True)
+        (folder / "a.whl").touch()
+        return folder / "a.whl"
+
+    for name, value in {"WORK": tmp_path, "DIST": tmp_path / "dist", "run": run, "tagged": made}.items():
+        monkeypatch.setattr(wheels, name, value)
+    monkeypatch.setattr(wheels, "tool", Path)
+    monkeypatch.setattr(wheels, "without_git", lambda: "")
+    wheels.build([target])
+    assert seen == [False]
+
+
 def test_cibuildwheel_builds_what_is_promised():
     settings = PROJECT["tool"]["cibuildwheel"]
     assert set(settings["build"]) == {f"cp3{minor}-*" for minor in (11, 12, 13, 14)} | {"cp314t-*"}

@@ -42,6 +42,7 @@ def each_isa():
     """Use one instruction set after the other, of those that this CPU runs: for a twin that is slow to ask again."""
     for name in sv.available_isas():
         with sv.use_isa(name):
+            assert sv.active_isa() == name
             yield name
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import slimvec as sv
+from conftest import each_isa
 from slimvec import _core
 from slimvec.binary.calibration import Calibration
 from slimvec.binary.training.lists import kmeans
@@ -433,9 +434,8 @@ def test_refined_search_equals_its_twin(bits, seed, n_threads, k):
     for ratios, weights in ((None, None), factors):
         given = (codes, bits, numbers, values, rng.random(4), ids, first, ratios, weights, k)
         expected = refined_search(*given)
-        for one in sv.available_isas():
-            with sv.use_isa(one):
-                assert same(_core.refined_search(current(), *given, n_threads), expected)
+        for isa in each_isa():
+            assert same(_core.refined_search(current(), *given, n_threads), expected), isa
 
 
 def test_refined_products_of_long_rows_are_exact():

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import slimvec as sv
+from conftest import each_isa
 from slimvec.centroids import Centroids
 from slimvec.files.table_file import read_content
 from slimvec.files.table_writer import save_table
@@ -151,12 +152,11 @@ def test_all_that_is_read_is_refined_where_all_is_asked_for(k):
 
 def test_any_isa_and_any_number_of_threads_find_the_same():
     found = [two(3).search(QUERIES, 15, probes=4, threads=threads) for threads in (1, 2, 5)]
-    for one in sv.available_isas():
-        with sv.use_isa(one):
-            assert current().name == one
-            found += [two(3).search(QUERIES, 15, probes=4)]
-            alone = [two(3).search(query[None], 15, probes=4) for query in QUERIES]
-            found.append([np.concatenate(part) for part in zip(*alone, strict=True)])
+    for isa in each_isa():
+        assert current().name == isa
+        found += [two(3).search(QUERIES, 15, probes=4)]
+        alone = [two(3).search(query[None], 15, probes=4) for query in QUERIES]
+        found.append([np.concatenate(part) for part in zip(*alone, strict=True)])
     assert all(same(found[0], other) for other in found[1:])
 
 

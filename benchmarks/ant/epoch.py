@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import resource
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -21,8 +22,6 @@ LAYERS = ("dense rows, Adam", "dense rows, Adagrad", SLOTS, WITHIN)
 
 def measure(folder: str, name: str) -> None:
     """Print seconds of processor time of an epoch, two kinds of megabytes, accuracy and parameters."""
-    from pathlib import Path
-
     import torch
 
     from benchmarks.ant import baselines, cnn, corpora

@@ -82,17 +82,15 @@ def low_rank_near_rows(sides: list[Side], rooms: list[int]) -> list[nn.Module]:
     for (rows, counts), room in zip(sides, rooms, strict=True):
         layer, weights = low_rank(rows, room), counts.clamp_min(1).sqrt()[:, None]
         left, sizes, right = torch.linalg.svd(weights * rows, full_matrices=False)
-        roots = sizes[: len(layer.right)].sqrt()
-        layer.left.data, layer.right.data = (
-            left[:, : len(roots)] * roots / weights,
-            roots[:, None] * right[: len(roots)],
-        )
+        rank = len(layer.right)
+        roots = sizes[:rank].sqrt()
+        layer.left.data, layer.right.data = left[:, :rank] * roots / weights, roots[:, None] * right[:rank]
         layers.append(layer)
     return layers
 
 
 def low_rank_near_products(sides: list[Side], rooms: list[int]) -> list[nn.Module]:
-    """Return the layers of low rank whose products are nearest to those of the rows, and which are one side's first."""
+    """Return the layers of low rank whose products are nearest to those of the rows, weighed by both sides' counts."""
     layers = [low_rank(side.rows, room) for side, room in zip(sides, rooms, strict=True)]
     rank = min(len(layer.right) for layer in layers)
     weights = [side.counts.clamp_min(1).sqrt()[:, None] for side in sides]

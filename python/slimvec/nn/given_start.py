@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from slimvec.nn.layer_arguments import as_counts
+from slimvec.nn.layer_arguments import as_counts, as_vectors
 from slimvec.sparse.product import CsrParts
-from slimvec.validation import as_generator, as_integer, as_matrix, check_finite
+from slimvec.validation import as_generator, as_integer, check_finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +52,7 @@ def start_from(
             raise TypeError("counts: a table gives T as it is, and nothing is chosen; leave counts out")
         padding = _as_padding(padding_idx, len(given))
         return _of_table(given, n_anchors, padding, nonnegative)
-    rows = as_matrix(given.detach().cpu().float() if hasattr(given, "detach") else given, "given")
+    rows = as_vectors(given, "given")
     padding = _as_padding(padding_idx, len(rows))
     weights = row_weights(counts, len(rows))
     return _of_rows(rows, n_anchors, n_parameters, weights, padding, bool(nonnegative), as_generator(random_state))

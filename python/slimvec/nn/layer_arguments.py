@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.sparse.training.anchors import kmeans_plus_plus, top_rows
-from slimvec.validation import as_generator, as_integer
+from slimvec.validation import as_generator, as_integer, as_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +26,11 @@ def as_anchor_rows(anchor_rows: Any, n_rows: int) -> NDArray[np.int64] | None:
     if len(np.unique(rows)) < len(rows) or len(rows) == 0 or rows.min() < 0 or rows.max() >= n_rows:
         raise ValueError(f"anchor_rows repeats a row, or leaves 0 ... {n_rows - 1}; expected distinct rows")
     return rows.astype(np.int64)
+
+
+def as_vectors(given: Any, name: str) -> NDArray[Any]:
+    """Return given vectors, also of a tensor, as a matrix."""
+    return as_matrix(given.detach().cpu().float() if hasattr(given, "detach") else given, name)
 
 
 def as_counts(counts: Any, n_rows: int) -> NDArray[np.float64]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from slimvec import blas
 from slimvec.nn.embedding import AnchorEmbedding
-from slimvec.nn.layer_arguments import as_counts
-from slimvec.validation import as_integer, as_matrix, check_finite
+from slimvec.nn.layer_arguments import as_counts, as_vectors
+from slimvec.validation import as_integer, check_finite
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from slimvec.vectors import Vectors
 
 TURNS = (1, 0, 1, 0)  # the second table first
-BLOCK = 1 << 14  # rows that are made doubles at a time
 RIDGE = 0.01  # of the mean square of a column: what a direction counts that the other side's rows do not have
 
 
@@ -90,7 +90,7 @@ def pair_from_pretrained(
         moments = _with_ridge(_moments(there, there, weight))
         factor = np.linalg.cholesky(moments)
         turn = np.linalg.solve(moments, _moments(there, sides[1 - i], weight)).T @ factor
-        wanted = sides[i] @ turn.astype(np.float32)
+        wanted = blas.product(sides[i], turn.astype(np.float32))
         layer = AnchorEmbedding.from_pretrained(
             wanted, n_anchors, n_parameters=rooms[i], counts=weights[i], **arguments
         )
@@ -103,7 +103,7 @@ def pair_from_pretrained(
 
 
 def _as_rows(given: Any, name: str) -> NDArray[np.float32]:
-    matrix = as_matrix(given.detach().cpu().float() if hasattr(given, "detach") else given, name)
+    matrix = as_vectors(given, name)
     check_finite(matrix, name, 0)
     return np.asarray(matrix, np.float32)
 
@@ -111,9 +111,9 @@ def _as_rows(given: Any, name: str) -> NDArray[np.float32]:
 def _moments(rows: NDArray[Any], others: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean of products of two rows' columns, over pairs of rows that count as much as ``weights``."""
     total = np.zeros((rows.shape[1], others.shape[1]))
-    for first in range(0, len(rows), BLOCK):
-        some = slice(first, first + BLOCK)
-        total += (rows[some] * weights[some, None]).T @ others[some]
+    with blas.one_thread():
+        for part in blas.row_parts(len(rows)):
+            total += (rows[part] * weights[part, None]).T @ others[part]
     return total / weights.sum()
 
 

@@ -71,6 +71,13 @@ def test_one_budget_for_both(n_parameters):
     assert [layer.budget for layer in layers] == pytest.approx(held, rel=0.01)
 
 
+@pytest.mark.parametrize(("n", "n_parameters"), [(2, 500), (3, 34), (3, 3000), (2, 3231)])
+def test_a_small_table_beside_a_large_one_has_room(n, n_parameters):
+    layers = nn.pair_from_pretrained(USERS[:n], ITEMS, n_parameters=n_parameters)
+    assert sum(layer.n_parameters for layer in layers) <= n_parameters
+    assert min(layer.n_parameters for layer in layers) > D
+
+
 @pytest.mark.parametrize("options", [{"storage": "slots"}, {"nonnegative": True}, {"random_state": 7}], ids=str)
 def test_layers_are_made_as_asked(options):
     layers = pair(torch.from_numpy(USERS), torch.nn.Parameter(torch.from_numpy(ITEMS)), **options)
@@ -107,7 +114,11 @@ def test_they_are_trained_on_from_there():
         ({"users": USERS * np.float32(np.nan)}, ValueError, "first .*NaN"),
         ({"users": USERS[0]}, ValueError, "first has shape .*; expected two dimensions"),
         ({"n_parameters": 33}, ValueError, "n_parameters=33; expected between 34 and 8000"),
-        ({"n_parameters": 300}, ValueError, "n_parameters=.*; expected more, as 8 anchors of 16 numbers take 128"),
+        (
+            {"n_parameters": 300},
+            ValueError,
+            "n_parameters=300; expected more: 120 of them .* 8 anchors of 16 .* take 128",
+        ),
         ({"n_parameters": 9000}, ValueError, "n_parameters=9000"),
         ({"counts": 3}, TypeError, "counts: expected two arrays"),
         ({"counts": (COUNTS[1], COUNTS[0])}, ValueError, r"counts has shape \(200,\); expected \(300,\)"),

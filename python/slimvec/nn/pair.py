@@ -82,7 +82,9 @@ def pair_from_pretrained(
         raise ValueError(f"second has {other_d} columns; expected {d}, as first has")
     weights = [np.ones(n), np.ones(m)] if counts is None else _as_both_counts(counts, n, m)
     budget = as_integer(n_parameters, "n_parameters", 2 * (d + 1), (n + m) * d, f": {n} + {m} rows of {d} numbers")
-    rooms = [budget * n // (n + m), budget - budget * n // (n + m)]
+    rooms = _shared(budget, n, m, d)
+    if n_anchors is not None:
+        _check_room(as_integer(n_anchors, "n_anchors", 1, min(n, m)), d, budget, rooms)
     layers: dict[int, AnchorEmbedding] = {}
     now = list(sides)
     for i in TURNS:
@@ -106,6 +108,19 @@ def _as_rows(given: Any, name: str) -> NDArray[np.float32]:
     matrix = as_vectors(given, name)
     check_finite(matrix, name, 0)
     return np.asarray(matrix, np.float32)
+
+
+def _shared(budget: int, n: int, m: int, d: int) -> tuple[int, int]:
+    """Share numbers by numbers of rows; each side has room for an anchor and an entry, and not for more than rows."""
+    wanted = min(budget * n // (n + m), n * d, budget - d - 1)
+    first = max(wanted, d + 1, budget - m * d)
+    return first, budget - first
+
+
+def _check_room(n_anchors: int, d: int, budget: int, rooms: tuple[int, int]) -> None:
+    if min(rooms) <= n_anchors * d:
+        what = f"n_parameters={budget}; expected more: {min(rooms)} of them go to the smaller table"
+        raise ValueError(f"{what}, and {n_anchors} anchors of {d} numbers take {n_anchors * d}")
 
 
 def _moments(rows: NDArray[Any], others: NDArray[Any], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -103,6 +103,8 @@ def read_vectors(
         the line. If ``on_error="skip"`` left nothing.
     OSError
         If the file does not exist or may not be read.
+    ImportError
+        If the package that a format takes is missing: see ``path``.
 
     Warns
     -----

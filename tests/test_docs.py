@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from slimvec.methods import METHODS, rivals
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -83,3 +86,14 @@ def test_numbers_are_the_same_on_all_pages():
 def test_every_file_of_results_is_linked():
     linked = {Path(link).name for link in links(ROOT / "docs" / "results.md")}
     assert {path.name for path in (ROOT / "benchmarks" / "results").glob("*.md")} <= linked
+
+
+def test_lists_on_pages_are_those_of_the_code():
+    """Methods on the command line and of its comparison, extras, functions in C."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = set(project["optional-dependencies"]) - {"test", "docs", "bench"}
+    functions = re.findall(r"\b(slimvec_\w+)\(", (ROOT / "cpp" / "capi" / "slimvec.h").read_text(encoding="utf-8"))
+    lists = {"words": METHODS, "evaluate": rivals(), "install": extras, "c-api": functions}
+    for page, names in lists.items():
+        told = set(re.findall(r"`([^`\n]+)`", (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")))
+        assert set(names) <= told, page

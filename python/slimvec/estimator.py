@@ -150,7 +150,8 @@ class VectorEstimator(Estimator):
         Parameters
         ----------
         transform : {"default", "pandas", "polars"}, optional
-            An array, or a data frame with the names of :meth:`get_feature_names_out`. None changes nothing.
+            An array, or a data frame with the names of :meth:`get_feature_names_out`, which a sparse transform is not
+            made: that is a TypeError then. None changes nothing.
 
         Returns
         -------

@@ -218,7 +218,7 @@ class Table(Stored):
         TypeError
             If a bag is a string: split sentences into words first.
         ValueError
-            If ``weights`` does not fit ``bags``, or holds NaN or infinity.
+            If ``weights`` does not fit ``bags``, or holds NaN or infinity; for ``original`` without factors.
         IndexError
             For a row number outside the table.
 
@@ -275,14 +275,16 @@ class Table(Stored):
         list of (word, similarity)
             Most similar first, the query's own words left out; row numbers where the table has no words. The
             similarity is the cosine of the rows, of codes as -1 / +1 vectors: 1 - 2 · Hamming distance / n_bits for one
-            word.
+            word; of codes of several bits (:class:`TransformCoding`) it is estimated, as by :meth:`search`.
 
         Raises
         ------
         KeyError
             For an unknown word; the message names near spellings.
+        IndexError
+            For a row number outside the table.
         ValueError
-            If ``k`` is below 1, or nothing is asked for.
+            If ``k`` is below 1, nothing is asked for, or a vector is of another width or not finite.
 
         Examples
         --------

@@ -106,7 +106,7 @@ class BinaryTable(CodeSearches):
 
     @property
     def n_bits(self) -> int:
-        """Bits per code, and the width of the rows that :meth:`lookup` returns."""
+        """Bits per code; of codes of signs also the width of the rows that :meth:`lookup` returns."""
         return self._parts.codes.n_bits
 
     @property
@@ -171,7 +171,8 @@ class BinaryTable(CodeSearches):
         Returns
         -------
         ndarray, shape (len(keys), n_bits), float32
-            Entries -1 and +1; with ``original``, shape (len(keys), d).
+            Entries -1 and +1. Of codes of several bits, of :class:`TransformCoding`, shape (len(keys), r): what counts
+            along each of their r directions. With ``original``, shape (len(keys), d).
 
         Raises
         ------
@@ -205,6 +206,13 @@ class BinaryTable(CodeSearches):
         -------
         ndarray, shape (len(keys), ceil(n_bits / 8)), uint8
             As faiss ``IndexBinaryFlat`` and usearch take them.
+
+        Raises
+        ------
+        KeyError
+            For an unknown word.
+        IndexError
+            For a row number outside the table.
 
         Examples
         --------

@@ -44,7 +44,7 @@ def search_to_file(
     Parameters
     ----------
     table : str, path, or a table
-        What :func:`slimvec.open` opens, also a folder of shards, or a table itself.
+        A file of a table, a folder of shards, or a table itself: what takes vectors, and no index.
     queries : str, path, array_like of shape (n_queries, d), or Vectors, VectorFile or other Rows
         Read block by block.
     output : str or path
@@ -67,6 +67,8 @@ def search_to_file(
 
     Raises
     ------
+    TypeError
+        If ``table`` is no such table, or is not in shards, though there is an executor.
     ValueError
         If the name of ``output`` tells no format, and as from ``search``; a bad query is named by its row.
     OSError

@@ -73,7 +73,7 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
     """Add the choice of a method and the options of all of them."""
     parser.add_argument("--method", choices=METHODS, default="iiq", help="default: %(default)s")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension)")
+    length.add_argument("--bits", type=int, metavar="N", help="bits per code (default: the dimension, of nlb 256)")
     length.add_argument(
         "--bytes",
         type=int,
@@ -83,7 +83,10 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         "over them tells); not of words, nor of the encoder, which all rows share",
     )
     parser.add_argument(
-        "--remove", type=number_or_auto, metavar="D", help="directions removed, or auto (default: 1, ITQ: 0)"
+        "--remove",
+        type=number_or_auto,
+        metavar="D",
+        help="directions removed (default: of iiq 1, of transform-coding and itq 0), or auto (iiq)",
     )
     parser.add_argument(
         "--refine-bits", type=int, metavar="N", help="per direction, of a second code (transform-coding; default: 0)"
@@ -105,7 +108,12 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--anchors", type=int, metavar="K", help="anchors, centroids, or rows kept (default: 1000)")
     parser.add_argument("--nonzeros", type=int, metavar="N", help="anchors per row (default: 10)")
-    parser.add_argument("--l1", type=float, metavar="X", help="penalty of the lasso, for ant instead of --nonzeros")
+    parser.add_argument(
+        "--l1",
+        type=float,
+        metavar="X",
+        help="penalty of the lasso, for ant instead of --nonzeros; of sparse-code (default: 0.1)",
+    )
     parser.add_argument("--signed", action="store_true", default=None, help="let ant weigh anchors negatively")
     parser.add_argument("--rank", type=int, metavar="R", help="of low-rank (default: 20)")
     parser.add_argument("--sparsity", type=float, metavar="X", help="part that prune sets to zero (default: 0.95)")

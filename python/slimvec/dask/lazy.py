@@ -145,6 +145,13 @@ def transform(estimator: Any, X: Any) -> Any:
     dask.array.Array, shape (n, ceil(n_bits / 8)), uint8, or (n, k), float32
         In the same chunks of rows: ``estimator.transform`` of each; of anchors they are ``scipy.sparse.csr_array``.
 
+    Raises
+    ------
+    TypeError
+        If X is no array of Dask's, or the method codes no new rows.
+    ValueError
+        If not fitted, columns are in several chunks, or the width is another.
+
     Examples
     --------
     >>> import dask.array as da

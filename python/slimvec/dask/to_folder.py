@@ -60,6 +60,15 @@ def to_shards(
     -------
     ShardedTable
 
+    Raises
+    ------
+    TypeError
+        If X is no array of Dask's, or the method does not know the norm of rows, which factors need.
+    ValueError
+        If not fitted, the width is another, or rows would lie in lists (``partitions=``).
+    OSError
+        If the folder holds a table or something else already.
+
     Examples
     --------
     >>> import os, tempfile

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class Isotropy(NamedTuple):
-    """Both measures of :func:`isotropy`, between 0 and 1 (1 is isotropic).
+    """Both measures of :func:`isotropy`: 1 is isotropic.
 
     Attributes
     ----------
     exact : float
-        min Z(e) / max Z(e), eq. 3, over the eigenvectors e of XᵀX and their negatives.
+        From 0 to 1: min Z(e) / max Z(e), eq. 3, over the eigenvectors e of XᵀX and their negatives.
     second_order : float
         Its second-order form, eq. 5. May fall below 0 where the mean is large.
     """

@@ -61,8 +61,8 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
     Parameters
     ----------
     path : str or path
-        A file written by ``save`` of a table or an index, the folder of an :class:`Index`, or a folder of shards
-        (:meth:`slimvec.IIQ.to_shards`).
+        A file written by ``save`` of a table, an index or a :class:`TextEncoder`, the folder of an :class:`Index`, or a
+        folder of shards (:meth:`slimvec.IIQ.to_shards`).
     verify : bool
         Read the whole file and compare checksums, of the tensors and of what the header says of them; what no checksum
         covers must be zero. Finds damage, not deceit: who makes a file makes its checksums. Without it, structure is
@@ -76,7 +76,7 @@ def open_table(path: str | os.PathLike[str], verify: bool = False, *, preload: b
 
     Returns
     -------
-    BinaryTable, SparseTable, HammingIndex or Index
+    BinaryTable, SparseTable, HammingIndex, Index, ShardedTable or TextEncoder
         What was saved. Its arrays are read-only and come from the file as they are needed.
 
     Raises

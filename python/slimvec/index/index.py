@@ -112,6 +112,8 @@ class Index(Answering):
             For a recall that no codes reach.
         OSError
             If a file does not exist.
+        ImportError
+            If a package that the source takes is missing, such as pyarrow (extra ``arrow``).
         """
         from slimvec.binary.methods.transform_coding import TransformCoding  # those that are opened learn nothing
         from slimvec.recommending.recommend import codes_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from scipy.sparse import csr_array, csr_matrix
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -77,6 +77,11 @@ class SlimNeighbors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         self
+
+        Raises
+        ------
+        TypeError, ValueError
+            For parameters out of range, and as :meth:`slimvec.Index.build`.
         """
         as_integer(self.n_neighbors, "n_neighbors", 1)
         if self.mode not in MODES:
@@ -101,9 +106,14 @@ class SlimNeighbors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
         Returns
         -------
-        distances : ndarray, shape (m, n_neighbors)
-            1 - cosine, estimated, from 0 to 2.
-        indices : ndarray, shape (m, n_neighbors)
+        distances : ndarray, shape (m, n_neighbors), float64
+            1 - cosine, estimated, from 0 to 2. Only if ``return_distance``.
+        indices : ndarray, shape (m, n_neighbors), int64
+
+        Raises
+        ------
+        TypeError, ValueError
+            If not fitted, for another width, NaN, and more neighbours than there are rows.
         """
         check_is_fitted(self)
         k = as_integer(self.n_neighbors if n_neighbors is None else n_neighbors, "n_neighbors", 1)
@@ -121,7 +131,7 @@ class SlimNeighbors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def kneighbors_graph(
         self, X: ArrayLike | None = None, n_neighbors: int | None = None, mode: str = "connectivity"
-    ) -> csr_array:
+    ) -> csr_matrix:
         """Return the neighbours as a sparse graph.
 
         Parameters
@@ -133,6 +143,11 @@ class SlimNeighbors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         Returns
         -------
         csr_matrix, shape (m, n)
+
+        Raises
+        ------
+        TypeError, ValueError
+            For another mode, and as :meth:`kneighbors`.
         """
         if mode not in MODES:
             raise ValueError(f"mode={mode!r}; expected one of {MODES}")
@@ -141,7 +156,7 @@ class SlimNeighbors(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         starts = np.arange(0, rows.size + 1, rows.shape[1])
         return csr_matrix((values, rows.ravel(), starts), shape=(len(rows), self.n_samples_fit_))
 
-    def transform(self, X: ArrayLike) -> csr_array:
+    def transform(self, X: ArrayLike) -> csr_matrix:
         """Return the graph of neighbours, as ``KNeighborsTransformer`` does.
 
         Parameters

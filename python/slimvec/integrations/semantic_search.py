@@ -154,6 +154,11 @@ class SlimIndex:
         Returns
         -------
         Hits
+
+        Raises
+        ------
+        TypeError, ValueError
+            If no texts were added yet, a text is no string, and as :meth:`slimvec.Index.search`.
         """
         if self.index is None:
             raise ValueError("no texts were added yet; call add_texts first")

@@ -108,6 +108,11 @@ class AnchorGrowth:
         -------
         int
             K from now on.
+
+        Raises
+        ------
+        ValueError
+            If the layer has had no gradient yet.
         """
         layer = self.layer
         if layer.latest_gradient is None:

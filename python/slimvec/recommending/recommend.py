@@ -66,7 +66,7 @@ def recommend(
 
     Notes
     -----
-    Some hundred rows, drawn at random, ask for their nearest others among all rows (of more than a million, among a
+    Up to a thousand rows, drawn at random, ask for their nearest others among all rows (of more than a million, among a
     million of them; what all rows add is then told from what they add to half a million). Codes are learnt from 20,000
     rows, and made of those near to the ones that ask. Rows that are as near as the last true neighbour count as found.
     Queries are taken to be like rows: if yours are not, measure with them (:func:`slimvec.evaluate.retrieval`).

@@ -58,14 +58,15 @@ def read_vectors(
     Parameters
     ----------
     path : str, path, or pair of them
-        A word2vec text or binary file, a GloVe text file, a fastText ``.vec`` file, any of these compressed by gzip or
-        Zstandard (before Python 3.14 that needs the extra ``zstd``); a fastText ``.bin`` or ``.ftz`` model, whose words
-        have the vectors of its ``.vec`` file (:class:`FastText` has those of other words, too); an ``.npy``,
-        safetensors, ``.npz`` or HDF5 file (the last needs the extra ``hdf5``) with ``words.txt`` beside it, or a pair
-        (such a file, word list); an ``.npz`` with its words in an array called ``words``; a folder with ``vectors.npy``
-        and ``words.txt``, or with ``model.safetensors`` and ``tokenizer.json`` (static embeddings, as of model2vec and
-        sentence-transformers' StaticEmbedding, or a transformer, with ``tensor``). Word lists have one word per line,
-        in UTF-8.
+        A word2vec text or binary file, a GloVe text file, a fastText ``.vec`` file; a fastText ``.bin`` or ``.ftz``
+        model, whose words have the vectors of its ``.vec`` file (:class:`FastText` has those of other words, too); an
+        ``.npy``, safetensors, ``.npz`` or HDF5 file (the last needs the extra ``hdf5``) with ``words.txt`` beside it,
+        or a pair (such a file, word list); an ``.npz`` with its words in an array called ``words``; a folder with
+        ``vectors.npy`` and ``words.txt``, or with ``model.safetensors`` and ``tokenizer.json`` (static embeddings, as
+        of model2vec and sentence-transformers' StaticEmbedding, or a transformer, with ``tensor``). Word lists have one
+        word per line, in UTF-8. Files may be compressed by gzip, Zstandard (before Python 3.14 that needs the extra
+        ``zstd``), bzip2 or xz, or lie in a zip archive; of several members ``"glove.6B.zip#glove.6B.50d.txt"`` names
+        one.
     format : str, optional
         One of ``"word2vec"``, ``"word2vec-binary"``, ``"glove"``, ``"fasttext"``, ``"fasttext-binary"``, ``"npy"``,
         ``"npz"``, ``"hdf5"``, ``"safetensors"``. By default the format is recognised from the content. ``"word2vec"``
@@ -102,6 +103,8 @@ def read_vectors(
         the line. If ``on_error="skip"`` left nothing.
     OSError
         If the file does not exist or may not be read.
+    ImportError
+        If the package that a format takes is missing: see ``path``.
 
     Warns
     -----

@@ -57,8 +57,10 @@ class BinaryEstimator(VectorEstimator):
         Returns
         -------
         ndarray, shape (n, ceil(n_bits / 8)), uint8
-            Packed codes: bit j is ``(x - mean_) @ projection_[:, j] >= 0``, least significant bit first. Bits are
-            ``(n, n_bits)`` uint8, signs ``(n, n_bits)`` float32. A data frame, if :meth:`set_output` asks for one.
+            Packed codes, least significant bit first. Of codes of signs bit j is
+            ``(x - mean_) @ projection_[:, j] >= 0``; :class:`slimvec.TransformCoding` chooses the bits of a direction
+            together. Bits are ``(n, n_bits)`` uint8, signs ``(n, n_bits)`` float32. A data frame, if :meth:`set_output`
+            asks for one.
 
         Raises
         ------

@@ -41,8 +41,8 @@ class IIQ(PartitionedEstimator):
         smaller than float32.
     n_remove : int or "auto"
         D, how many of the strongest directions to remove, below d. Removal brings similarities nearer to human
-        judgement and further from the floats' own: on vectors with strong common directions the default of 1 gains
-        2 to 2.5 points on MEN and loses .06 of recall@10. 0 keeps the most float neighbours: use it for retrieval and
+        judgement and further from the floats' own: the default of 1 gains 2 to 2.5 points on MEN, and on vectors with
+        strong common directions loses .06 of recall@10. 0 keeps the most float neighbours: use it for retrieval and
         sentence embeddings. The paper takes 2 and 14, [2]_ about d / 100. Measured in
         ``benchmarks/results/quality.md``. ``"auto"`` removes the directions that stand out of the spectrum
         (:func:`slimvec.binary.training.directions.common_directions`), for agreement with human judgement, not for
@@ -80,6 +80,8 @@ class IIQ(PartitionedEstimator):
         n, the rows that were fitted.
     n_features_in_ : int
         d.
+    feature_names_in_ : ndarray, shape (d,), object
+        Names of the columns, only of a data frame.
 
     Raises
     ------

@@ -141,6 +141,11 @@ class StreamingEstimator(BinaryEstimator):
         -------
         self
 
+        Raises
+        ------
+        TypeError, ValueError
+            As from ``fit``, and if there are no rows.
+
         Examples
         --------
         >>> import numpy as np
@@ -179,7 +184,7 @@ class StreamingEstimator(BinaryEstimator):
         Raises
         ------
         TypeError, ValueError
-            If not fitted, or no such codes; of codes in lists.
+            If not fitted, or no such codes; of :class:`slimvec.TransformCoding` with ``partitions``.
 
         Examples
         --------
@@ -219,6 +224,11 @@ class StreamingEstimator(BinaryEstimator):
         -------
         self
             If learning fails or is interrupted, as it was before: the call may be repeated.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As from ``fit``, and for another width than before.
 
         Notes
         -----

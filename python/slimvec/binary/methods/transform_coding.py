@@ -48,7 +48,7 @@ class TransformCoding(PartitionedEstimator):
     n_remove : int
         D, how many of the strongest directions to leave out, below d: see :class:`IIQ`. 0 keeps the most neighbours.
     max_bits_per_direction : int
-        From 1 to 6. With 1, and ``n_passes=0``, codes are those of ``IIQ(n_bits, n_remove)``.
+        From 1 to 6. With 1, and ``n_passes=0``, codes are those of ``IIQ(n_bits, n_remove, n_iter=n_iter)``.
     n_iter : int
         Iterations of each rotation.
     n_passes : int
@@ -92,6 +92,8 @@ class TransformCoding(PartitionedEstimator):
         n, the rows that were fitted.
     n_features_in_ : int
         d.
+    feature_names_in_ : ndarray, shape (d,), object
+        Names of the columns, only of a data frame.
 
     Raises
     ------
@@ -104,7 +106,8 @@ class TransformCoding(PartitionedEstimator):
     -----
     Bits by variance and uniform quantizers of decorrelated directions are the transform coding of [1]_, used for search
     by [2]_. What differs: the next bit goes where λ^1.4 falls most, not λ (λ^1.2 at half a bit per direction);
-    directions of as many bits are rotated by Procrustes as IIQ's are, where [2]_ has none and RaBitQ [3]_ a random one;
+    directions of as many bits are rotated by Procrustes as IIQ's are, and those of ASH [5]_, where [2]_ has no rotation
+    and RaBitQ [3]_ a random one;
     levels and scale of a row minimise an error weighed by the variance of each direction, to which the error along the
     row itself is added (:mod:`slimvec.binary.levels`), where SAQ [4]_ turns the code towards the row; the scale has a
     closed form. How much that error weighs is tried on sampled rows, until the scores of those found nearest are right

@@ -95,12 +95,14 @@ class ANT(CountingEstimator, CodingEstimator):
         ‖X - TA‖ / ‖X‖ over all rows, at the end.
     n_features_in_ : int
         d.
+    feature_names_in_ : ndarray, shape (d,), object
+        Names of the columns, only of a data frame.
 
     Raises
     ------
     ValueError
-        From ``fit``: an empty matrix, NaN, more anchors than rows or non-zeros than anchors, both or none of
-        ``nonzeros`` and ``l1``, relations without words or naming unknown ones.
+        From ``fit``: an empty matrix, NaN, more anchors than rows or non-zeros than anchors, both ``nonzeros``
+        and ``l1``, relations without words or naming unknown ones.
 
     Notes
     -----

@@ -183,6 +183,11 @@ class TextClassifier(TextEstimator):
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            If not fitted, or texts and labels are none, or not as many.
         """
         predicted = self.predict(texts)
         truth = np.asarray(labels)

@@ -178,6 +178,11 @@ class TextTagger(TextEstimator):
         -------
         float
             1 where there are no tags, and none are predicted.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If not fitted, there are no texts, texts and tags are not as many, or tags are of another type.
         """
         predicted = self.predict(texts)
         if not predicted:

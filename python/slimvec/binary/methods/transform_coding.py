@@ -106,12 +106,11 @@ class TransformCoding(PartitionedEstimator):
     -----
     Bits by variance and uniform quantizers of decorrelated directions are the transform coding of [1]_, used for search
     by [2]_. What differs: the next bit goes where λ^1.4 falls most, not λ (λ^1.2 at half a bit per direction);
-    directions of as many bits are rotated by Procrustes as IIQ's are, and those of ASH [5]_, where [2]_ has no rotation
-    and RaBitQ [3]_ a random one;
-    levels and scale of a row minimise an error weighed by the variance of each direction, to which the error along the
-    row itself is added (:mod:`slimvec.binary.levels`), where SAQ [4]_ turns the code towards the row; the scale has a
-    closed form. How much that error weighs is tried on sampled rows, until the scores of those found nearest are right
-    on average.
+    directions of as many bits are rotated by Procrustes, as IIQ and ASH [5]_ rotate all, where [2]_ has no rotation and
+    RaBitQ [3]_ a random one; levels and scale of a row minimise an error weighed by the variance of each direction, to
+    which the error along the row itself is added (:mod:`slimvec.binary.levels`), where SAQ [4]_ turns the code towards
+    the row; the scale has a closed form. How much that error weighs is tried on sampled rows, until the scores of those
+    found nearest are right on average.
 
     A uniform grid is linear in its bits, so a code of several bits is scanned as one of single bits, by the same
     kernels.

@@ -166,6 +166,17 @@ def test_what_is_kept_is_checked(fitted):
         plain.search(QUERIES, 3, parameters=[3])
 
 
+def test_columns_may_come_in_any_order():
+    """By their names, not by their places: of a dict, and of a frame whose columns are named."""
+    index = sv.Index.build(X[:40], n_bits=16, keep=columns_of(range(40)))
+    turned = dict(reversed(columns_of([40, 41]).items()))
+    index.add(X[40:42], keep=turned)
+    index.update(X[42:44], ids=[3, 4], keep=dict(reversed(columns_of([42, 43]).items())))
+    assert index.columns([40, 41, 3, 4]) == columns_of([40, 41, 42, 43])
+    assert list(index.columns(40)) == list(columns_of([40]))
+    assert index.search(X[41], 40, "share > 5").columns.keys() == turned.keys()
+
+
 def test_frames_and_hits(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"v": list(X[:40].astype(float)), "id": range(40), "score": np.arange(40) / 2})

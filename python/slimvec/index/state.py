@@ -191,7 +191,7 @@ def made_columns(
     rows: CheckedRows, own: Ids, columns: ColumnKinds | None
 ) -> tuple[KeptColumns | None, ColumnKinds | None]:
     """Return what is kept beside rows, and of which kinds it is, given what is known of these."""
-    return (None, None) if columns is None else KeptColumns.made(columns, own.values, rows.kept_blocks())
+    return (None, None) if columns is None else KeptColumns.made(columns, own.values, rows.kept_blocks(list(columns)))
 
 
 def check_kept(names: list[str], columns: ColumnKinds | None) -> None:

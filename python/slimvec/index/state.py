@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.index.fit_sums import Sums
-from slimvec.index.given_ids import as_ids, plain, require_known
-from slimvec.index.ids import ids_of
+from slimvec.index.given_ids import LARGEST, as_ids, plain, require_known
+from slimvec.index.ids import Numbers, ids_of
 from slimvec.index.kept_columns import KeptColumns
 from slimvec.index.segments import Segment, View
 from slimvec.validation import check_width
@@ -36,7 +36,7 @@ class State:
         Of the ids.
     segments : list of Segment
     next_number : int or None
-        Of the next row, where the index numbers its rows itself.
+        Of the next row, where the index numbers its rows itself; None, too, after the largest of all integers.
     n_skipped : int
         Bad rows that were left out.
     changed : bool
@@ -95,7 +95,10 @@ class State:
         if not rows.has_ids:
             if self.next_number is None:
                 raise ValueError("ids is None, and the rows of this index have ids of their own; expected ids")
-            return ids_of(np.arange(self.next_number, self.next_number + n))
+            if self.next_number + n > LARGEST + 1:
+                there = f"from {self.next_number} on there are no {n} integers of 64 bits"
+                raise ValueError(f"ids is None, and {there}; expected ids")
+            return Numbers(self.next_number, n)
         own = rows.ids
         positions = self.view().places(own.values)
         if (positions >= 0).any():
@@ -121,7 +124,8 @@ class State:
         self.added = None if self.added is None else self.added + sums
         self._now_changed()
         if self.next_number is not None and len(own.values):
-            self.next_number = max(self.next_number, int(own.values.max()) + 1)
+            following = max(self.next_number, int(own.values.max()) + 1)
+            self.next_number = following if following <= LARGEST else None
         self.n_skipped += rows.n_skipped
 
     def remove_one(self, one: Id) -> None:

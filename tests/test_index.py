@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import slimvec as sv
+from slimvec.binary.asymmetric import rescore
+from slimvec.index import piece_scan
 from slimvec.index.given_ids import as_ids
 from slimvec.index.id_slots import find_id, find_ids, make_id_slots
 from slimvec.index.ids import ids_of
@@ -200,6 +202,22 @@ def test_numbers_go_on(fitted):
     named = sv.Index.build(X[:50], ids=np.arange(50) * 2)
     with pytest.raises(ValueError, match="rows of this index have ids of their own"):
         named.add(X[:1])
+
+
+def test_shortlists_of_few_rows_are_of_a_bounded_size(monkeypatch):
+    """However many queries share them."""
+    sizes = []
+
+    def noted(codes, factors, queries, shortlist, k, n_threads):
+        sizes.append(shortlist.size)
+        return rescore(codes, factors, queries, shortlist, k, n_threads)
+
+    index = sv.Index.build(X, n_bits=16, refine_bits=0)
+    expected = index.search(X[:50], 3, where=range(0, 600, 50))
+    monkeypatch.setattr(piece_scan, "rescore", noted)
+    monkeypatch.setattr(piece_scan, "CANDIDATES", 100)
+    assert_same_hits(index.search(X[:50], 3, where=range(0, 600, 50)), expected)
+    assert max(sizes) <= 100 < sum(sizes)
 
 
 MOST = 2**63 - 1

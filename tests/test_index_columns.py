@@ -144,6 +144,8 @@ def test_what_is_kept_is_checked(fitted):
         (columns_of([1]) | {"year": ["x"]}, TypeError, "column 'year' holds integers and texts"),
         (columns_of([1]) | {"year": [1 << 63]}, ValueError, "more than 64 bits"),
         (columns_of([1]) | {"kind": [b"x"]}, TypeError, "holds bytes in row 0"),
+        (columns_of([1]) | {"kind": ["\ud800"]}, ValueError, "keep holds a character that UTF-8 cannot write"),
+        (columns_of([1]) | {"year": np.array(["2020"], "M8[ns]")}, TypeError, "column 'year' has dtype datetime64"),
     ):
         with pytest.raises(error, match=message):
             fitted.add(X[:1], ids=[9000], keep=keep)
@@ -164,6 +166,21 @@ def test_what_is_kept_is_checked(fitted):
         plain.add(X[:1], keep={"a": [1]})
     with pytest.raises(ValueError, match="are those of a condition"):
         plain.search(QUERIES, 3, parameters=[3])
+
+
+def test_nan_is_what_is_missing_in_columns_of_any_kind():
+    """As frames have it among strings; beside integers it makes floats of them."""
+    nan = float("nan")
+    columns = {"text": ["a", nan, "b"], "sold": [nan, True, None], "n": [1, nan, 2], "later": [nan, np.nan, None]}
+    index = sv.Index.build(X[:3], n_bits=16, keep=columns)
+    index.add(X[3:4], keep={"text": [nan], "sold": [False], "n": [nan], "later": ["c"]})
+    assert index.columns(range(4)) == {
+        "text": ["a", None, "b", None],
+        "sold": [None, True, None, False],
+        "n": [1.0, None, 2.0, None],
+        "later": [None, None, None, "c"],
+    }
+    assert index.search(QUERIES[0], 4, "text IS NULL AND n IS NULL").ids in ([1, 3], [3, 1])
 
 
 def test_columns_may_come_in_any_order():
@@ -188,7 +205,11 @@ def test_frames_and_hits(tmp_path):
     assert made["score_"].tolist() == [one / 2 for one in made["id"]]
     assert set(made["kind"]) == {"a"}
     assert pickle.loads(pickle.dumps(hits)).columns == hits.columns  # noqa: S301
-    assert hits[1].columns == {name: values[1] for name, values in hits.columns.items()}
+    for one in (hits, pickle.loads(pickle.dumps(hits))):  # noqa: S301
+        assert one[1].columns == {name: values[1] for name, values in hits.columns.items()}
+        assert one[1][1:3].columns == {name: values[1][1:3] for name, values in hits.columns.items()}
+        assert one[:1:-2].columns == {name: values[:1:-2] for name, values in hits.columns.items()}
+        assert one[:1:-2].ids == hits.ids[:1:-2]
     index.add(frame.assign(id=range(100, 140)), vectors="v", ids="id", on_bad="skip")
     assert index.columns([4, 105]) == {"kind": ["a", None], "score": [2.0, 2.5]}
     with pytest.raises(ValueError, match="keep holds 'score', a column of numbers as those"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import slimvec as sv
 from slimvec.binary.asymmetric import rescore
 from slimvec.index import piece_scan
+from slimvec.index.coder import Coder
 from slimvec.index.given_ids import as_ids
 from slimvec.index.id_slots import find_id, find_ids, make_id_slots
 from slimvec.index.ids import ids_of
@@ -260,6 +262,24 @@ def test_numbers_end(tmp_path):
     assert again.ids[-2:].tolist() == [MOST, 100]
 
 
+def test_an_update_that_is_broken_off_changes_nothing(tmp_path, monkeypatch):
+    """By Ctrl-C, or for want of memory, after the old rows were marked."""
+    index = sv.Index.build(X[:100], n_bits=16)
+    index.add(X[100:150])
+    index.save(tmp_path / "a")
+    before, held = index.search(QUERIES, 150), index.info()
+    with monkeypatch.context() as patched:
+        patched.setattr(Coder, "join", lambda *_: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            index.update(X[200:240], ids=range(90, 130))
+    assert index.info() == held
+    assert_same_hits(index.search(QUERIES, 150), before)
+    assert not index.refresh()
+    index.update(X[200:240], ids=range(90, 130))
+    index.save()
+    assert_same_hits(sv.open(tmp_path / "a").search(QUERIES, 150), index.search(QUERIES, 150))
+
+
 def test_nothing_is_left(fitted):
     index = empty(fitted)
     assert index.search(QUERIES, 3).ids == [[]] * 5
@@ -290,7 +310,10 @@ def test_nothing_is_left(fitted):
         (lambda i: i.remove([5, 1000]), KeyError, "ids holds 1000, which is no id"),
         (lambda i: i.remove(1000), KeyError, "ids holds 1000, which is no id"),
         (lambda i: i.remove("a"), TypeError, "this index has integers as ids"),
+        (lambda i: i.remove([[5, 6]]), TypeError, r"ids holds \[5, 6\] in row 0"),
         (lambda i: i.update(X[:2], ids=[5, 1000]), KeyError, "ids holds 1000"),
+        (lambda i: i.update(X[:2], ids=None), ValueError, "ids is None, and source has none"),
+        (lambda i: i.add(X[:1], ids=["\ud800"]), ValueError, "ids holds a character that UTF-8 cannot write"),
         (lambda i: i.vectors([1000]), KeyError, "ids holds 1000"),
         (lambda i: i.search(QUERIES, 0), ValueError, "k=0"),
         (lambda i: i.range_search(QUERIES, np.nan), ValueError, "min_score=nan; expected a finite number"),
@@ -319,6 +342,9 @@ def test_hits():
     assert one[0] == ("<3>", float(one.scores[0]))
     assert len(many) == 3
     assert [hits.ids[0] for hits in many] == ["<0>", "<1>", "<2>"]
+    assert many[1:].ids == many.ids[1:]
+    assert list(many[::-1][0]) == list(many[2])
+    assert list(one[1:]) == [one[1]]
     assert "&lt;0&gt;" in many._repr_html_()
     pytest.importorskip("pandas")
     frame = many.to_pandas()

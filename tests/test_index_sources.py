@@ -180,6 +180,14 @@ def test_each_fault_is_said(row, cell, what):
         sv.Index.build(table, ids="id")
 
 
+def test_rows_left_out_are_counted():
+    """Also where no other row comes with them."""
+    index = sv.Index.build(X)
+    index.add(X[:2] * np.nan, ids=[1000, 1001], on_bad="skip")
+    index.update(X[:1] * np.nan, ids=[3], on_bad="skip")
+    assert (index.n_skipped, len(index)) == (3, len(X))
+
+
 def test_rows_left_out_keep_their_numbers():
     rows = X[:100].copy()
     rows[[5, 99]] = np.nan

@@ -113,6 +113,11 @@ class Segment:
         self.marks.remove_many(rows)
         self._piece = None
 
+    def restore(self, rows: NDArray[np.int64]) -> None:
+        """Take back the marks of rows."""
+        self.marks.restore(rows)
+        self._piece = None
+
     def copy(self) -> Segment:
         """Return the same rows with marks of their own."""
         return Segment(self.parts, self.ids, self.marks.copy(), self.columns)

@@ -183,6 +183,14 @@ def test_nan_is_what_is_missing_in_columns_of_any_kind():
     assert index.search(QUERIES[0], 4, "text IS NULL AND n IS NULL").ids in ([1, 3], [3, 1])
 
 
+def test_names_beyond_ascii_have_capitals():
+    """SQLite tells these from small letters, and would take a name in double quotes for a text."""
+    index = sv.Index.build(X[:9], n_bits=16, keep={"Äß": range(9), "ID_": range(9)})
+    assert sorted(index.search(X[0], 9, '"Äß" < 3 AND id_ < 2 AND "id_" >= 0').ids) == [0, 1]
+    with pytest.raises(ValueError, match='holds "äß", in double quotes as a name is, and there is no such column'):
+        index.search(X[0], 9, '"äß" < 3')
+
+
 def test_columns_may_come_in_any_order():
     """By their names, not by their places: of a dict, and of a frame whose columns are named."""
     index = sv.Index.build(X[:40], n_bits=16, keep=columns_of(range(40)))

@@ -324,6 +324,7 @@ def test_nothing_is_left(fitted):
         (lambda i: i.search(QUERIES * np.nan), ValueError, "queries holds NaN"),
         (lambda i: i.search(QUERIES, where=[1000]), KeyError, "where holds 1000"),
         (lambda i: i.search(QUERIES, where=[True, False]), ValueError, r"where has shape \(2,\); expected \(600,\)"),
+        (lambda i: i.search(QUERIES, where=np.arange(600) % 2), ValueError, "holds a 0 or 1 for each row"),
         (lambda i: i.search(QUERIES, where=lambda ids: ids), ValueError, "where returned int64"),
         (lambda i: i.search(QUERIES, where=1.5), TypeError, "where is float"),
     ],

@@ -87,7 +87,7 @@ class Hits:
         if not isinstance(which, range):
             return Hits([self._ids[which]], [self._scores[which]], True, self._later(lambda own: self._of(own, which)))
         later = self._later(lambda own: [value for one in which for value in self._of(own, one)])
-        return Hits(self._ids[number], self._scores[number], False, later)
+        return Hits([self._ids[one] for one in which], [self._scores[one] for one in which], False, later)
 
     def _later(self, part: Callable[[list[Any]], list[Any]]) -> Callable[[], dict[str, list[Any]]] | None:
         """Return what gives a part of the values of each kept column, if there are any."""

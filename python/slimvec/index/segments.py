@@ -152,6 +152,12 @@ class View:
         """How many rows there are, without removed ones."""
         return sum(piece.n_alive for piece in self.pieces)
 
+    @property
+    def n_measured(self) -> int:
+        """How many rows there were when the recall of lists was measured; of an older file, so many as it holds."""
+        fitted = self.coder.fitted
+        return int(self.starts[-1]) if fitted is None else fitted.n_rows
+
     def ids(self) -> NDArray[Any]:
         """Return all ids, in the order of rows."""
         own = [piece.ids.values if piece.alive is None else piece.ids.values[piece.rows] for piece in self.pieces]

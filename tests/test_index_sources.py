@@ -140,6 +140,8 @@ def bad_rows():
 
 def bad(how):
     rows = bad_rows()
+    if how == "list":
+        return rows, IDS[:100], None
     if how == "cells":
         cells = np.empty(100, object)
         cells[:] = rows
@@ -156,7 +158,7 @@ def bad(how):
     return module.table({"id": IDS[:100], "e": module.array(rows, module.list_(module.float32()))}), "id", "e"
 
 
-@pytest.mark.parametrize("how", ["cells", "pandas", "polars", "arrow"])
+@pytest.mark.parametrize("how", ["list", "cells", "pandas", "polars", "arrow"])
 def test_bad_rows(how):
     source, ids, vectors = bad(how)
     with pytest.raises(ValueError, match=r"source: row 40 \(id 'id 40'\) is null; expected 12 finite numbers"):
@@ -178,6 +180,12 @@ def test_each_fault_is_said(row, cell, what):
     table = pa.table({"id": range(100), "e": rows})
     with pytest.raises(ValueError, match=rf"row {row} \(id {row}\).*{what}"):
         sv.Index.build(table, ids="id")
+
+
+def test_frames_with_several_columns_of_a_name():
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="source has several columns called '0'; expected one of each name"):
+        sv.Index.build(pd.DataFrame(X[:5, :2], columns=[0, "0"]))
 
 
 def test_rows_left_out_are_counted():

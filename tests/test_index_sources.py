@@ -41,6 +41,15 @@ def test_arrays(tmp_path):
     assert sv.Index.build(tmp_path / "v.txt", n_bits=12).search(X[7], 1).ids == ["id_7"]
 
 
+@pytest.mark.parametrize("dtype", [">f8", np.longdouble, np.int64])
+@pytest.mark.parametrize("partitions", [None, 3])
+def test_numbers_of_other_types(dtype, partitions):
+    rows = (X[:300] * 1000).round()
+    options = {"n_bits": 12, "refine_bits": 2, "partitions": partitions}
+    index, plain = (sv.Index.build(one, **options) for one in (rows.astype(dtype), rows))
+    assert index.search(rows[:9].astype(dtype), 3).ids == plain.search(rows[:9], 3).ids
+
+
 def test_torch():
     torch = pytest.importorskip("torch")
     check(torch.nn.Parameter(torch.from_numpy(X)), ids=IDS)

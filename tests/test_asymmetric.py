@@ -210,6 +210,19 @@ def test_originals_may_be_mapped(clustered, dtype, tmp_path):
     assert np.allclose(scores, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+def test_originals_are_read_of_rows_on_the_shortlist_alone(metric):
+    """Also where the lists that are read hold fewer rows than it has room for."""
+    rng = np.random.default_rng(8)
+    X = np.concatenate([rng.normal(3, 0.1, (20, 8)), rng.normal(-3, 0.1, (20, 8))]).astype(np.float32)
+    table = sv.TransformCoding(16, refine_bits=0, partitions=2).compress(X)
+    expected = table.search(X[:20], 2, probes=1, originals=X, oversample=20, metric=metric)
+    X[20:] = np.nan
+    found = table.search(X[:20], 2, probes=1, originals=X, oversample=20, metric=metric)
+    assert np.array_equal(found[0], expected[0])
+    assert np.array_equal(found.indices, expected.indices)
+
+
 def test_zero_vectors_and_zero_queries():
     rows = np.vstack([np.zeros((1, 8)), np.random.default_rng(0).standard_normal((40, 8))])
     table = sv.ITQ(n_iter=5).compress(rows, factors=True)

@@ -75,6 +75,12 @@ class TestFormats:
         sv.search_to_file(sparse, queries[:0], tmp_path / "a.jsonl")
         assert (tmp_path / "a.jsonl").read_text() == ""
 
+    def test_a_mask_that_can_be_read_once_is_that_of_all_blocks(self, folder, queries, tmp_path):
+        table = sv.open(folder / "words.slim")
+        sv.search_to_file(table, queries, tmp_path / "a.npz", k=3, mask=(f"w{row}" for row in range(20)))
+        expected = table.search(queries, k=3, mask=range(20))
+        assert np.array_equal(np.load(tmp_path / "a.npz")["indices"], expected.indices)
+
 
 class TestGoingOn:
     def interrupted(self, monkeypatch, after):

@@ -165,3 +165,7 @@ def test_rotation_loses_less_with_every_round():
     assert losses[-1] < 0.98 * losses[0]
     rotation = learn_grid_rotation(values, frame, 1.0, 2, 10)
     np.testing.assert_allclose(rotation.T @ rotation, np.eye(6), atol=1e-5)
+    least = np.float32(2.0**-132)  # whose inverse is beyond float32
+    with np.errstate(all="raise", under="ignore"):
+        tiny = learn_grid_rotation(values * least, frame, float(least), 2, 10)
+    np.testing.assert_allclose(tiny, rotation, atol=1e-3)

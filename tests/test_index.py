@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import numpy as np
@@ -10,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import slimvec as sv
+from slimvec.binary.asymmetric import rescore
+from slimvec.index import piece_scan
+from slimvec.index.coder import Coder
 from slimvec.index.given_ids import as_ids
 from slimvec.index.id_slots import find_id, find_ids, make_id_slots
 from slimvec.index.ids import ids_of
@@ -202,6 +206,80 @@ def test_numbers_go_on(fitted):
         named.add(X[:1])
 
 
+def test_shortlists_of_few_rows_are_of_a_bounded_size(monkeypatch):
+    """However many queries share them."""
+    sizes = []
+
+    def noted(codes, factors, queries, shortlist, k, n_threads):
+        sizes.append(shortlist.size)
+        return rescore(codes, factors, queries, shortlist, k, n_threads)
+
+    index = sv.Index.build(X, n_bits=16, refine_bits=0)
+    expected = index.search(X[:50], 3, where=range(0, 600, 50))
+    monkeypatch.setattr(piece_scan, "rescore", noted)
+    monkeypatch.setattr(piece_scan, "CANDIDATES", 100)
+    assert_same_hits(index.search(X[:50], 3, where=range(0, 600, 50)), expected)
+    assert max(sizes) <= 100 < sum(sizes)
+
+
+MOST = 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [[MOST - 2, MOST - 1, MOST], [-MOST - 1, -MOST, -MOST + 1], [MOST, -MOST - 1], [MOST, -MOST - 1, -MOST], [MOST]],
+)
+def test_integers_at_the_ends_of_64_bits(tmp_path, ids):
+    index = sv.Index.build(X[: len(ids)], ids=ids, n_bits=16)
+    index.save(tmp_path / "a")
+    index.save(tmp_path / "b", one_file=True)
+    for one in (index, sv.open(tmp_path / "a"), sv.open(tmp_path / "b")):
+        assert one.ids.tolist() == ids
+        assert [other in one for other in (*ids, -1, 0, 2**63, -(2**63) - 1, 2**64 + ids[0])] == [
+            *([True] * len(ids)),
+            *([False] * 5),
+        ]
+        assert one.search(X[0], 1, where=[ids[0]]).ids == ids[:1]
+        assert len(one.vectors(ids)) == len(ids)
+        with pytest.raises(KeyError, match="ids holds 7"):
+            one.vectors([*ids, 7])
+        one.remove(ids[1:])
+        assert one.ids.tolist() == ids[:1]
+
+
+def test_numbers_end(tmp_path):
+    index = sv.Index.build(X[:100], n_bits=16)
+    index.add(X[:1], ids=[MOST - 1])
+    with pytest.raises(ValueError, match=f"from {MOST} on there are no 2 integers"):
+        index.add(X[:2])
+    index.add(X[:1])
+    assert index.ids[-1] == MOST
+    with pytest.raises(ValueError, match="expected ids"):
+        index.add(X[:1])
+    index.save(tmp_path / "a")
+    again = sv.open(tmp_path / "a")
+    again.add(X[:1], ids=[100])
+    assert again.ids[-2:].tolist() == [MOST, 100]
+
+
+def test_an_update_that_is_broken_off_changes_nothing(tmp_path, monkeypatch):
+    """By Ctrl-C, or for want of memory, after the old rows were marked."""
+    index = sv.Index.build(X[:100], n_bits=16)
+    index.add(X[100:150])
+    index.save(tmp_path / "a")
+    before, held = index.search(QUERIES, 150), index.info()
+    with monkeypatch.context() as patched:
+        patched.setattr(Coder, "join", lambda *_: signal.raise_signal(signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            index.update(X[200:240], ids=range(90, 130))
+    assert index.info() == held
+    assert_same_hits(index.search(QUERIES, 150), before)
+    assert not index.refresh()
+    index.update(X[200:240], ids=range(90, 130))
+    index.save()
+    assert_same_hits(sv.open(tmp_path / "a").search(QUERIES, 150), index.search(QUERIES, 150))
+
+
 def test_nothing_is_left(fitted):
     index = empty(fitted)
     assert index.search(QUERIES, 3).ids == [[]] * 5
@@ -232,7 +310,10 @@ def test_nothing_is_left(fitted):
         (lambda i: i.remove([5, 1000]), KeyError, "ids holds 1000, which is no id"),
         (lambda i: i.remove(1000), KeyError, "ids holds 1000, which is no id"),
         (lambda i: i.remove("a"), TypeError, "this index has integers as ids"),
+        (lambda i: i.remove([[5, 6]]), TypeError, r"ids holds \[5, 6\] in row 0"),
         (lambda i: i.update(X[:2], ids=[5, 1000]), KeyError, "ids holds 1000"),
+        (lambda i: i.update(X[:2], ids=None), ValueError, "ids is None, and source has none"),
+        (lambda i: i.add(X[:1], ids=["\ud800"]), ValueError, "ids holds a character that UTF-8 cannot write"),
         (lambda i: i.vectors([1000]), KeyError, "ids holds 1000"),
         (lambda i: i.search(QUERIES, 0), ValueError, "k=0"),
         (lambda i: i.range_search(QUERIES, np.nan), ValueError, "min_score=nan; expected a finite number"),
@@ -243,6 +324,7 @@ def test_nothing_is_left(fitted):
         (lambda i: i.search(QUERIES * np.nan), ValueError, "queries holds NaN"),
         (lambda i: i.search(QUERIES, where=[1000]), KeyError, "where holds 1000"),
         (lambda i: i.search(QUERIES, where=[True, False]), ValueError, r"where has shape \(2,\); expected \(600,\)"),
+        (lambda i: i.search(QUERIES, where=np.arange(600) % 2), ValueError, "holds a 0 or 1 for each row"),
         (lambda i: i.search(QUERIES, where=lambda ids: ids), ValueError, "where returned int64"),
         (lambda i: i.search(QUERIES, where=1.5), TypeError, "where is float"),
     ],
@@ -261,6 +343,9 @@ def test_hits():
     assert one[0] == ("<3>", float(one.scores[0]))
     assert len(many) == 3
     assert [hits.ids[0] for hits in many] == ["<0>", "<1>", "<2>"]
+    assert many[1:].ids == many.ids[1:]
+    assert list(many[::-1][0]) == list(many[2])
+    assert list(one[1:]) == [one[1]]
     assert "&lt;0&gt;" in many._repr_html_()
     pytest.importorskip("pandas")
     frame = many.to_pandas()

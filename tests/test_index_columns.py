@@ -144,6 +144,8 @@ def test_what_is_kept_is_checked(fitted):
         (columns_of([1]) | {"year": ["x"]}, TypeError, "column 'year' holds integers and texts"),
         (columns_of([1]) | {"year": [1 << 63]}, ValueError, "more than 64 bits"),
         (columns_of([1]) | {"kind": [b"x"]}, TypeError, "holds bytes in row 0"),
+        (columns_of([1]) | {"kind": ["\ud800"]}, ValueError, "keep holds a character that UTF-8 cannot write"),
+        (columns_of([1]) | {"year": np.array(["2020"], "M8[ns]")}, TypeError, "column 'year' has dtype datetime64"),
     ):
         with pytest.raises(error, match=message):
             fitted.add(X[:1], ids=[9000], keep=keep)
@@ -166,6 +168,40 @@ def test_what_is_kept_is_checked(fitted):
         plain.search(QUERIES, 3, parameters=[3])
 
 
+def test_nan_is_what_is_missing_in_columns_of_any_kind():
+    """As frames have it among strings; beside integers it makes floats of them."""
+    nan = float("nan")
+    columns = {"text": ["a", nan, "b"], "sold": [nan, True, None], "n": [1, nan, 2], "later": [nan, np.nan, None]}
+    index = sv.Index.build(X[:3], n_bits=16, keep=columns)
+    index.add(X[3:4], keep={"text": [nan], "sold": [False], "n": [nan], "later": ["c"]})
+    assert index.columns(range(4)) == {
+        "text": ["a", None, "b", None],
+        "sold": [None, True, None, False],
+        "n": [1.0, None, 2.0, None],
+        "later": [None, None, None, "c"],
+    }
+    assert index.search(QUERIES[0], 4, "text IS NULL AND n IS NULL").ids in ([1, 3], [3, 1])
+
+
+def test_names_beyond_ascii_have_capitals():
+    """SQLite tells these from small letters, and would take a name in double quotes for a text."""
+    index = sv.Index.build(X[:9], n_bits=16, keep={"Äß": range(9), "ID_": range(9)})
+    assert sorted(index.search(X[0], 9, '"Äß" < 3 AND id_ < 2 AND "id_" >= 0').ids) == [0, 1]
+    with pytest.raises(ValueError, match='holds "äß", in double quotes as a name is, and there is no such column'):
+        index.search(X[0], 9, '"äß" < 3')
+
+
+def test_columns_may_come_in_any_order():
+    """By their names, not by their places: of a dict, and of a frame whose columns are named."""
+    index = sv.Index.build(X[:40], n_bits=16, keep=columns_of(range(40)))
+    turned = dict(reversed(columns_of([40, 41]).items()))
+    index.add(X[40:42], keep=turned)
+    index.update(X[42:44], ids=[3, 4], keep=dict(reversed(columns_of([42, 43]).items())))
+    assert index.columns([40, 41, 3, 4]) == columns_of([40, 41, 42, 43])
+    assert list(index.columns(40)) == list(columns_of([40]))
+    assert index.search(X[41], 40, "share > 5").columns.keys() == turned.keys()
+
+
 def test_frames_and_hits(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"v": list(X[:40].astype(float)), "id": range(40), "score": np.arange(40) / 2})
@@ -177,7 +213,11 @@ def test_frames_and_hits(tmp_path):
     assert made["score_"].tolist() == [one / 2 for one in made["id"]]
     assert set(made["kind"]) == {"a"}
     assert pickle.loads(pickle.dumps(hits)).columns == hits.columns  # noqa: S301
-    assert hits[1].columns == {name: values[1] for name, values in hits.columns.items()}
+    for one in (hits, pickle.loads(pickle.dumps(hits))):  # noqa: S301
+        assert one[1].columns == {name: values[1] for name, values in hits.columns.items()}
+        assert one[1][1:3].columns == {name: values[1][1:3] for name, values in hits.columns.items()}
+        assert one[:1:-2].columns == {name: values[:1:-2] for name, values in hits.columns.items()}
+        assert one[:1:-2].ids == hits.ids[:1:-2]
     index.add(frame.assign(id=range(100, 140)), vectors="v", ids="id", on_bad="skip")
     assert index.columns([4, 105]) == {"kind": ["a", None], "score": [2.0, 2.5]}
     with pytest.raises(ValueError, match="keep holds 'score', a column of numbers as those"):

@@ -41,6 +41,15 @@ def test_arrays(tmp_path):
     assert sv.Index.build(tmp_path / "v.txt", n_bits=12).search(X[7], 1).ids == ["id_7"]
 
 
+@pytest.mark.parametrize("dtype", [">f8", np.longdouble, np.int64])
+@pytest.mark.parametrize("partitions", [None, 3])
+def test_numbers_of_other_types(dtype, partitions):
+    rows = (X[:300] * 1000).round()
+    options = {"n_bits": 12, "refine_bits": 2, "partitions": partitions}
+    index, plain = (sv.Index.build(one, **options) for one in (rows.astype(dtype), rows))
+    assert index.search(rows[:9].astype(dtype), 3).ids == plain.search(rows[:9], 3).ids
+
+
 def test_torch():
     torch = pytest.importorskip("torch")
     check(torch.nn.Parameter(torch.from_numpy(X)), ids=IDS)
@@ -140,6 +149,8 @@ def bad_rows():
 
 def bad(how):
     rows = bad_rows()
+    if how == "list":
+        return rows, IDS[:100], None
     if how == "cells":
         cells = np.empty(100, object)
         cells[:] = rows
@@ -156,7 +167,7 @@ def bad(how):
     return module.table({"id": IDS[:100], "e": module.array(rows, module.list_(module.float32()))}), "id", "e"
 
 
-@pytest.mark.parametrize("how", ["cells", "pandas", "polars", "arrow"])
+@pytest.mark.parametrize("how", ["list", "cells", "pandas", "polars", "arrow"])
 def test_bad_rows(how):
     source, ids, vectors = bad(how)
     with pytest.raises(ValueError, match=r"source: row 40 \(id 'id 40'\) is null; expected 12 finite numbers"):
@@ -178,6 +189,20 @@ def test_each_fault_is_said(row, cell, what):
     table = pa.table({"id": range(100), "e": rows})
     with pytest.raises(ValueError, match=rf"row {row} \(id {row}\).*{what}"):
         sv.Index.build(table, ids="id")
+
+
+def test_frames_with_several_columns_of_a_name():
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(ValueError, match="source has several columns called '0'; expected one of each name"):
+        sv.Index.build(pd.DataFrame(X[:5, :2], columns=[0, "0"]))
+
+
+def test_rows_left_out_are_counted():
+    """Also where no other row comes with them."""
+    index = sv.Index.build(X)
+    index.add(X[:2] * np.nan, ids=[1000, 1001], on_bad="skip")
+    index.update(X[:1] * np.nan, ids=[3], on_bad="skip")
+    assert (index.n_skipped, len(index)) == (3, len(X))
 
 
 def test_rows_left_out_keep_their_numbers():

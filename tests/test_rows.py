@@ -107,6 +107,17 @@ def test_factors_of_far_longer_vectors_are_refused():
     assert len(iiq.to_table(X * np.float32(3), factors=True)) == len(X)
 
 
+@pytest.mark.parametrize("scale", [1e6, 1e25, 1e37])
+@pytest.mark.parametrize("options", [{"refine_bits": 0}, {"refine_bits": 4}, {"refine_bits": 2, "partitions": 3}])
+def test_the_first_of_far_longer_vectors_is_named(options, scale):
+    """Whatever comes of them on the way: neither warnings nor the words of kernels that meet NaN."""
+    coding = sv.TransformCoding(16, n_iter=2, **options).fit(X)
+    long = X.copy()
+    long[70:90:10] = np.sign(X[70:90:10]) * np.float32(scale)
+    with pytest.raises(ValueError, match="vectors are too long beside those .* first in row 70; fit on them"):
+        coding.to_table(long)
+
+
 # ---- data frames
 
 

@@ -77,6 +77,32 @@ def test_documents_come_and_go(store):
     assert len(set(more)) == 3
 
 
+class Faulty:
+    """An embedding that has other vectors for some texts."""
+
+    others = {"nan": [np.nan] * 48, "short": [1.0] * 5}  # noqa: RUF012
+
+    def embed_documents(self, texts):
+        return [self.others.get(text) or EMBEDDING.embed_query(text) for text in texts]
+
+    embed_query = EMBEDDING.embed_query
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("nan", "NaN or infinity in row 0"), ("short", "5 columns; expected 48")]
+)
+def test_vectors_that_are_none_change_nothing(store, text, message):
+    store._embedding = Faulty()
+    with pytest.raises(ValueError, match=f"embeddings h(as|olds) {message}"):
+        store.add_texts([text], ids=["text 3"])
+    assert store.get_by_ids(["text 3"])[0].page_content == "text 3"
+    with pytest.raises(ValueError, match=f"embeddings h(as|olds) {message}"):
+        store.add_texts([text], ids=["new"])
+    assert store.get_by_ids(["new"]) == []
+    store.delete(["new", "text 3"])
+    assert len(store.similarity_search("text 7", k=100, filter=lambda _: True)) == 59
+
+
 def test_it_is_kept(store, tmp_path):
     for _ in range(2):
         store.save(tmp_path / "store")

@@ -56,7 +56,7 @@ class Assigning:
         self._vectors.append(block[here[(here >= 0) & (here < len(block))]])
         self._squared_errors += self._encoder.squared_errors(block, own)
         with np.errstate(over="ignore"):  # reported when the row is coded
-            norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64))
+            norms = np.sqrt(np.einsum("ij,ij->i", block, block, dtype=np.float64, casting="same_kind"))
         self._of_unit_length &= bool((np.abs(norms - 1) < UNIT_TOLERANCE).all())
 
     def partition(self) -> Partition:

@@ -177,17 +177,21 @@ def all_found(scores: NDArray[np.float32], rows: NDArray[np.int64]) -> ScoreResu
 def rescore_exactly(
     originals: NDArray[Any], queries: NDArray[Any], shortlist: NDArray[np.int64], k: int, metric: Metric
 ) -> ScoreResult:
-    """Return the k best of ``shortlist (n_queries, m)`` by the original vectors; only the rows on it are read."""
+    """Return the k best of ``shortlist (n_queries, m)`` by the original vectors; only the rows on it are read.
+
+    -1 stands for none.
+    """
     n_queries, m = shortlist.shape
     scores = np.empty((n_queries, k), np.float32)
     indices = np.empty((n_queries, k), np.int64)
     step = max(1, GATHERED_VALUES // max(1, m * originals.shape[1]))
     for first, rows in row_blocks(shortlist, step):
         place = slice(first, first + len(rows))
+        read = np.where(rows < 0, rows[:, :1], rows)  # what is missing comes last, and a row is there in its place
         if metric == "l2":
-            exact = _distances(originals, rows, queries[place])
+            exact = _distances(originals, read, queries[place])
         else:
-            exact = _products(originals, rows, queries[place], metric)
+            exact = _products(originals, read, queries[place], metric)
         exact[rows < 0] = -np.inf
         best = np.lexsort((rows, -exact), axis=1)[:, :k]
         scores[place] = np.take_along_axis(exact, best, axis=1)

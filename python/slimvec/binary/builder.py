@@ -12,7 +12,7 @@ from slimvec.binary.assigning import Assigning
 from slimvec.binary.block_numbers import BlockNumbers
 from slimvec.binary.calibrating import N_ASKING, calibrate
 from slimvec.binary.codes import BlockedCodes
-from slimvec.binary.factors import FactorsBuilder
+from slimvec.binary.factors import FactorsBuilder, check_lengths
 from slimvec.binary.list_centroids import ListCentroids
 from slimvec.binary.partition import Partition
 from slimvec.binary.parts import BinaryParts
@@ -240,9 +240,11 @@ class _Beside:
             codes[part] = encoder.codes(rows, "vectors", number)
             return BlockNumbers([squares], [], False)
         norm = self.factors.norm
-        quantized = encoder.quantize(rows, "vectors", number, norm, None if lists is None else lists[part])
-        codes[part] = quantized.codes
-        made = self.factors.update(places[part], rows, quantized)
+        with np.errstate(over="ignore", invalid="ignore"):  # of rows too long for factors
+            quantized = encoder.quantize(rows, "vectors", number, norm, None if lists is None else lists[part])
+            codes[part] = quantized.codes
+            made = self.factors.update(places[part], rows, quantized)
+        check_lengths(made.exact, number)
         if self.refinement is not None:
             self.refinement.update(first + part.start, rows, quantized, made.exact, norm)
         return BlockNumbers([squares], [made.energies], made.of_unit_length, made.n_short)

@@ -154,7 +154,7 @@ class FactorsBuilder:
         biases = self._encoder.biases(vectors, self.norm, quantized)
         weights, short = _weights(norms, np.sqrt(energies), self._encoder.n_bits)
         made = np.stack([scales, biases, weights])
-        with np.errstate(over="ignore"):  # reported by finish
+        with np.errstate(over="ignore"):  # see check_lengths
             self._rows[:, places] = made
         scale_energy = float((scales**2 * quantized.energies).sum(dtype=np.float64))
         of_unit_length = bool((np.abs(norms * self.norm - 1) < UNIT_TOLERANCE).all())
@@ -168,10 +168,19 @@ class FactorsBuilder:
         ``numbers`` are those of all rows.
         """
         rows = self._rows[: 3 if weights or not numbers.of_unit_length else 2]
-        if not np.isfinite(rows).all():
-            raise ValueError("vectors are too long beside those that were fitted for float16 factors; fit on them")
         values = np.ascontiguousarray(rows.reshape(len(rows), -1, BLOCK_CODES).transpose(1, 0, 2))
         return Factors(values, self.norm, shrinkage_of(numbers.energies), numbers.n_short)
+
+
+def check_lengths(exact: NDArray[np.float32], first_row: int) -> None:
+    """Raise ValueError, with the row, for factors ``(3, m)`` that float16 does not hold; the first is of that row."""
+    with np.errstate(over="ignore"):
+        beyond = ~np.isfinite(exact.astype(np.float16)).all(axis=0)
+    if beyond.any():
+        raise ValueError(
+            f"vectors are too long beside those that were fitted for float16 factors, first in row "
+            f"{first_row + int(np.argmax(beyond))}; fit on them"
+        )
 
 
 def shrinkage_of(energies: Iterable[tuple[float, float]]) -> float:

@@ -39,7 +39,7 @@ def lists_to_read(
 ) -> int:
     """Return how many lists a search reads, as users say it: by their number or by the recall.
 
-    ``share`` is that of the rows which may be found.
+    ``share`` is that of the rows which may be found, of those that there were when recall was measured.
 
     Raises
     ------
@@ -54,7 +54,8 @@ def lists_to_read(
         raise ValueError(f"{name}: there are no lists, and all rows are read; make them with partitions=")
     if recall is None:
         return min(as_integer(probes, "probes", 1), partition.n_lists)
-    if not (isinstance(recall, (int, float)) and not isinstance(recall, bool) and 0 < recall <= 1):
+    is_number = isinstance(recall, int | float | np.integer | np.floating) and not isinstance(recall, bool)
+    if not (is_number and 0 < recall <= 1):
         raise ValueError(f"recall={recall!r}; expected a share above 0, at most 1")
     calibration = partition.calibration
     if calibration is None:

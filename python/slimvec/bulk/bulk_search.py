@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,8 +21,6 @@ from slimvec.vectors.rows import as_rows
 from slimvec.vectors.vector_file import VectorFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from slimvec.vectors.rows import Rows
@@ -95,6 +94,8 @@ def search_to_file(
     target = checked_target(output)
     check_format(target)
     k = as_integer(k, "k", 1)
+    # Every block of queries is searched by them: what can be read once, such as a mask of words, is read now.
+    options = {name: list(value) if isinstance(value, Iterator) else value for name, value in options.items()}
     job = _job(table, queries, k, options)
     opened = open_table(table) if isinstance(table, str | os.PathLike) else table
     if not isinstance(opened, Table):

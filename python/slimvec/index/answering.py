@@ -55,7 +55,8 @@ class Answering(Holding):
             all; and where very few rows may be found, all of these are looked at.
         recall : float, optional
             Read as many lists as find this share of the neighbours, as was measured when the index was built; where
-            only some rows may be found, as many more as neighbours among so many lie farther off.
+            only some rows may be found, or others were removed, as many more as neighbours among so many lie farther
+            off.
         threads : int, optional
             At most this many; by default as many as the process may use.
 

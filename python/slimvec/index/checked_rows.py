@@ -146,13 +146,13 @@ class CheckedRows:
         n = len(self)
         return Numbers(0, n) if self._collected is None else self._collected.finish()
 
-    def kept_blocks(self) -> Iterator[list[list[Any]]]:
-        """Yield the values of kept columns of the good rows, a list for each column, some rows at a time."""
+    def kept_blocks(self, names: list[str]) -> Iterator[list[list[Any]]]:
+        """Yield the values of columns of the good rows, a list for each of these names, some rows at a time."""
         len(self)
         assert self._counts is not None and self._keep is not None  # noqa: S101, PT018
         bad = np.concatenate([np.empty(0, np.int64), *self._bad])
         first = 0
-        for block in self._keep.blocks(self.kept):
+        for block in self._keep.blocks(names):
             n = len(block[0])
             if first + n > self._counts[0]:
                 break
@@ -167,7 +167,7 @@ class CheckedRows:
             n = 0
         if first + n != self._counts[0] or n:
             raise ValueError(
-                f"keep has {first + n} values of {self.kept[0]!r}; expected {self._counts[0]}, one for each row of "
+                f"keep has {first + n} values of {names[0]!r}; expected {self._counts[0]}, one for each row of "
                 f"{self._name}"
             )
 

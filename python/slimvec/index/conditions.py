@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 VALUE = "the value of where"  # what a column of results is called, if where is an expression and no more
 # Texts, names in their three kinds of quotes, of which those in double ones are told apart, and comments.
+LETTERS = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # all that SQLite takes for the same
 TOKENS = re.compile(
     r"""'(?:[^']|'')*'|"((?:[^"]|"")*)"|`(?:[^`]|``)*`|\[[^\]]*\]|--[^\n]*|/\*.*?(?:\*/|\Z)""", re.DOTALL
 )
@@ -72,11 +74,11 @@ def condition_of(where: str, parameters: Any, kinds: ColumnKinds | None) -> Cond
             "given as a list"
         )
     there = ", ".join([ID, *kinds])
-    known = {name.lower() for name in (ID, *kinds)}
+    known = {name.translate(LETTERS) for name in (ID, *kinds)}
     condition = Condition(where, check_parameters(parameters))
     for match in TOKENS.finditer(where):
         name = match[1]
-        if name is not None and name.replace('""', '"').lower() not in known:
+        if name is not None and name.replace('""', '"').translate(LETTERS) not in known:
             raise ValueError(
                 f"where={where!r:.200} holds {match[0]}, in double quotes as a name is, and there is no such column; "
                 f"strings stand in single quotes, or come as parameters; columns are {there}"
@@ -123,7 +125,7 @@ class _Guard:
                 return sqlite3.SQLITE_OK
             self.refused = "holds a SELECT; expected a condition on the columns of one row"
         elif action == sqlite3.SQLITE_READ:
-            if first == TABLE and (not second or second.lower() in self._names):
+            if first == TABLE and (not second or second.translate(LETTERS) in self._names):
                 return sqlite3.SQLITE_OK
             self.refused = f"reads {second!r} of {first!r}"
         elif action == sqlite3.SQLITE_FUNCTION:

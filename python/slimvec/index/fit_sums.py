@@ -134,7 +134,7 @@ class SummedRows:
         with np.errstate(over="ignore", invalid="ignore"):  # refused when they are encoded
             centred = less(block, self._mean)
             self._total += centred.sum(axis=0, dtype=np.float64)
-            self._energy += float(np.einsum("ij,ij->", centred, centred, dtype=np.float64))
+            self._energy += float(np.einsum("ij,ij->", centred, centred, dtype=np.float64, casting="same_kind"))
         self._picked.append(block[-first % self._step :: self._step].astype(np.float64))
 
     def sums(self, parts: BinaryParts) -> Sums:

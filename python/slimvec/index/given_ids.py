@@ -73,7 +73,10 @@ def _converted(values: Any, name: str) -> NDArray[Any]:
 
 def _listed(values: list[Any], name: str) -> NDArray[Any]:
     if all(isinstance(value, str) for value in values):
-        texts = as_texts([str(value) for value in values])
+        try:
+            texts = as_texts([str(value) for value in values])
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{name} holds a character that UTF-8 cannot write: {error}") from None
         return texts if values else np.empty(0, np.int64)
     for row, value in enumerate(values):
         if not isinstance(value, int | np.integer) or isinstance(value, bool):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ class Hits:
     """The nearest rows of each query, best first.
 
     Made by :meth:`slimvec.Index.search` and :meth:`slimvec.Index.range_search`. Of n queries it is a sequence of n;
-    ``hits[i]`` are those of query i. Of a single query, which came as one vector, ``ids`` and ``scores`` are its own.
+    ``hits[i]`` are those of query i. Of a single query, which came as one vector, ``ids`` and ``scores`` are its own,
+    and ``hits[i]`` is a pair of these.
 
     Attributes
     ----------
@@ -70,25 +71,37 @@ class Hits:
         """Values of kept columns, by name: a list for each query, or that of the single one."""
         if self._single:
             return dict(self._values)
-        bounds = [0, *accumulate(map(len, self._ids))]
-        return {name: [own[a:b] for a, b in pairwise(bounds)] for name, own in self._values.items()}
+        return {name: [own[a:b] for a, b in pairwise(self._bounds)] for name, own in self._values.items()}
 
     def __len__(self) -> int:
         """Return the number of queries; of a single one, how many were found."""
         return len(self.ids)
 
-    def __getitem__(self, number: int) -> Any:
-        """Return the hits of one query; of a single one, a pair of id and score."""
+    def __getitem__(self, number: int | slice) -> Any:
+        """Return the hits of one query; of a single one, a pair of id and score; of a slice, the hits in it."""
         if self._single:
-            return self._ids[0][number], float(self._scores[0][number])
-        beside = (
-            None if self._beside is None and not self._values else partial(self._values_of, range(len(self))[number])
-        )
-        return Hits([self._ids[number]], [self._scores[number]], True, beside)
+            if not isinstance(number, slice):
+                return self._ids[0][number], float(self._scores[0][number])
+            return Hits([self._ids[0][number]], [self._scores[0][number]], True, self._later(lambda own: own[number]))
+        which = range(len(self))[number]
+        if not isinstance(which, range):
+            return Hits([self._ids[which]], [self._scores[which]], True, self._later(lambda own: self._of(own, which)))
+        later = self._later(lambda own: [value for one in which for value in self._of(own, one)])
+        return Hits([self._ids[one] for one in which], [self._scores[one] for one in which], False, later)
 
-    def _values_of(self, number: int) -> dict[str, list[Any]]:
-        first = sum(map(len, self._ids[:number]))
-        return {name: own[first : first + len(self._ids[number])] for name, own in self._values.items()}
+    def _later(self, part: Callable[[list[Any]], list[Any]]) -> Callable[[], dict[str, list[Any]]] | None:
+        """Return what gives a part of the values of each kept column, if there are any."""
+        if self._beside is None and not self._values:
+            return None
+        return lambda: {name: part(own) for name, own in self._values.items()}
+
+    def _of(self, values: list[Any], query: int) -> list[Any]:
+        return values[self._bounds[query] : self._bounds[query + 1]]
+
+    @cached_property
+    def _bounds(self) -> list[int]:
+        """Where the hits of each query begin among those of all, and the last ones end."""
+        return [0, *accumulate(map(len, self._ids))]
 
     def __iter__(self) -> Iterator[Any]:
         return (self[number] for number in range(len(self)))

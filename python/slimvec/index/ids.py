@@ -124,11 +124,11 @@ class Numbers(Ids):
 
     def find_many(self, wanted: NDArray[Any]) -> NDArray[np.int64]:
         inside = (wanted >= self.first) & (wanted < self.first + self._n)
-        return np.where(inside, wanted, self.first - 1) - self.first
+        return np.where(inside, wanted - self.first, -1)  # differences beyond 64 bits are of others
 
     @property
     def values(self) -> NDArray[Any]:
-        return np.arange(self.first, self.first + self._n)
+        return np.arange(self._n) + self.first  # whose end may be no integer of 64 bits
 
     def at(self, rows: NDArray[np.int64]) -> list[Any]:
         found: list[Any] = (rows + self.first).tolist()
@@ -197,7 +197,7 @@ def ids_of(values: NDArray[Any]) -> Ids:
     """Return the ids of an array, as :func:`slimvec.index.given_ids.as_ids` gives it: each at most once."""
     if kind_of(values) == "texts":
         return Texts(Vocabulary(values.tolist()))
-    if len(values) and values[-1] - values[0] == len(values) - 1 and (np.diff(values) == 1).all():
+    if len(values) and int(values[-1]) - int(values[0]) == len(values) - 1 and (np.diff(values) == 1).all():
         return Numbers(int(values[0]), len(values))
     return Integers(values)
 
@@ -211,8 +211,8 @@ def ids_from(content: Content, n: int, kind: IdKind) -> Ids:
         return Texts(words)
     if "first_id" in content.facts:
         first = content.integer("first_id", int(INTEGERS.min))
-        if first > INTEGERS.max - n:
-            raise FormatError(f"first_id is {first}; expected an integer of 64 bits, also {n} rows later")
+        if first + max(0, n - 1) > INTEGERS.max:
+            raise FormatError(f"first_id is {first}; expected an integer of 64 bits, also of the last of {n} rows")
         return Numbers(first, n)
     slots = content.tensor("ids.slots", np.uint32, (slot_count_of(n),))
     return Integers(content.tensor("ids", np.int64, (n,)), slots)

@@ -12,7 +12,7 @@ import numpy as np
 
 from slimvec.index import incoming_arrow as arrow
 from slimvec.index.checked_rows import CheckedRows
-from slimvec.index.incoming_arrays import Cells, IncomingRows, Sliced, from_slices, from_sparse, from_torch
+from slimvec.index.incoming_arrays import Cells, IncomingRows, Sliced, from_slices, from_sparse, from_torch, is_row
 from slimvec.index.incoming_frames import from_pandas, from_polars
 from slimvec.index.kept_values import GivenColumns, check_names
 from slimvec.validation import as_matrix
@@ -58,6 +58,13 @@ def _is_column(source: Any) -> bool:
     return getattr(source, "dtype", None) == np.dtype(object) and getattr(source, "ndim", 0) == 1 and len(source) > 0
 
 
+def _are_uneven(source: Any) -> bool:
+    """Tell whether it is a list of rows some of which are missing, or of other lengths."""
+    if not isinstance(source, list | tuple) or not any(map(is_row, source)):
+        return False
+    return len({len(one) if is_row(one) else None for one in source}) > 1
+
+
 def _is_short(source: Any) -> bool:
     """Tell whether it is an array of bfloat16, of ml_dtypes or JAX."""
     return getattr(getattr(source, "dtype", None), "kind", "") == "V" and source.dtype.names is None
@@ -91,6 +98,7 @@ KINDS = (
     Kind(lambda source: hasattr(source, "tocsr"), lambda source, *_: from_sparse(source, NAME)),
     Kind(_is_short, lambda source, *_: from_slices(source, NAME)),
     Kind(_is_column, lambda source, *_: Cells(np.asarray(source), NAME)),
+    Kind(_are_uneven, lambda source, *_: Cells(source, NAME)),
     Kind(
         lambda source: hasattr(source, "__arrow_c_stream__") and not isinstance(source, np.ndarray),
         lambda source, vectors, ids: arrow.from_stream(source, vectors, ids, NAME),

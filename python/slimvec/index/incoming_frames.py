@@ -38,6 +38,9 @@ class _Numbers:
 def from_pandas(frame: Any, vectors: Any, ids: str | None, name: str) -> Incoming:
     """Return the rows of a pandas frame."""
     frame = frame.set_axis(list(map(str, frame.columns)), axis=1)  # which may be numbers
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise ValueError(f"{name} has several columns called {twice!r}; expected one of each name")
     lists = [column for column in frame.columns if _holds_rows(frame[column])]
     numbers = [column for column in frame.columns if frame[column].dtype.kind in "fiu"]
     columns = choose_columns(list(frame.columns), lists, numbers, vectors, ids, name)

@@ -176,12 +176,11 @@ class Index(Answering):
         KeyError
             For an id that is not there; nothing is removed then.
         """
+        one = ids[0] if isinstance(ids, list) and len(ids) == 1 else ids
         with self._lock:
-            if isinstance(ids, list) and len(ids) == 1:
-                ids = ids[0]
             state = self._state
-            if type(ids) is (str if state.kind == "texts" else int):
-                state.remove_one(ids)
+            if type(one) is (str if state.kind == "texts" else int):
+                state.remove_one(one)
             else:
                 state.remove_all(as_ids(ids, "ids", state.kind))
 
@@ -212,11 +211,15 @@ class Index(Answering):
         ------
         KeyError
             For an id that is not there. The index is then as it was.
+        TypeError, ValueError
+            As :meth:`build`.
         """
         rows = checked_rows(source, vectors, ids, on_bad, self._kept(keep))
         with self._lock:
             state = self._state
             state.require_fitting(rows)
+            if not rows.has_ids:
+                raise ValueError("ids is None, and source has none; expected ids of rows that are there")
             own = rows.ids
             require_known(own.values, state.view().places(own.values))
             state.append(rows, own, progress, replacing=True)

@@ -86,7 +86,10 @@ class KeptColumns:
         with closing(_connected()) as database:
             # The type of a column is known after its rows: until then they lie in a table whose columns have none.
             database.execute("ATTACH ':memory:' AS beside")
-            _insert(database, "beside", f"CREATE TABLE beside.{TABLE} ({names})", rows(), len(kinds))
+            try:
+                _insert(database, "beside", f"CREATE TABLE beside.{TABLE} ({names})", rows(), len(kinds))
+            except UnicodeEncodeError as error:
+                raise ValueError(f"keep holds a character that UTF-8 cannot write: {error}") from None
             schema = schema_of(known, ids)
             database.execute(schema)
             database.execute(f"INSERT INTO main.{TABLE} SELECT * FROM beside.{TABLE} ORDER BY 1")  # noqa: S608

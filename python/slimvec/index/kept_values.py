@@ -43,6 +43,8 @@ class GivenColumns:
 
 def as_values(values: Any, name: str) -> list[Any]:
     """Return a column of whatever kind as a list; what is missing is None."""
+    if isinstance(values, np.ndarray) and values.dtype.kind in "mM":  # of which NumPy makes integers in some units
+        raise TypeError(f"keep: column {name!r} has dtype {values.dtype}; {EXPECTED}")
     if hasattr(values, "isna") and hasattr(values, "tolist"):  # of pandas
         listed, missing = values.tolist(), values.isna().tolist()
         return [None if gone else value for value, gone in zip(listed, missing, strict=True)]
@@ -93,6 +95,8 @@ def check_values(values: list[Any], name: str, first: int) -> tuple[list[Any], C
         types = set(map(type, values))
     if float in types:
         values = [None if value != value else value for value in values]  # noqa: PLR0124 - NaN
+        left = set(map(type, values))
+        types = types if int in left else left  # beside integers NaN makes floats of them, as elsewhere
     if int in types and any(type(value) is int and not -LONGEST <= value < LONGEST for value in values):
         raise ValueError(f"keep: column {name!r} holds an integer of more than 64 bits")
     kind = None

@@ -64,6 +64,10 @@ class Marks:
         self._writable()[rows] = False
         self.changed.update(np.unique(rows // CHUNK_ROWS).tolist())
 
+    def restore(self, rows: NDArray[np.int64]) -> None:
+        """Take back the marks of rows."""
+        self._writable()[rows] = True
+
     def chunk(self, number: int) -> bytes:
         """Return the bits of a chunk, set for removed rows, the lowest first."""
         alive = self.alive

@@ -10,6 +10,7 @@ import numpy as np
 
 from slimvec.binary.asymmetric import rescore, scan
 from slimvec.binary.probing import nearest_lists, search_in
+from slimvec.binary.search import CANDIDATES
 from slimvec.index.where import n_allowed, rows_of
 from slimvec.results import ScoreResult
 
@@ -92,8 +93,14 @@ class PieceScan:
         k, codes = min(k, self.n_allowed), self.parts.codes
         if self.n_allowed * FEW >= len(self.parts):
             return scan(codes, self.factors, queries, k, self._mask, n_threads)
-        shortlist = np.ascontiguousarray(np.broadcast_to(self.rows, (len(queries.values), self.n_allowed)))
-        return rescore(codes, self.factors, queries, shortlist, k, n_threads)
+        n_queries, at_once = len(queries.values), max(1, CANDIDATES // self.n_allowed)
+        scores, rows = np.empty((n_queries, k), np.float32), np.empty((n_queries, k), np.int64)
+        for first in range(0, n_queries, at_once):
+            place = slice(first, min(first + at_once, n_queries))
+            shortlist = np.ascontiguousarray(np.broadcast_to(self.rows, (place.stop - first, self.n_allowed)))
+            some = queries.part(place)
+            scores[place], rows[place] = rescore(codes, self.factors, some, shortlist, k, n_threads)
+        return ScoreResult(scores, rows)
 
     def best_of_few(
         self, queries: NDArray[Any], k: int, n_shortlist: int, n_read: int, n_threads: int

@@ -130,7 +130,8 @@ class Ranking:
         """Return how many lists are read for k rows of ``total`` that may be found; None of rows in no lists."""
         if self.probes is None and self.recall is None:
             return self.view.coder.n_lists
-        share = total / max(1, self.view.n_alive)
+        # Of rows that were removed since the recall was measured neighbours lie as far off as of those left out now.
+        share = total / max(1, self.view.n_alive, self.view.n_measured)
         return lists_to_read(self.view.coder.empty, self.probes, self.recall, k, False, "cosine", share)
 
     def _first(self, k: int) -> NDArray[np.int64]:

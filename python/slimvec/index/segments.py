@@ -113,6 +113,11 @@ class Segment:
         self.marks.remove_many(rows)
         self._piece = None
 
+    def restore(self, rows: NDArray[np.int64]) -> None:
+        """Take back the marks of rows."""
+        self.marks.restore(rows)
+        self._piece = None
+
     def copy(self) -> Segment:
         """Return the same rows with marks of their own."""
         return Segment(self.parts, self.ids, self.marks.copy(), self.columns)
@@ -146,6 +151,12 @@ class View:
     def n_alive(self) -> int:
         """How many rows there are, without removed ones."""
         return sum(piece.n_alive for piece in self.pieces)
+
+    @property
+    def n_measured(self) -> int:
+        """How many rows there were when the recall of lists was measured; of an older file, so many as it holds."""
+        fitted = self.coder.fitted
+        return int(self.starts[-1]) if fitted is None else fitted.n_rows
 
     def ids(self) -> NDArray[Any]:
         """Return all ids, in the order of rows."""

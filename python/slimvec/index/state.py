@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.index.fit_sums import Sums
-from slimvec.index.given_ids import as_ids, plain, require_known
-from slimvec.index.ids import ids_of
+from slimvec.index.given_ids import LARGEST, as_ids, plain, require_known
+from slimvec.index.ids import Numbers, ids_of
 from slimvec.index.kept_columns import KeptColumns
 from slimvec.index.segments import Segment, View
 from slimvec.validation import check_width
@@ -36,7 +36,7 @@ class State:
         Of the ids.
     segments : list of Segment
     next_number : int or None
-        Of the next row, where the index numbers its rows itself.
+        Of the next row, where the index numbers its rows itself; None, too, after the largest of all integers.
     n_skipped : int
         Bad rows that were left out.
     changed : bool
@@ -95,7 +95,10 @@ class State:
         if not rows.has_ids:
             if self.next_number is None:
                 raise ValueError("ids is None, and the rows of this index have ids of their own; expected ids")
-            return ids_of(np.arange(self.next_number, self.next_number + n))
+            if self.next_number + n > LARGEST + 1:
+                there = f"from {self.next_number} on there are no {n} integers of 64 bits"
+                raise ValueError(f"ids is None, and {there}; expected ids")
+            return Numbers(self.next_number, n)
         own = rows.ids
         positions = self.view().places(own.values)
         if (positions >= 0).any():
@@ -106,22 +109,26 @@ class State:
     def append(self, rows: CheckedRows, own: Ids, progress: Progress, replacing: bool = False) -> None:
         """Add rows with the given ids, which are there (``replacing``) or not."""
         if not len(own):
+            self.n_skipped += rows.n_skipped
+            self.changed = self.changed or rows.n_skipped > 0
             return
         kept, columns = made_columns(rows, own, self.columns)
         parts, sums = self.coder.encode(rows, progress)
         made = Segment(parts, own, columns=kept)
-        if replacing:
-            self.remove_all(own.values)
-        self.columns = columns
-        segments = [*(segment for segment in self.segments if segment.piece.n_alive), made]
-        # Those that came one by one are put together, each row about as often as its number of rows was doubled.
-        while len(segments) > 2 and len(segments[-2]) <= 2 * len(segments[-1]):
-            segments[-2:] = [self._joined(segments[-2:])]
-        self.segments = segments
+        was_changed, replaced = self.changed, self.remove_all(own.values) if replacing else []
+        try:
+            segments = self._followed_by(made, columns)
+        except BaseException:
+            for segment, gone in replaced:
+                segment.restore(gone)
+            self.changed, self.seen = was_changed, None
+            raise
+        self.segments, self.columns = segments, columns
         self.added = None if self.added is None else self.added + sums
         self._now_changed()
         if self.next_number is not None and len(own.values):
-            self.next_number = max(self.next_number, int(own.values.max()) + 1)
+            following = max(self.next_number, int(own.values.max()) + 1)
+            self.next_number = following if following <= LARGEST else None
         self.n_skipped += rows.n_skipped
 
     def remove_one(self, one: Id) -> None:
@@ -132,18 +139,28 @@ class State:
         place[0].remove(place[1])
         self._now_changed()
 
-    def remove_all(self, wanted: NDArray[Any]) -> None:
-        """Mark rows as removed, all or, where an id is not there, none."""
+    def _followed_by(self, made: Segment, columns: ColumnKinds | None) -> list[Segment]:
+        """Return the segments with another behind them."""
+        segments = [*(segment for segment in self.segments if segment.piece.n_alive), made]
+        # Those that came one by one are put together, each row about as often as its number of rows was doubled.
+        while len(segments) > 2 and len(segments[-2]) <= 2 * len(segments[-1]):
+            segments[-2:] = [self._joined(segments[-2:], columns)]
+        return segments
+
+    def remove_all(self, wanted: NDArray[Any]) -> list[tuple[Segment, NDArray[np.int64]]]:
+        """Mark rows as removed, all or, where an id is not there, none; return which these are of each segment."""
         view = self.view()
         positions = view.places(wanted)
         require_known(wanted, positions)
         positions = np.unique(positions)
         bounds = np.searchsorted(positions, view.starts)
-        for segment, a, b, start in zip(self.segments, bounds[:-1], bounds[1:], view.starts[:-1], strict=True):
-            if b > a:
-                segment.remove_many(positions[a:b] - start)
-        if len(positions):
+        each = zip(self.segments, bounds[:-1], bounds[1:], view.starts[:-1], strict=True)
+        removed = [(segment, positions[a:b] - start) for segment, a, b, start in each if b > a]
+        for segment, rows in removed:
+            segment.remove_many(rows)
+        if removed:
             self._now_changed()
+        return removed
 
     def compact(self) -> None:
         """Put all rows that are there together, unless they are."""
@@ -155,11 +172,12 @@ class State:
     def whole(self) -> Segment:
         """Return all rows that are there as one segment: the only one, if it is whole."""
         only = self.segments[0]
-        return only if len(self.segments) == 1 and only.marks.alive is None else self._joined(self.segments)
+        is_whole = len(self.segments) == 1 and only.marks.alive is None
+        return only if is_whole else self._joined(self.segments, self.columns)
 
     def recode(self, coder: Coder, parts: BinaryParts) -> None:
         """Put other codes, made by another encoder, in the place of those of all rows that are there."""
-        values, columns = self._beside(self.segments)
+        values, columns = self._beside(self.segments, self.columns)
         self.coder, self.segments = coder, [Segment(parts, ids_of(values), columns=columns)]
         self.added = Sums.none(coder.dim)
         self._now_changed()
@@ -170,18 +188,18 @@ class State:
         for segment in self.segments:
             segment.marks.changed.clear()
 
-    def _joined(self, segments: list[Segment]) -> Segment:
+    def _joined(self, segments: list[Segment], kinds: ColumnKinds | None) -> Segment:
         """Return the rows of segments that are there as one segment."""
-        values, columns = self._beside(segments)
+        values, columns = self._beside(segments, kinds)
         parts = self.coder.join([(segment.parts, segment.piece.rows) for segment in segments])
         return Segment(parts, ids_of(values), columns=columns)
 
-    def _beside(self, segments: list[Segment]) -> tuple[NDArray[Any], KeptColumns | None]:
-        """Return the ids of all rows of segments that are there, and what is kept of these."""
+    def _beside(self, segments: list[Segment], kinds: ColumnKinds | None) -> tuple[NDArray[Any], KeptColumns | None]:
+        """Return the ids of all rows of segments that are there, and what is kept of these, of such kinds."""
         view = View(tuple(segment.piece for segment in segments), self.coder, self.kind)
         values = view.ids()
         kept = [(piece.columns, piece.rows) for piece in view.pieces if piece.columns is not None]
-        return values, None if self.columns is None else KeptColumns.joined(kept, self.columns, values)
+        return values, None if kinds is None else KeptColumns.joined(kept, kinds, values)
 
     def _now_changed(self) -> None:
         self.changed, self.seen = True, None
@@ -191,7 +209,7 @@ def made_columns(
     rows: CheckedRows, own: Ids, columns: ColumnKinds | None
 ) -> tuple[KeptColumns | None, ColumnKinds | None]:
     """Return what is kept beside rows, and of which kinds it is, given what is known of these."""
-    return (None, None) if columns is None else KeptColumns.made(columns, own.values, rows.kept_blocks())
+    return (None, None) if columns is None else KeptColumns.made(columns, own.values, rows.kept_blocks(list(columns)))
 
 
 def check_kept(names: list[str], columns: ColumnKinds | None) -> None:

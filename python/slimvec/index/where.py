@@ -104,6 +104,8 @@ def _by_condition(view: View, where: str, parameters: Any) -> list[NDArray[Any] 
 
 
 def _by_ids(view: View, ids: NDArray[Any]) -> list[NDArray[Any] | None]:
+    if view.kind == "integers" and len(ids) == view.n_alive > 2 and not (ids >> 1).any():
+        raise ValueError("where holds a 0 or 1 for each row, which would be the ids 0 and 1; expected bools")
     positions = view.places(ids) if len(ids) else np.empty(0, np.int64)
     if (positions < 0).any():
         missing = ids[int(np.argmin(positions))]

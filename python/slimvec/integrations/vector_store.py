@@ -14,6 +14,7 @@ from langchain_core.vectorstores import VectorStore
 from slimvec.files.atomic import replacing
 from slimvec.files.table_file import open_table
 from slimvec.index.index import Index
+from slimvec.validation import as_matrix, check_finite
 
 if TYPE_CHECKING:
     import os
@@ -126,11 +127,14 @@ class SlimVectorStore(VectorStore):  # type: ignore[misc]
         if not listed:
             return []
         names = [one or str(uuid4()) for one in given]
-        vectors = np.asarray(self._embedding.embed_documents(listed), np.float32)
+        vectors = self._embedded(listed)
         last = {name: number for number, name in enumerate(names)}  # of those that come twice the last one stays
-        for name, number in last.items():
-            self._documents[name] = Document(id=name, page_content=listed[number], metadata=beside[number])
+        made = {
+            name: Document(id=name, page_content=listed[number], metadata=beside[number])
+            for name, number in last.items()
+        }
         self._put(list(last), vectors[list(last.values())])
+        self._documents |= made
         return names
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:  # noqa: ARG002
@@ -256,12 +260,23 @@ class SlimVectorStore(VectorStore):  # type: ignore[misc]
             store.index = open_table(Path(path) / INDEX)
         return store
 
+    def _embedded(self, texts: list[str]) -> NDArray[np.float32]:
+        """Return a vector for each text; ValueError, before any is kept, if the embedding gives something else."""
+        held = next(iter(self._vectors.values()), None)
+        width = self.index.dim if self.index is not None else None if held is None else len(held)
+        vectors = as_matrix(np.asarray(self._embedding.embed_documents(texts), np.float32), "embeddings", width)
+        if len(vectors) != len(texts):
+            raise ValueError(f"embeddings has {len(vectors)} rows; expected {len(texts)}, one for each text")
+        check_finite(vectors, "embeddings", 0)
+        return vectors
+
     def _put(self, names: list[str], vectors: NDArray[np.float32]) -> None:
         if self.index is None:
-            self._vectors |= dict(zip(names, vectors, strict=True))
-            if len(self._vectors) >= LEARN_FROM:
-                self.index = Index.build(np.stack([*self._vectors.values()]), ids=[*self._vectors], **self._build)
-                self._vectors = {}
+            together = self._vectors | dict(zip(names, vectors, strict=True))
+            if len(together) >= LEARN_FROM:
+                self.index = Index.build(np.stack([*together.values()]), ids=[*together], **self._build)
+                together = {}
+            self._vectors = together
             return
         known = np.array([name in self.index for name in names], np.bool_)
         for there, change in ((True, self.index.update), (False, self.index.add)):

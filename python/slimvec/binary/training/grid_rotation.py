@@ -13,6 +13,8 @@ from slimvec.progress import Progress, ignore
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SMALLEST = 2.0**-64
+
 
 def learn_grid_rotation(
     projected: NDArray[np.float32],
@@ -43,6 +45,8 @@ def learn_grid_rotation(
     ndarray, shape (r, r), float32
     """
     limit = (2**bits - 1) / 2
+    if step < SMALLEST:  # whose inverse is beyond float32
+        projected, step = projected / np.float32(SMALLEST), step / SMALLEST
     for iteration in range(n_iter):
         rotation = polar_factor(_correlation(projected, rotation / np.float32(step), limit))[0]
         progress("learning rotation", iteration + 1, n_iter)

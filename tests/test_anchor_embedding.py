@@ -100,6 +100,18 @@ class TestInEveryStore:
             optimizer.step()
         assert not layer(torch.tensor([0])).any()
 
+    @pytest.mark.parametrize("of_all", [lambda layer, h: layer.logits(h), lambda layer, h: h @ layer.weight.T])
+    def test_padding_stays_zero_where_all_rows_are_read(self, store, of_all):
+        layer = nn.AnchorEmbedding(10, 3, 4, padding_idx=2, nonnegative=False, **store)
+        optimizer = nn.ProximalSGD(layer, lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            scores = of_all(layer, layer(torch.tensor([0, 1, 2])))
+            torch.nn.functional.cross_entropy(scores, torch.tensor([2, 1, 2])).backward()
+            optimizer.step()
+        assert not dense(layer)[2].any()
+        assert not layer.to_table().lookup([2]).any()
+
 
 OPTIMIZERS = {
     "sgd": lambda model: nn.ProximalSGD(model, lr=0.01, l1=0.1),

@@ -52,9 +52,11 @@ class _Scores(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        G = np.ascontiguousarray(gradients[0].numpy().T)
+        G = np.array(gradients[0].numpy().T, order="C")
         (u,) = ctx.saved_tensors
         transform = ctx.transform
+        if transform.padding_idx is not None:
+            G[transform.padding_idx] = 0
         transform.add_output_gradient(G, u.detach().numpy().T)
         everything = np.arange(transform.n_rows)
         return torch.from_numpy(transform.store.anchor_gradient(everything, G)).T, None, None
@@ -76,7 +78,7 @@ class SlotTransform(Transform):
             raise ValueError('storage="slots" is for float32 on the CPU, without softmax; expected storage="dense"')
         super().__init__()
         self.n_rows, self.n_anchors = start.shape
-        self.nonnegative, self._related = start.nonnegative, start.related
+        self.nonnegative, self._related, self.padding_idx = start.nonnegative, start.related, start.padding_idx
         generator = np.random.default_rng(int(torch.randint(2**31, ())))
         rules: dict[str, Any] = {"anchor_rows": start.anchor_rows, "empty": start.padding_idx}
         parts = random_parts(start.shape, start.nonzeros, generator, nonnegative=start.nonnegative, **rules)

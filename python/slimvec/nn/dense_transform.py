@@ -91,7 +91,8 @@ class DenseTransform(Transform):
     def worths(self, of_rows: Tensor, of_columns: Tensor) -> Tensor:
         self.settle()
         entries = self.weight.detach()
-        return (entries.abs().float() * of_rows[:, None] * of_columns)[entries != 0]
+        wide = torch.promote_types(entries.dtype, torch.float32)
+        return (entries.abs().to(wide) * of_rows[:, None] * of_columns)[entries != 0]
 
     def keep(self, kept: Tensor) -> None:
         support = self.weight != 0

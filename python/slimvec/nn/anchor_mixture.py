@@ -107,7 +107,7 @@ class AnchorMixture(nn.Module):
         """
         from slimvec.sparse.table import SparseTable
 
-        anchors = [part.anchors.detach().cpu().numpy() for part in self.components]
+        anchors = [part.anchors.detach().cpu().to(torch.float32).numpy() for part in self.components]
         return SparseTable.mixture(anchors, [part.transform.to_csr() for part in self.components], words)
 
 

@@ -226,6 +226,10 @@ class TestCompositionalCodes:
         assert set(codes.transform_.data.tolist()) == {1.0}
         assert codes.losses_[-1] < 0.8 * codes.losses_[0]
         assert (codes.transform(X) != codes.transform_).nnz == 0
+        codes.set_params(n_codebooks=8)
+        with pytest.raises(ValueError, match="NaN"):
+            codes.fit(np.full((2, 10), np.nan))
+        assert (codes.transform(X) != codes.transform_).nnz == 0  # by what was learnt before
 
     def test_without_torch(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "torch", None)

@@ -119,6 +119,8 @@ class TestSparseCode:
     def test_negative_penalty(self):
         with pytest.raises(ValueError, match="l1=-1"):
             sv.baselines.SparseCode(5, -1.0).fit(X)
+        with pytest.raises(ValueError, match=r"sum_to_one=-1.0; expected a finite weight"):
+            sv.baselines.SparseCode(5, sum_to_one=-1.0).fit(X)
 
 
 class TestClustering:

@@ -32,7 +32,7 @@ DEFAULT_NONZEROS = 10
 DEFAULT_TRAIN_ROWS = 20_000
 ROOM = 4  # a row may get this many times the mean number of non-zeros when they come from one budget
 ALLOCATIONS = ("row", "global")
-OF_ALL_ROWS = ("transform_", "relative_residual_", "anchor_words_", "_seen")
+OF_ALL_ROWS = ("transform_", "relative_residual_", "anchor_words_", "_seen", "feature_names_in_")
 
 
 @dataclass(eq=False, repr=False)

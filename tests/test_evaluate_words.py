@@ -249,6 +249,9 @@ def test_bad_input(words, tmp_path, monkeypatch):
         analogy(words, {}, rules=["3CosDiv"])
     with pytest.raises(ValueError, match="seeds is empty"):
         categorization(words, {}, seeds=())
+    for few in ([], [("a", "cat")]):
+        with pytest.raises(ValueError, match=f"set 'small' holds {len(few)} words; expected two or more to cluster"):
+            categorization(words, {"small": few})
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
     with pytest.raises(ImportError, match=r"slimvec\[evaluate\]"):
         categorization(words, {"x": [("a", "cat"), ("b", "dog")]})

@@ -316,6 +316,14 @@ def test_refusals():
         nn.AnchorEmbedding(10, 3, 2, relations=[(0, 1)])
     with pytest.raises(ValueError, match=r"anchor_rows repeats"):
         nn.AnchorEmbedding(10, 3, anchor_rows=[1, 1])
+    for odd in ([(1, 2, 3), (4, 5, 6)], [(1, 2, 3)], [(1.7, 2)], [("a", "b")], [3]):
+        with pytest.raises(TypeError, match=r"relations holds .*; expected pairs of row numbers"):
+            nn.AnchorEmbedding(10, 3, anchor_rows=[1, 2], relations=odd)
+    spoilt = np.where(np.arange(30).reshape(10, 3) == 7, np.nan, 1.0)
+    with pytest.raises(ValueError, match=r"anchors holds NaN or infinity in row 2"):
+        nn.AnchorEmbedding(10, 3, anchors=spoilt[:3])
+    with pytest.raises(ValueError, match=r"vectors holds NaN or infinity in row 2"):
+        nn.AnchorEmbedding.from_vectors(spoilt, 3)
     layer = nn.AnchorEmbedding(10, 3, 2, storage="slots")
     optimizer = nn.ProximalAdam(layer)
     layer(torch.tensor([1])).sum().backward()

@@ -153,6 +153,8 @@ class TestClustering:
         plain = sv.baselines.VocabularyQuantization(9, weighted=False).fit(scaled)
         unweighted = scaled - plain.transform_ @ plain.anchors_
         assert np.linalg.norm(left) < 0.1 * np.linalg.norm(unweighted)
+        quantized.set_params(weighted=False)  # takes effect when it is fitted again
+        assert (quantized.transform(scaled) != quantized.transform_).nnz == 0
 
     @pytest.mark.parametrize("method", [sv.baselines.PostSH, sv.baselines.VocabularyQuantization])
     def test_transform_seeds_and_bad_input(self, method):

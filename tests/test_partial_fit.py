@@ -72,6 +72,14 @@ def test_blocks_of_other_widths_are_refused(matrix, n):
         METHODS["IIQ"]().fit_blocks([matrix[:n], matrix[:n, :3]])
 
 
+def test_blocks_and_sums_without_rows(matrix):
+    blocks = [np.empty((0, 0)), matrix[:300], np.empty((0, D)), matrix[300:500]]
+    assert_same(METHODS["IIQ"]().fit_blocks(blocks), METHODS["IIQ"]().fit(matrix[:500]))
+    fitted = METHODS["IIQ"]()
+    with pytest.raises(ValueError, match="no rows were added"):
+        fitted.fit_sums(fitted.sums(D))
+
+
 def test_buffers_that_are_filled_again(matrix):
     buffer, fitted = np.empty((100, D), np.float16), METHODS["IIQ"]()
     for first in range(0, 1000, 100):

@@ -14,7 +14,7 @@ from slimvec.binary.training.accumulators import RowSample, RowSums, sample_keys
 from slimvec.binary.training.block_sums import BlockSums
 from slimvec.blocks import even_blocks, row_blocks
 from slimvec.progress import Progress, ignore
-from slimvec.validation import as_codes, as_generator, as_integer, as_matrix, check_finite
+from slimvec.validation import as_codes, as_generator, as_integer, as_matrix, check_finite, check_width
 from slimvec.vectors.rows import MatrixRows, reported
 
 if TYPE_CHECKING:
@@ -338,12 +338,14 @@ class StreamingEstimator(BinaryEstimator):
 
 
 def _of_one_width(blocks: Iterable[ArrayLike]) -> Iterator[NDArray[Any]]:
-    """Yield blocks as matrices, refusing one of another width than the first."""
+    """Yield blocks that have rows as matrices, refusing one of another width than the first."""
     width: int | None = None
     for block in blocks:
-        rows = as_matrix(block, "blocks", width)
-        width = rows.shape[1]
-        yield rows
+        rows = as_matrix(block, "blocks")
+        if len(rows):
+            width = rows.shape[1] if width is None else width
+            check_width(rows.shape[1], "blocks", width)
+            yield rows
 
 
 def _project(rows: Rows, sample: NDArray[np.int64] | None, encoder: Encoder) -> NDArray[np.float32]:

@@ -166,6 +166,7 @@ class TestPursuit:
             ((np.ones((1, 2)), np.array([[np.inf, 1]]), 1), ValueError, "anchors holds NaN or infinity in row 0"),
             ((np.array([[1e300]]), np.ones((2, 1)), 1), ValueError, "too large for float32"),
             ((np.ones(3), np.ones((2, 3)), 1), ValueError, r"X has shape \(3,\)"),
+            ((np.array([[1.0], [1e30]]), np.full((2, 1), 1e-30), 1), ValueError, "row 1 of X is so much longer than"),
         ],
     )
     def test_bad_input(self, arguments, error, message):

@@ -145,7 +145,11 @@ def pursue_blocks(
             loop(correlations[part], atoms.gram, most[part], selection == "ols", tolerance, *outputs)
 
         in_threads(work, m, threads)
-        values = (values * (lengths[:, None] / atoms.lengths[columns])).astype(np.float32)
+        with np.errstate(over="ignore"):  # reported just below
+            values = (values * (lengths[:, None] / atoms.lengths[columns])).astype(np.float32)
+        if not np.isfinite(values).all():
+            row = first + int(np.argmin(np.isfinite(values).all(axis=1)))
+            raise ValueError(f"row {row} of X is so much longer than the anchors that T leaves float32; divide X first")
         yield first, columns, values, counts, gains * lengths[:, None] ** 2
 
 

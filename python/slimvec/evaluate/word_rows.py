@@ -122,4 +122,5 @@ def cosines(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
     wide, other = first.astype(np.float64), second.astype(np.float64)
     products = np.einsum("ij,ij->i", wide, other)
     lengths = np.linalg.norm(wide, axis=1) * np.linalg.norm(other, axis=1)
-    return np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+    found: NDArray[np.float64] = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+    return found

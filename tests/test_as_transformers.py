@@ -97,6 +97,12 @@ class TestInverse:
         left = ((made - X) ** 2).sum() / ((X - X.mean(axis=0)) ** 2).sum()
         assert left < {"IIQ": 0.75, "TransformCoding": 0.15}.get(name, 0.45)
 
+    @pytest.mark.parametrize("output", ["bits", "signs"])
+    def test_codes_of_one_bit(self, output):
+        method = sv.IIQ(n_bits=1).fit(X)
+        made = method.inverse_transform(method.transform(X))
+        assert np.array_equal(method.inverse_transform(method.transform(X, output=output)), made)
+
     @pytest.mark.parametrize("name", ["IIQ", "IIQ, more bits than dimensions", "ITQ"])
     def test_no_other_multiple_is_nearer(self, name):
         method = CODES[name]().fit(X)

@@ -195,7 +195,7 @@ class StreamingEstimator(BinaryEstimator):
         """
         n_bits = self._encoder().n_bits
         codes = as_matrix(X, "X")
-        if codes.shape[1] == n_bits != 1:
+        if codes.shape[1] == n_bits and not (n_bits == 1 and codes.dtype == np.uint8):  # which is packed, too
             if not np.isin(codes, [0, 1] if codes.size and codes.min() >= 0 else [-1, 1]).all():
                 raise ValueError(f"X has {n_bits} columns, and they are no bits; expected 0 and 1, or -1 and 1")
             codes = np.packbits(codes > 0, axis=1, bitorder="little")

@@ -316,6 +316,13 @@ def test_refusals():
         nn.AnchorEmbedding(10, 3, 2, relations=[(0, 1)])
     with pytest.raises(ValueError, match=r"anchor_rows repeats"):
         nn.AnchorEmbedding(10, 3, anchor_rows=[1, 1])
+    for odd, error in ((0, ValueError), (2.5, TypeError)):
+        with pytest.raises(error, match=rf"nonzeros={odd}"):
+            nn.AnchorEmbedding(10, 3, 2, storage="slots", nonzeros=odd)
+    with pytest.raises(ValueError, match=r"n_anchors=0; expected at least 1"):
+        nn.AnchorMixture(10, 3, [0, 0], n_parameters=40)
+    with pytest.raises(TypeError, match=r"n_parameters=40.5 is not an integer"):
+        nn.AnchorMixture(10, 3, [2, 2], n_parameters=40.5)
     for odd in ([(1, 2, 3), (4, 5, 6)], [(1, 2, 3)], [(1.7, 2)], [("a", "b")], [3]):
         with pytest.raises(TypeError, match=r"relations holds .*; expected pairs of row numbers"):
             nn.AnchorEmbedding(10, 3, anchor_rows=[1, 2], relations=odd)

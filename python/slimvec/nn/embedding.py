@@ -153,7 +153,8 @@ class AnchorEmbedding(LossTerms):
         self.transform = STORAGES[storage](
             TransformStart(
                 (n, self.n_anchors), start, chosen, related, self.padding_idx,
-                nonnegative=self.nonnegative, softmax=self.softmax, sparse=sparse, nonzeros=nonzeros,
+                nonnegative=self.nonnegative, softmax=self.softmax, sparse=sparse,
+                nonzeros=as_integer(nonzeros, "nonzeros", 1),
             )
         )  # fmt: skip
 

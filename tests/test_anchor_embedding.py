@@ -68,7 +68,7 @@ class TestInEveryStore:
         copied(ids).sum().backward()  # a copy trains on its own
         assert all(value.grad is None for value in layer.parameters())
         if store["storage"] == "slots":
-            assert len(layer.transform.take_gradient()[0]) == 0
+            assert layer.transform.take_gradient() is None
             assert len(copied.transform.take_gradient()[0]) == 30
 
     def test_tied_logits(self, store):
@@ -99,6 +99,18 @@ class TestInEveryStore:
             (layer(torch.tensor([0, 1])) - 1).square().sum().backward()
             optimizer.step()
         assert not layer(torch.tensor([0])).any()
+
+    @pytest.mark.parametrize("of_all", [lambda layer, h: layer.logits(h), lambda layer, h: h @ layer.weight.T])
+    def test_padding_stays_zero_where_all_rows_are_read(self, store, of_all):
+        layer = nn.AnchorEmbedding(10, 3, 4, padding_idx=2, nonnegative=False, **store)
+        optimizer = nn.ProximalSGD(layer, lr=0.1)
+        for _ in range(3):
+            optimizer.zero_grad()
+            scores = of_all(layer, layer(torch.tensor([0, 1, 2])))
+            torch.nn.functional.cross_entropy(scores, torch.tensor([2, 1, 2])).backward()
+            optimizer.step()
+        assert not dense(layer)[2].any()
+        assert not layer.to_table().lookup([2]).any()
 
 
 OPTIMIZERS = {
@@ -223,6 +235,51 @@ def test_more_anchors_than_columns_start_as_drawn_and_given_ones_as_given():
     assert torch.equal(nn.AnchorEmbedding(20, 8, anchors=drawn[:4].numpy()).anchors, drawn[:4])
 
 
+@pytest.mark.parametrize("store", STORES, ids=str)
+def test_a_step_without_a_gradient_is_none(store):
+    layer = nn.AnchorEmbedding(10, 3, 4, **store)
+    optimizer = nn.ProximalSGD(layer, lr=0.1, l1=1.0)
+    (layer(torch.tensor([1])) * 0).sum().backward()
+    optimizer.step()
+    after_one = layer.to_table().lookup(range(10))
+    optimizer.zero_grad()
+    optimizer.step()
+    assert np.array_equal(layer.to_table().lookup(range(10)), after_one)
+
+
+def test_slots_in_autocast_and_moved_to_other_numbers():
+    layer = nn.AnchorEmbedding(10, 4, 3, storage="slots")
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = layer.logits(layer(torch.tensor([1, 2])))
+    scores.square().sum().backward()
+    assert layer.anchors.grad.any()
+    with pytest.raises(TypeError, match=r"moved to torch.bfloat16, cpu; expected float32 on"):
+        layer.bfloat16()(torch.tensor([1]))
+
+
+@pytest.mark.parametrize(
+    ("part", "damage"),
+    [
+        ("indptr", lambda part: part.index_fill(0, torch.tensor(3), -100_000)),
+        ("data", lambda part: part[:-1]),
+        ("indices", lambda part: part.index_fill(0, torch.tensor(0), -1)),
+    ],
+)
+def test_damaged_slots_are_refused(part, damage):
+    layer = nn.AnchorEmbedding(10, 4, 3, storage="slots")
+    state = layer.state_dict()
+    state[f"transform.{part}"] = damage(state[f"transform.{part}"])
+    with pytest.raises(RuntimeError, match=r"does not fit indices and data: it is damaged"):
+        layer.load_state_dict(state)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_mixture_of_other_numbers_leaves_as_a_table(dtype):
+    layer = nn.AnchorMixture(20, 4, [3, 5], dtype=dtype)
+    expected = layer(torch.arange(20)).detach().float().numpy()
+    assert np.allclose(layer.to_table().lookup(range(20)), expected, atol=2e-2)
+
+
 def test_mixture():
     torch.manual_seed(0)
     layer = nn.AnchorMixture(20, 4, [3, 5])
@@ -259,6 +316,21 @@ def test_refusals():
         nn.AnchorEmbedding(10, 3, 2, relations=[(0, 1)])
     with pytest.raises(ValueError, match=r"anchor_rows repeats"):
         nn.AnchorEmbedding(10, 3, anchor_rows=[1, 1])
+    for odd, error in ((0, ValueError), (2.5, TypeError)):
+        with pytest.raises(error, match=rf"nonzeros={odd}"):
+            nn.AnchorEmbedding(10, 3, 2, storage="slots", nonzeros=odd)
+    with pytest.raises(ValueError, match=r"n_anchors=0; expected at least 1"):
+        nn.AnchorMixture(10, 3, [0, 0], n_parameters=40)
+    with pytest.raises(TypeError, match=r"n_parameters=40.5 is not an integer"):
+        nn.AnchorMixture(10, 3, [2, 2], n_parameters=40.5)
+    for odd in ([(1, 2, 3), (4, 5, 6)], [(1, 2, 3)], [(1.7, 2)], [("a", "b")], [3]):
+        with pytest.raises(TypeError, match=r"relations holds .*; expected pairs of row numbers"):
+            nn.AnchorEmbedding(10, 3, anchor_rows=[1, 2], relations=odd)
+    spoilt = np.where(np.arange(30).reshape(10, 3) == 7, np.nan, 1.0)
+    with pytest.raises(ValueError, match=r"anchors holds NaN or infinity in row 2"):
+        nn.AnchorEmbedding(10, 3, anchors=spoilt[:3])
+    with pytest.raises(ValueError, match=r"vectors holds NaN or infinity in row 2"):
+        nn.AnchorEmbedding.from_vectors(spoilt, 3)
     layer = nn.AnchorEmbedding(10, 3, 2, storage="slots")
     optimizer = nn.ProximalAdam(layer)
     layer(torch.tensor([1])).sum().backward()

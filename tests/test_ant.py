@@ -240,6 +240,8 @@ class TestBadInput:
             ({"update": "adam"}, ValueError, "update='adam'"),
             ({"orthogonality": 1.0, "update": "ksvd"}, ValueError, "orthogonality=1.0 is part of MOD's update"),
             ({"orthogonality": -1}, ValueError, "orthogonality=-1"),
+            ({"orthogonality": np.inf}, ValueError, "orthogonality=inf; expected a finite weight"),
+            ({"negative_weight": np.nan}, ValueError, "negative_weight=nan; expected a finite weight"),
             ({"n_rounds": -1}, ValueError, "n_rounds=-1"),
             ({"max_train_rows": 0}, ValueError, "max_train_rows=0"),
             ({"nonnegative": 1}, TypeError, "nonnegative=1 is not True or False"),
@@ -257,6 +259,11 @@ class TestBadInput:
         for estimator in (ANT(**small, max_train_rows=300), sv.baselines.VocabularyQuantization(9, max_train_rows=300)):
             with pytest.raises(ValueError, match=f"X holds NaN or infinity in row {row} "):
                 estimator.fit(spoilt)
+        often = ANT(2, 1, anchors="frequency", max_train_rows=2)
+        given = ANT(anchors=[row - 2, row], nonzeros=1, max_train_rows=2)
+        for estimator, counts in ((often, np.arange(600) == row), (given, None)):
+            with pytest.raises(ValueError, match=f"X holds NaN or infinity in row {row} "):
+                estimator.fit(spoilt, counts=counts)
 
     def test_counts(self):
         with pytest.raises(ValueError, match=r"counts has shape \(3,\); expected \(600,\)"):

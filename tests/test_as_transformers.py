@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -96,6 +97,12 @@ class TestInverse:
         left = ((made - X) ** 2).sum() / ((X - X.mean(axis=0)) ** 2).sum()
         assert left < {"IIQ": 0.75, "TransformCoding": 0.15}.get(name, 0.45)
 
+    @pytest.mark.parametrize("output", ["bits", "signs"])
+    def test_codes_of_one_bit(self, output):
+        method = sv.IIQ(n_bits=1).fit(X)
+        made = method.inverse_transform(method.transform(X))
+        assert np.array_equal(method.inverse_transform(method.transform(X, output=output)), made)
+
     @pytest.mark.parametrize("name", ["IIQ", "IIQ, more bits than dimensions", "ITQ"])
     def test_no_other_multiple_is_nearer(self, name):
         method = CODES[name]().fit(X)
@@ -176,6 +183,34 @@ class TestFrames:
         with pytest.raises(ValueError, match="X has columns 'b', 'a', .*; expected those that were fitted"):
             method.transform(self.frame(library, "bacdefghijklmnopqrst"))
         assert not hasattr(method.fit(X), "feature_names_in_")
+
+    def test_names_are_of_what_was_learnt_last(self, library):
+        def by_workers(method):
+            with ThreadPoolExecutor(1) as executor:
+                return method.fit([X[:, :4]], executor=executor)
+
+        learn = [
+            by_workers,
+            lambda method: method.fit_blocks([X[:, :4]]),
+            lambda method: method.partial_fit(X[:, :4]),
+            lambda method: method.fit_sums(method.sums(4).update(X[:, :4])),
+        ]
+        for again in learn:
+            method = again(sv.IIQ(n_bits=3).fit(self.frame(library)))
+            assert not hasattr(method, "feature_names_in_")
+            method.transform(self.frame(library, "abcd"))
+
+    def test_other_columns_are_refused_everywhere(self, library):
+        frame, turned = self.frame(library), self.frame(library, "bacdefghijklmnopqrst")
+        fitted, parts, made = sv.IIQ(n_bits=12).fit(frame), sv.IIQ(n_bits=12).partial_fit(frame), sv.IIQ(n_bits=12)
+        made.compress(frame)
+        low = sv.baselines.LowRank(3)
+        low.compress(frame)
+        for refuse in (fitted.to_table, parts.partial_fit, parts.transform, made.transform, low.to_table):
+            refuse(frame)
+            refuse(X)
+            with pytest.raises(ValueError, match="X has columns 'b', 'a', .*; expected those that were fitted"):
+                refuse(turned)
 
     def test_in_a_pipeline(self, library):
         sklearn = pytest.importorskip("sklearn")

@@ -75,6 +75,7 @@ def test_tables_of_nlb(rows, tmp_path):
 def test_bad_parameters_of_nlb(rows):
     with pytest.raises(ValueError, match="learning_rate=-1"):
         sv.baselines.NLB(learning_rate=-1).fit(rows)
+    sv.baselines.NLB(8, learning_rate=np.float32(1e-3), n_epochs=1).fit(rows)
     with pytest.raises(ValueError, match="n_epochs=0"):
         sv.baselines.NLB(n_epochs=0).fit(rows)
     with pytest.raises(ValueError, match="X holds NaN or infinity in row 3"):

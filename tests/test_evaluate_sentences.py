@@ -65,6 +65,8 @@ def test_bad_input(words, monkeypatch):
         sentence_classification(words, {}, unknown="mean")
     with pytest.raises(ValueError, match="folds=1"):
         sentence_classification(words, {}, folds=1)
+    with pytest.raises(ValueError, match="set 'small' holds 2 sentences; expected 5 or more, one a fold"):
+        sentence_classification(words, {"small": [("1", "good"), ("0", "bad")]})
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
     with pytest.raises(ImportError, match=r"slimvec\[evaluate\]"):
         sentence_classification(words, {"x": [("a", "good"), ("b", "bad")] * 9})

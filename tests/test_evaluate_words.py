@@ -76,6 +76,18 @@ def test_codes_anchors_and_floats_are_judged_alike(words):
     assert word_similarity(anchors, {"x": pairs}) == word_similarity(words, {"x": pairs})
 
 
+@pytest.mark.parametrize("n_bits", [75, 300])
+def test_pairs_of_codes_that_differ_in_as_many_bits_are_tied(n_bits):
+    generator = np.random.default_rng(0)
+    signs = np.where(generator.random((300, n_bits)) < 0.5, -1, 1)
+    table = sv.BinaryTable(sv.pack(signs), n_bits, words=map(str, range(300)))
+    first, second = generator.integers(0, 300, (2, 500))
+    alike = (signs[first] * signs[second]).sum(axis=1)
+    scores = alike + n_bits**0.5 * generator.standard_normal(500)
+    pairs = [(str(a), str(b), score) for a, b, score in zip(first, second, scores, strict=True)]
+    assert word_similarity(table, {"one": pairs})[0].score == pytest.approx(spearman(alike, scores), abs=1e-12)
+
+
 def test_a_zero_row_has_cosine_zero():
     vectors = sv.Vectors(["a", "b", "c"], [[0.0, 0.0], [1.0, 0.0], [-1.0, 0.1]])
     found = word_similarity(vectors, {"x": [("a", "b", 2), ("b", "c", 1), ("b", "b", 3)]})
@@ -139,6 +151,15 @@ def brute_force(vectors, a, b, c, rule):
         scores = near[1] * near[2] / (near[0] + 0.001)
     scores[rows] = -np.inf
     return vectors.words[int(np.argmax(scores))]
+
+
+@pytest.mark.parametrize("scale", [2.0**-100, 2.0**80])
+def test_vectors_of_any_length_are_judged_alike(family, scale):
+    far = sv.Vectors(family.words, family.matrix * np.float32(scale))
+    pairs = [("man", "woman", 3), ("king", "queen", 4), ("king", "stone", 1), ("man", "unicorn", 2)]
+    assert word_similarity(far, {"one": pairs}) == word_similarity(family, {"one": pairs})
+    questions = [("", "man", "woman", "king", "queen"), ("", "crown", "king", "queen", "stone")]
+    assert analogy(far, {"one": questions}) == analogy(family, {"one": questions})
 
 
 @pytest.mark.parametrize("rule", ["3CosAdd", "3CosMul"])
@@ -228,6 +249,9 @@ def test_bad_input(words, tmp_path, monkeypatch):
         analogy(words, {}, rules=["3CosDiv"])
     with pytest.raises(ValueError, match="seeds is empty"):
         categorization(words, {}, seeds=())
+    for few in ([], [("a", "cat")]):
+        with pytest.raises(ValueError, match=f"set 'small' holds {len(few)} words; expected two or more to cluster"):
+            categorization(words, {"small": few})
     monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
     with pytest.raises(ImportError, match=r"slimvec\[evaluate\]"):
         categorization(words, {"x": [("a", "cat"), ("b", "dog")]})

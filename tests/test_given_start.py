@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
+sparse = pytest.importorskip("scipy.sparse")
 
 import slimvec as sv  # noqa: E402
 from slimvec import nn  # noqa: E402
@@ -117,3 +118,12 @@ def test_layers_above_the_budget_are_cut_after_the_first_step():
     assert not budget.is_fixed
     steps(layer, optimizer, budget, 1)
     assert layer.n_parameters <= 700
+
+
+@pytest.mark.parametrize("storage", ["dense", "slots"])
+def test_an_entry_that_a_table_has_twice_is_a_sum(storage):
+    entries = np.array([1.0, 2.0, 0.0]), np.array([0, 0, 1]), np.array([0, 2, 3])
+    table = sv.SparseTable([[1.0, 2.0], [3.0, 4.0]], sparse.csr_array(entries, shape=(2, 2)))
+    layer = nn.AnchorEmbedding.from_pretrained(table, storage=storage)
+    assert layer(torch.arange(2)).tolist() == table.lookup([0, 1]).tolist() == [[3, 6], [0, 0]]
+    assert layer.count_nonzero() == 1

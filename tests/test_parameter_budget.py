@@ -100,6 +100,19 @@ def test_a_resumed_training_ends_the_same_to_the_bit(way, stopped):
     assert torch.equal(resumed.layer.anchors, whole.layer.anchors)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_numbers_of_other_types(dtype):
+    layer = nn.AnchorEmbedding(N, D, K, n_parameters=K * D + 100, dtype=dtype)
+    optimizer = nn.ProximalAdagrad(layer)
+    budget = nn.ParameterBudget(layer, optimizer, n_steps=4)
+    for _ in range(4):
+        optimizer.zero_grad()
+        layer(torch.arange(N)).square().sum().backward()
+        optimizer.step()
+        budget.step()
+    assert layer.n_parameters == K * D + 100
+
+
 @pytest.mark.parametrize("way", ["dense, Adam", "slots, Adagrad"])
 def test_copies_go_on_alike(way):
     training = Training(way)

@@ -55,6 +55,31 @@ def test_after_every_call(sizes, seed):
             assert_same(fitted, sv.IIQ(n_bits=3, n_remove=0, n_iter=1, random_state=seed).fit(rows[:n]))
 
 
+def test_a_stream_that_fails_changes_nothing(matrix):
+    fitted = METHODS["TransformCoding"]().partial_fit(matrix[:1000])
+    fitted.n_bits = 36  # more than rows of one direction take
+    line = np.arange(1000.0)[:, None] * np.ones(D)
+    for fail in (lambda: fitted.fit_blocks([line]), lambda: fitted.fit_sums(fitted.sums(D).update(line))):
+        with pytest.raises(ValueError, match="n_bits=36; expected at most 6"):
+            fail()
+    fitted.n_bits = 8
+    assert_same(fitted.partial_fit(matrix[1000:]), METHODS["TransformCoding"]().fit(matrix))
+
+
+@pytest.mark.parametrize("n", [100, BLOCK_ROWS])
+def test_blocks_of_other_widths_are_refused(matrix, n):
+    with pytest.raises(ValueError, match="blocks has 3 columns; expected 6"):
+        METHODS["IIQ"]().fit_blocks([matrix[:n], matrix[:n, :3]])
+
+
+def test_blocks_and_sums_without_rows(matrix):
+    blocks = [np.empty((0, 0)), matrix[:300], np.empty((0, D)), matrix[300:500]]
+    assert_same(METHODS["IIQ"]().fit_blocks(blocks), METHODS["IIQ"]().fit(matrix[:500]))
+    fitted = METHODS["IIQ"]()
+    with pytest.raises(ValueError, match="no rows were added"):
+        fitted.fit_sums(fitted.sums(D))
+
+
 def test_buffers_that_are_filled_again(matrix):
     buffer, fitted = np.empty((100, D), np.float16), METHODS["IIQ"]()
     for first in range(0, 1000, 100):

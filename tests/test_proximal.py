@@ -216,6 +216,15 @@ def test_refusals():
         nn.ProximalAdagrad(layer, metric="other")
     with pytest.raises(ValueError, match=r"no closed form"):
         nn.ProximalAdagrad(layer, penalty="rows", metric="own")
+    bias, filters = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(3, 2, 2))
+    with pytest.raises(ValueError, match=r"rowwise=True is of the rows of a matrix, and a parameter has shape \(3,\)"):
+        nn.ProximalAdagrad([bias], rowwise=True)
+    with pytest.raises(ValueError, match=r'penalty="rows" is of the rows of a matrix, .* shape \(3, 2, 2\)'):
+        nn.ProximalSGD([filters], l1=0.1, penalty="rows")
+    optimizer = nn.ProximalSGD([filters], l1=0.1)
+    with pytest.raises(ValueError, match=r"l2=-1"):
+        optimizer.add_param_group({"params": [bias], "l2": -1})
+    assert len(optimizer.param_groups) == 1
     plain = torch.nn.Embedding(5, 2, sparse=True)
     optimizer = nn.ProximalSGD(plain.parameters(), l1=0.1)
     plain(torch.tensor([1])).sum().backward()

@@ -82,6 +82,7 @@ def test_ties_are_told_from_near_misses():
     vectors[3, 0] = 0.5  # a long row is no reason to be lenient
     assert recall_with_ties(np.array([[3]]), truth, query, vectors, "dot") == 0
     assert recall_with_ties(np.array([[3]]), truth, 0 * query, vectors, "dot") == 1  # to zeros, all rows are alike
+    assert recall_with_ties(np.array([[-1]]), np.array([[3]]), query, vectors, "dot") == 0  # none, and not the last row
     nothing = np.empty((0, 1), np.int64)
     assert recall_with_ties(nothing, nothing, query[:0], vectors, "dot") == 0
 

@@ -119,6 +119,8 @@ class TestSparseCode:
     def test_negative_penalty(self):
         with pytest.raises(ValueError, match="l1=-1"):
             sv.baselines.SparseCode(5, -1.0).fit(X)
+        with pytest.raises(ValueError, match=r"sum_to_one=-1.0; expected a finite weight"):
+            sv.baselines.SparseCode(5, sum_to_one=-1.0).fit(X)
 
 
 class TestClustering:
@@ -151,6 +153,8 @@ class TestClustering:
         plain = sv.baselines.VocabularyQuantization(9, weighted=False).fit(scaled)
         unweighted = scaled - plain.transform_ @ plain.anchors_
         assert np.linalg.norm(left) < 0.1 * np.linalg.norm(unweighted)
+        quantized.set_params(weighted=False)  # takes effect when it is fitted again
+        assert (quantized.transform(scaled) != quantized.transform_).nnz == 0
 
     @pytest.mark.parametrize("method", [sv.baselines.PostSH, sv.baselines.VocabularyQuantization])
     def test_transform_seeds_and_bad_input(self, method):
@@ -226,6 +230,10 @@ class TestCompositionalCodes:
         assert set(codes.transform_.data.tolist()) == {1.0}
         assert codes.losses_[-1] < 0.8 * codes.losses_[0]
         assert (codes.transform(X) != codes.transform_).nnz == 0
+        codes.set_params(n_codebooks=8)
+        with pytest.raises(ValueError, match="NaN"):
+            codes.fit(np.full((2, 10), np.nan))
+        assert (codes.transform(X) != codes.transform_).nnz == 0  # by what was learnt before
 
     def test_without_torch(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "torch", None)

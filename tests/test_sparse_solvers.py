@@ -159,11 +159,14 @@ class TestPursuit:
             ((np.ones((2, 3)), np.ones((2, 3)), 0), ValueError, "nonzeros=0"),
             ((np.ones((2, 3)), np.ones((2, 3)), 1.5), TypeError, r"nonzeros=1\.5 is not an integer"),
             ((np.ones((2, 3)), np.ones((2, 3)), np.array([1, 3])), ValueError, "nonzeros is"),
+            ((np.ones((99, 3)), np.ones((2, 3)), np.array([1, 1])), ValueError, r"has shape \(2,\); expected \(99,\)"),
+            ((np.ones((1, 3)), np.ones((2, 3)), np.array([1, 1])), ValueError, r"has shape \(2,\); expected \(1,\)"),
             ((np.ones((2, 3)), np.ones((0, 3)), 1), ValueError, "anchors is empty"),
             ((np.array([[1.0], [np.nan]]), np.ones((2, 1)), 1), ValueError, "X holds NaN or infinity in row 1"),
             ((np.ones((1, 2)), np.array([[np.inf, 1]]), 1), ValueError, "anchors holds NaN or infinity in row 0"),
             ((np.array([[1e300]]), np.ones((2, 1)), 1), ValueError, "too large for float32"),
             ((np.ones(3), np.ones((2, 3)), 1), ValueError, r"X has shape \(3,\)"),
+            ((np.array([[1.0], [1e30]]), np.full((2, 1), 1e-30), 1), ValueError, "row 1 of X is so much longer than"),
         ],
     )
     def test_bad_input(self, arguments, error, message):

@@ -375,10 +375,10 @@ class TestMixture:
         assert table.info()["made_by"] == {"method": "mixture", "parameters": {"n_components": len(sizes)}}
 
     def test_large_entries_do_not_overflow(self):
-        transform = np.array([[1000.0, 0, -1000], [-1000, 0, 0], [800, 800, 0]])
+        transform = np.array([[1000.0, 0, -1000], [-1000, 0, 0], [800, 800, 0], [-800, -900, -800]])
         anchors = np.eye(3)
         table = sv.SparseTable.mixture([anchors], [scipy.sparse.csr_array(transform)])
-        assert np.allclose(table.lookup(range(3)), self.expected([anchors], [transform]), atol=1e-6)
+        assert np.allclose(table.lookup(range(4)), self.expected([anchors], [transform]), atol=1e-6)
 
     def test_entries_given_twice_are_summed_first(self):
         twice = scipy.sparse.csr_array((np.array([1.0, 2.0]), np.array([1, 1]), np.array([0, 2])), shape=(1, 2))
@@ -398,6 +398,9 @@ class TestMixture:
             sv.SparseTable.mixture([np.eye(3), np.eye(4)], [good, good])
         with pytest.raises(ValueError, match="expected the same for all"):
             sv.SparseTable.mixture([np.eye(3), np.ones((3, 2))], [good, good])
+        for spoilt in (np.inf, -np.inf, np.nan):
+            with pytest.raises(ValueError, match=r"transforms\[1\] holds NaN or infinity"):
+                sv.SparseTable.mixture([np.eye(3), np.eye(3)], [good, good * spoilt])
 
 
 class TestAnchors:

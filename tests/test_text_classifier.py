@@ -357,6 +357,9 @@ print(sv.TextClassifier.load({str(path)!r}).predict(["ship sail"])[0])
     ({}, ["good bad"] * 3, ["a", "b"], ValueError, r"labels has shape \(2,\); expected \(3,\)"),
     ({}, ["good bad"] * 2, ["a", "a"], ValueError, r"labels has 1 classes; expected two or more"),
     ({}, ["good bad"] * 2, [0.5, 1.5], TypeError, r"labels has dtype float64; expected strings or integers"),
+    ({}, ["good bad"] * 2, ["a", 3], TypeError, r"labels holds 3 beside strings; expected strings alone"),
+    ({}, ["good bad"] * 2, np.array(["a", np.nan], object), TypeError, r"labels holds nan beside strings"),
+    ({}, ["good bad"] * 2, np.array([3, 2**63], np.uint64), ValueError, r"labels holds 9223372036854775808; expected"),
     ({}, ["good", "bad"], ["a", "b"], ValueError, r"no word 2 times"),
     ({"l1": -1}, ["good bad"] * 2, ["a", "b"], ValueError, r"l1=-1"),
     ({"learning_rate": 0}, ["good bad"] * 2, ["a", "b"], ValueError, r"learning_rate=0"),
@@ -388,3 +391,5 @@ def test_refusals_of_what_is_not_fitted(fitted):
             call(sv.TextClassifier())
     with pytest.raises(ValueError, match=r"labels has shape \(1,\); expected \(2,\)"):
         fitted.score(["ship", "oven"], ["sea"])
+    with pytest.raises(TypeError, match=r"labels has dtype int64; expected labels like those that were fitted"):
+        fitted.score(["ship", "oven"], [0, 1])

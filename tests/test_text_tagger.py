@@ -200,6 +200,8 @@ def test_one_tag_alone_and_other_settings():
     automatic = sv.TextTagger("auto", 8, 1e-3, n_epochs=10, batch_size=16).fit(texts, tags)
     assert 2 <= automatic.to_table().n_anchors <= 30
     assert automatic.score(texts, tags) > 0.9
+    with pytest.raises(ValueError, match="expected a number for one text"):
+        sv.TextTagger("auto", min_count=1).fit(["wind at sea"], [["weather"]])
     words = sv.TextTagger(**{**OPTIONS, "anchors": ["ship", "oven", "moon", "sword"]}).fit(texts, tags)
     assert words.to_table().anchor_words == ("ship", "oven", "moon", "sword")
 

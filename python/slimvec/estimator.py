@@ -134,6 +134,10 @@ class VectorEstimator(Estimator):
         with one_thread():
             draft._fit(rows, progress, **extra)
         draft._finish(rows)
+        return self._take_over(draft, X)
+
+    def _take_over(self, draft: Self, X: Any = None) -> Self:
+        """Become what a copy has learnt from X; None where it came in pieces without names of columns."""
         vars(self).update(vars(draft))
         self._remember_names(X)
         return self

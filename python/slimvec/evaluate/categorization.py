@@ -83,7 +83,7 @@ def categorization(
     ImportError
         If scikit-learn, of the extra ``evaluate``, is not installed.
     TypeError, ValueError
-        If the table has no words, or there are no seeds.
+        If the table has no words, there are no seeds, or a set holds less than two words.
     FormatError, FileNotFoundError
         If a file does not hold categories, or is not there.
 
@@ -122,6 +122,8 @@ def _read(path: Any) -> Iterable[tuple[str, str]]:
 
 def _judge(words: WordRows, name: str, listed: list[tuple[str, str]], seeds: list[int]) -> Categorization:
     items = [Labelled(*item) for item in listed]
+    if len(items) < 2:
+        raise ValueError(f"set {name!r} holds {len(items)} words; expected two or more to cluster")
     vectors, known = words.vectors([item.text for item in items])
     _, truth = np.unique([item.label for item in items], return_inverse=True)
     found = [_best(vectors, truth, seed) for seed in seeds]

@@ -131,6 +131,8 @@ def sentence_classification(
     judged = []
     for name, listed in named_sets(sets, _read).items():
         items = [(text.split(), label) for label, text in (Labelled(*item) for item in listed)]
+        if len(items) < n_folds:
+            raise ValueError(f"set {name!r} holds {len(items)} sentences; expected {n_folds} or more, one a fold")
         items.sort(key=lambda item: (len(item[0]), item[1]))
         vectors, coverage = sentence_vectors(words, [tokens for tokens, _ in items], unknown)
         _, truth = np.unique([label for _, label in items], return_inverse=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from slimvec.evaluate.datasets import Pair, named_sets, read_pairs
-from slimvec.evaluate.word_rows import WordRows, unit
+from slimvec.evaluate.word_rows import WordRows, cosines
 
 if TYPE_CHECKING:
     import os
@@ -102,11 +102,11 @@ def _judge(words: WordRows, name: str, pairs: list[tuple[str, str, float]]) -> S
     listed = [Pair(*pair) for pair in pairs]
     first, first_known = words.vectors([pair.first for pair in listed])
     second, second_known = words.vectors([pair.second for pair in listed])
-    cosines = (unit(first) * unit(second)).sum(axis=1)
+    found = cosines(first, second)
     scores = np.array([pair.score for pair in listed], np.float64)
     known = first_known & second_known
     return Similarity(
-        name, spearman(cosines, scores), spearman(cosines[known], scores[known]), len(listed), int(known.sum())
+        name, spearman(found, scores), spearman(found[known], scores[known]), len(listed), int(known.sum())
     )
 
 

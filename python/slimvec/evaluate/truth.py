@@ -34,7 +34,7 @@ def recall_with_ties(
 
     Which of several rows at the same distance are the true ones is chance: copies of one text, say. A row counts if its
     score, in float64, reaches that of the last true neighbour, minus what float32 rounds. It is never below
-    :func:`recall`.
+    :func:`recall`. A -1 stands for a row that was not found.
     """
     k = truth.shape[1]
     both = np.hstack([truth, found])
@@ -44,7 +44,7 @@ def recall_with_ties(
         scores, rounded = _distances(asked, vectors[rows]) if metric == "l2" else _scores(asked, vectors[rows], metric)
         last = scores[:, :k].argmin(axis=1)[:, None]
         limits = np.take_along_axis(scores - rounded, last, axis=1)
-        n_found += int(np.count_nonzero(scores[:, k:] >= limits))
+        n_found += int(np.count_nonzero((scores[:, k:] >= limits) & (rows[:, k:] >= 0)))
     return n_found / truth.size if truth.size else 0.0
 
 

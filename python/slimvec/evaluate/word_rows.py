@@ -109,6 +109,18 @@ class WordRows:
 
 def unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
     """Return vectors of length one; a zero vector stays zero, so that its cosine with anything is 0."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)  # squares may leave float32
     scaled: NDArray[np.float32] = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
     return scaled
+
+
+def cosines(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the cosine of each vector with the one of the same place, 0 with a zero vector.
+
+    In float64, before anything is divided: of codes, the products are whole numbers, and equal ones stay equal.
+    """
+    wide, other = first.astype(np.float64), second.astype(np.float64)
+    products = np.einsum("ij,ij->i", wide, other)
+    lengths = np.linalg.norm(wide, axis=1) * np.linalg.norm(other, axis=1)
+    found: NDArray[np.float64] = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
+    return found

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from slimvec.nn.embedding import AnchorEmbedding
+from slimvec.validation import as_integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,7 +61,8 @@ class AnchorMixture(nn.Module):
         super().__init__()
         if not len(n_anchors):
             raise ValueError("n_anchors is empty; expected the number of anchors of each component")
-        shares = _shares(n_parameters, n_anchors)
+        n_anchors = [as_integer(k, "n_anchors", 1) for k in n_anchors]
+        shares = _shares(None if n_parameters is None else as_integer(n_parameters, "n_parameters", 1), n_anchors)
         self.components = nn.ModuleList(
             AnchorEmbedding(num_embeddings, embedding_dim, k, n_parameters=share, softmax=True, **arguments)
             for k, share in zip(n_anchors, shares, strict=True)
@@ -107,7 +109,7 @@ class AnchorMixture(nn.Module):
         """
         from slimvec.sparse.table import SparseTable
 
-        anchors = [part.anchors.detach().cpu().numpy() for part in self.components]
+        anchors = [part.anchors.detach().cpu().to(torch.float32).numpy() for part in self.components]
         return SparseTable.mixture(anchors, [part.transform.to_csr() for part in self.components], words)
 
 

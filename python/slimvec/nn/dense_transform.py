@@ -39,7 +39,7 @@ class DenseTransform(Transform):
         self.weight = nn.Parameter(_random_entries(start))
         self.register_buffer("unpenalised", _related_mask(start))
         self.n_rows, self.n_anchors = start.shape
-        self.nonnegative, self.lazy = start.nonnegative, start.sparse
+        self.nonnegative, self.lazy, self.padding_idx = start.nonnegative, start.sparse, start.padding_idx
 
     def read(self, rows: Tensor) -> Tensor:
         self.settle(rows)
@@ -50,8 +50,14 @@ class DenseTransform(Transform):
 
     def combine_all(self, anchors: Tensor) -> Tensor:
         """Return T A, ``(n, d)``, as one product."""
+        return self._whole() @ anchors
+
+    def _whole(self) -> Tensor:
+        """Return T, whose padding row takes no gradient."""
         self.settle()
-        return self.weight @ anchors
+        if self.padding_idx is None:
+            return self.weight
+        return self.weight.index_fill(0, torch.tensor(self.padding_idx, device=self.weight.device), 0.0)
 
     def prefers_whole(self, b: int, d: int) -> bool:
         """Return whether T A, n k d products once, saves work: T takes n k products for each of b, and E n d."""
@@ -59,8 +65,7 @@ class DenseTransform(Transform):
         return n * k * d + b * n * d < b * k * (n + d)
 
     def scores(self, anchor_scores: Tensor) -> Tensor:
-        self.settle()
-        return anchor_scores @ self.weight.T
+        return anchor_scores @ self._whole().T
 
     def count_nonzero(self) -> int:
         self.settle()
@@ -86,7 +91,8 @@ class DenseTransform(Transform):
     def worths(self, of_rows: Tensor, of_columns: Tensor) -> Tensor:
         self.settle()
         entries = self.weight.detach()
-        return (entries.abs().float() * of_rows[:, None] * of_columns)[entries != 0]
+        wide = torch.promote_types(entries.dtype, torch.float32)
+        return (entries.abs().to(wide) * of_rows[:, None] * of_columns)[entries != 0]
 
     def keep(self, kept: Tensor) -> None:
         support = self.weight != 0

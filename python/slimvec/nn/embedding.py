@@ -14,7 +14,7 @@ from slimvec.nn.layer_arguments import anchor_count, as_anchor_rows, as_related,
 from slimvec.nn.losses import LossTerms
 from slimvec.nn.slot_transform import SlotTransform
 from slimvec.nn.transform import Transform, TransformStart
-from slimvec.validation import as_integer, as_matrix
+from slimvec.validation import as_integer, as_matrix, check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -142,7 +142,9 @@ class AnchorEmbedding(LossTerms):
         if anchors is None:
             start = _at_right_angles(start)
         else:
-            start.copy_(torch.as_tensor(as_matrix(anchors, "anchors", self.embedding_dim)))
+            given = as_matrix(anchors, "anchors", self.embedding_dim)
+            check_finite(given, "anchors", 0)
+            start.copy_(torch.as_tensor(given))
         self.anchors = nn.Parameter(start)
         self.register_buffer("anchor_rows", None if chosen is None else torch.from_numpy(chosen).to(start.device))
         related = as_related(relations, chosen, n)
@@ -151,7 +153,8 @@ class AnchorEmbedding(LossTerms):
         self.transform = STORAGES[storage](
             TransformStart(
                 (n, self.n_anchors), start, chosen, related, self.padding_idx,
-                nonnegative=self.nonnegative, softmax=self.softmax, sparse=sparse, nonzeros=nonzeros,
+                nonnegative=self.nonnegative, softmax=self.softmax, sparse=sparse,
+                nonzeros=as_integer(nonzeros, "nonzeros", 1),
             )
         )  # fmt: skip
 
@@ -194,6 +197,7 @@ class AnchorEmbedding(LossTerms):
         [5, 1]
         """
         rows = as_matrix(vectors, "vectors")
+        check_finite(rows, "vectors", 0)
         count = anchor_count((n_anchors, None, None), n_parameters, rows.shape[1])
         chosen = choose_rows(rows, count, strategy, scores, random_state)
         start = np.asarray(rows[chosen], np.float64)

@@ -136,7 +136,8 @@ def _balanced(anchors: NDArray[np.float32], parts: CsrParts) -> tuple[NDArray[An
 
 
 def _as_parts(transform: Any) -> CsrParts:
-    transform.sort_indices()
+    transform.sum_duplicates()  # an entry given twice is a sum; columns are rising then
+    transform.eliminate_zeros()
     data = np.asarray(transform.data, np.float32)
     return CsrParts(transform.shape, transform.indptr.astype(np.int64), transform.indices, data)
 

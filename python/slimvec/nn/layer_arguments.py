@@ -49,10 +49,20 @@ def as_related(relations: Any, anchor_rows: NDArray[np.int64] | None, n_rows: in
         return None
     if anchor_rows is None:
         raise ValueError("relations are about anchors that stand for rows; expected anchor_rows, too")
-    pairs = np.asarray(list(relations), np.int64).reshape(-1, 2)
+    pairs = _as_pairs(list(relations))
     if len(pairs) and not 0 <= pairs.min() <= pairs.max() < n_rows:
         raise ValueError(f"relations holds {pairs.min()} ... {pairs.max()}; expected rows 0 ... {n_rows - 1}")
     return unpenalised(pairs, anchor_rows, n_rows)
+
+
+def _as_pairs(listed: list[Any]) -> NDArray[np.int64]:
+    """Return pairs of row numbers, ``(m, 2)``."""
+    if not listed:
+        return np.empty((0, 2), np.int64)
+    odd = next((pair for pair in listed if np.shape(pair) != (2,) or np.asarray(pair).dtype.kind not in "iu"), None)
+    if odd is not None:
+        raise TypeError(f"relations holds {odd!r}; expected pairs of row numbers")
+    return np.asarray(listed, np.int64)
 
 
 def anchor_count(given: tuple[Any, Any, Any], budget: int | None, d: int) -> int:

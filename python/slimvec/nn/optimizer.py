@@ -36,8 +36,21 @@ class ProximalOptimizer(torch.optim.Optimizer):
         super().__init__(groups, {"nonnegative": False, "step": 0, **defaults})
         first = len(self.param_groups) - len(transforms)
         self._own(dict(enumerate(transforms, first)))
-        for group in self.param_groups:
-            check(group)
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Take in more parameters, after checking their settings.
+
+        Parameters
+        ----------
+        param_group : dict
+            As everywhere in torch.
+        """
+        super().add_param_group(param_group)
+        try:
+            check(self.param_groups[-1])
+        except ValueError:
+            self.param_groups.pop()
+            raise
 
     def _own(self, transforms: dict[int, Transform]) -> None:
         """Hold transforms by the number of their group, all rows up to date."""

@@ -215,7 +215,9 @@ class ParameterBudget:
         """Return the worth of the non-zeros of each layer."""
         found = []
         for layer, of_rows in zip(self._layers, weights, strict=True):
-            lengths = torch.linalg.vector_norm(layer.anchors.detach(), dim=1, dtype=torch.float32)
+            anchors = layer.anchors.detach()
+            at_least = torch.promote_types(anchors.dtype, torch.float32)  # torch refuses to narrow
+            lengths = torch.linalg.vector_norm(anchors, dim=1, dtype=at_least)
             found.append(layer.transform.worths(of_rows, lengths))
         return found
 

@@ -108,3 +108,11 @@ def check(group: Group) -> None:
         raise ValueError(f"betas={betas}; expected two numbers from 0 to below 1")
     if group.get("penalty") == "rows" and group.get("metric") == "own":
         raise ValueError('penalty="rows" has no closed form in a metric of entries; expected metric="plain"')
+    by_rows = "rowwise=True" if group.get("rowwise") else 'penalty="rows"'
+    if group.get("rowwise") or (group.get("penalty") == "rows" and group["l1"] > 0):
+        shapes = [tuple(values.shape) for values in group.get("params", ()) if values.ndim != 2]
+        if shapes:
+            raise ValueError(
+                f"{by_rows} is of the rows of a matrix, and a parameter has shape {shapes[0]}; expected it in a group "
+                "without"
+            )

@@ -52,9 +52,11 @@ class _Scores(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        G = np.ascontiguousarray(gradients[0].numpy().T)
+        G = np.array(gradients[0].numpy().T, order="C")
         (u,) = ctx.saved_tensors
         transform = ctx.transform
+        if transform.padding_idx is not None:
+            G[transform.padding_idx] = 0
         transform.add_output_gradient(G, u.detach().numpy().T)
         everything = np.arange(transform.n_rows)
         return torch.from_numpy(transform.store.anchor_gradient(everything, G)).T, None, None
@@ -76,7 +78,7 @@ class SlotTransform(Transform):
             raise ValueError('storage="slots" is for float32 on the CPU, without softmax; expected storage="dense"')
         super().__init__()
         self.n_rows, self.n_anchors = start.shape
-        self.nonnegative, self._related = start.nonnegative, start.related
+        self.nonnegative, self._related, self.padding_idx = start.nonnegative, start.related, start.padding_idx
         generator = np.random.default_rng(int(torch.randint(2**31, ())))
         rules: dict[str, Any] = {"anchor_rows": start.anchor_rows, "empty": start.padding_idx}
         parts = random_parts(start.shape, start.nonzeros, generator, nonnegative=start.nonnegative, **rules)
@@ -92,6 +94,11 @@ class SlotTransform(Transform):
         raise TypeError('negative_loss needs gradients of T; expected storage="dense"')
 
     def combine(self, rows: Tensor, anchors: Tensor) -> Tensor:
+        if anchors.dtype != torch.float32 or anchors.device.type != "cpu":
+            raise TypeError(
+                f'anchors of a layer with storage="slots" were moved to {anchors.dtype}, {anchors.device}; expected '
+                'float32 on the CPU, where T stays, or storage="dense"'
+            )
         self.settle(rows)
         combined: Tensor = _combine(rows, anchors, self._probe, self)
         return combined
@@ -105,7 +112,7 @@ class SlotTransform(Transform):
 
     def scores(self, anchor_scores: Tensor) -> Tensor:
         self.settle()
-        scores: Tensor = _scores(anchor_scores, self._probe, self)
+        scores: Tensor = _scores(anchor_scores.to(torch.float32), self._probe, self)  # of autocast they may be shorter
         return scores
 
     def count_nonzero(self) -> int:
@@ -143,8 +150,8 @@ class SlotTransform(Transform):
             G, U = (np.concatenate([old, new], axis=1) for old, new in zip(self._output, (G, U), strict=True))
         self._output = G, U
 
-    def take_gradient(self) -> Gradient:
-        """Return the gradient since the last step, and forget it.
+    def take_gradient(self) -> Gradient | None:
+        """Return the gradient since the last step, if there was any, and forget it.
 
         Its values are a dense row for each that was read; or, of all rows, the factors G and U, and besides the rows
         that were read, with theirs.
@@ -154,6 +161,8 @@ class SlotTransform(Transform):
                 f'storage="slots" in {n_processes()} processes, each of which would train a T of its own, as gradients '
                 'of parameters alone are shared; expected storage="dense"'
             )
+        if not self._gradients and self._output is None:
+            return None  # as of a parameter that no loss has read
         rows, values = self._summed_gradient()
         output = self._output
         self.clear_gradient()
@@ -166,7 +175,7 @@ class SlotTransform(Transform):
         parts = self._gradients
         if len(parts) == 1:
             return parts[0]
-        if not parts:
+        if not parts:  # all rows were read at once
             return np.empty(0, np.int64), np.empty((0, self.n_anchors), np.float32)
         rows, places = np.unique(np.concatenate([part[0] for part in parts]), return_inverse=True)
         total = np.zeros((len(rows), self.n_anchors), np.float32)
@@ -243,6 +252,9 @@ class SlotTransform(Transform):
         if len(indptr) != self.n_rows + 1 or indices.max(initial=0) >= self.n_anchors:
             errors.append(f"{prefix}indptr is for {len(indptr) - 1} rows; expected {self.n_rows} x {self.n_anchors}")
             return
+        if not _fits(indptr, indices, data):  # the loops of the store look at no bounds
+            errors.append(f"{prefix}indptr falls, or does not fit indices and data: it is damaged")
+            return
         self.settle()
         self.fill(CsrParts((self.n_rows, self.n_anchors), indptr, indices, data))
 
@@ -252,6 +264,12 @@ def _inside(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     if len(rows) and not 0 <= rows.min() <= rows.max() < n:
         raise IndexError(f"ids holds {rows.min()} ... {rows.max()}; expected rows 0 ... {n - 1}")
     return rows
+
+
+def _fits(indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]) -> bool:
+    """Return whether the parts of a CSR matrix fit each other."""
+    whole = indptr[0] == 0 and indptr[-1] == len(indices) == len(data) and indices.min(initial=0) >= 0
+    return bool(whole and (np.diff(indptr) >= 0).all())
 
 
 def _some_rows(state: State, rows: NDArray[np.int64]) -> State:

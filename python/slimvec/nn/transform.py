@@ -54,6 +54,7 @@ class Transform(nn.Module, ABC):
     n_anchors: int
     nonnegative: bool
     lazy: bool  # whether rows without a gradient wait for their penalty
+    padding_idx: int | None = None  # a row that stays zero, whoever reads all rows
     holds_all = False  # whether all entries are held, in ``weight``, those that are zero as well
     zeros_stay = False  # whether an entry that is zero stays so, whatever its gradient
     _owner: Any = None

@@ -61,13 +61,16 @@ def _component(
     rows = np.repeat(np.arange(n_rows), np.diff(csr.indptr))
     places, which = np.unique(rows * n_anchors + csr.indices[: len(rows)], return_inverse=True)
     t = np.bincount(which, csr.data[: len(rows)].astype(np.float64), len(places))  # an entry given twice is a sum
+    if not np.isfinite(t).all():
+        raise ValueError(f"transforms[{m}] holds NaN or infinity")
     rows, columns = np.divmod(places, n_anchors)
     # The largest exponent is taken out, as in any softmax, so that none overflows. Rows without zeros need no share of
     # the sum of all anchors: with one, it would have to be taken away again, digits and all.
     n_zeros = n_anchors - np.bincount(rows, minlength=n_rows)
     largest = np.where(n_zeros, 0, -np.inf)
     np.maximum.at(largest, rows, t)
-    base, exponentials = np.where(n_zeros, np.exp(-largest), 0), np.exp(t - largest[rows])
+    base = np.exp(-largest, out=np.zeros(n_rows), where=n_zeros > 0)
+    exponentials = np.exp(t - largest[rows])
     total = n_zeros * base + np.bincount(rows, exponentials, n_rows)
     all_rows = np.concatenate([rows, np.arange(n_rows)])
     all_columns = np.concatenate([columns, np.full(n_rows, n_anchors)])

@@ -139,7 +139,8 @@ class BinaryEstimator(VectorEstimator):
         """
         self._check_options(factors, output, vectors)  # better said now than after an hour
         rows = as_rows(vectors, "vectors")
-        return self.fit(rows, progress=progress).to_table(rows, factors=factors, output=output, progress=progress)
+        self.fit(rows, progress=progress)._remember_names(vectors)
+        return self.to_table(rows, factors=factors, output=output, progress=progress)
 
     @one_thread()
     def to_table(
@@ -192,6 +193,7 @@ class BinaryEstimator(VectorEstimator):
         500
         """
         self._check_options(factors, output, source)
+        self._check_names(source)
         if executor is not None:
             return self._to_table_by(executor, source, factors, output, progress)
         builder = self._builder(source, factors, progress)
@@ -290,6 +292,7 @@ class BinaryEstimator(VectorEstimator):
         from slimvec.shards.writing import write_shards
 
         self._check_options(factors, None)
+        self._check_names(source)
         if is_lazy(source):
             return lazily().to_shards(  # type: ignore[no-any-return]
                 self, source, folder, factors=factors, shard_rows=shard_rows, progress=progress

@@ -126,7 +126,7 @@ class NLB(BinaryEstimator):
 
 
 def _rate(value: Any, name: str) -> float:
-    if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+    if not (isinstance(value, int | float | np.integer | np.floating) and math.isfinite(value) and value >= 0):
         raise ValueError(f"{name}={value!r}; expected a number of at least 0")
     return float(value)
 

@@ -14,11 +14,11 @@ from slimvec.binary.training.accumulators import RowSample, RowSums, sample_keys
 from slimvec.binary.training.block_sums import BlockSums
 from slimvec.blocks import even_blocks, row_blocks
 from slimvec.progress import Progress, ignore
-from slimvec.validation import as_codes, as_generator, as_integer, as_matrix, check_finite
+from slimvec.validation import as_codes, as_generator, as_integer, as_matrix, check_finite, check_width
 from slimvec.vectors.rows import MatrixRows, reported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
     from numpy.typing import ArrayLike, NDArray
@@ -92,8 +92,7 @@ class StreamingEstimator(BinaryEstimator):
         sources = Sources.of(X, "X", executor)
         draft = copy(self)
         draft._learn_apart(len(sources), sources.dim, partial(gather_by, executor, sources), progress)
-        vars(self).update(vars(draft))
-        return self
+        return self._take_over(draft, X)
 
     def _learn_apart(
         self, n: int, d: int, gather: Callable[[NDArray[np.int64], Progress], Gathered], progress: Progress
@@ -140,6 +139,7 @@ class StreamingEstimator(BinaryEstimator):
         Returns
         -------
         self
+            If reading or learning fails, with what was learnt before.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class StreamingEstimator(BinaryEstimator):
         """
         seen: tuple[BlockSums, RowSample] | None = None
         generator = as_generator(self.random_state)
-        for block in even_blocks(as_matrix(block, "blocks") for block in blocks):
+        for block in even_blocks(_of_one_width(blocks)):
             if seen is None:
                 self._check(block.shape[1])  # what is wrong is said before an hour of reading
                 keys = sample_keys(generator)
@@ -166,7 +166,9 @@ class StreamingEstimator(BinaryEstimator):
             seen[1].update(block)
         if seen is None:
             raise ValueError("blocks holds no rows; expected at least one")
-        return self._learn_from_sample(seen[0].finalize(), seen[1].finalize(), generator, progress)
+        draft = copy(self)
+        draft._learn_from_sample(seen[0].finalize(), seen[1].finalize(), generator, progress)
+        return self._take_over(draft)
 
     def inverse_transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return vectors that codes stand for, as far as bits alone tell: tables with factors know their lengths, too.
@@ -198,7 +200,7 @@ class StreamingEstimator(BinaryEstimator):
         """
         n_bits = self._encoder().n_bits
         codes = as_matrix(X, "X")
-        if codes.shape[1] == n_bits != 1:
+        if codes.shape[1] == n_bits and not (n_bits == 1 and codes.dtype == np.uint8):  # which is packed, too
             if not np.isin(codes, [0, 1] if codes.size and codes.min() >= 0 else [-1, 1]).all():
                 raise ValueError(f"X has {n_bits} columns, and they are no bits; expected 0 and 1, or -1 and 1")
             codes = np.packbits(codes > 0, axis=1, bitorder="little")
@@ -246,11 +248,13 @@ class StreamingEstimator(BinaryEstimator):
         True
         """
         generator = as_generator(self.random_state)
+        is_first = self._added is None
         if self._added is None:
             rows = as_matrix(X, "X")
             self._check(rows.shape[1])
             sums, sample = BlockSums(rows.shape[1]), RowSample(self._sample_size(None), sample_keys(generator))
         else:
+            self._check_names(X)
             rows = as_matrix(X, "X", self._added[0].n_columns)
             sums, sample = deepcopy(self._added)
         if not sums.next_row + len(rows):
@@ -262,6 +266,8 @@ class StreamingEstimator(BinaryEstimator):
         draft._learn_from_sample(sums.finalize(), sample.finalize(), generator, progress)
         draft._added = added
         vars(self).update(vars(draft))
+        if is_first:
+            self._remember_names(X)
         return self
 
     def sums(self, n_columns: int, first_row: int = 0) -> RowSums:
@@ -306,12 +312,15 @@ class StreamingEstimator(BinaryEstimator):
         -------
         self
         """
-        return self._learn_from_sample(sums.moments, sums.sample(), as_generator(self.random_state), progress)
+        draft = copy(self)
+        draft._learn_from_sample(sums.moments, sums.sample(), as_generator(self.random_state), progress)
+        return self._take_over(draft)
 
     def _learn_from_sample(
         self, moments: Moments, sample: NDArray[Any], generator: np.random.Generator, progress: Progress
     ) -> Self:
         self._added = None
+        vars(self).pop("feature_names_in_", None)
         return self._learn(moments, partial(_project, MatrixRows(sample), None), generator, progress)
 
     @abstractmethod
@@ -336,6 +345,17 @@ class StreamingEstimator(BinaryEstimator):
         """Return the root mean square norm of the rows that were fitted."""
         variance = float((self.singular_values_**2).sum()) / self.n_samples_seen_
         return float(np.sqrt(variance + self.mean_.astype(np.float64) @ self.mean_))
+
+
+def _of_one_width(blocks: Iterable[ArrayLike]) -> Iterator[NDArray[Any]]:
+    """Yield blocks that have rows as matrices, refusing one of another width than the first."""
+    width: int | None = None
+    for block in blocks:
+        rows = as_matrix(block, "blocks")
+        if len(rows):
+            width = rows.shape[1] if width is None else width
+            check_width(rows.shape[1], "blocks", width)
+            yield rows
 
 
 def _project(rows: Rows, sample: NDArray[np.int64] | None, encoder: Encoder) -> NDArray[np.float32]:

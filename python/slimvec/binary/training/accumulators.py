@@ -89,6 +89,8 @@ class RowSample:
 
     def finalize(self) -> NDArray[Any]:
         """Return the sample, in the order of the rows."""
+        if not self._kept:
+            raise ValueError("no rows were added; expected at least one")
         self._shrink()
         return self._kept[0][2]
 

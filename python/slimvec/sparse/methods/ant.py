@@ -11,6 +11,7 @@ from slimvec.keys import resolve_rows
 from slimvec.sparse.methods.base import CodingEstimator, CountingEstimator, relative_residual
 from slimvec.sparse.solvers.atoms import as_anchors, as_sample, sample_numbers, sample_rows
 from slimvec.sparse.solvers.budget import as_weights, omp_within
+from slimvec.sparse.solvers.lasso import as_penalty
 from slimvec.sparse.solvers.solver import Solver
 from slimvec.sparse.training import anchors as choosing
 from slimvec.sparse.training.dictionary import UPDATES, learn_anchors
@@ -31,7 +32,7 @@ DEFAULT_NONZEROS = 10
 DEFAULT_TRAIN_ROWS = 20_000
 ROOM = 4  # a row may get this many times the mean number of non-zeros when they come from one budget
 ALLOCATIONS = ("row", "global")
-OF_ALL_ROWS = ("transform_", "relative_residual_", "anchor_words_", "_seen")
+OF_ALL_ROWS = ("transform_", "relative_residual_", "anchor_words_", "_seen", "feature_names_in_")
 
 
 @dataclass(eq=False, repr=False)
@@ -221,10 +222,8 @@ class ANT(CountingEstimator, CodingEstimator):
         for name, choices in (("allocation", ALLOCATIONS), ("update", UPDATES)):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r}; expected one of {choices}")
-        if self.orthogonality < 0 or self.negative_weight < 0:
-            raise ValueError(
-                f"orthogonality={self.orthogonality} and negative_weight={self.negative_weight}; expected weights ≥ 0"
-            )
+        for name in ("orthogonality", "negative_weight"):
+            as_penalty(getattr(self, name), name)
         if self.orthogonality > 0 and self.update != "mod":
             raise ValueError(f'orthogonality={self.orthogonality} is part of MOD\'s update; expected update="mod"')
         if self.allocation == "global" and self.l1 is not None:
@@ -275,7 +274,7 @@ class ANT(CountingEstimator, CodingEstimator):
             chosen = picked[choosing.coreset(sample, k, generator)]
         else:
             chosen = picked[choosing.kmeans_plus_plus(sample, k, generator, progress=progress)]
-        return as_anchors(take(chosen)), chosen
+        return as_sample(take(chosen), chosen), chosen
 
     def _knowledge(
         self, solver: Solver, anchor_rows: NDArray[np.int64] | None, vocabulary: Vocabulary | None

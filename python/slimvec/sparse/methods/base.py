@@ -119,7 +119,7 @@ class SparseEstimator(VectorEstimator):
         if is_lazy(vectors):
             return self.fit(vectors, progress=progress, **fit_arguments).to_table(vectors, dtype=dtype, output=output)
         rows = as_rows(vectors, "vectors")
-        self.fit(rows, progress=progress, **fit_arguments)
+        self.fit(rows, progress=progress, **fit_arguments)._remember_names(vectors)
         return self._table(self.transform_, rows.vocabulary, dtype, output)
 
     def to_table(
@@ -160,6 +160,7 @@ class SparseEstimator(VectorEstimator):
             table_target(output)
         if is_lazy(source):
             return self._table(lazily().transform(self, source).compute(), None, dtype, output)
+        self._check_names(source)
         rows = as_rows(source, "vectors", self.n_features_in_)
         held = MatrixRows(whole(rows, progress))
         transform = self.transform_ if checksum(held) == self._seen else self._code(held.matrix, progress)

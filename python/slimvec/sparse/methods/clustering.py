@@ -113,9 +113,12 @@ class VocabularyQuantization(_Clustered):
     def _prepare(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         return to_unit(rows)[0] if self.weighted else rows
 
+    def _after_clustering(self, sample: NDArray[np.float32]) -> None:  # noqa: ARG002
+        self._of_directions = self.weighted  # as the centroids are, whatever is set later
+
     def _nearest(self, rows: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        columns, _ = nearest(self._prepare(rows), self.anchors_)
-        if not self.weighted:
+        columns, _ = nearest(to_unit(rows)[0] if self._of_directions else rows, self.anchors_)
+        if not self._of_directions:
             return columns, np.ones((len(rows), 1), np.float32)
         chosen = self.anchors_[columns[:, 0]]
         along = np.einsum("ij,ij->i", rows, chosen)

@@ -94,14 +94,14 @@ class CompositionalCodes(CodingEstimator):
         sample = as_float32(rows)
         scale: Any = np.float32(scale_of(sample))
         weights, losses = _train(sample / scale, m, k, *sizes, self.learning_rate, generator, progress)
-        self._encoder, self.losses_ = (scale, *weights[:4]), losses * float(scale) ** 2
+        self._encoder, self.losses_ = (m, scale, *weights[:4]), losses * float(scale) ** 2
         self.anchors_ = weights[4] * scale
         self.transform_ = self._code(rows, progress)
         self.codes_ = self.transform_.indices.reshape(len(rows), m).astype(np.int64) - k * np.arange(m)
 
     def _code(self, rows: NDArray[Any], progress: Progress) -> Any:  # noqa: ARG002 - learning is what takes time
-        scale, first_weights, first_bias, second_weights, second_bias = self._encoder
-        m, n = self.n_codebooks, len(rows)
+        m, scale, first_weights, first_bias, second_weights, second_bias = self._encoder
+        n = len(rows)
         columns = np.empty((n, m), np.int64)
         for first, block in blocks_for(self.anchors_, rows):
             hidden = np.tanh(product(block / scale, first_weights) + first_bias)

@@ -76,7 +76,7 @@ class SparseCode(CountingEstimator, CodingEstimator):
         self.transform_ = with_rows(coded, chosen, selection.transform_[chosen])
 
     def _code(self, rows: NDArray[Any], progress: Progress) -> Any:
-        column = as_penalty(self.sum_to_one) ** 0.5
+        column = as_penalty(self.sum_to_one, "sum_to_one") ** 0.5
         half = as_penalty(self.l1) / 2  # theirs has no ½ before the square
         return lasso(_with_column(rows, column), _with_column(self.anchors_, column), half, nonnegative=True,
                      progress=progress)  # fmt: skip

@@ -111,8 +111,8 @@ def omp_within(
     [0, 3, 4]
     """
     atoms = anchors if isinstance(anchors, Atoms) else Atoms.unit(anchors)
-    limit = as_limits(most, atoms)
     n = n_rows(X)
+    limit = as_limits(most, atoms, n)
     gains = np.zeros((n, most))  # squares of the rows' scale
     for first, _, _, counts, block in pursue_blocks(X, atoms, limit, nonnegative=nonnegative, threads=threads):
         gains[first : first + len(counts), : block.shape[1]] = block

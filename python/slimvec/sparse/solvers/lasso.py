@@ -149,10 +149,10 @@ def lasso(
     return stack(parts, atoms.n_atoms)
 
 
-def as_penalty(l1: float) -> float:
-    """Return λ as a float, refusing what is negative or not finite."""
-    if isinstance(l1, bool) or not isinstance(l1, int | float | np.integer | np.floating):
-        raise TypeError(f"l1={l1!r} is not a number")
-    if not 0 <= l1 < np.inf:
-        raise ValueError(f"l1={l1}; expected a finite penalty λ of at least 0")
-    return float(l1)
+def as_penalty(value: float, name: str = "l1") -> float:
+    """Return λ, or another weight of this name, as a float, refusing what is negative or not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name}={value!r} is not a number")
+    if not 0 <= value < np.inf:
+        raise ValueError(f"{name}={value}; expected a finite {'penalty λ' if name == 'l1' else 'weight'} of at least 0")
+    return float(value)

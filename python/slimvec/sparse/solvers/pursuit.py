@@ -85,7 +85,7 @@ def omp(
     array([[ 4.,  0., -2.]], dtype=float32)
     """
     atoms = anchors if isinstance(anchors, Atoms) else Atoms.unit(anchors)
-    limits = as_limits(nonzeros, atoms)
+    limits = as_limits(nonzeros, atoms, n_rows(X))
     parts = []
     for first, columns, values, counts, _ in pursue_blocks(
         X, atoms, limits, nonnegative=nonnegative, selection=selection, tolerance=tolerance, threads=threads
@@ -95,12 +95,14 @@ def omp(
     return stack(parts, atoms.n_atoms)
 
 
-def as_limits(nonzeros: int | NDArray[np.integer], atoms: Atoms) -> int | NDArray[np.int64]:
-    """Return the most atoms of a row, or of each row, refusing more than there are."""
+def as_limits(nonzeros: int | NDArray[np.integer], atoms: Atoms, n: int) -> int | NDArray[np.int64]:
+    """Return the most atoms of a row, or of each of n rows, refusing more than there are."""
     why = f": there are {atoms.n_atoms} anchors"
     if isinstance(nonzeros, np.ndarray) and nonzeros.ndim:
         if nonzeros.dtype.kind not in "iu" or (nonzeros < 0).any() or (nonzeros > atoms.n_atoms).any():
             raise ValueError(f"nonzeros is {nonzeros!r}; expected integers between 0 and {atoms.n_atoms}{why}")
+        if nonzeros.shape != (n,):  # the loops look at no bounds
+            raise ValueError(f"nonzeros has shape {nonzeros.shape}; expected {(n,)}, one number per row")
         return nonzeros.astype(np.int64)
     return as_integer(nonzeros, "nonzeros", 1, atoms.n_atoms, why=why)
 
@@ -143,7 +145,11 @@ def pursue_blocks(
             loop(correlations[part], atoms.gram, most[part], selection == "ols", tolerance, *outputs)
 
         in_threads(work, m, threads)
-        values = (values * (lengths[:, None] / atoms.lengths[columns])).astype(np.float32)
+        with np.errstate(over="ignore"):  # reported just below
+            values = (values * (lengths[:, None] / atoms.lengths[columns])).astype(np.float32)
+        if not np.isfinite(values).all():
+            row = first + int(np.argmin(np.isfinite(values).all(axis=1)))
+            raise ValueError(f"row {row} of X is so much longer than the anchors that T leaves float32; divide X first")
         yield first, columns, values, counts, gains * lengths[:, None] ** 2
 
 

@@ -31,6 +31,8 @@ def find_anchor_count(
     18 with 3e-6, and 24 to 26 with 1e-6, where the objective is flat (0.55 at 10, 0.58 at 16). The rule is guided by
     the falling loss of a model that learns, too: that is its weakness.
     """
+    if len(bags) < 2:
+        raise ValueError('n_anchors="auto" learns from some texts and looks at others; expected a number for one text')
     order = generator.permutation(len(bags))
     n_held = max(len(bags) // HELD_OUT, 1)
     held, rest = order[:n_held], order[n_held:]

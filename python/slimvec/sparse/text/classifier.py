@@ -193,6 +193,11 @@ class TextClassifier(TextEstimator):
         truth = np.asarray(labels)
         if truth.shape != predicted.shape or len(truth) == 0:
             raise ValueError(f"labels has shape {truth.shape}; expected ({len(predicted)},), one per text, and some")
+        if (truth.dtype.kind in "iuf") == (predicted.dtype.kind == "U"):  # none would be equal to any
+            fitted = self.classes_[:1].tolist()[0]
+            raise TypeError(
+                f"labels has dtype {truth.dtype}; expected labels like those that were fitted, such as {fitted!r}"
+            )
         return float(np.mean(predicted == truth))
 
     def __sklearn_tags__(self) -> Any:
@@ -206,12 +211,19 @@ class TextClassifier(TextEstimator):
 def _as_targets(labels: Any, n_texts: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the classes, sorted, and the number of each text's."""
     array = np.asarray(labels)
+    listed: Any = array.tolist() if array.dtype == object else labels
     if array.dtype == object:
-        array = np.asarray(array.tolist())
+        array = np.asarray(listed)
     if array.shape != (n_texts,):
         raise ValueError(f"labels has shape {array.shape}; expected ({n_texts},), one per text")
     if n_texts and array.dtype.kind not in "iuU":
         raise TypeError(f"labels has dtype {array.dtype}; expected strings or integers")
+    if array.dtype.kind == "U" and not isinstance(listed, np.ndarray):  # NumPy makes text of what stands beside some
+        strange = [label for label in listed if not isinstance(label, str)]
+        if strange:
+            raise TypeError(f"labels holds {strange[0]!r} beside strings; expected strings alone, or integers alone")
+    if array.dtype.kind == "u" and array.max(initial=0) >= 1 << 63:
+        raise ValueError(f"labels holds {array.max()}; expected integers of 64 bits, or strings")
     classes, targets = np.unique(array, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"labels has {len(classes)} classes; expected two or more")

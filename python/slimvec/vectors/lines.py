@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LINES_TO_GUESS_WIDTH = 10
 MAX_DIGITS = 12  # of a number in a header
 MAX_DIM = 1 << 20
+SURELY_TEXT = 4  # floats in a row that are hardly all made of letters
 MANY_NUMBERS = 8  # in one word: another line's, not a part of a name
 
 _DECIMAL = re.compile(rb"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?")  # not an integer, as names hold them
@@ -48,14 +49,17 @@ def parse_header(line: bytes) -> tuple[int, int] | None:
 def looks_like_text(rest: bytes, dim: int) -> bool:
     """Tell whether what follows a header begins with a text line, rather than with a word and raw floats.
 
-    Half of its numbers being readable is enough: damaged ones are then reported as such, with their line. Of too few
-    fields all must be text: words of binary files may hold tabs and numbers.
+    Half of its numbers being readable is enough: damaged ones are then reported as such, with their line. So are those
+    with a comma for the point, whose bytes make floats, too, and longer rows that are all text, whatever it says. Of
+    too few fields all must be text: words of binary files may hold tabs and numbers.
     """
     fields = rest.partition(b"\n")[0].split()[1:]
-    if len(fields) < dim and not _is_text(b" ".join(fields)):
+    all_text = _is_text(b" ".join(fields))
+    if len(fields) < dim and not all_text:
         return False
     numbers = fields[-dim:]
-    return 2 * sum(map(_is_number, numbers)) >= max(len(numbers), 1)
+    readable = sum(_is_number(field.replace(b",", b".")) for field in numbers)
+    return 2 * readable >= max(len(numbers), 1) or (all_text and len(fields) >= dim >= SURELY_TEXT)
 
 
 def _is_text(data: bytes) -> bool:

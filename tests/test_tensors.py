@@ -125,6 +125,15 @@ class TestNpz:
         with pytest.raises(sv.FormatError, match=r"found none, but v \(1 x 2 object\)"):
             sv.read_vectors(tmp_path / "v.npz")
 
+    def test_rows_of_another_array_are_not_taken(self, tmp_path):
+        """A header that promises more rows than its array has; more of the file follows."""
+        np.savez(tmp_path / "v.npz", v=np.ones((100, 100), np.float32), w=np.zeros(100_000, np.float32))
+        raw = (tmp_path / "v.npz").read_bytes()
+        (tmp_path / "v.npz").write_bytes(raw.replace(b"'shape': (100, 100)", b"'shape': (200, 100)"))
+        for read in (sv.VectorFile, sv.read_vectors):
+            with pytest.raises(sv.FormatError, match=r"v.npz: a damaged .npz archive"):
+                read(tmp_path / "v.npz")
+
     def test_promises_take_no_memory(self, tmp_path):
         header = np.lib.format.magic(1, 0)
         text = repr({"descr": "<f4", "fortran_order": False, "shape": (1 << 32, 1 << 20)}).encode() + b"\n"

@@ -278,3 +278,7 @@ def test_the_command(table, index, tmp_path, capsys):
     assert main(["export", str(tmp_path / "x.slim"), "-o", str(tmp_path / "y.npz"), "--blanks", "_"]) == 2
     assert main(["export", str(tmp_path / "y.slim"), "-o", str(tmp_path / "y.txt")]) == 2
     assert "several bits" in capsys.readouterr().err
+    table.save(tmp_path / "x.sql")
+    assert main(["export", str(tmp_path / "x.sql"), "-o", str(tmp_path / "x.sql")]) == 2
+    assert "is the table itself" in capsys.readouterr().err
+    assert len(sv.open(tmp_path / "x.sql")) == N

@@ -356,7 +356,7 @@ class TestRefusals:
             sv.compress_model(Model())
 
 
-def test_the_command_line(tmp_path, capsys):
+def test_the_command_line(tmp_path, capsys, monkeypatch):
     model, file, texts, out = (tmp_path / name for name in ("m", "m.slim", "t.txt", "x.npy"))
     folder(model, {"normalize": True})
     assert main(["compress-model", str(model), "-o", str(file), "--bits", "20", "--refine-bits", "2"]) == 0
@@ -367,6 +367,12 @@ def test_the_command_line(tmp_path, capsys):
     pytest.importorskip("tokenizers")
     assert main(["encode", str(file), str(texts), "-o", str(out)]) == 0
     assert np.array_equal(np.load(out), sv.open(file).encode(TEXTS))
+    texts.write_bytes(b"\xef\xbb\xbfa\r\n\r\n b \r\n")  # as Windows writes it
+    with monkeypatch.context() as patch:
+        patch.setattr(TextEncoder, "encode", lambda _, lines: np.array([list(f"{len(one)}") for one in lines], "f"))
+        patch.setattr(TextEncoder, "dim", 1)
+        assert main(["encode", str(file), str(texts), "-o", str(out)]) == 0
+    assert np.load(out).tolist() == [[1], [0], [3]]
     (tmp_path / "bad").write_bytes(b"a\n\xff")
     (tmp_path / "none").touch()
     for arguments, message in (

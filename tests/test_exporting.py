@@ -96,6 +96,25 @@ def test_usearch(table, index, vectors, tmp_path):
         table.export(tmp_path / "x.usearch", ids=NUMBERS - NUMBERS.min() - 1)
 
 
+@pytest.mark.parametrize("package", ["faiss", "usearch"])
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e30])
+def test_vectors_of_any_scale(tmp_path, package, scale):
+    """Their cosines, though no float32 holds their squares, and no float16 their numbers."""
+    opener = pytest.importorskip({"faiss": "faiss", "usearch": "usearch.index"}[package])
+    path = tmp_path / f"x.{package}"
+    table = sv.IIQ(64, n_remove=0, n_iter=2).compress(X * np.float32(scale), factors=True)
+    table.export(path, original=True)
+    rows = table.lookup(np.arange(N), original=True) / scale
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    if package == "faiss":
+        scores, found = opener.read_index(str(path)).search(rows[:20], 2)
+    else:
+        answer = opener.Index.restore(str(path)).search(rows[:20], 2, exact=True)
+        scores, found = 1 - answer.distances, answer.keys
+    assert np.allclose(scores, np.sort(rows[:20] @ rows.T)[:, :-3:-1], atol=2e-3)
+    assert np.array_equal(found[:, 0], np.arange(20))
+
+
 def test_parquet(table, index, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     table.export(tmp_path / "x.parquet", ids=TEXTS)

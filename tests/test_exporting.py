@@ -207,6 +207,9 @@ def test_sql_as_text(table, index, tmp_path):
     lines = copied(tmp_path / "y.sql")
     assert [int(one) for one, _ in lines] == index.ids.tolist()
     assert np.array_equal(np.array([eval(row) for _, row in lines], np.float32), index.vectors(index.ids))  # noqa: S307
+    table.export(os.fsencode(tmp_path / "films") + b"\xff.sql", ids=TEXTS)  # a name that is no text
+    (odd,) = tmp_path.glob("films*")
+    assert copied(odd)[0][0] == TEXTS[0]
     with pytest.raises(ValueError, match="zero bytes"):
         table.export(tmp_path / "y.sql", ids=["a\0b", *TEXTS[1:]])
     assert [int(one) for one, _ in copied(tmp_path / "y.sql")] == index.ids.tolist()  # what was there stays

@@ -89,6 +89,42 @@ def test_it_is_kept(store, tmp_path):
         store.add_texts(["other"])
 
 
+def test_of_what_was_kept_before_nothing_is_left(store, tmp_path):
+    store.save(tmp_path / "store")
+    SlimVectorStore(EMBEDDING).save(tmp_path / "store")
+    again = SlimVectorStore.load(tmp_path / "store", EMBEDDING)
+    again.add_texts(["text 7"], ids=["new"])
+    assert [found.id for found in again.similarity_search("text 3", k=1)] == ["new"]
+    store.save(tmp_path / "store")
+    assert SlimVectorStore.load(tmp_path / "store", EMBEDDING).similarity_search("text 3", k=1)[0].id == "text 3"
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        ([[1.0] * 48, [np.nan] * 48], "what embedding gave holds NaN or infinity in row 1"),
+        ([[1.0] * 40] * 2, r"embedding gave vectors of shape \(2, 40\); expected \(2, 48\)"),
+        ([[1.0] * 48], r"embedding gave vectors of shape \(1, 48\); expected \(2, 48\)"),
+    ],
+)
+def test_vectors_that_are_none_change_nothing(store, vectors, message, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(type(EMBEDDING), "embed_documents", lambda *_: vectors)
+        with pytest.raises(ValueError, match=message):
+            store.add_texts(["other", "new"], ids=["text 7", "new"])
+    assert [one.page_content for one in store.get_by_ids(["text 7", "new"])] == ["text 7"]
+    assert [found.id for found in store.similarity_search("text 7", k=1)] == ["text 7"]
+    assert store.delete(["text 7", "new"])
+
+
+def test_options_that_are_none_lose_nothing(monkeypatch):
+    monkeypatch.setattr(vector_store, "LEARN_FROM", 40)
+    store = SlimVectorStore.from_texts(TEXTS[:39], EMBEDDING, ids=TEXTS[:39], n_bits=0)
+    with pytest.raises(ValueError, match="n_bits"):
+        store.add_texts(TEXTS[39:], ids=TEXTS[39:])
+    assert {found.id for found in store.similarity_search("x", k=100)} == set(TEXTS[:39])
+
+
 def test_what_is_refused(store):
     with pytest.raises(ValueError, match="ids has 1 entries; expected 2"):
         store.add_texts(["a", "b"], ids=["a"])

@@ -14,6 +14,7 @@ from langchain_core.vectorstores import VectorStore
 from slimvec.files.atomic import replacing
 from slimvec.files.table_file import open_table
 from slimvec.index.index import Index
+from slimvec.validation import check_finite
 
 if TYPE_CHECKING:
     import os
@@ -126,11 +127,11 @@ class SlimVectorStore(VectorStore):  # type: ignore[misc]
         if not listed:
             return []
         names = [one or str(uuid4()) for one in given]
-        vectors = np.asarray(self._embedding.embed_documents(listed), np.float32)
+        vectors = self._checked(self._embedding.embed_documents(listed), len(listed))
         last = {name: number for number, name in enumerate(names)}  # of those that come twice the last one stays
+        self._put(list(last), vectors[list(last.values())])
         for name, number in last.items():
             self._documents[name] = Document(id=name, page_content=listed[number], metadata=beside[number])
-        self._put(list(last), vectors[list(last.values())])
         return names
 
     def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:  # noqa: ARG002
@@ -226,7 +227,8 @@ class SlimVectorStore(VectorStore):  # type: ignore[misc]
         folder.mkdir(exist_ok=True)
         kept = {one: [document.page_content, document.metadata] for one, document in self._documents.items()}
         vectors = {one: vector.tolist() for one, vector in self._vectors.items()}
-        text = json.dumps({"documents": kept, "vectors": vectors}, ensure_ascii=False)
+        indexed = self.index is not None  # if not, the index of what was saved there before is not ours
+        text = json.dumps({"documents": kept, "vectors": vectors, "indexed": indexed}, ensure_ascii=False)
         if self.index is not None:
             self.index.save(folder / INDEX)
         with replacing(folder / DOCUMENTS) as file:
@@ -252,16 +254,27 @@ class SlimVectorStore(VectorStore):  # type: ignore[misc]
         for one, (text, metadata) in held["documents"].items():
             store._documents[one] = Document(id=one, page_content=text, metadata=metadata)
         store._vectors = {one: np.asarray(vector, np.float32) for one, vector in held["vectors"].items()}
-        if not store._vectors and (Path(path) / INDEX).exists():
+        if held.get("indexed", not store._vectors) and (Path(path) / INDEX).exists():
             store.index = open_table(Path(path) / INDEX)
         return store
 
+    def _checked(self, vectors: Any, n: int) -> NDArray[np.float32]:
+        """Return the vectors of so many texts; ValueError unless they are such, as wide as those that are there."""
+        rows = np.asarray(vectors, np.float32)
+        held = next(iter(self._vectors.values()), None)
+        width = len(held) if held is not None else rows.shape[-1] if self.index is None else self.index.dim
+        if rows.shape != (n, width):
+            raise ValueError(f"embedding gave vectors of shape {rows.shape}; expected ({n}, {width})")
+        check_finite(rows, "what embedding gave", 0)
+        return rows
+
     def _put(self, names: list[str], vectors: NDArray[np.float32]) -> None:
         if self.index is None:
-            self._vectors |= dict(zip(names, vectors, strict=True))
-            if len(self._vectors) >= LEARN_FROM:
-                self.index = Index.build(np.stack([*self._vectors.values()]), ids=[*self._vectors], **self._build)
-                self._vectors = {}
+            held = self._vectors | dict(zip(names, vectors, strict=True))
+            if len(held) >= LEARN_FROM:
+                self.index = Index.build(np.stack([*held.values()]), ids=[*held], **self._build)
+                held = {}
+            self._vectors = held
             return
         known = np.array([name in self.index for name in names], np.bool_)
         for there, change in ((True, self.index.update), (False, self.index.add)):

@@ -125,24 +125,6 @@ class TestTablesOfOtherPrograms:
             assert vectors.words == tuple(words)
             assert np.array_equal(vectors.matrix, matrix)
 
-    @pytest.mark.parametrize("dim", [1, 2, 4])
-    @pytest.mark.parametrize("limit", [None, 3])
-    def test_decimal_commas_are_no_floats(self, tmp_path, dim, limit):
-        """ "1,5" and a blank are as long as a float, and all bytes of such text make some."""
-        rows = (" ".join(f"{abs(number):.1f}" for number in row[:dim]) for row in MATRIX % 10)
-        path = write(
-            tmp_path / "v.txt", [f"12 {dim}", *(f"w{i} {row}".replace(".", ",") for i, row in enumerate(rows))]
-        )
-        with pytest.raises(sv.FormatError, match="line 2: '[0-9],[0-9]' is not a number"):
-            sv.read_vectors(path, limit=limit)
-
-    def test_text_that_holds_no_numbers_is_text(self, tmp_path):
-        path = write(
-            tmp_path / "v.txt", ["2 4", *(f"{word} {' '.join(map(float.hex, MATRIX[0].tolist()))}" for word in "ab")]
-        )
-        with pytest.raises(sv.FormatError, match="line 2: '-?0x1[^']+' is not a number"):
-            sv.read_vectors(path, limit=1)
-
 
 class TestTwoLinesInOne:
     @pytest.mark.parametrize("header", [True, False])

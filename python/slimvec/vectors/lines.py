@@ -6,6 +6,7 @@ be explained.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ LINES_TO_GUESS_WIDTH = 10
 MAX_DIGITS = 12  # of a number in a header
 MAX_DIM = 1 << 20
 SURELY_TEXT = 4  # floats in a row that are hardly all made of letters
+BYTES_TO_TELL_TEXT = 1 << 12
 MANY_NUMBERS = 8  # in one word: another line's, not a part of a name
 
 _DECIMAL = re.compile(rb"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?")  # not an integer, as names hold them
@@ -50,23 +52,29 @@ def looks_like_text(rest: bytes, dim: int) -> bool:
     """Tell whether what follows a header begins with a text line, rather than with a word and raw floats.
 
     Half of its numbers being readable is enough: damaged ones are then reported as such, with their line. So are those
-    with a comma for the point, whose bytes make floats, too, and longer rows that are all text, whatever it says. Of
-    too few fields all must be text: words of binary files may hold tabs and numbers.
+    with a comma for the point, whose bytes make floats, too, and whatever else is all text, with enough fields in a
+    line, unless rows are too short to tell. Of too few fields all must be text: words of binary files may hold tabs and
+    numbers.
     """
-    fields = rest.partition(b"\n")[0].split()[1:]
-    all_text = _is_text(b" ".join(fields))
-    if len(fields) < dim and not all_text:
+    sample = rest[:BYTES_TO_TELL_TEXT]
+    most = max(len(line.split()) for line in sample.split(b"\n"))
+    if dim >= SURELY_TEXT and most > min(dim, MANY_NUMBERS) and _is_text(sample, len(rest) > len(sample)):
+        return True
+    fields = rest.lstrip(b"\r\n").partition(b"\n")[0].split()[1:]
+    if len(fields) < dim and not _is_text(b" ".join(fields)):
         return False
     numbers = fields[-dim:]
     readable = sum(_is_number(field.replace(b",", b".")) for field in numbers)
-    return 2 * readable >= max(len(numbers), 1) or (all_text and len(fields) >= dim >= SURELY_TEXT)
+    return 2 * readable >= max(len(numbers), 1)
 
 
-def _is_text(data: bytes) -> bool:
+def _is_text(data: bytes, goes_on: bool = False) -> bool:
+    """Tell whether data is text and blanks; the last letter may be cut where it goes on."""
     try:
-        return data.decode().isprintable()
+        text = codecs.getincrementaldecoder("utf-8")().decode(data, not goes_on)
     except UnicodeError:
         return False
+    return "".join(text.split()).isprintable()
 
 
 def ends_in_number(line: bytes) -> bool:

@@ -142,6 +142,20 @@ class TestTextIsNoFloats:
         with pytest.raises(sv.FormatError, match=r"line 2: (blank|expected a word|'\S+' is not a number)"):
             sv.read_vectors(tmp_path / "v.txt", limit=1)
 
+    @pytest.mark.parametrize("dim", [1, 5])
+    def test_a_first_word_that_is_blank(self, tmp_path, dim):
+        (tmp_path / "v.txt").write_text(f"2 {dim}\n{' 0.5' * dim}\nb{' 1.5' * dim}\n")
+        read = sv.read_vectors(tmp_path / "v.txt")
+        assert (read.words, read.matrix[:, -1].tolist()) == (("", "b"), [0.5, 1.5])
+
+    def test_a_damaged_first_line(self, tmp_path):
+        """A blank of it became a control character; with one line the same."""
+        lines = [f"w {' '.join(f'{number:.1f}' for number in row)}\n" for row in MATRIX.tolist()]
+        for n in (1, 6):
+            (tmp_path / "v.txt").write_text(f"{n} 5\n" + "".join(lines[:n]).replace(" ", "\7", 3).replace("\7", " ", 2))
+            with pytest.raises(sv.FormatError, match="line 2: expected a word and 5 numbers, found 5 fields"):
+                sv.read_vectors(tmp_path / "v.txt", limit=1)
+
     @pytest.mark.parametrize("end", ["\n", "\r\n"])
     def test_a_blank_line_before_short_rows(self, tmp_path, end):
         (tmp_path / "v.txt").write_text(f"2 2{end}{end}a 1.5 2.5{end}b 1.0 2.0{end}", newline="")

@@ -6,7 +6,6 @@ be explained.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -52,15 +51,14 @@ def looks_like_text(rest: bytes, dim: int) -> bool:
     """Tell whether what follows a header begins with a text line, rather than with a word and raw floats.
 
     Half of its numbers being readable is enough: damaged ones are then reported as such, with their line. So are those
-    with a comma for the point, whose bytes make floats, too, and whatever else is all text, with enough fields in a
-    line, unless rows are too short to tell. Of too few fields all must be text: words of binary files may hold tabs and
-    numbers.
+    with a comma for the point, whose bytes make floats, too, and whatever else is nearly all text, with enough fields
+    in a line, unless rows are too short to tell. Of too few fields all must be text: words of binary files may hold
+    tabs and numbers.
     """
-    sample = rest[:BYTES_TO_TELL_TEXT]
-    most = max(len(line.split()) for line in sample.split(b"\n"))
-    if dim >= SURELY_TEXT and most > min(dim, MANY_NUMBERS) and _is_text(sample, len(rest) > len(sample)):
+    if dim >= SURELY_TEXT and _is_nearly_text(rest[:BYTES_TO_TELL_TEXT], min(dim, MANY_NUMBERS)):
         return True
-    fields = rest.lstrip(b"\r\n").partition(b"\n")[0].split()[1:]
+    line = rest.lstrip(b"\r\n").partition(b"\n")[0]
+    fields = line.split()[0 if line[:1].isspace() else 1 :]  # the word may be blank
     if len(fields) < dim and not _is_text(b" ".join(fields)):
         return False
     numbers = fields[-dim:]
@@ -68,13 +66,21 @@ def looks_like_text(rest: bytes, dim: int) -> bool:
     return 2 * readable >= max(len(numbers), 1)
 
 
-def _is_text(data: bytes, goes_on: bool = False) -> bool:
-    """Tell whether data is text and blanks; the last letter may be cut where it goes on."""
+def _is_text(data: bytes) -> bool:
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(data, not goes_on)
+        return data.decode().isprintable()
     except UnicodeError:
         return False
-    return "".join(text.split()).isprintable()
+
+
+def _is_nearly_text(data: bytes, least: int) -> bool:
+    """Tell whether a line has at least so many fields, and nearly all letters are printed.
+
+    Of bytes of floats more than half are not.
+    """
+    text = "".join(data.decode(errors="replace").split())
+    n_odd = text.count("\ufffd") + sum(not letter.isprintable() for letter in text)
+    return any(len(line.split()) >= least for line in data.split(b"\n")) and n_odd <= 1 + len(data) // 64
 
 
 def ends_in_number(line: bytes) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -127,6 +129,19 @@ class TestGoingOn:
         sv.search_to_file(table, queries, tmp_path / "a.npz", **given)
         assert searched == [0, BLOCK_ROWS, 2 * BLOCK_ROWS]
 
+    def test_members_of_archives(self, folder, tmp_path, monkeypatch):
+        """They are queries as other files are, and one is not gone on with where another stopped."""
+        with zipfile.ZipFile(tmp_path / "queries.zip", "w") as archive:
+            archive.write(folder / "queries.txt", "a.txt")
+            archive.write(folder / "queries.txt", "b.txt")
+        with monkeypatch.context() as patch:
+            self.interrupted(patch, 1)
+            with pytest.raises(KeyboardInterrupt):
+                sv.search_to_file(folder / "shards", f"{tmp_path}/queries.zip#a.txt", tmp_path / "a.npz")
+        searched = self.interrupted(monkeypatch, None)
+        assert sv.search_to_file(folder / "shards", f"{tmp_path}/queries.zip#b.txt", tmp_path / "a.npz") == N
+        assert searched == [0, BLOCK_ROWS, 2 * BLOCK_ROWS]
+
     def test_what_is_no_file_leaves_nothing(self, folder, queries, tmp_path, monkeypatch):
         self.interrupted(monkeypatch, 1)
         with pytest.raises(KeyboardInterrupt):
@@ -154,6 +169,16 @@ class TestBadInput:
             with pytest.raises(error, match=message):
                 sv.search_to_file(*arguments, **options)
             assert left_in(tmp_path) == []
+
+    def test_what_is_read_is_not_replaced(self, folder, queries, tmp_path):
+        np.savez(tmp_path / "q.npz", q=queries[:5])
+        shutil.copy(folder / "words.slim", tmp_path / "t.npz")
+        (tmp_path / "link.npz").symlink_to("q.npz")
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        for name in before:
+            with pytest.raises(ValueError, match="npz' is what is read; expected another name"):
+                sv.search_to_file(tmp_path / "t.npz", tmp_path / "q.npz", tmp_path / name)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
     def test_a_folder_of_others(self, folder, queries, tmp_path):
         (tmp_path / "a.npz.partial").mkdir()

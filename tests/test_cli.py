@@ -280,7 +280,11 @@ class TestBadInput:
         self.refused("compress", folder, *out, "--dtype", "float16", message="--dtype: --method iiq makes codes")
         self.refused("compress", folder, "-o", folder / "no" / "x", message="no is not a folder to write x to")
         self.refused("compress", folder, "-o", folder, message="is a directory; expected the name of a file")
-        self.refused("compress", folder / "vectors.npy", "-o", folder / "vectors.npy", message="is the input itself")
+        itself = [folder / "vectors.npy", "-o", folder / "vectors.npy"]
+        self.refused("compress", *itself, message="is the input itself")
+        self.refused("compress", *itself, "--workers", 1, message="is the input itself")
+        words = ["--words", folder / "words.txt"]
+        self.refused("compress", itself[0], *words, "-o", words[1], message="is the input itself")
         self.refused("compress", folder, *out, "--seed", -1, message="random_state=-1; expected at least 0")
         (folder / "bad.txt").write_text("a 1 2\nb 1 x\n")
         self.refused("compress", folder / "bad.txt", *out, message=r"bad\.txt: line 2: 'x' is not a number")

@@ -124,8 +124,10 @@ class TestWrapped:
         check(tmp_path / "v")
 
     def test_frames_of_zstd_that_hold_nothing(self, tmp_path):
-        (tmp_path / "v").write_bytes(compress_zstd(TEXT) + b"\x53\x2a\x4d\x18\3\0\0\0abc" + compress_zstd(b""))
-        check(tmp_path / "v")
+        empty = b"\x53\x2a\x4d\x18\3\0\0\0abc"
+        for first in (b"", empty):  # as pzstd begins each frame
+            (tmp_path / "v").write_bytes(first + compress_zstd(TEXT) + empty + compress_zstd(b""))
+            check(tmp_path / "v")
 
     @pytest.mark.parametrize("wrapper", WRAPPERS)
     def test_every_truncation_is_named(self, tmp_path, wrapper):
@@ -318,6 +320,7 @@ SAMPLES = {
     "7z": b"7z\xbc\xaf\x27\x1c\0\4" + bytes(40),
     "RAR": b"Rar!\x1a\x07\1\0" + bytes(40),
     "tar": tar(),
+    "lzma": lzma.compress(TEXT, lzma.FORMAT_ALONE),
     "lz4": b"\x04\x22\x4d\x18" + bytes(40),
     "pickle": b"\x80\x04\x95\x0f\0\0\0\0\0\0\0}\x94\x8c\3cat\x94]\x94s.",
     "MATLAB": b"MATLAB 5.0 MAT-file, Platform: GLNXA64, Created on: Thu Nov 26 03:00:00 2020".ljust(200) + bytes(40),

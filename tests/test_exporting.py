@@ -96,6 +96,25 @@ def test_usearch(table, index, vectors, tmp_path):
         table.export(tmp_path / "x.usearch", ids=NUMBERS - NUMBERS.min() - 1)
 
 
+@pytest.mark.parametrize("package", ["faiss", "usearch"])
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e30])
+def test_vectors_of_any_scale(tmp_path, package, scale):
+    """Their cosines, though no float32 holds their squares, and no float16 their numbers."""
+    opener = pytest.importorskip({"faiss": "faiss", "usearch": "usearch.index"}[package])
+    path = tmp_path / f"x.{package}"
+    table = sv.IIQ(64, n_remove=0, n_iter=2).compress(X * np.float32(scale), factors=True)
+    table.export(path, original=True)
+    rows = table.lookup(np.arange(N), original=True) / scale
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    if package == "faiss":
+        scores, found = opener.read_index(str(path)).search(rows[:20], 2)
+    else:
+        answer = opener.Index.restore(str(path)).search(rows[:20], 2, exact=True)
+        scores, found = 1 - answer.distances, answer.keys
+    assert np.allclose(scores, np.sort(rows[:20] @ rows.T)[:, :-3:-1], atol=2e-3)
+    assert np.array_equal(found[:, 0], np.arange(20))
+
+
 def test_parquet(table, index, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     table.export(tmp_path / "x.parquet", ids=TEXTS)
@@ -188,6 +207,9 @@ def test_sql_as_text(table, index, tmp_path):
     lines = copied(tmp_path / "y.sql")
     assert [int(one) for one, _ in lines] == index.ids.tolist()
     assert np.array_equal(np.array([eval(row) for _, row in lines], np.float32), index.vectors(index.ids))  # noqa: S307
+    table.export(os.fsencode(tmp_path / "films") + b"\xff.sql", ids=TEXTS)  # a name that is no text
+    (odd,) = tmp_path.glob("films*")
+    assert copied(odd)[0][0] == TEXTS[0]
     with pytest.raises(ValueError, match="zero bytes"):
         table.export(tmp_path / "y.sql", ids=["a\0b", *TEXTS[1:]])
     assert [int(one) for one, _ in copied(tmp_path / "y.sql")] == index.ids.tolist()  # what was there stays
@@ -278,3 +300,7 @@ def test_the_command(table, index, tmp_path, capsys):
     assert main(["export", str(tmp_path / "x.slim"), "-o", str(tmp_path / "y.npz"), "--blanks", "_"]) == 2
     assert main(["export", str(tmp_path / "y.slim"), "-o", str(tmp_path / "y.txt")]) == 2
     assert "several bits" in capsys.readouterr().err
+    table.save(tmp_path / "x.sql")
+    assert main(["export", str(tmp_path / "x.sql"), "-o", str(tmp_path / "x.sql")]) == 2
+    assert "is the table itself" in capsys.readouterr().err
+    assert len(sv.open(tmp_path / "x.sql")) == N

@@ -118,6 +118,51 @@ def test_what_looks_like_nothing_is_read_as_text_and_named_by_line(tmp_path):
         list(sv.VectorFile(tmp_path / "x").blocks())
 
 
+class TestTextIsNoFloats:
+    """What follows a header is text or binary, and all bytes of text make some floats, too."""
+
+    @pytest.mark.parametrize("dim", [1, 2, 5])
+    @pytest.mark.parametrize("limit", [None, 3])
+    def test_decimal_commas(self, tmp_path, dim, limit):
+        """A number such as "1,5" and a blank are as long as a float: no byte is left over."""
+        rows = (" ".join(f"{number:.1f}" for number in row[:dim]) for row in np.abs(MATRIX).tolist())
+        lines = (f"w {row}\n".replace(".", ",") for row in rows)
+        (tmp_path / "v.txt").write_text(f"6 {dim}\n{''.join(lines)}")
+        with pytest.raises(sv.FormatError, match="line 2: '[0-9],[0-9]' is not a number"):
+            sv.read_vectors(tmp_path / "v.txt", limit=limit)
+
+    @pytest.mark.parametrize("before", ["", "\n", "\r\n", "</s>\n", "# words\n", "</s> \n\n"])
+    @pytest.mark.parametrize("form", [float.hex, "{:.1f}".format, "{:.0%}".format])
+    def test_lines_of_other_things(self, tmp_path, before, form):
+        lines = (f"w {' '.join(map(form, row))}\n" for row in MATRIX.tolist())
+        (tmp_path / "v.txt").write_text(f"6 5\n{before}{''.join(lines)}", newline="")
+        if not before and form(0.5) == "0.5":
+            assert len(sv.read_vectors(tmp_path / "v.txt", limit=1)) == 1
+            return
+        with pytest.raises(sv.FormatError, match=r"line 2: (blank|expected a word|'\S+' is not a number)"):
+            sv.read_vectors(tmp_path / "v.txt", limit=1)
+
+    @pytest.mark.parametrize("dim", [1, 5])
+    def test_a_first_word_that_is_blank(self, tmp_path, dim):
+        (tmp_path / "v.txt").write_text(f"2 {dim}\n{' 0.5' * dim}\nb{' 1.5' * dim}\n")
+        read = sv.read_vectors(tmp_path / "v.txt")
+        assert (read.words, read.matrix[:, -1].tolist()) == (("", "b"), [0.5, 1.5])
+
+    def test_a_damaged_first_line(self, tmp_path):
+        """A blank of it became a control character; with one line the same."""
+        lines = [f"w {' '.join(f'{number:.1f}' for number in row)}\n" for row in MATRIX.tolist()]
+        for n in (1, 6):
+            (tmp_path / "v.txt").write_text(f"{n} 5\n" + "".join(lines[:n]).replace(" ", "\7", 3).replace("\7", " ", 2))
+            with pytest.raises(sv.FormatError, match="line 2: expected a word and 5 numbers, found 5 fields"):
+                sv.read_vectors(tmp_path / "v.txt", limit=1)
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_a_blank_line_before_short_rows(self, tmp_path, end):
+        (tmp_path / "v.txt").write_text(f"2 2{end}{end}a 1.5 2.5{end}b 1.0 2.0{end}", newline="")
+        with pytest.raises(sv.FormatError, match="line 2: blank, with more lines after it"):
+            sv.read_vectors(tmp_path / "v.txt")
+
+
 def test_the_documented_names_are_those_of_the_registry():
     names = {row.name for row in FORMATS if row is not TABLE}
     assert all(f'"{name}"' in sv.read_vectors.__doc__ for name in names)

@@ -91,6 +91,7 @@ def test_progress_is_told(tmp_path):
         ([""], [[1.0]], {}, "''"),
         (["a\nb"], [[1.0]], {"format": "npy"}, "a.nb"),
         (["a "], [[1.0]], {}, "'a '"),
+        (["a", "b\t0.1\t0.2"], [[1.0, 2.0]] * 2, {}, "b.t0.1.t0.2"),
         (["a b"], [[1.0]], {"format": "word2vec-binary"}, "'a b'"),
         (None, [[1.0]], {}, "there are no words, which word2vec needs"),
         (["a"], [[1.0]], {"format": "parquet"}, "format='parquet'; expected one of word2vec, word2vec-binary, npy"),
@@ -115,6 +116,13 @@ def test_whatever_stops_it_older_files_stay(tmp_path):
         with pytest.raises(KeyboardInterrupt):
             sv.write_vectors(tmp_path / name, ["b"], [[2.0]], progress=stop)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_an_array_has_not_the_name_of_its_words(tmp_path):
+    with pytest.raises(ValueError, match="words.txt is where the words would be; expected another name"):
+        sv.write_vectors(tmp_path / "words.txt", ["a"], [[1.0]], format="npy")
+    sv.write_vectors(tmp_path / "words.txt", None, [[1.0]], format="npy")
+    assert np.load(tmp_path / "words.txt").tolist() == [[1.0]]
 
 
 def test_words_of_another_array_stay(tmp_path):

@@ -125,6 +125,15 @@ class TestNpz:
         with pytest.raises(sv.FormatError, match=r"found none, but v \(1 x 2 object\)"):
             sv.read_vectors(tmp_path / "v.npz")
 
+    def test_rows_of_another_array_are_not_taken(self, tmp_path):
+        """A header that promises more rows than its array has; more of the file follows."""
+        np.savez(tmp_path / "v.npz", v=np.ones((100, 100), np.float32), w=np.zeros(100_000, np.float32))
+        raw = (tmp_path / "v.npz").read_bytes()
+        (tmp_path / "v.npz").write_bytes(raw.replace(b"'shape': (100, 100)", b"'shape': (200, 100)"))
+        for read in (sv.VectorFile, sv.read_vectors):
+            with pytest.raises(sv.FormatError, match=r"v.npz: a damaged .npz archive"):
+                read(tmp_path / "v.npz")
+
     def test_promises_take_no_memory(self, tmp_path):
         header = np.lib.format.magic(1, 0)
         text = repr({"descr": "<f4", "fortran_order": False, "shape": (1 << 32, 1 << 20)}).encode() + b"\n"
@@ -154,6 +163,24 @@ class TestHdf5:
         path.write_bytes(path.read_bytes()[:3000])
         with pytest.raises(sv.FormatError, match="set.hdf5: a damaged HDF5 file"):
             sv.VectorFile(path, tensor="train")
+
+    @pytest.mark.parametrize("behind", [0, 1000])
+    def test_types_of_other_widths(self, tmp_path, behind):
+        """bfloat16 comes as float32, and lies otherwise in the file, whose first rows are zeros; int24 is left out."""
+        h5py = pytest.importorskip("h5py")
+        matrix = WIDE.copy()
+        matrix[:2] = 0
+        short, odd = h5py.h5t.IEEE_F32LE.copy(), h5py.h5t.STD_I32LE.copy()
+        short.set_fields(15, 7, 8, 0, 7)
+        short.set_size(2)
+        odd.set_precision(24)
+        odd.set_size(3)
+        with h5py.File(tmp_path / "v.h5", "w") as file:
+            for name, kind in ((b"v", short), (b"w", odd)):
+                made = h5py.h5d.create(file.id, name, kind, h5py.h5s.create_simple(matrix.shape))
+                made.write(h5py.h5s.ALL, h5py.h5s.ALL, matrix.astype("f4" if name == b"v" else "i4"))
+            file["x"] = np.zeros(behind, np.uint8)
+        assert np.array_equal(sv.VectorFile(tmp_path / "v.h5").matrix, matrix)
 
     def test_without_the_package_the_extra_is_named(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "h5py", None)

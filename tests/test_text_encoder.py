@@ -146,13 +146,15 @@ class TestMeans:
     def test_modules_tell_whether_vectors_are_normalised(self, tmp_path):
         folder(tmp_path / "m")
         folder(tmp_path / "m" / "0_StaticEmbedding", **{"embedding.weight": ROWS})
-        kinds = {"0_StaticEmbedding": "x.models.StaticEmbedding", "1_Normalize": "x.models.Normalize"}
         (tmp_path / "m" / "model.safetensors").unlink()
-        for names in (list(kinds), list(kinds)[:1]):
-            modules = [{"idx": i, "name": str(i), "path": one, "type": kinds[one]} for i, one in enumerate(names)]
-            (tmp_path / "m" / "modules.json").write_text(json.dumps(modules))
+        listed = tmp_path / "m" / "modules.json"
+        for kinds in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
+            listed.write_text(json.dumps([{"path": f"{i}_{one}", "type": f"x.{one}"} for i, one in enumerate(kinds)]))
             lengths = np.linalg.norm(encode(sv.compress_model(tmp_path / "m"), ["a film", "bad"]), axis=1)
-            assert np.allclose(lengths, 1, atol=1e-5) == (len(names) == 2)
+            assert np.allclose(lengths, 1, atol=1e-5) == (len(kinds) == 2)
+        listed.write_text(listed.read_text().replace("Normalize", "Dense"))  # whose vectors are others
+        with pytest.raises(sv.FormatError, match="m has modules StaticEmbedding, Dense; expected StaticEmbedding"):
+            sv.compress_model(tmp_path / "m")
 
 
 class TestOtherLibraries:
@@ -356,7 +358,7 @@ class TestRefusals:
             sv.compress_model(Model())
 
 
-def test_the_command_line(tmp_path, capsys):
+def test_the_command_line(tmp_path, capsys, monkeypatch):
     model, file, texts, out = (tmp_path / name for name in ("m", "m.slim", "t.txt", "x.npy"))
     folder(model, {"normalize": True})
     assert main(["compress-model", str(model), "-o", str(file), "--bits", "20", "--refine-bits", "2"]) == 0
@@ -378,6 +380,10 @@ def test_the_command_line(tmp_path, capsys):
         assert message in capsys.readouterr().err
     assert main(["compress-model", str(texts), "-o", str(tmp_path / "never.npy")]) == 2
     assert not (tmp_path / "never.npy").exists()
+    texts.write_bytes(b"\xef\xbb\xbfa\r\n\r\n b \r\n")  # as Windows writes it
+    monkeypatch.setattr(TextEncoder, "encode", lambda _, lines: np.full((len(lines), DIM), [[len(i)] for i in lines]))
+    assert main(["encode", str(file), str(texts), "-o", str(out)]) == 0
+    assert np.load(out)[:, 0].tolist() == [1, 0, 3]
 
 
 def table_of(path):

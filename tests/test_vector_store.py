@@ -77,32 +77,6 @@ def test_documents_come_and_go(store):
     assert len(set(more)) == 3
 
 
-class Faulty:
-    """An embedding that has other vectors for some texts."""
-
-    others = {"nan": [np.nan] * 48, "short": [1.0] * 5}  # noqa: RUF012
-
-    def embed_documents(self, texts):
-        return [self.others.get(text) or EMBEDDING.embed_query(text) for text in texts]
-
-    embed_query = EMBEDDING.embed_query
-
-
-@pytest.mark.parametrize(
-    ("text", "message"), [("nan", "NaN or infinity in row 0"), ("short", "5 columns; expected 48")]
-)
-def test_vectors_that_are_none_change_nothing(store, text, message):
-    store._embedding = Faulty()
-    with pytest.raises(ValueError, match=f"embeddings h(as|olds) {message}"):
-        store.add_texts([text], ids=["text 3"])
-    assert store.get_by_ids(["text 3"])[0].page_content == "text 3"
-    with pytest.raises(ValueError, match=f"embeddings h(as|olds) {message}"):
-        store.add_texts([text], ids=["new"])
-    assert store.get_by_ids(["new"]) == []
-    store.delete(["new", "text 3"])
-    assert len(store.similarity_search("text 7", k=100, filter=lambda _: True)) == 59
-
-
 def test_it_is_kept(store, tmp_path):
     for _ in range(2):
         store.save(tmp_path / "store")
@@ -113,6 +87,42 @@ def test_it_is_kept(store, tmp_path):
             assert np.allclose([score for _, score in ours], [score for _, score in theirs], atol=1e-6)
         store.delete(["text 3"])
         store.add_texts(["other"])
+
+
+def test_of_what_was_kept_before_nothing_is_left(store, tmp_path):
+    store.save(tmp_path / "store")
+    SlimVectorStore(EMBEDDING).save(tmp_path / "store")
+    again = SlimVectorStore.load(tmp_path / "store", EMBEDDING)
+    again.add_texts(["text 7"], ids=["new"])
+    assert [found.id for found in again.similarity_search("text 3", k=1)] == ["new"]
+    store.save(tmp_path / "store")
+    assert SlimVectorStore.load(tmp_path / "store", EMBEDDING).similarity_search("text 3", k=1)[0].id == "text 3"
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        ([[1.0] * 48, [np.nan] * 48], "embeddings holds NaN or infinity in row 1"),
+        ([[1.0] * 40] * 2, "embeddings has 40 columns; expected 48"),
+        ([[1.0] * 48], "embeddings has 1 rows; expected 2"),
+    ],
+)
+def test_vectors_that_are_none_change_nothing(store, vectors, message, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(type(EMBEDDING), "embed_documents", lambda *_: vectors)
+        with pytest.raises(ValueError, match=message):
+            store.add_texts(["other", "new"], ids=["text 7", "new"])
+    assert [one.page_content for one in store.get_by_ids(["text 7", "new"])] == ["text 7"]
+    assert [found.id for found in store.similarity_search("text 7", k=1)] == ["text 7"]
+    assert store.delete(["text 7", "new"])
+
+
+def test_options_that_are_none_lose_nothing(monkeypatch):
+    monkeypatch.setattr(vector_store, "LEARN_FROM", 40)
+    store = SlimVectorStore.from_texts(TEXTS[:39], EMBEDDING, ids=TEXTS[:39], n_bits=0)
+    with pytest.raises(ValueError, match="n_bits"):
+        store.add_texts(TEXTS[39:], ids=TEXTS[39:])
+    assert {found.id for found in store.similarity_search("x", k=100)} == set(TEXTS[:39])
 
 
 def test_what_is_refused(store):

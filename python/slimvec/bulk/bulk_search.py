@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -17,10 +16,14 @@ from slimvec.files.table_file import open_table
 from slimvec.progress import Progress, ignore
 from slimvec.table import Table
 from slimvec.validation import as_integer
+from slimvec.vectors.archives import split_member
+from slimvec.vectors.opening import place_of
 from slimvec.vectors.rows import as_rows
 from slimvec.vectors.vector_file import VectorFile
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from slimvec.vectors.rows import Rows
@@ -69,7 +72,8 @@ def search_to_file(
     TypeError
         If ``table`` is no such table, or is not in shards, though there is an executor.
     ValueError
-        If the name of ``output`` tells no format, and as from ``search``; a bad query is named by its row.
+        If the name of ``output`` tells no format, or is that of what is read, and as from ``search``; a bad query is
+        named by its row.
     OSError
         If files cannot be read or written.
 
@@ -93,6 +97,8 @@ def search_to_file(
     """
     target = checked_target(output)
     check_format(target)
+    if target.exists() and any(path.exists() and target.samefile(path) for path, _ in _paths(table, queries)):
+        raise ValueError(f"output={target.name!r} is what is read; expected another name")
     k = as_integer(k, "k", 1)
     # Every block of queries is searched by them: what can be read once, such as a mask of words, is read now.
     options = {name: list(value) if isinstance(value, Iterator) else value for name, value in options.items()}
@@ -121,15 +127,21 @@ def search_to_file(
 
 def _job(table: Any, queries: Any, k: int, options: dict[str, Any]) -> str | None:
     """Return what is searched for in what, as text; None where that is not known by files and plain options."""
-    paths = [one for one in (table, queries) if isinstance(one, str | os.PathLike)]
+    paths = _paths(table, queries)
     plain = all(value is None or isinstance(value, str | int | float) for value in options.values())
     if len(paths) < 2 or not plain:
         return None
-    states = []
-    for path in map(Path, paths):
+    states: list[Any] = []
+    for path, member in paths:
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         states += [[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+        states += [member] * bool(member)
     return json.dumps([states, k, sorted(options.items())])
+
+
+def _paths(*given: Any) -> list[tuple[Path, str]]:
+    """Return the files of those that are paths, and what is named in them, as of archives."""
+    return [split_member(place_of(one)) for one in given if isinstance(one, str | os.PathLike)]
 
 
 def _prepare(folder: Path, job: str | None) -> None:

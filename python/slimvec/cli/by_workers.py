@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slimvec.cli.interrupted import telling
+from slimvec.cli.tables import check_output
 from slimvec.errors import needs
 from slimvec.estimator import is_client
 from slimvec.files.atomic import table_target
@@ -60,7 +61,7 @@ def compress(estimator: Any, arguments: dict[str, Any], options: argparse.Namesp
     sources = _sources(options.input)
     shard_rows = _shard_rows(options.shards)
     if shard_rows is None:
-        table_target(options.output)
+        check_output(table_target(options.output), "the input", *sources)
     else:
         prepare_folder(options.output)  # better said now than after an hour
     with workers_of(options) as workers, ThreadPoolExecutor(1) as here:

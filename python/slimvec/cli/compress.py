@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from slimvec.cli import by_workers
 from slimvec.cli.bars import Bars
-from slimvec.cli.tables import print_description
+from slimvec.cli.tables import check_output, print_description
 from slimvec.files.atomic import table_target
 from slimvec.methods import METHODS
 from slimvec.vectors import VectorFile, read_vectors
@@ -138,8 +138,7 @@ def run(options: argparse.Namespace) -> None:
         print_description(table, Path(options.output))
         return
     output = table_target(options.output)  # better said now than after an hour
-    if output.exists() and Path(options.input).exists() and output.samefile(options.input):
-        raise ValueError(f"-o {options.output} is the input itself; choose another name")
+    check_output(output, "the input", options.input, *([] if options.words is None else [options.words]))
     method, arguments = make_method(options)
     with Bars() as progress:
         rows = open_rows(options, progress)

@@ -57,10 +57,10 @@ def _encode(options: argparse.Namespace) -> None:
         raise ValueError(f"{options.model} encodes no texts; expected what compress-model has written")
     data = sys.stdin.buffer.read() if options.input == "-" else Path(options.input).read_bytes()
     try:
-        decoded = data.decode()
+        decoded = data.decode().removeprefix("\ufeff").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{options.input} is not UTF-8 ({error.reason} at byte {error.start})") from None
-    texts = decoded.removesuffix("\n").replace("\r\n", "\n").split("\n") if data else []
+    texts = decoded.removesuffix("\n").split("\n") if decoded else []
     if not texts:
         raise ValueError(f"{options.input} is empty; expected a text on each line")
 

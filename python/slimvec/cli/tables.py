@@ -14,6 +14,8 @@ from slimvec.cli.terminal import visible
 from slimvec.files.atomic import checked_target
 from slimvec.files.table_file import open_table
 from slimvec.table import Table
+from slimvec.vectors.archives import split_member
+from slimvec.vectors.opening import place_of
 from slimvec.vectors.saving import write_blocks
 
 if TYPE_CHECKING:
@@ -64,6 +66,13 @@ def print_description(table: Any, path: Path) -> None:
     """Print what a table is, line by line."""
     for label, text in table.describe(_stored_bytes(path)):
         print(f"{label:12}{visible(text)}")
+
+
+def check_output(output: Path, what: str, *read: str) -> None:
+    """Raise ValueError if a file that is read, which messages call ``what``, would be replaced."""
+    files = [split_member(place_of(one))[0] for one in read]
+    if output.exists() and any(file.exists() and output.samefile(file) for file in files):
+        raise ValueError(f"-o {output} is {what} itself; choose another name")
 
 
 def _stored_bytes(path: Path) -> int:
@@ -132,13 +141,12 @@ def _row(text: str) -> int:
 
 
 def _export(options: argparse.Namespace) -> None:
+    output = checked_target(options.output)
+    check_output(output, "the table", options.table)
     if Path(options.output).suffix in OF_OTHERS:
         _export_with_ids(options)
         return
     table = _open(options.table, "export")
-    output = checked_target(options.output)
-    if output.exists() and output.samefile(options.table):
-        raise ValueError(f"-o {options.output} is the table itself; choose another name")
     width = table.lookup(np.arange(0), original=options.original).shape[1]
     blocks = (table.lookup(rows, original=options.original) for _, rows in row_blocks(np.arange(len(table))))
     with Bars() as progress:

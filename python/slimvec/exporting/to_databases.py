@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -77,5 +78,6 @@ def _identifier(stem: str) -> str:
     return f'"{name}"'
 
 
-def _one_line(text: str) -> Any:
-    return re.sub(r"\s", " ", text)
+def _one_line(text: str) -> str:
+    """Return the name of a file for a comment, whatever bytes it has."""
+    return re.sub(r"\s", " ", os.fsencode(text).decode(errors="replace"))

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.errors import needs
+from slimvec.norms import WideRows
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from slimvec.exporting.payload import Payload
     from slimvec.files.atomic import NamedFile
@@ -34,7 +37,7 @@ def write_faiss(file: NamedFile, payload: Payload, target: Path) -> None:  # noq
 
 
 def write_usearch(file: NamedFile, payload: Payload, target: Path) -> None:  # noqa: ARG001
-    """Write a graph over bits and Hamming distances, or of vectors over cosines."""
+    """Write a graph over bits and Hamming distances, or of vectors at length one, which float16 holds, over cosines."""
     with needs("usearch", "usearch"):
         from usearch.index import Index
     made: Any
@@ -45,11 +48,11 @@ def write_usearch(file: NamedFile, payload: Payload, target: Path) -> None:  # n
         made = Index(ndim=8 * payload.width, metric="hamming", dtype="b1")
     first = 0
     for own, rows in payload.blocks():
-        made.add(ids[first : first + len(own)], rows)
+        made.add(ids[first : first + len(own)], rows if payload.n_bits else _unit(rows))
         first += len(own)
     file.write(memoryview(made.save()))
 
 
-def _unit(rows: Any) -> Any:
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return rows at length one, whatever their scale; those of zeros stay."""
+    return WideRows.of(rows).at_norm(1).astype(np.float32)

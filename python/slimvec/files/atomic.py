@@ -22,6 +22,15 @@ PREFIX, SUFFIX = ".slimvec-", ".part"  # of the names of files that are being wr
 PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")  # what the names of compressed files end in
 
 
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Let errors of the system tell the name that was asked for, and not that of what is written in the meantime."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from None
+
+
 class NamedFile:
     """An unbuffered file whose errors tell its name: the system says that a disk is full, not which."""
 
@@ -32,7 +41,7 @@ class NamedFile:
     def write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         rest = view.cast("B") if view.nbytes else memoryview(b"")  # a shape with a zero cannot be cast
-        with self._naming():
+        with _naming(self._target):
             while len(rest):  # the system may take less than all at once
                 rest = rest[self._raw.write(rest) :]
 
@@ -40,15 +49,8 @@ class NamedFile:
         self._raw.seek(place)
 
     def sync(self) -> None:
-        with self._naming():
+        with _naming(self._target):
             os.fsync(self._raw.fileno())
-
-    @contextmanager
-    def _naming(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(self._target)) from None
 
 
 @contextmanager
@@ -60,7 +62,8 @@ def replacing(target: Path) -> Iterator[NamedFile]:
     """
     mode = stat.S_IMODE(target.stat().st_mode) & 0o777 if target.exists() else None
     _remove_abandoned(target.parent)
-    descriptor, name = _create(target.parent, 0o666 if mode is None else mode)
+    with _naming(target):
+        descriptor, name = _create(target.parent, 0o666 if mode is None else mode)
     try:
         with open(descriptor, "wb", buffering=0) as raw:
             if mode is not None and hasattr(os, "fchmod"):
@@ -68,12 +71,13 @@ def replacing(target: Path) -> Iterator[NamedFile]:
             file = NamedFile(raw, target)
             yield file
             file.sync()
-            if name is None:
-                name = _new_name(target.parent)
-                _link(descriptor, name)
-            if fcntl is None:
-                raw.close()  # Windows renames no open file
-            name.replace(target)  # while it is locked
+            with _naming(target):
+                if name is None:
+                    name = _new_name(target.parent)
+                    _link(descriptor, name)
+                if fcntl is None:
+                    raw.close()  # Windows renames no open file
+                name.replace(target)  # while it is locked
     except BaseException:
         if name is not None:
             name.unlink(missing_ok=True)
@@ -89,11 +93,13 @@ def new_folder(target: Path) -> Iterator[Path]:
     it has left.
     """
     _remove_abandoned(target.parent)
-    aside, descriptor = _create_folder(target.parent)
+    with _naming(target):
+        aside, descriptor = _create_folder(target.parent)
     try:
         yield aside
         os.fsync(descriptor)
-        aside.rename(target)
+        with _naming(target):
+            aside.rename(target)
     except BaseException:
         _remove_folder(aside)
         raise

@@ -230,7 +230,8 @@ class SlimVectorStore(VectorStore):  # type: ignore[misc]
         folder.mkdir(exist_ok=True)
         kept = {one: [document.page_content, document.metadata] for one, document in self._documents.items()}
         vectors = {one: vector.tolist() for one, vector in self._vectors.items()}
-        text = json.dumps({"documents": kept, "vectors": vectors}, ensure_ascii=False)
+        indexed = self.index is not None  # if not, the index of what was saved there before is not ours
+        text = json.dumps({"documents": kept, "vectors": vectors, "indexed": indexed}, ensure_ascii=False)
         if self.index is not None:
             self.index.save(folder / INDEX)
         with replacing(folder / DOCUMENTS) as file:
@@ -256,7 +257,7 @@ class SlimVectorStore(VectorStore):  # type: ignore[misc]
         for one, (text, metadata) in held["documents"].items():
             store._documents[one] = Document(id=one, page_content=text, metadata=metadata)
         store._vectors = {one: np.asarray(vector, np.float32) for one, vector in held["vectors"].items()}
-        if not store._vectors and (Path(path) / INDEX).exists():
+        if held.get("indexed", not store._vectors) and (Path(path) / INDEX).exists():
             store.index = open_table(Path(path) / INDEX)
         return store
 

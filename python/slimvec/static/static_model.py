@@ -23,6 +23,7 @@ EXPECTED = (
     "expected a folder with model.safetensors and tokenizer.json, a StaticModel of model2vec, or a StaticEmbedding of "
     "sentence-transformers"
 )
+EXPECTED_MODULES = "expected StaticEmbedding, and perhaps Normalize"
 
 
 class StaticModel(NamedTuple):
@@ -64,10 +65,14 @@ def _of_modules(modules: list[Any]) -> StaticModel:
     """Return a StaticEmbedding of sentence-transformers, and whether its vectors are normalised after it."""
     first, *others = modules
     names = [type(one).__name__ for one in modules]
-    if names[0] != "StaticEmbedding" or set(names[1:]) - {"Normalize"}:
-        raise TypeError(f"model has modules {', '.join(names)}; expected StaticEmbedding, and perhaps Normalize")
+    if not _are_static(names):
+        raise TypeError(f"model has modules {', '.join(names)}; {EXPECTED_MODULES}")
     rows = first.embedding.weight.detach().cpu().float().numpy()
     return StaticModel(rows, *_of_sentences(json.loads(first.tokenizer.to_str()), bool(others)))
+
+
+def _are_static(names: list[str]) -> bool:
+    return names[0] == "StaticEmbedding" and set(names[1:]) <= {"Normalize"}
 
 
 def _of_folder(path: Path) -> StaticModel:
@@ -76,6 +81,9 @@ def _of_folder(path: Path) -> StaticModel:
     folder = token_folder(path)
     if folder is None:
         raise FormatError(f"{path} has no {TENSORS} and {TOKENS}; {EXPECTED}")
+    names = [name for name, _ in modules_of(path)]
+    if names and not _are_static(names):
+        raise FormatError(f"{path} has modules {', '.join(names)}; {EXPECTED_MODULES}")
     with naming(folder / TENSORS):
         found = read_token_rows(folder / TENSORS, None)
     rows = found.rows if isinstance(found.rows, np.ndarray) else found.rows.take(np.arange(len(found.rows)))
@@ -85,7 +93,7 @@ def _of_folder(path: Path) -> StaticModel:
             if found.name == OF_MODEL2VEC:
                 tokenizer, rules = _of_model2vec(content, *_config(folder / CONFIG))
             else:
-                tokenizer, rules = _of_sentences(content, "Normalize" in dict(modules_of(path)))
+                tokenizer, rules = _of_sentences(content, "Normalize" in names)
             known = 1 + max(_numbers(content).values(), default=-1)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"not a usable tokenizer ({type(error).__name__}: {error})") from None

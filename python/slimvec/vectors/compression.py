@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from slimvec.vectors.frames import GzipStream, bz2_stream, xz_stream
-from slimvec.vectors.zstd import ZSTD_MAGIC, zstd_packer, zstd_stream
+from slimvec.vectors.zstd import SKIPPABLE, ZSTD_MAGIC, zstd_packer, zstd_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ def _gzip_packer() -> Any:
 
 COMPRESSIONS = (
     Compression((b"\x1f\x8b",), GzipStream, ".gz", _gzip_packer),
-    Compression((ZSTD_MAGIC,), zstd_stream, ".zst", zstd_packer),
+    Compression((ZSTD_MAGIC, *SKIPPABLE), zstd_stream, ".zst", zstd_packer),
     Compression(tuple(b"BZh%d1AY&SY" % size for size in range(1, 10)), bz2_stream, ".bz2"),
     Compression((b"\xfd7zXZ\0",), xz_stream, ".xz"),
 )

@@ -56,6 +56,7 @@ FOREIGN = (
     Foreign("a tar archive", _holds(b"ustar", 257), f"{_UNPACK}: tar -xf"),
     Foreign("compressed by lz4", _begins(b"\x04\x22\x4d\x18"), "unpack it first: lz4 -d"),
     Foreign("compressed by lzip", _begins(b"LZIP"), "unpack it first: lzip -d"),
+    Foreign("compressed by lzma", _begins(b"]\0\0"), "unpack it first: xz -d"),
     Foreign("compressed by compress", _begins(b"\x1f\x9d"), "unpack it first: gzip -d"),
     Foreign(
         "a pickle",

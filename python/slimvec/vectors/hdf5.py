@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +40,9 @@ def load_hdf5(path: Path, tensor: str | None = None) -> Loaded:
             described = _datasets(file, h5py.Dataset)
         chosen = choose_tensor(described, tensor)
         with damaged("HDF5 file"):
-            return Loaded(_rows(path, file[chosen]))
+            dataset = file[chosen]
+            lies_so = dataset.id.get_type().equal(h5py.h5t.py_create(dataset.dtype))  # not of a type that NumPy lacks
+            return Loaded(_rows(path, dataset) if lies_so else dataset[...])
 
 
 def _datasets(file: Any, kind: Any) -> dict[str, Described]:
@@ -47,7 +50,8 @@ def _datasets(file: Any, kind: Any) -> dict[str, Described]:
 
     def note(name: str, item: Any) -> None:
         if isinstance(name, str) and isinstance(item, kind) and item.shape is not None:
-            described[name] = Described(item.shape, item.dtype)
+            with suppress(TypeError):  # of a type that NumPy has not
+                described[name] = Described(item.shape, item.dtype)
 
     file.visititems(note)
     return described

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LINES_TO_GUESS_WIDTH = 10
 MAX_DIGITS = 12  # of a number in a header
 MAX_DIM = 1 << 20
+SURELY_TEXT = 4  # floats in a row that are hardly all made of letters
+BYTES_TO_TELL_TEXT = 1 << 12
 MANY_NUMBERS = 8  # in one word: another line's, not a part of a name
 
 _DECIMAL = re.compile(rb"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?")  # not an integer, as names hold them
@@ -48,14 +50,20 @@ def parse_header(line: bytes) -> tuple[int, int] | None:
 def looks_like_text(rest: bytes, dim: int) -> bool:
     """Tell whether what follows a header begins with a text line, rather than with a word and raw floats.
 
-    Half of its numbers being readable is enough: damaged ones are then reported as such, with their line. Of too few
-    fields all must be text: words of binary files may hold tabs and numbers.
+    Half of its numbers being readable is enough: damaged ones are then reported as such, with their line. So are those
+    with a comma for the point, whose bytes make floats, too, and whatever else is nearly all text, with enough fields
+    in a line, unless rows are too short to tell. Of too few fields all must be text: words of binary files may hold
+    tabs and numbers.
     """
-    fields = rest.partition(b"\n")[0].split()[1:]
+    if dim >= SURELY_TEXT and _is_nearly_text(rest[:BYTES_TO_TELL_TEXT], min(dim, MANY_NUMBERS)):
+        return True
+    line = rest.lstrip(b"\r\n").partition(b"\n")[0]
+    fields = line.split()[0 if line[:1].isspace() else 1 :]  # the word may be blank
     if len(fields) < dim and not _is_text(b" ".join(fields)):
         return False
     numbers = fields[-dim:]
-    return 2 * sum(map(_is_number, numbers)) >= max(len(numbers), 1)
+    readable = sum(_is_number(field.replace(b",", b".")) for field in numbers)
+    return 2 * readable >= max(len(numbers), 1)
 
 
 def _is_text(data: bytes) -> bool:
@@ -63,6 +71,16 @@ def _is_text(data: bytes) -> bool:
         return data.decode().isprintable()
     except UnicodeError:
         return False
+
+
+def _is_nearly_text(data: bytes, least: int) -> bool:
+    """Tell whether a line has at least so many fields, and nearly all letters are printed.
+
+    Of bytes of floats more than half are not.
+    """
+    text = "".join(data.decode(errors="replace").split())
+    n_odd = text.count("\ufffd") + sum(not letter.isprintable() for letter in text)
+    return any(len(line.split()) >= least for line in data.split(b"\n")) and n_odd <= 1 + len(data) // 64
 
 
 def ends_in_number(line: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -88,9 +89,11 @@ def _members(archive: zipfile.ZipFile) -> Iterator[tuple[str, _Member]]:
 
 
 def _map(path: Path, file: IO[bytes], member: _Member) -> NDArray[Any] | None:
-    """Return the array of a member, mapped; None if it is compressed."""
+    """Return the array of a member, mapped; None if it is compressed, or does not hold what its header says."""
     info, (shape, dtype), fortran, start = member
     if info.compress_type != _STORED or info.flag_bits & 1 or 0 in shape:
+        return None
+    if start + math.prod(shape) * dtype.itemsize > info.file_size:  # what follows is another member
         return None
     file.seek(info.header_offset + _LENGTHS_AT)
     lengths = file.read(4)

@@ -60,12 +60,16 @@ def _write_word2vec(
 
 def _write_lines(file: Writable, words: list[str], block: NDArray[np.float32], is_first: bool) -> None:
     dim = block.shape[1]
-    _check(words, lambda word: word != word.strip(_BLANKS) or (" " in word and looks_joined(word.encode(), dim)), True)
+    _check(words, lambda word: word != word.strip(_BLANKS) or _would_be_two(word, dim), True)
     form = " ".join(repeat("%.9g", dim))
     lines = [f"{word} {form % tuple(row)}\n" for word, row in zip(words, block.tolist(), strict=True)]
     if is_first:
         _check_first(words, [line.encode() for line in lines[:LINES_TO_GUESS_WIDTH]], dim)
     file.write("".join(lines).encode())
+
+
+def _would_be_two(word: str, dim: int) -> bool:
+    return (" " in word or "\t" in word) and looks_joined(word.encode(), dim)
 
 
 def _check_first(words: list[str], lines: list[bytes], dim: int) -> None:
@@ -87,6 +91,8 @@ def write_npy(target: Path, words: Words | None, blocks: Blocks, shape: tuple[in
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
     listed = target.with_name("words.txt")
+    if words is not None and listed == target:
+        raise ValueError(f"{target} is where the words would be; expected another name for the array")
     if words is not None and listed.exists() and not target.exists():
         raise FileExistsError(f"{listed} exists and belongs to another file; choose another folder for {target.name}")
     with ExitStack() as stack:

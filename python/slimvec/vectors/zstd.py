@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from slimvec.vectors.ahead import Readable
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-SKIPPABLE = b"\x2a\x4d\x18"  # the end of the magic of a frame that holds no data
+SKIPPABLE = tuple(b"%c\x2a\x4d\x18" % byte for byte in range(0x50, 0x60))  # of frames that hold no data
 BLOCKS = 8  # decompressed at once: each holds at most 128 KB
 
 _DICTIONARY_BYTES = (0, 1, 2, 4)  # by the two lowest bits of a frame's descriptor
@@ -76,7 +76,7 @@ class _BlockStream:
         """Begin the next frame that holds data, and return its header; nothing if there is none."""
         while magic := self._file.read(1):
             magic += self._exactly(len(ZSTD_MAGIC) - 1)
-            if magic[1:] == SKIPPABLE and magic[0] >> 4 == 5:
+            if magic in SKIPPABLE:
                 self._skip(int.from_bytes(self._exactly(4), "little"))
                 continue
             if magic != ZSTD_MAGIC:

@@ -89,7 +89,7 @@ def test_progress_is_told(tmp_path):
         (["a"], [[np.nan]], {}, "NaN or infinity in row 0"),
         (["a"], [[1e39]], {}, "too large for float32"),
         ([""], [[1.0]], {}, "''"),
-        (["a\nb"], [[1.0]], {"format": "npy"}, "a.nb"),
+        (["a\nb"], [[1.0]], {"format": "npy"}, "a.nb.*blanks='_'"),
         (["a "], [[1.0]], {}, "'a '"),
         (["a", "b\t0.1\t0.2"], [[1.0, 2.0]] * 2, {}, "b.t0.1.t0.2"),
         (["a b"], [[1.0]], {"format": "word2vec-binary"}, "'a b'"),

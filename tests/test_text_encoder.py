@@ -371,7 +371,9 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
     assert np.array_equal(np.load(out), sv.open(file).encode(TEXTS))
     (tmp_path / "bad").write_bytes(b"a\n\xff")
     (tmp_path / "none").touch()
+    monkeypatch.setattr(sys, "stdin", None)
     for arguments, message in (
+        ([file], "the standard input is closed"),
         ([file, tmp_path / "bad"], "is not UTF-8 (invalid start byte at byte 2)"),
         ([file, tmp_path / "none"], "is empty; expected a text on each line"),
         ([table_of(tmp_path), texts], "encodes no texts"),
@@ -382,8 +384,7 @@ def test_the_command_line(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "never.npy").exists()
     texts.write_bytes(b"\xef\xbb\xbfa\r\n\r\n b \r\n")  # as Windows writes it
     monkeypatch.setattr(TextEncoder, "encode", lambda _, lines: np.full((len(lines), DIM), [[len(i)] for i in lines]))
-    assert main(["encode", str(file), str(texts), "-o", str(out)]) == 0
-    assert np.load(out)[:, 0].tolist() == [1, 0, 3]
+    assert (main(["encode", str(file), str(texts), "-o", str(out)]), *np.load(out)[:, 0]) == (0, 1, 0, 3)
 
 
 def table_of(path):

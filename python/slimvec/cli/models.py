@@ -55,6 +55,8 @@ def _encode(options: argparse.Namespace) -> None:
     encoder, output = open_table(options.model), checked_target(options.output)
     if getattr(encoder, "kind", "") != KIND:
         raise ValueError(f"{options.model} encodes no texts; expected what compress-model has written")
+    if options.input == "-" and sys.stdin is None:
+        raise ValueError("the standard input is closed; expected a text on each line")
     data = sys.stdin.buffer.read() if options.input == "-" else Path(options.input).read_bytes()
     try:
         decoded = data.decode().removeprefix("\ufeff").replace("\r\n", "\n")

@@ -111,6 +111,7 @@ def write_npy(target: Path, words: Words | None, blocks: Blocks, shape: tuple[in
 
 def _check(words: list[str], unfit: Callable[[str], bool], word2vec: bool = False) -> None:
     for word in words:
-        if not word or "\n" in word or "\r" in word or unfit(word):
-            remedy = f"; {_REMEDY}" if word2vec else ""
+        no_line = not word or "\n" in word or "\r" in word
+        if no_line or unfit(word):
+            remedy = f"; {_REMEDY}" if no_line or word2vec else ""
             raise ValueError(f"words holds {word!r}, which this format cannot tell from what stands around it{remedy}")

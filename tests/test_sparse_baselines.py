@@ -235,6 +235,18 @@ class TestCompositionalCodes:
             codes.fit(np.full((2, 10), np.nan))
         assert (codes.transform(X) != codes.transform_).nnz == 0  # by what was learnt before
 
+    def test_whatever_torch_makes_by_default(self):
+        torch = pytest.importorskip("torch")
+        plain = sv.baselines.CompositionalCodes(2, 4, n_epochs=1).fit(X)
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            with torch.device("meta"):
+                made = sv.baselines.CompositionalCodes(2, 4, n_epochs=1).fit(X)
+        finally:
+            torch.set_default_dtype(before)
+        assert np.array_equal(made.anchors_, plain.anchors_)
+
     def test_without_torch(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "torch", None)
         with pytest.raises(ImportError, match=r"torch.*slimvec\[torch\]"):

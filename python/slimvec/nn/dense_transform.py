@@ -57,7 +57,8 @@ class DenseTransform(Transform):
         self.settle()
         if self.padding_idx is None:
             return self.weight
-        return self.weight.index_fill(0, torch.tensor(self.padding_idx, device=self.weight.device), 0.0)
+        row = torch.full((1,), self.padding_idx, device=self.weight.device)  # made there, no copy that is waited for
+        return self.weight.index_fill(0, row, 0.0)
 
     def prefers_whole(self, b: int, d: int) -> bool:
         """Return whether T A, n k d products once, saves work: T takes n k products for each of b, and E n d."""

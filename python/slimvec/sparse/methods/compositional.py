@@ -155,7 +155,7 @@ def _train(
     with _one_torch_thread(torch):
         for epoch in range(n_epochs):
             total = 0.0
-            for batch in data[torch.randperm(len(rows), generator=noise)].split(batch_size):
+            for batch in data[torch.randperm(len(rows), generator=noise, device=data.device)].split(batch_size):
                 loss = _loss(torch, batch, weights, m, noise)
                 adam.zero_grad()
                 loss.backward()
@@ -183,7 +183,7 @@ def _loss(torch: Any, batch: Any, weights: list[Any], m: int, noise: Any) -> Any
     first_weights, first_bias, second_weights, second_bias, codebooks = weights
     hidden = torch.tanh(batch @ first_weights + first_bias)
     scores = torch.log(torch.nn.functional.softplus(hidden @ second_weights + second_bias) + TINY)
-    uniform = torch.rand(scores.shape, generator=noise)
+    uniform = torch.rand(scores.shape, generator=noise, dtype=scores.dtype, device=scores.device)
     gumbel = -torch.log(-torch.log(uniform + TINY) + TINY)
     codes = torch.softmax((scores + gumbel).reshape(len(batch), m, -1), dim=2).reshape(len(batch), -1)
     return 0.5 * ((codes @ codebooks - batch) ** 2).sum(dim=1).mean()

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from slimvec.nn.embedding import AnchorEmbedding
+from slimvec.nn.processes import n_processes
 from slimvec.sparse.training.anchor_rule import MOST, AnchorRule, most_used, residual_anchors
 from slimvec.validation import as_generator, as_integer
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from slimvec.nn.optimizer import ProximalOptimizer
-from slimvec.nn.processes import n_processes
 
 
 class AnchorGrowth:

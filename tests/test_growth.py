@@ -26,7 +26,8 @@ def test_the_rule():
     assert rule.best_count == 10
     assert AnchorRule(0.001, 0.1, most=13).next_count(0.6, 500, 12) == 13
     fewer = AnchorRule(0.001, 0.1)
-    assert [fewer.next_count(loss, 500, 2) for loss in (0.7, 0.8, 0.9)] == [4, 2, 2]
+    assert [fewer.next_count(loss, 500, 2) for loss in (0.7, 0.8, 0.9)] == [4, 4, 2]  # two scores tell nothing yet
+    assert fewer.next_count(1.0, 500, 4) == 2
     # Another anchor, or other non-zeros, weigh as a loss does.
     assert AnchorRule(1.0, 3.0).next_count(0.0, 2, 5) == 7
     costs = AnchorRule(0.5, 3.0)

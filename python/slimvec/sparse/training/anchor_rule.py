@@ -61,7 +61,7 @@ class AnchorRule:
         self.scores.append(loss + self.nonzero_cost * nnz + (self.anchor_cost - self.nonzero_cost) * n_anchors)
         self.counts.append(n_anchors)
         changes = np.diff(self.scores[-LOOKED_BACK:])
-        if (changes < 0).all():  # also where there are too few scores to tell
+        if len(self.scores) < LOOKED_BACK or (changes < 0).all():  # with too few scores to tell, as the authors' code
             return min(n_anchors + STEP, self.most)
         if (changes > 0).all():
             return max(n_anchors - STEP, FEWEST)

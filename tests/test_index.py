@@ -222,46 +222,6 @@ def test_shortlists_of_few_rows_are_of_a_bounded_size(monkeypatch):
     assert max(sizes) <= 100 < sum(sizes)
 
 
-MOST = 2**63 - 1
-
-
-@pytest.mark.parametrize(
-    "ids",
-    [[MOST - 2, MOST - 1, MOST], [-MOST - 1, -MOST, -MOST + 1], [MOST, -MOST - 1], [MOST, -MOST - 1, -MOST], [MOST]],
-)
-def test_integers_at_the_ends_of_64_bits(tmp_path, ids):
-    index = sv.Index.build(X[: len(ids)], ids=ids, n_bits=16)
-    index.save(tmp_path / "a")
-    index.save(tmp_path / "b", one_file=True)
-    for one in (index, sv.open(tmp_path / "a"), sv.open(tmp_path / "b")):
-        assert one.ids.tolist() == ids
-        assert [other in one for other in (*ids, -1, 0, 2**63, -(2**63) - 1, 2**64 + ids[0])] == [
-            *([True] * len(ids)),
-            *([False] * 5),
-        ]
-        assert one.search(X[0], 1, where=[ids[0]]).ids == ids[:1]
-        assert len(one.vectors(ids)) == len(ids)
-        with pytest.raises(KeyError, match="ids holds 7"):
-            one.vectors([*ids, 7])
-        one.remove(ids[1:])
-        assert one.ids.tolist() == ids[:1]
-
-
-def test_numbers_end(tmp_path):
-    index = sv.Index.build(X[:100], n_bits=16)
-    index.add(X[:1], ids=[MOST - 1])
-    with pytest.raises(ValueError, match=f"from {MOST} on there are no 2 integers"):
-        index.add(X[:2])
-    index.add(X[:1])
-    assert index.ids[-1] == MOST
-    with pytest.raises(ValueError, match="expected ids"):
-        index.add(X[:1])
-    index.save(tmp_path / "a")
-    again = sv.open(tmp_path / "a")
-    again.add(X[:1], ids=[100])
-    assert again.ids[-2:].tolist() == [MOST, 100]
-
-
 def test_an_update_that_is_broken_off_changes_nothing(tmp_path, monkeypatch):
     """By Ctrl-C, or for want of memory, after the old rows were marked."""
     index = sv.Index.build(X[:100], n_bits=16)
@@ -278,6 +238,24 @@ def test_an_update_that_is_broken_off_changes_nothing(tmp_path, monkeypatch):
     index.update(X[200:240], ids=range(90, 130))
     index.save()
     assert_same_hits(sv.open(tmp_path / "a").search(QUERIES, 150), index.search(QUERIES, 150))
+
+
+@pytest.mark.parametrize(
+    ("call", "change"),
+    [("encode", lambda i: i.add(X[:3])), ("join", lambda i: i.compact())],
+)
+def test_searches_go_on_while_others_wait(monkeypatch, call, change):
+    index = sv.Index.build(X[:100], n_bits=16)
+    index.remove(5)
+    found, own = threading.Event(), getattr(Coder, call)
+
+    def slowly(*args):
+        threading.Thread(target=lambda: index.search(X[0], 3) and found.set()).start()
+        assert found.wait(20)
+        return own(*args)
+
+    monkeypatch.setattr(Coder, call, slowly)
+    change(index)
 
 
 def test_nothing_is_left(fitted):

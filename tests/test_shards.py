@@ -456,6 +456,7 @@ class TestSplit:
         shards = split(one, tmp_path / "parts", 4096)
         assert len(shards_of(tmp_path / "parts")) == 4
         assert_equal(shards.search(queries, 30), one.search(queries, 30))
+        assert_equal(shards.search(queries[:0], 30), one.search(queries[:0], 30))
         shards.save(tmp_path / "one.slim")
         assert_same_content(sv.open(tmp_path / "one.slim", verify=True), one)
 

@@ -161,7 +161,7 @@ def _searched(
 ) -> Iterator[Found]:
     """Yield what is found for each block of queries, after it was stored, now or in an earlier run."""
     first = 0
-    for number, block in enumerate(rows.blocks(progress)):
+    for number, block in enumerate(_blocks(rows, progress)):
         place = _place(folder, number)
         if place.is_file():
             found = _load(place)
@@ -175,6 +175,15 @@ def _searched(
         first += len(block)
         if not rows.sequential:
             progress("searching", first, len(rows))
+
+
+def _blocks(rows: Rows, progress: Progress) -> Iterator[NDArray[Any]]:
+    """Yield the blocks of queries: one without any if there are none, of which what is found has k columns, too."""
+    block = None
+    for block in rows.blocks(progress):
+        yield block
+    if block is None:
+        yield np.empty((0, rows.dim), np.float32)
 
 
 def _found(table: Any, block: NDArray[Any], first: int, k: int, options: dict[str, Any]) -> Found:

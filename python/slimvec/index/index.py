@@ -160,8 +160,8 @@ class Index(Answering):
             As :meth:`build`, and if an id is there already. The index is then as it was.
         """
         rows = checked_rows(source, vectors, ids, on_bad, self._kept(keep))
-        with self._lock:
-            self._state.append(rows, self._state.new_ids(rows), progress)
+        with self._changing() as state:
+            state.append(rows, state.new_ids(rows), progress)
 
     def remove(self, ids: Any) -> None:
         """Remove rows.
@@ -215,8 +215,7 @@ class Index(Answering):
             As :meth:`build`.
         """
         rows = checked_rows(source, vectors, ids, on_bad, self._kept(keep))
-        with self._lock:
-            state = self._state
+        with self._changing() as state:
             state.require_fitting(rows)
             if not rows.has_ids:
                 raise ValueError("ids is None, and source has none; expected ids of rows that are there")
@@ -256,8 +255,7 @@ class Index(Answering):
         from slimvec.binary.methods.transform_coding import TransformCoding
 
         rows = checked_rows(source, vectors, ids, "raise", None)
-        with self._lock:
-            state = self._state
+        with self._changing() as state:
             state.require_alike(rows)
             there = state.view().ids()
             if len(rows) != len(there):
@@ -278,8 +276,8 @@ class Index(Answering):
 
     def compact(self) -> None:
         """Put all rows together, without those that were removed: searches are faster, and memory is given back."""
-        with self._lock:
-            self._state.compact()
+        with self._changing() as state:
+            state.compact()
 
     def _kept(self, keep: Any) -> Any:
         """Return which columns are read: those that are given, or those that the index keeps."""

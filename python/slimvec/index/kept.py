@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +13,8 @@ from slimvec.index import folder
 from slimvec.index.one_file import save_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from slimvec.index.folder import Home
     from slimvec.index.state import State
 
@@ -65,7 +68,7 @@ class Kept:
         >>> len(sv.open(path))
         500
         """
-        with self._lock:
+        with self._changing():
             if one_file:
                 if path is None:
                     raise ValueError("path is None; expected the name of the one file")
@@ -164,6 +167,13 @@ class Kept:
         vars(self).update(own, _lock=threading.RLock())
         if own["_state"] is None:
             self._state, self._home = folder.load_again(own["_home"])
+
+    @contextmanager
+    def _changing(self) -> Iterator[State]:
+        """Hold the lock for what may take long: searches see the index as it is now until the state has changed."""
+        with self._lock:
+            self._state.view()
+            yield self._state
 
     def _copied(self) -> dict[str, Any]:
         """Return what a copy has, but for its lock."""

@@ -75,7 +75,8 @@ def best_of(
     ``sign`` is 1 where small values are best and -1 where large ones are; a row of -1 stands for none.
     """
     if not found:
-        return np.empty((n_queries, 0), dtype), np.empty((n_queries, 0), np.int64)
+        shape = n_queries, 0 if n_queries else k
+        return np.empty(shape, dtype), np.empty(shape, np.int64)
     values = np.hstack([own for own, _, _ in found])
     rows = np.hstack([np.where(own >= 0, own + start, -1) for _, own, start in found])
     missing = rows < 0

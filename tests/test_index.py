@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import threading
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -229,7 +229,7 @@ def test_an_update_that_is_broken_off_changes_nothing(tmp_path, monkeypatch):
     index.save(tmp_path / "a")
     before, held = index.search(QUERIES, 150), index.info()
     with monkeypatch.context() as patched:
-        patched.setattr(Coder, "join", lambda *_: signal.raise_signal(signal.SIGINT))
+        patched.setattr(Coder, "join", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             index.update(X[200:240], ids=range(90, 130))
     assert index.info() == held

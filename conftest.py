@@ -9,6 +9,13 @@ import pytest
 PAGES_WITH_WORDS = {"README.md", "five-minutes.md", "tour.md"}
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Take one process more than there are cores: some tests wait, for programs that they start or for time to pass."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else cores + 1
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the tests of a file to one process, which makes what they share once; some files share, too."""

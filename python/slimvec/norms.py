@@ -54,6 +54,11 @@ class WideRows(NamedTuple):
         return rows
 
 
+def unit_rows(rows: NDArray[Any], name: str = "X") -> NDArray[np.float32]:
+    """Return rows at length one, whatever their scale; those of zeros stay. NaN or infinity is refused."""
+    return WideRows.of(rows, name).at_norm(1.0).astype(np.float32)
+
+
 def within(values: NDArray[np.float64], least: float, most: float) -> bool:
     """Tell whether all values lie between two others; NaN does not."""
     few: list[float] = values.tolist() if len(values) <= FEW else [values.min(), values.max()]

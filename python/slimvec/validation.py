@@ -163,6 +163,11 @@ def as_codes(codes: Any, name: str, n_bits: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(array)
 
 
+def is_number(value: Any) -> bool:
+    """Tell whether it is a real number of Python's or NumPy's types; a bool is none."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
 def as_integer(value: Any, name: str, minimum: int, maximum: int | None = None, why: str = "") -> int:
     """Return ``value`` as an int within bounds; a float or bool is refused."""
     number = value if type(value) is int else _index(value, name)  # mostly it is, and searches ask for several

@@ -10,7 +10,7 @@ from slimvec import _core, isa
 from slimvec.binary.asymmetric import FloatQueries
 from slimvec.binary.queries import QueryEncoder
 from slimvec.results import ScoreResult, offsets_of
-from slimvec.validation import as_integer
+from slimvec.validation import as_integer, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +54,7 @@ def lists_to_read(
         raise ValueError(f"{name}: there are no lists, and all rows are read; make them with partitions=")
     if recall is None:
         return min(as_integer(probes, "probes", 1), partition.n_lists)
-    is_number = isinstance(recall, int | float | np.integer | np.floating) and not isinstance(recall, bool)
-    if not (is_number and 0 < recall <= 1):
+    if not (is_number(recall) and 0 < recall <= 1):
         raise ValueError(f"recall={recall!r}; expected a share above 0, at most 1")
     calibration = partition.calibration
     if calibration is None:

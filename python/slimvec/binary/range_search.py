@@ -14,7 +14,7 @@ from slimvec.binary.queries import QueryEncoder
 from slimvec.binary.search import CANDIDATES
 from slimvec.blocks import row_blocks
 from slimvec.results import ScoreRangeResult, offsets_of
-from slimvec.validation import as_threads
+from slimvec.validation import as_threads, is_number
 from slimvec.vectors.rows import as_rows, whole
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def range_search(search: TableSearch, queries: Rows | ArrayLike, min_score: floa
 
 def as_bound(min_score: float) -> np.float32:
     """Return a bound on scores as these are given, in float32; TypeError or ValueError if it is no finite number."""
-    if isinstance(min_score, (bool, np.bool_)) or not isinstance(min_score, (int, float, np.integer, np.floating)):
+    if not is_number(min_score):
         raise TypeError(f"min_score has type {type(min_score).__name__}; expected a number")
     if not math.isfinite(min_score):
         raise ValueError(f"min_score={min_score}; expected a finite number")

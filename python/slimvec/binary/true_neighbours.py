@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.norms import WideRows
+from slimvec.norms import unit_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,13 +32,13 @@ class NearestRows:
 
     def __init__(self, numbers: NDArray[np.int64], vectors: NDArray[Any], most: int = MOST_ASKED + SPARE) -> None:
         self.numbers, self.vectors, self._most = numbers, vectors, most
-        self._asking = _of_unit_length(vectors)
+        self._asking = unit_rows(vectors, "vectors")
         self._scores = np.empty((len(numbers), 0), np.float32)
         self._rows = np.empty((len(numbers), 0), np.int64)
 
     def update(self, first_row: int, block: NDArray[Any]) -> None:
         """See a block of rows, whose first has the number ``first_row``."""
-        self.take(first_row, self._asking @ _of_unit_length(block).T)
+        self.take(first_row, self._asking @ unit_rows(block, "vectors").T)
 
     def take(self, first_row: int, scores: NDArray[np.float32]) -> None:
         """See the scores of a block of rows, ``(q, m)``, which are changed."""
@@ -108,7 +108,3 @@ class NearestByMetric:
         # The norm may be beyond float32.
         scaled: NDArray[np.float32] = np.divide(rows, self._norm, dtype=np.float64).astype(np.float32)
         return scaled
-
-
-def _of_unit_length(rows: NDArray[Any]) -> NDArray[np.float32]:
-    return WideRows.of(rows, "vectors").at_norm(1.0).astype(np.float32)

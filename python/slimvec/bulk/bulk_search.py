@@ -17,7 +17,7 @@ from slimvec.progress import Progress, ignore
 from slimvec.table import Table
 from slimvec.validation import as_integer
 from slimvec.vectors.archives import split_member
-from slimvec.vectors.opening import place_of
+from slimvec.vectors.opening import is_read, place_of
 from slimvec.vectors.rows import as_rows
 from slimvec.vectors.vector_file import VectorFile
 
@@ -97,12 +97,13 @@ def search_to_file(
     """
     target = checked_target(output)
     check_format(target)
-    if target.exists() and any(path.exists() and target.samefile(path) for path, _ in _paths(table, queries)):
+    paths = [one for one in (table, queries) if isinstance(one, str | os.PathLike)]
+    if is_read(target, *paths):
         raise ValueError(f"output={target.name!r} is what is read; expected another name")
     k = as_integer(k, "k", 1)
     # Every block of queries is searched by them: what can be read once, such as a mask of words, is read now.
     options = {name: list(value) if isinstance(value, Iterator) else value for name, value in options.items()}
-    job = _job(table, queries, k, options)
+    job = _job(paths, k, options)
     opened = open_table(table) if isinstance(table, str | os.PathLike) else table
     if not isinstance(opened, Table):
         raise TypeError(f"table is {opened!r}; expected a table that takes vectors")
@@ -125,23 +126,17 @@ def search_to_file(
     return n
 
 
-def _job(table: Any, queries: Any, k: int, options: dict[str, Any]) -> str | None:
+def _job(paths: list[Any], k: int, options: dict[str, Any]) -> str | None:
     """Return what is searched for in what, as text; None where that is not known by files and plain options."""
-    paths = _paths(table, queries)
     plain = all(value is None or isinstance(value, str | int | float) for value in options.values())
     if len(paths) < 2 or not plain:
         return None
     states: list[Any] = []
-    for path, member in paths:
+    for path, member in (split_member(place_of(one)) for one in paths):
         files = sorted(path.iterdir()) if path.is_dir() else [path]
         states += [[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
         states += [member] * bool(member)
     return json.dumps([states, k, sorted(options.items())])
-
-
-def _paths(*given: Any) -> list[tuple[Path, str]]:
-    """Return the files of those that are paths, and what is named in them, as of archives."""
-    return [split_member(place_of(one)) for one in given if isinstance(one, str | os.PathLike)]
 
 
 def _prepare(folder: Path, job: str | None) -> None:

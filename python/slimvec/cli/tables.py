@@ -14,8 +14,7 @@ from slimvec.cli.terminal import visible
 from slimvec.files.atomic import checked_target
 from slimvec.files.table_file import open_table
 from slimvec.table import Table
-from slimvec.vectors.archives import split_member
-from slimvec.vectors.opening import place_of
+from slimvec.vectors.opening import is_read
 from slimvec.vectors.saving import write_blocks
 
 if TYPE_CHECKING:
@@ -70,8 +69,7 @@ def print_description(table: Any, path: Path) -> None:
 
 def check_output(output: Path, what: str, *read: str) -> None:
     """Raise ValueError if a file that is read, which messages call ``what``, would be replaced."""
-    files = [split_member(place_of(one))[0] for one in read]
-    if output.exists() and any(file.exists() and output.samefile(file) for file in files):
+    if is_read(output, *read):
         raise ValueError(f"-o {output} is {what} itself; choose another name")
 
 

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from slimvec.errors import needs
-from slimvec.norms import WideRows
+from slimvec.norms import unit_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from slimvec.exporting.payload import Payload
     from slimvec.files.atomic import NamedFile
@@ -30,7 +28,7 @@ def write_faiss(file: NamedFile, payload: Payload, target: Path) -> None:  # noq
         made = faiss.IndexBinaryIDMap2(faiss.IndexBinaryFlat(8 * payload.width))
     first = 0
     for own, rows in payload.blocks():
-        made.add_with_ids(rows if payload.n_bits else _unit(rows), ids[first : first + len(own)])
+        made.add_with_ids(rows if payload.n_bits else unit_rows(rows), ids[first : first + len(own)])
         first += len(own)
     written: Any = faiss.serialize_index(made) if payload.n_bits is None else faiss.serialize_index_binary(made)
     file.write(memoryview(written))
@@ -48,11 +46,6 @@ def write_usearch(file: NamedFile, payload: Payload, target: Path) -> None:  # n
         made = Index(ndim=8 * payload.width, metric="hamming", dtype="b1")
     first = 0
     for own, rows in payload.blocks():
-        made.add(ids[first : first + len(own)], rows if payload.n_bits else _unit(rows))
+        made.add(ids[first : first + len(own)], rows if payload.n_bits else unit_rows(rows))
         first += len(own)
     file.write(memoryview(made.save()))
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows at length one, whatever their scale; those of zeros stay."""
-    return WideRows.of(rows).at_norm(1).astype(np.float32)

@@ -9,7 +9,7 @@ import torch
 
 from slimvec.nn.processes import n_processes
 from slimvec.nn.transform import Gradient, Transform, TransformStart
-from slimvec.sparse.product import CsrParts
+from slimvec.sparse.product import CsrParts, offsets_fit
 from slimvec.sparse.training.slot_store import SlotStore, random_parts
 
 if TYPE_CHECKING:
@@ -268,8 +268,7 @@ def _inside(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 def _fits(indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any]) -> bool:
     """Return whether the parts of a CSR matrix fit each other."""
-    whole = indptr[0] == 0 and indptr[-1] == len(indices) == len(data) and indices.min(initial=0) >= 0
-    return bool(whole and (np.diff(indptr) >= 0).all())
+    return offsets_fit(indptr, len(indices)) and len(indices) == len(data) and bool(indices.min(initial=0) >= 0)
 
 
 def _some_rows(state: State, rows: NDArray[np.int64]) -> State:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from slimvec.index.incoming import checked_rows
 from slimvec.progress import Progress, ignore
 from slimvec.recommending.choices import FOR_LISTS
@@ -15,7 +13,7 @@ from slimvec.recommending.recommendation import Recommendation
 from slimvec.recommending.sample import Sample
 from slimvec.recommending.setting import Setting
 from slimvec.recommending.trend import exponent_of
-from slimvec.validation import as_integer, as_threads
+from slimvec.validation import as_integer, as_threads, is_number
 
 if TYPE_CHECKING:
     from slimvec.index.checked_rows import OnBad
@@ -139,7 +137,7 @@ def as_recall(recall: Any, budget: Any = None) -> float | None:
     """Return a recall that can be asked for; None only beside a budget."""
     if recall is None and budget is not None:
         return None
-    if isinstance(recall, bool | np.bool_) or not isinstance(recall, int | float | np.integer | np.floating):
+    if not is_number(recall):
         raise TypeError(f"recall={recall!r}; expected a share above 0 and below 1, such as 0.95")
     if not 0 < recall < 1:
         exactly = "; codes find all neighbours by chance only" if recall == 1 else ""
@@ -151,7 +149,7 @@ def as_budget(budget: Any) -> float | None:
     """Return a number of bytes per row, or None."""
     if budget is None:
         return None
-    if isinstance(budget, bool | np.bool_) or not isinstance(budget, int | float | np.integer | np.floating):
+    if not is_number(budget):
         raise TypeError(f"budget={budget!r}; expected bytes per row")
     if not budget > 0:
         raise ValueError(f"budget={budget!r}; expected bytes per row, more than 0")

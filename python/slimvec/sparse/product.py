@@ -151,8 +151,7 @@ class Product:
         FormatError
             Unless every entry lies inside.
         """
-        falls = self.indptr[1:] < self.indptr[:-1]
-        if self.indptr[0] != 0 or falls.any() or self.indptr[-1] != len(self.indices):
+        if not offsets_fit(self.indptr, len(self.indices)):
             raise FormatError("the offsets of the transform's rows fall or overrun: the table is damaged")
         if self.values is None:
             entries = CsrEntries(*unpack_rows(self.indptr, self.indices))
@@ -276,6 +275,11 @@ def _check_digits(values: NDArray[Any], number: np.dtype[Any], dtype: Any, name:
                 f"dtype={dtype!r}: {name} holds no value above {largest:.1e}, where float16 has few digits or none; "
                 "multiply the vectors by a constant first, or take dtype='float32'"
             )
+
+
+def offsets_fit(indptr: NDArray[Any], n_entries: int) -> bool:
+    """Tell whether offsets of rows begin with 0, never fall, and end where the entries do."""
+    return bool(indptr[0] == 0 and indptr[-1] == n_entries and not (indptr[1:] < indptr[:-1]).any())
 
 
 def _as_csr(transform: Any, n_anchors: int) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from slimvec.norms import WideRows, near_rows
+from slimvec.norms import near_rows, unit_rows
 from slimvec.results import ScoreResult, as_products, no_scores
 from slimvec.validation import as_count, as_threads, check_finite
 
@@ -30,7 +30,7 @@ def search(
         raise ValueError(f"metric={metric!r}; expected 'cosine' or 'dot'")
     scales, exponents = None, np.zeros(0, np.intc)
     if metric == "cosine":  # of any length
-        scales, vectors = inverse_norms, WideRows.of(queries, "queries").at_norm(1.0).astype(np.float32)
+        scales, vectors = inverse_norms, unit_rows(queries, "queries")
     else:
         vectors, exponents = near_rows(queries)
         check_finite(vectors, "queries", 0)

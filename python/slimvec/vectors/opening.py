@@ -70,9 +70,19 @@ def place_of(source: str | os.PathLike[str]) -> Path:
     return Path(text)
 
 
+def file_of(source: str | os.PathLike[str]) -> Path:
+    """Return the file of a source, which may be a member of it."""
+    return split_member(place_of(source))[0]
+
+
+def is_read(output: Path, *sources: str | os.PathLike[str]) -> bool:
+    """Tell whether what is to be written would replace a file that is read."""
+    return output.exists() and any(file.exists() and output.samefile(file) for file in map(file_of, sources))
+
+
 def is_ordinary(source: str | os.PathLike[str]) -> bool:
     """Tell whether a source is an ordinary file, or a member of one, which can be read more than once."""
-    return split_member(place_of(source))[0].is_file()
+    return file_of(source).is_file()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from slimvec.errors import needs
 from slimvec.progress import Progress, ignore
 from slimvec.sparse.solvers.atoms import Atoms
 from slimvec.sparse.solvers.running import in_threads, n_rows, sparse, stack
+from slimvec.validation import is_number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -151,7 +152,7 @@ def lasso(
 
 def as_penalty(value: float, name: str = "l1") -> float:
     """Return λ, or another weight of this name, as a float, refusing what is negative or not finite."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+    if not is_number(value):
         raise TypeError(f"{name}={value!r} is not a number")
     if not 0 <= value < np.inf:
         raise ValueError(f"{name}={value}; expected a finite {'penalty λ' if name == 'l1' else 'weight'} of at least 0")
